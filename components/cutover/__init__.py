@@ -1,0 +1,1 @@
+"""What decides a cutover: cohorts, steps, pace and gates; pure functions of what they are given."""

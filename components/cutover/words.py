@@ -1,0 +1,19 @@
+"""The domain's words as types; every other module uses these and no synonyms (design.md section 1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Colour = Literal["blue", "green"]
+COLOURS: tuple[Colour, Colour] = ("blue", "green")
+PARTS = 10_000
+"""A share is kept as parts of ten thousand, always green's, so that 100 % blue is 0 (two-cluster.md section J)."""
+
+Direction = Literal["forward", "back", "nothing"]
+Mover = Literal["kick", "evacuation"]
+Edition = Literal["ee", "ce"]
+
+
+def other(colour: Colour) -> Colour:
+    """The colour that is not this one."""
+    return "green" if colour == "blue" else "blue"

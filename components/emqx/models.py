@@ -1,0 +1,49 @@
+"""What the program knows of a cluster; plain values that may stand in Pulumi's state, so never a secret."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field
+
+from components.cutover.words import Colour
+from components.value import Value
+
+
+class Node(Value):
+    """One EMQX node: ``emqx@127.0.1.1``, ``http://127.0.1.1:18083``, ``127.0.1.1:1883``."""
+
+    name: str
+    api: str
+    mqtt: str
+
+
+class ClusterHandle(Value):
+    """All that the code after the target needs; the credentials are looked up by colour."""
+
+    colour: Colour
+    nodes: tuple[Node, ...] = Field(min_length=1)
+    version: str
+    proxy_protocol: bool = False
+
+
+class BalancerHandle(Value):
+    """Where devices connect, and where the share is kept.
+
+    ``admin`` are the stats sockets of all replicas (unix paths or ``host:port``); ``maps`` is the directory of
+    ``share.map`` and ``memory.map``, from which a restarted replica starts.
+    """
+
+    router: str = "haproxy"
+    mqtt: str
+    admin: tuple[str, ...]
+    maps: str
+
+
+class Credentials(Value):
+    """An API key, and a dashboard login for what API keys may not see; only ever in memory."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    api_key: str = Field(repr=False)
+    api_secret: str = Field(repr=False)
+    username: str | None = Field(default=None, repr=False)
+    password: str | None = Field(default=None, repr=False)

@@ -1,0 +1,1 @@
+"""What decides a migration: routes, rules, inventories and conversions; pure functions of what they are given."""

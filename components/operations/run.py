@@ -1,0 +1,72 @@
+"""One run of the chain: what it acts on and whether it still may; every act is preceded by ``checkpoint``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from components.cutover.words import Colour
+from components.emqx.errors import LeaseLost
+from components.emqx.v5 import ClusterApi
+from components.router.base import Router
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run for so long."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run for so long."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the links of one run share.
+
+    ``record(event, **facts)`` appends to the journal, ``progress(line)`` shows a line in the update's output (never
+    repeated at the end), ``interrupted()`` raises Stopped after Ctrl-C or when the engine is gone.
+    """
+
+    clusters: Mapping[Colour, ClusterApi]
+    router: Router
+    token: str
+    record: Callable[..., None]
+    progress: Callable[[str], None]
+    interrupted: Callable[[], None]
+    clock: Clock
+
+    async def checkpoint(self) -> None:
+        """Raise Stopped or LeaseLost when this run must not act any more."""
+        self.interrupted()
+        holder = (await self.router.memory()).get("run", "")
+        if holder != self.token:
+            raise LeaseLost(
+                "the lease of this run",
+                node="the balancer",
+                seen=f"run {holder[:8] or 'none'} holds it, this is run {self.token[:8]}",
+                todo="let the other run finish; this one has done nothing more",
+            )
+
+    async def act(self, event: str, **facts: Any) -> None:
+        """A checkpoint, then the fact in the journal."""
+        await self.checkpoint()
+        self.record(event, **facts)

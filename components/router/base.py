@@ -1,0 +1,36 @@
+"""The seam between the cutover and a router; a router that cannot do one of these says so by its class, not at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from components.cutover.words import Colour
+
+
+class Router(Protocol):
+    """The share and the memory of a balancer, over all its replicas.
+
+    The memory survives a restart of the balancer and holds at least ``run`` (the token of the lease), ``origin`` (the
+    colour whose data the other one was filled from) and ``drained_at`` (unix seconds, with the colour: ``blue 1795344713``).
+    """
+
+    async def share(self) -> int:
+        """Green's share in parts of 10,000; Refused when replicas disagree."""
+        ...
+
+    async def set_share(self, parts: int) -> None:
+        """Set green's share on every replica and in the file, and read it back."""
+        ...
+
+    async def memory(self) -> Mapping[str, str]:
+        """Everything remembered."""
+        ...
+
+    async def remember(self, values: Mapping[str, str | None]) -> None:
+        """Set the named values; ``None`` forgets."""
+        ...
+
+    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
+        """For each colour and node name, whether the balancer has it fully up (``UP``, not ``UP 1/2``)."""
+        ...
