@@ -39,7 +39,7 @@ class UpgradeError(Exception):
         super().__init__(f"{tried}{where}: {seen}. Next: {todo}")
 
 
-class Retryable(UpgradeError):
+class Retryable(UpgradeError):  # noqa: N818 - names what to do about it, as its children do
     """The same call may succeed later."""
 
 
@@ -51,7 +51,7 @@ class NotNow(Retryable):
     """A server error that passes (two-cluster.md section H: 2 s around a join)."""
 
 
-class Fatal(UpgradeError):
+class Fatal(UpgradeError):  # noqa: N818 - names what to do about it, as its children do
     """The same call will fail again."""
 
 

@@ -1,0 +1,159 @@
+"""What the management API answers, as values; a field that EMQX may leave out is None, never zero."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from components.cutover.words import Edition
+
+EvacuationState = Literal[
+    "waiting_health_check", "evicting_conns", "waiting_takeover", "evicting_sessions", "prohibiting"
+]
+"""In this order, never another one; ``prohibiting`` does not end by itself (behaviour.md section 1)."""
+
+PAST_EVICTING: frozenset[str] = frozenset({"waiting_takeover", "evicting_sessions", "prohibiting"})
+"""The states in which nobody is evicted any more (two-cluster.md section D, "Done")."""
+
+_UNITS = {"B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def _bytes(value: Any) -> Any:
+    """Read ``3.75G`` as bytes; a number is already bytes (two-cluster.md section G)."""
+    if isinstance(value, str) and value and value[-1].upper() in _UNITS:
+        return int(float(value[:-1]) * _UNITS[value[-1].upper()])
+    return value
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+
+
+class Answer(BaseModel):
+    """A part of an answer: frozen, and what a newer EMQX adds is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class NodeFacts(Answer):
+    """One row of ``GET /nodes``; a stopped node has no numbers (raw/02, two-cluster.md section H).
+
+    ``connections`` counts sockets and disconnected persistent sessions, ``live_connections`` sockets only. Memory and
+    ``load1`` are the whole machine's. ``uptime`` is in milliseconds.
+    """
+
+    name: str = Field(alias="node")
+    status: str = Field(alias="node_status")
+    version: str | None = None
+    edition: str | None = None
+    connections: int | None = None
+    live_connections: int | None = None
+    max_fds: int | None = None
+    load1: float | None = None
+    memory_used: Bytes | None = None
+    memory_total: Bytes | None = None
+    process_used: int | None = None
+    process_available: int | None = None
+    uptime: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the node serves."""
+        return self.status == "running"
+
+
+class StatusFacts(Answer):
+    """``GET /status?format=json`` of one node: it does not tell about evacuation (behaviour.md section 2)."""
+
+    node: str = Field(alias="node_name")
+    broker: str = Field(alias="broker_status")
+    app: str = Field(alias="app_status")
+
+    @property
+    def running(self) -> bool:
+        """Whether the node says that it serves."""
+        return self.broker == "started" and self.app == "running"
+
+
+class EvacuationStats(Answer):
+    """Counters of an evacuation; the current ones lag by one tick, or stand still (behaviour.md section 2)."""
+
+    initial_connected: int = 0
+    current_connected: int = 0
+    initial_sessions: int = 0
+    current_sessions: int = 0
+
+
+class EvacuationFacts(Answer):
+    """One entry of ``global_status``; redirect and waits are not shown by EMQX (behaviour.md section 2)."""
+
+    node: str
+    state: EvacuationState
+    connection_eviction_rate: int
+    session_eviction_rate: int | None = None
+    session_recipients: tuple[str, ...] = ()
+    stats: EvacuationStats = EvacuationStats()
+
+    @property
+    def past_evicting(self) -> bool:
+        """Whether no connection is evicted any more."""
+        return self.state in PAST_EVICTING
+
+
+class LicenseFacts(Answer):
+    """``GET /license`` (raw/02); prepared sessions count against ``max_sessions`` (two-cluster.md section F)."""
+
+    type: str | None = None
+    customer: str | None = None
+    max_sessions: int
+    expiry: bool = False
+    expiry_at: str | None = None
+
+
+class ExportFacts(Answer):
+    """``POST /data/export``: the archive lies on ``node`` only (behaviour.md section 7); ``size`` in bytes."""
+
+    filename: str
+    node: str
+    size: int
+
+
+class SessionFacts(NamedTuple):
+    """A session that outlives its connection (two-cluster.md section F); expiry in seconds."""
+
+    clientid: str
+    connected: bool
+    expiry_interval: int
+    mqueue_len: int
+    inflight_cnt: int
+    disconnected_at: str | None
+    node: str
+
+
+EDITIONS: dict[str, Edition] = {"Enterprise": "ee", "Opensource": "ce"}
+"""How ``GET /nodes`` spells the editions (raw/02, raw/10)."""
+
+
+def connected_id(row: dict[str, Any]) -> Any:
+    """A row as its id when it has a socket, None when not; ``meta`` and the page itself as they are."""
+    if "clientid" not in row:
+        return row
+    return row["clientid"] if row.get("connected") else None
+
+
+def persistent(row: dict[str, Any]) -> Any:
+    """A row as SessionFacts when its session persists, None when not; ``meta`` and the page itself as they are."""
+    if "clientid" not in row:
+        return row
+    expiry = row.get("expiry_interval") or 0
+    if expiry <= 0:
+        return None
+    return SessionFacts(
+        clientid=row["clientid"],
+        connected=bool(row.get("connected")),
+        expiry_interval=int(expiry),
+        mqueue_len=int(row.get("mqueue_len") or 0),
+        inflight_cnt=int(row.get("inflight_cnt") or 0),
+        disconnected_at=row.get("disconnected_at"),
+        node=row.get("node") or "",
+    )

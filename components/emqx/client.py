@@ -1,0 +1,291 @@
+"""HTTP to the management API of one cluster: every way it can fail ends as an error of ours, and none carries a credential."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Self
+
+import httpx
+import stamina
+
+from components.emqx.errors import BadInput, NotNow, Rejected, Retryable, Unauthorized, Unreachable, UpgradeError
+from components.emqx.models import ClusterHandle, Credentials, Node
+
+LEAKS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, ssl.SSLError, OSError)
+"""All that httpx can raise (a test enumerates its exceptions); none of them leaves this package."""
+
+TOKEN_SECONDS = 3_000.0
+"""A dashboard token lives 3600 s (two-cluster.md section H); we ask for a new one well before."""
+
+Params = Mapping[str, str | int]
+
+
+class _Request(NamedTuple):
+    """One call, as it is sent at each attempt."""
+
+    method: str
+    path: str
+    node: str
+    params: Params | None
+    body: Any
+    files: Mapping[str, Any] | None
+    headers: Mapping[str, str]
+    bearer: bool
+    timeout_seconds: float
+
+
+class Reply(NamedTuple):
+    """An answer that was not an error."""
+
+    tried: str
+    node: str
+    status: int
+    body: bytes
+
+    def json(self, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+        """The body as JSON, None when empty; NotNow when it is none (an answer that was cut off)."""
+        if not self.body:
+            return None
+        try:
+            return json.loads(self.body, object_hook=hook)
+        except ValueError:
+            seen = f"{self.status} with {len(self.body)} bytes that are no JSON"
+        raise NotNow(self.tried, node=self.node, seen=seen, todo="ask again; look at the node's log when it stays so")
+
+
+class EmqxHttp:
+    """The calls of one cluster, over any of its nodes or over one.
+
+    Args:
+        handle: the nodes.
+        credentials: the API key, and the dashboard login for calls with ``bearer``.
+        transport: httpx's transport, for tests.
+        timeout_seconds: bound of one attempt.
+        patience_seconds: how long calls that may be repeated are (two-cluster.md section H: 500 is normal for 2 s).
+        now: unix seconds.
+
+    """
+
+    def __init__(
+        self,
+        handle: ClusterHandle,
+        credentials: Credentials,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_seconds: float = 5.0,
+        patience_seconds: float = 10.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.handle, self.patience_seconds = handle, patience_seconds
+        self._credentials, self._now = credentials, now
+        self._timeout_seconds = timeout_seconds
+        self._nodes = {node.name: node for node in handle.nodes}
+        self._preferred = 0
+        self._token, self._token_until = "", 0.0
+        # The server closes idle connections after 60 s without notice, so ours go first (two-cluster.md section H).
+        limits = httpx.Limits(max_connections=32, keepalive_expiry=20.0)
+        self._client = httpx.AsyncClient(
+            transport=transport, timeout=timeout_seconds, limits=limits, trust_env=False, follow_redirects=False
+        )
+
+    def __repr__(self) -> str:
+        """Say which cluster, and nothing that is secret."""
+        return f"EmqxHttp({self.handle.colour}, {len(self._nodes)} nodes)"
+
+    async def __aenter__(self) -> Self:
+        """Use as a context, so that the connections are closed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    @property
+    def has_login(self) -> bool:
+        """Whether a dashboard login is configured."""
+        return bool(self._credentials.username and self._credentials.password)
+
+    def node(self, name: str) -> Node:
+        """The node of that name; BadInput when the cluster has none."""
+        if name not in self._nodes:
+            known = ", ".join(self._nodes)
+            raise BadInput(
+                f"a call to {name}",
+                seen=f"{self.handle.colour} has {known}",
+                todo="correct the node's name in the stack config",
+            )
+        return self._nodes[name]
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        node: str = "",
+        params: Params | None = None,
+        body: Any = None,
+        files: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+        repeatable: bool | None = None,
+        bearer: bool = False,
+        timeout_seconds: float | None = None,
+        patience_seconds: float | None = None,
+    ) -> Reply:
+        """One call under ``/api/v5``; repeated while it may help, on another node where ``node`` is empty.
+
+        ``repeatable`` is True for GET unless said otherwise: what is not idempotent is tried once. ``accept`` are
+        statuses that are answers here although they are errors elsewhere. Raises Unreachable, NotNow, Unauthorized,
+        Rejected, BadInput.
+        """
+        may_repeat = method == "GET" if repeatable is None else repeatable
+        patience = self.patience_seconds if patience_seconds is None else patience_seconds
+        timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        request = _Request(method, path, node, params, body, files, headers or {}, bearer, timeout)
+        attempts = None if may_repeat and patience > 0 else 1
+
+        async def once() -> Reply:
+            reply = await self._once(request)
+            if reply.status == 401 and bearer:
+                self._token_until = 0.0  # the token may have been revoked; a fresh one is the only second try
+                reply = await self._once(request)
+            return _judged(reply, accept)
+
+        return await _patiently(once, attempts, patience)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, node: str, params: Params, bearer: bool = False, timeout_seconds: float = 60.0
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of a GET in pieces; the errors of ``call``, also while the pieces are read. Not repeated."""
+        tried, target = f"GET {path}", self.node(node)
+        headers = {"Authorization": await self.authorization(bearer=bearer)}
+        failure: UpgradeError
+        try:
+            url = f"{target.api}/api/v5{path}"
+            async with self._client.stream("GET", url, params=params, headers=headers, timeout=timeout_seconds) as got:
+                if got.status_code >= 400:
+                    _judged(Reply(tried, target.name, got.status_code, await got.aread()), frozenset())
+                yield got.aiter_bytes()
+        except LEAKS as error:
+            failure = _unreachable(tried, target.name, error)
+        else:
+            return
+        raise failure
+
+    async def authorization(self, *, bearer: bool = False) -> str:
+        """The value of the Authorization header; logs in (again) when the token is old."""
+        if not bearer:
+            pair = f"{self._credentials.api_key}:{self._credentials.api_secret}"
+            return "Basic " + base64.b64encode(pair.encode()).decode()
+        if self._now() >= self._token_until:
+            await self.login()
+        return f"Bearer {self._token}"
+
+    async def login(self) -> None:
+        """Get a new dashboard token; it is valid on all nodes (two-cluster.md section H)."""
+        if not self.has_login:
+            raise BadInput(
+                "a call that needs a dashboard login",
+                seen=f"no dashboard user is configured for {self.handle.colour}",
+                todo="set the dashboard user and password of this colour as secrets",
+            )
+        account = {"username": self._credentials.username, "password": self._credentials.password}
+        reply = await self.call("POST", "/login", body=account, repeatable=True)
+        token = (reply.json() or {}).get("token")
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+            raise NotNow("login", node=reply.node, seen="an answer without a token", todo="look at the node's log")
+        self._token, self._token_until = token, self._now() + TOKEN_SECONDS
+
+    async def _once(self, request: _Request) -> Reply:
+        anywhere = self.handle.nodes[self._preferred % len(self.handle.nodes)]
+        target = self.node(request.node) if request.node else anywhere
+        headers = dict(request.headers)
+        if request.path != "/login":
+            headers["Authorization"] = await self.authorization(bearer=request.bearer)
+        try:
+            got = await self._client.request(
+                request.method,
+                f"{target.api}/api/v5{request.path}",
+                params=request.params,
+                json=request.body,
+                files=request.files,
+                headers=headers,
+                timeout=request.timeout_seconds,
+            )
+            reply = Reply(f"{request.method} {request.path}", target.name, got.status_code, got.content)
+        except LEAKS as error:
+            failure = _unreachable(f"{request.method} {request.path}", target.name, error)
+        else:
+            if reply.status >= 500 and target is anywhere:
+                self._preferred += 1
+            return reply
+        if target is anywhere:
+            self._preferred += 1
+        raise failure
+
+
+async def _patiently(once: Callable[[], Any], attempts: int | None, patience: float) -> Reply:
+    """Repeat while the error may pass; the last error is the one that is raised."""
+    async for attempt in stamina.retry_context(
+        on=Retryable,
+        attempts=attempts,
+        timeout=patience if attempts is None else None,
+        wait_initial=0.2,
+        wait_max=1.0,
+        wait_jitter=0.2,
+    ):
+        with attempt:
+            reply: Reply = await once()
+    return reply
+
+
+def _unreachable(tried: str, node: str, error: BaseException) -> Unreachable:
+    """An error without httpx's own text, which may quote a header."""
+    kind = type(error).__name__
+    seen = {
+        "ConnectError": "the connection was refused",
+        "ConnectTimeout": "no connection in time",
+        "ReadTimeout": "connected, but no answer in time",
+        "RemoteProtocolError": "the connection was closed without an answer",
+        "ReadError": "the connection broke while reading the answer",
+    }.get(kind, f"no answer ({kind})")
+    return Unreachable(tried, node=node, seen=seen, todo="check that the node runs and its API port can be reached")
+
+
+def _judged(reply: Reply, accept: frozenset[int]) -> Reply:
+    """The reply itself, or the error that its status means."""
+    if reply.status < 400 or reply.status in accept:
+        return reply
+    code, message = _code_and_message(reply.body)
+    seen = f"{reply.status} {code}: {message}".strip(": ")
+    if reply.status in {401, 403}:
+        todo = "check the API key and its role, or the dashboard login, of this colour"
+        raise Unauthorized(reply.tried, node=reply.node, seen=seen, todo=todo)
+    if reply.status >= 500:
+        raise NotNow(reply.tried, node=reply.node, seen=seen, todo="wait for the cluster to settle, then run again")
+    todo = "compare the request with what this EMQX version accepts"
+    raise Rejected(reply.tried, node=reply.node, seen=seen, todo=todo, status=reply.status, code=code)
+
+
+def _code_and_message(body: bytes) -> tuple[str, str]:
+    """EMQX's ``{"code","message"}``, at most 256 characters of it; HTML and anything else is only measured."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        return "", f"{len(body)} bytes that are no error of EMQX" if body else ""
+    code = parsed.get("code")
+    message = parsed.get("message", parsed.get("errors", ""))
+    text = message if isinstance(message, str) else json.dumps(message)
+    return (code if isinstance(code, str) else ""), text[:256]
