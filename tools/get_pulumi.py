@@ -1,0 +1,235 @@
+"""Gets a `pulumi` with its Python language host into a virtual environment; standard library only, it runs before anything is installed.
+
+A `pulumi` on PATH is used when it is recent enough and has a Python language host of its own; else the version that
+`tools/pulumi/go.mod` pins is built from source, once per machine, in a directory named by that version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parent
+MODULE = TOOLS / "pulumi"
+PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
+MINIMUM = (3, 216, 0)  # the first whose `refresh` takes inputs from a dynamic provider's read()
+PLUGINS = ("pulumi-language-python", "pulumi-resource-pulumi-python")
+BUILD_SECONDS = 1800.0
+PROGRESS_SECONDS = 10.0
+
+
+class Missing(Exception):  # noqa: N818  -- it reads as what it is: something is missing
+    """Something that a person must install; the message says how."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Put `pulumi` into ``--into DIRECTORY`` and print its path; 0, or 1 with one line that says what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, required=True, help="the bin directory of a virtual environment")
+    options = parser.parse_args(arguments)
+    try:
+        print(provide(options.into.absolute()))
+    except Missing as missing:
+        say(str(missing))
+        return 1
+    return 0
+
+
+def provide(directory: Path) -> Path:
+    """``DIRECTORY/pulumi``: a link to the one on PATH, or the pinned build with our language host beside it."""
+    target = directory / "pulumi"
+    existing, reason = usable_on_path(excluding=directory)
+    if existing:
+        say(f"using {existing}: {reason}")
+        for name in PLUGINS:
+            (directory / name).unlink(missing_ok=True)
+        replace(target, lambda new: new.symlink_to(existing))
+        return target
+    built = cached_build(reason)
+    if not target.exists() or target.is_symlink() or not target.samefile(built):
+        replace(target, lambda new: link_or_copy(built, new))
+    write_launchers(directory)
+    return target
+
+
+def usable_on_path(*, excluding: Path) -> tuple[Path | None, str]:
+    """The `pulumi` on PATH that may be used, and why; or None and why none is used."""
+    places = [place for place in os.environ.get("PATH", "").split(os.pathsep) if place and not same(place, excluding)]
+    found = shutil.which("pulumi", path=os.pathsep.join(places))
+    if not found:
+        return None, "no pulumi on PATH"
+    answer = subprocess.run([found, "version"], capture_output=True, text=True, timeout=60, check=False)
+    version = parse_version(answer.stdout)
+    if version is None:
+        return None, f"{found} does not tell its version"
+    if version < MINIMUM:
+        return None, f"{found} is {text(version)}, at least {text(MINIMUM)} is needed"
+    beside = str(Path(found).resolve().parent)
+    for name in PLUGINS:
+        if not shutil.which(name, path=os.pathsep.join([beside, *places])):
+            return None, f"{found} comes without {name}"
+    return Path(found), f"version {text(version)}"
+
+
+def cached_build(reason: str) -> Path:
+    """The pinned build, made first when it is not there; two processes that ask at once build one."""
+    version = pinned_version()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emqx-upgrade" / f"pulumi-{version}"
+    binary = cache / "pulumi"
+    if binary.exists():
+        return binary
+    go = find_go()
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(cache / "lock"):
+        if not binary.exists():
+            say(f"{reason}: building {version} from source, once (about 5 minutes on two cores)")
+            build(go, version, binary)
+    return binary
+
+
+def pinned_version() -> str:
+    """The version that go.mod pins, as `v3.259.0`."""
+    found = re.search(rf"{re.escape(PACKAGE)} (v\S+)", (MODULE / "go.mod").read_text(encoding="utf-8"))
+    if not found:
+        raise Missing(f"{MODULE / 'go.mod'} does not name {PACKAGE}")
+    return found[1]
+
+
+def find_go() -> str:
+    """The `go` command, which must be able to build the module."""
+    wanted = re.search(r"^go (\S+)$", (MODULE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+    minimum = wanted[1] if wanted else "1.25"
+    how = f"install Go {minimum} or newer (https://go.dev/dl/), or a pulumi {text(MINIMUM)} or newer, and put it on PATH"
+    go = shutil.which("go")
+    if not go:
+        raise Missing(f"neither pulumi nor go is on PATH: {how}")
+    # In the module's directory, so that a go which may fetch its own newer version answers with that one.
+    answer = subprocess.run([go, "version"], cwd=MODULE, capture_output=True, text=True, timeout=300, check=False)
+    if answer.returncode:
+        seen = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise Missing(f"{go} cannot build pulumi ({seen}): {how}")
+    return go
+
+
+def build(go: str, version: str, binary: Path) -> None:
+    """Build into a temporary directory and move the finished binary into place, with a line of progress now and then."""
+    with tempfile.TemporaryDirectory(prefix="build-", dir=binary.parent) as temporary:
+        made = Path(temporary) / "pulumi"
+        flags = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
+        command = [go, "build", "-v", "-ldflags", flags, "-o", str(made), f"{PACKAGE}/cmd/pulumi"]
+        environment = {**os.environ, "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off"}
+        code, last = watched(command, environment)
+        if code:
+            raise Missing(f"building pulumi {version} failed with status {code}: {last}")
+        made.replace(binary)
+
+
+def watched(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run a build and say every few seconds how far it is; its status and what it said last."""
+    began = said = time.monotonic()
+    compiled, last = 0, ""
+    with subprocess.Popen(
+        command, cwd=MODULE, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        limit = threading.Timer(BUILD_SECONDS, process.kill)
+        limit.start()
+        try:
+            for line in process.stdout or ():
+                compiled, last = compiled + (not line.startswith("go: ")), line.strip()
+                if time.monotonic() - said >= PROGRESS_SECONDS:
+                    said = time.monotonic()
+                    say(f"{said - began:4.0f} s, {compiled} packages, {last}")
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            limit.cancel()
+    return process.returncode, last
+
+
+def write_launchers(directory: Path) -> None:
+    """The language host and the dynamic provider beside the binary, where the engine looks for them."""
+    python, host = directory / "python", TOOLS / "language_host" / "host.py"
+    own = f'exec "{python}" -u "{host}" "$@"\n'
+    # The engine names the project's own virtual environment; without one, it is ours.
+    dynamic = (
+        'if [ -n "$PULUMI_RUNTIME_VIRTUALENV" ]; then exec "$PULUMI_RUNTIME_VIRTUALENV/bin/python" '
+        '-u -m pulumi.dynamic "$@"; fi\n' + f'exec "{python}" -u -m pulumi.dynamic "$@"\n'
+    )
+    for name, body in zip(PLUGINS, (own, dynamic), strict=True):
+        script = "#!/bin/sh\n# Written by tools/get_pulumi.py\n" + body
+        path = directory / name
+        if path.is_file() and path.read_text(encoding="utf-8") == script:
+            continue
+        replace(path, partial(write_script, script))
+
+
+def replace(path: Path, make: Callable[[Path], object]) -> None:
+    """Make a file beside and rename it, so that nobody ever sees half of it."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    make(new)
+    new.replace(path)
+
+
+def write_script(script: str, path: Path) -> None:
+    """An executable file."""
+    path.write_text(script, encoding="utf-8")
+    path.chmod(0o755)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A hard link (the engine looks beside its real path, so a symbolic one will not do), or a copy on another disk."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; says so when it must wait for another process."""
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another build is running, waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def parse_version(answer: str) -> tuple[int, int, int] | None:
+    """`v3.259.0` as numbers."""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", answer.strip())
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def text(version: tuple[int, int, int]) -> str:
+    """Numbers as `v3.259.0`."""
+    return "v" + ".".join(map(str, version))
+
+
+def same(place: str, directory: Path) -> bool:
+    """Whether both name one directory."""
+    return Path(place).resolve() == directory.resolve()
+
+
+def say(line: str) -> None:
+    """A line for the person who waits."""
+    print(f"pulumi: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
