@@ -1,0 +1,92 @@
+"""Moving a cohort by paced kicks: everyone is listed before the first kick, and nobody is kicked twice in a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from components.cutover.cohort import to_move
+from components.cutover.pace import Pace
+from components.cutover.words import Colour, other
+from components.emqx.errors import GaveUp
+from components.operations.run import Run
+
+SETTLE_SECONDS = 0.3
+"""A connection that the balancer accepted before the share was set reaches the broker's list within this time."""
+ROUNDS = 12
+"""Listings of a cohort before the mover gives up; the first finds all but those who were connecting just then."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """Who is to leave which colour in a step: the connected ids that are not ``source``'s at ``green_parts``."""
+
+    step: str
+    source: Colour
+    green_parts: int
+
+    def cohort(self, ids: Sequence[str]) -> list[str]:
+        """Those of the connected ids that leave (ids that look assigned leave last, when everybody does)."""
+        return to_move(ids, other(self.source), self.green_parts)
+
+
+@dataclass
+class Moved:
+    """What a mover has done so far, and how long it was disconnecting clients."""
+
+    to_move: int = 0
+    count: int = 0
+    seconds: float = 0.0
+
+
+async def kick(run: Run, move: Move, budget_per_second: int, moved: Moved, notice: Callable[[], None]) -> None:
+    """Kick the cohort off the source at the paced rate until no client of it is left there.
+
+    ``moved`` is updated while it works; ``notice`` is called at each batch.
+
+    Raises:
+        GaveUp: clients come back to the source again and again, so they do not pass the balancer.
+
+    """
+    source = run.clusters[move.source]
+    kicked: set[str] = set()
+    back: list[str] = []
+    for _ in range(ROUNDS):
+        await run.checkpoint()
+        listed = move.cohort(await source.connected_client_ids())
+        fresh = [client for client in listed if client not in kicked]
+        back = [client for client in listed if client in kicked]
+        if not listed:
+            return
+        moved.to_move += len(fresh)
+        await _kick_paced(run, move, budget_per_second, fresh or back, moved, notice)
+        kicked.update(fresh)
+        await run.clock.sleep(SETTLE_SECONDS)
+    raise GaveUp(
+        f"moving the cohort of {move.step}",
+        node=move.source,
+        seen=f"{len(back)} clients are connected to {move.source} again after their disconnect, such as {back[:3]}",
+        todo=f"let these clients connect through the balancer (they reach {move.source} directly), then run pulumi up again",
+    )
+
+
+async def _kick_paced(
+    run: Run, move: Move, budget_per_second: int, ids: Sequence[str], moved: Moved, notice: Callable[[], None]
+) -> None:
+    source = run.clusters[move.source]
+    began = run.clock.now()
+    pace = Pace(budget_per_second, at=began)
+    done = 0
+    while done < len(ids):
+        due, pace = pace.take(run.clock.now())
+        batch = ids[done : done + due]
+        if batch:
+            await run.checkpoint()
+            await source.kick(batch)
+            done += len(batch)
+            moved.count += len(batch)
+            run.record("move", step=move.step, mover="kick", count=len(batch))
+            notice()
+        if done < len(ids):
+            await run.clock.sleep(pace.wait_seconds())
+    moved.seconds += run.clock.now() - began

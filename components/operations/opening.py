@@ -1,0 +1,157 @@
+"""The first link: decides where this run goes, takes the lease, and opens the colour that the clients go to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from components.cutover.cohort import green_parts
+from components.cutover.decide import decide
+from components.cutover.words import COLOURS, Colour, Direction, other
+from components.emqx.errors import Refused, UpgradeError
+from components.operations.run import Run
+from components.operations.waiting import until
+from components.value import Value
+
+HEALTH_SECONDS = 60.0
+
+
+class Opened(Value):
+    """What the first link hands down: the run's token, its direction, and the colour the clients leave."""
+
+    run: str
+    direction: Direction
+    reason: str
+    source: Colour
+    lost_sessions: int
+    lost_messages: int
+
+
+async def open_run(
+    run: Run, to: Colour, declared: Sequence[Colour], acknowledged: Sequence[str], *, keep_stale: bool
+) -> Opened:
+    """Decide, refuse an unacknowledged loss, take the lease, open the target, and leave it ready for the share.
+
+    Raises:
+        Refused: sessions would be lost and nobody acknowledged it.
+        GaveUp: the balancer does not see every node of the target fully up.
+
+    """
+    memory = await run.router.memory()
+    live = {colour: await _live_total(run, colour) for colour in declared}
+    decision = decide(to, await run.router.share(), _colour(memory, "origin"), live, declared, drained(memory))
+    source = other(to)
+    if decision.direction == "nothing":
+        return Opened(
+            run=run.token, direction="nothing", reason=decision.reason, source=source, lost_sessions=0, lost_messages=0
+        )
+    sessions, messages = await _losses(run, source)
+    if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
+        raise Refused(
+            f"moving the clients to {to}",
+            node=source,
+            seen=f"{sessions} persistent sessions with {messages} queued messages would be lost",
+            todo="add `acknowledge: [sessions]` to emqx:cutover when that may happen",
+        )
+    began_at = memory.get("began_at") if decision.direction == "back" else None
+    await run.router.remember(
+        {
+            "run": run.token,
+            "origin": source if decision.direction == "forward" else memory.get("origin"),
+            "began_at": began_at or f"{run.clock.now():.3f}",
+            "drained_at": None,
+        }
+    )
+    run.record(
+        "run", to=to, origin=source, direction=decision.direction, reason=decision.reason, clients=live.get(source)
+    )
+    run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
+    await open_target(run, to)
+    if not keep_stale:
+        await _remove_stale(run, to, memory.get("began_at"))
+    return Opened(
+        run=run.token,
+        direction=decision.direction,
+        reason=decision.reason,
+        source=source,
+        lost_sessions=sessions,
+        lost_messages=messages,
+    )
+
+
+async def _live_total(run: Run, colour: Colour) -> int | None:
+    try:
+        return sum((await run.clusters[colour].live_connections()).values())
+    except UpgradeError:
+        return None
+
+
+async def _losses(run: Run, source: Colour) -> tuple[int, int]:
+    sessions = await run.clusters[source].persistent_sessions()
+    return len(sessions), sum(session.mqueue_len + session.inflight_cnt for session in sessions)
+
+
+async def open_target(run: Run, to: Colour) -> None:
+    """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (section D)."""
+    api = run.clusters[to]
+    await run.checkpoint()
+    await asyncio.gather(*(api.evacuation_stop(node) for node in await api.evacuations()))
+    await wait_until_up(run, to)
+
+
+async def wait_until_up(run: Run, colour: Colour) -> None:
+    """Wait until the balancer has every node of the colour fully up; no share is given to it before."""
+
+    async def look() -> tuple[bool | None, str]:
+        health = (await run.router.health()).get(colour, {})
+        down = sorted(node for node, up in health.items() if not up)
+        return (True if health and not down else None), f"not up: {', '.join(down) or 'no node of it is configured'}"
+
+    await until(
+        run,
+        look,
+        tried=f"waiting for {colour} behind the balancer",
+        node="the balancer",
+        todo=f"look at the nodes of {colour} and at the health check between the balancer and their API port",
+        limit_seconds=HEALTH_SECONDS,
+    )
+
+
+async def _remove_stale(run: Run, to: Colour, began_at: str | None) -> None:
+    """Remove sessions on the target that were left behind by an earlier move away from it.
+
+    Evicted sessions stay and go on queueing (section D), so a device that comes back would get old commands. Only those
+    that lost their connection after that move began are removed; a device that was offline before keeps its session.
+    """
+    if began_at is None:
+        return
+    api = run.clusters[to]
+    stale = [
+        session.clientid
+        for session in await api.persistent_sessions()
+        if not session.connected and _unix(session.disconnected_at) >= float(began_at)
+    ]
+    if stale:
+        await run.act("loss", section="stale sessions", count=len(stale), colour=to)
+        await api.kick(stale)
+
+
+def drained(memory: Mapping[str, str]) -> Colour | None:
+    """The colour that the balancer remembers as drained (``drained_at`` is ``blue 1795344713.000``)."""
+    colour = memory.get("drained_at", "").partition(" ")[0]
+    return next((known for known in COLOURS if known == colour), None)
+
+
+def serves_all(to: Colour, share: int, memory: Mapping[str, str]) -> bool:
+    """Whether the balancer says that ``to`` has everybody and the other colour was drained after that."""
+    return share == green_parts(to, 100) and drained(memory) == other(to)
+
+
+def _colour(memory: Mapping[str, str], key: str) -> Colour | None:
+    return next((known for known in COLOURS if known == memory.get(key)), None)
+
+
+def _unix(moment: str | None) -> float:
+    """Unix seconds of EMQX's RFC 3339 time; 0 when it is not given."""
+    return datetime.fromisoformat(moment).timestamp() if moment else 0.0
