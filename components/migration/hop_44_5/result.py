@@ -1,0 +1,101 @@
+"""What a conversion gives: a part for the data import, requests for the management API, files for the nodes, and the account.
+
+The rule kept here: `files` is everything that is written; what holds a secret is named in `SECRET`, and the account is never among it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from components.migration.manifest import Account
+
+Json = dict[str, Any]
+SECRET = ("archive", "requests.json", "bootstrap/")  # beginnings of the files that must be kept like passwords
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of the management API of green, to be sent in order.
+
+    Args:
+        method: ``PUT``, ``POST``.
+        path: below ``/api/v5``, with its query.
+        body: JSON; with ``upload``, the content of the file.
+        upload: where not empty, the body is sent as the multipart file ``filename`` of this name.
+
+    """
+
+    method: str
+    path: str
+    body: Any
+    upload: str = ""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The result of 4.4 -> 5.x.
+
+    Args:
+        origin: version of the source.
+        target: version of green.
+        config: the roots of ``cluster.hocon``; may hold secrets (connector passwords).
+        archive_name: ``emqx-export-....tar.gz``, the name that it must keep.
+        archive: its bytes; import it first.
+        requests: what is sent after the import.
+        bootstrap: files for the nodes, by name: ``api-keys.txt``, ``base.hocon``, ``init.psk``; before their first start.
+        account: what became of each item.
+
+    """
+
+    origin: str
+    target: str
+    config: Mapping[str, Any]
+    archive_name: str
+    archive: bytes
+    requests: tuple[Request, ...]
+    bootstrap: Mapping[str, str]
+    account: Account
+
+    def files(self) -> dict[str, bytes]:
+        """Everything to write, by path below the output directory."""
+        requests = [{"method": r.method, "path": r.path, "upload": r.upload, "body": r.body} for r in self.requests]
+        return {
+            f"archive/{self.archive_name}": self.archive,
+            "requests.json": _dump(requests),
+            **{f"bootstrap/{name}": text.encode() for name, text in self.bootstrap.items()},
+            "manifest.json": self.account.to_json(origin=self.origin, target=self.target).encode(),
+            "manifest.md": self.account.to_markdown(origin=self.origin, target=self.target).encode(),
+        }
+
+
+def _dump(value: Any) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def archive_stem(now: float) -> str:
+    """The name that EMQX itself would give: ``emqx-export-2026-11-22-10-12-31.485`` (UTC)."""
+    moment = datetime.fromtimestamp(now, UTC)
+    return f"emqx-export-{moment:%Y-%m-%d-%H-%M-%S}.{moment.microsecond // 1000:03d}"
+
+
+def write_archive(stem: str, parts: Mapping[str, bytes], now: float) -> bytes:
+    """A tar.gz as the data import takes it: flat, uid 0, no directory entries, all below ``stem`` (backup-layout.md)."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=int(now)) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in parts.items():
+            entry = tarfile.TarInfo(f"{stem}/{name}")
+            entry.size, entry.mtime, entry.mode = len(content), int(now), 0o600
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def hocon(config: Mapping[str, Any]) -> bytes:
+    """HOCON in the shape of JSON, which every HOCON reader takes; ``${`` inside a quoted string is not substituted."""
+    return _dump(config)

@@ -1,0 +1,139 @@
+"""What a 4.4 cluster gives us: an export, its configuration files, or both; nothing is read here that is not handed in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from components.migration.manifest import BadSource
+
+Json = dict[str, Any]
+
+
+class Setting(Protocol):
+    """One ``key = value`` line of a 4.x configuration file."""
+
+    @property
+    def file(self) -> str:
+        """Its file, as the person gave it."""
+
+    @property
+    def line(self) -> int:
+        """Its line, from 1."""
+
+    @property
+    def key(self) -> str:
+        """Its key, as written."""
+
+    @property
+    def value(self) -> str:
+        """Its value, without the blanks around it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything that is known about the old cluster.
+
+    Args:
+        export: the parsed export (``read_export``); None where only files are given.
+        export_name: its file name, for messages.
+        settings: the settings of ``emqx.conf`` and ``plugins/*.conf``, in file order.
+        files: other texts by path: ``acl.conf``, ``loaded_plugins``, ``loaded_modules``, a PSK file.
+
+    """
+
+    export: Json | None = None
+    export_name: str = "export"
+    settings: Sequence[Setting] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person decides.
+
+    Args:
+        credential: ``username`` or ``clientid``: the one type of built-in users that 5.x can hold; empty = refuse when there are both.
+        jwt_key: ``jwks``, ``public-key`` or ``hmac-based``: the one key source that 5.x can hold; empty = refuse when there are more.
+        edition: ``ee`` or ``ce``, of the target.
+        now: the present time, unix seconds: it names the archive and decides which bans are over.
+
+    """
+
+    credential: str = ""
+    jwt_key: str = ""
+    edition: str = "ee"
+    now: float = 0.0
+
+
+SECTIONS_OF_43 = frozenset({"auth_clientid", "auth_username"})
+
+
+def read_export(name: str, data: bytes, from_version: str) -> Json:
+    """Parse an export of 4.4.
+
+    Raises:
+        BadSource: not JSON, cut off, not an export, or of another version than ``from_version``.
+
+    """
+    try:
+        export = json.loads(data)
+    except UnicodeDecodeError as error:
+        raise BadSource(name, f"byte {error.start}", "it is not UTF-8", "export again: emqx_ctl data export") from error
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(data.rstrip()) - 1
+        seen = "it ends in the middle (truncated)" if cut else "it is not JSON"
+        raise BadSource(name, f"line {error.lineno} column {error.colno}", seen, "export again: emqx_ctl data export") from None
+    except RecursionError:
+        raise BadSource(name, "", "it is nested too deep to be an export", "export again: emqx_ctl data export") from None
+    check_export(name, export, from_version)
+    return dict(export)
+
+
+def check_export(name: str, export: object, from_version: str) -> None:
+    """Refuse what is no export of ``from_version``.
+
+    Raises:
+        BadSource: not an object, without version, of another version, or with sections of the wrong shape.
+
+    """
+    if not isinstance(export, dict):
+        raise BadSource(name, "", "it is JSON, but not an export (no object)", "give the file that emqx_ctl data export wrote")
+    version = export.get("version")
+    if not isinstance(version, str):
+        raise BadSource(name, "version", "it has no version", "give the file that emqx_ctl data export wrote")
+    declared = ".".join(from_version.split(".")[:2])
+    if ".".join(version.split(".")[:2]) != declared:
+        seen = f"it is an export of {version[:20]!r}, declared as {from_version}"
+        raise BadSource(name, "version", seen, f"say --from {version[:20]}, or upgrade to 4.4 first and export there")
+    foreign = sorted(SECTIONS_OF_43 & export.keys())
+    if foreign:
+        seen = f"it says {version} but has the sections {', '.join(foreign)} of 4.2 and older"
+        raise BadSource(name, foreign[0], seen, "it was made by an older node: upgrade to 4.4 and export there")
+    for section, rows in export.items():
+        if section in LIST_SECTIONS and not isinstance(rows, list):
+            raise BadSource(name, section, "it is not a list", "export again: emqx_ctl data export")
+        for index, row in enumerate(rows if section in LIST_SECTIONS else ()):
+            if not isinstance(row, dict):
+                raise BadSource(name, f"{section}[{index}]", "it is not an object", "export again: emqx_ctl data export")
+
+
+LIST_SECTIONS = frozenset(
+    ("rules", "resources", "blacklist", "apps", "users", "auth_mnesia", "acl_mnesia", "modules", "schemas", "configs", "listeners_state")
+)
+
+
+def minor(version: str) -> tuple[int, int]:
+    """``5.8.11`` as (5, 8).
+
+    Raises:
+        BadSource: it is not a version.
+
+    """
+    match = re.fullmatch(r"[ev]?(\d+)\.(\d+)(?:\.\d+)?(?:[-+.].*)?", version)
+    if not match:
+        raise BadSource("--to/--from", version[:20], "it is not a version", "write it as 5.8.11")
+    return int(match[1]), int(match[2])

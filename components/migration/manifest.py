@@ -1,0 +1,163 @@
+"""The account of a conversion: every item of the source is carried, changed or dropped, and the counts add up to the source.
+
+The rule kept here: an item is named by its place and its name, never by its value, so that no secret can reach a manifest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+LABEL_LENGTH = 80
+LISTED_CARRIED = 200  # manifest.md lists so many carried items of a section; manifest.json lists all of them
+
+
+class BadSource(ValueError):
+    """A source that is refused.
+
+    Args:
+        file: the file, as the person gave it.
+        place: where in it: ``line 3``, ``auth_mnesia[4]``; empty for the whole file.
+        seen: what was seen there, without its value.
+        remedy: what the person can do.
+
+    """
+
+    def __init__(self, file: str, place: str, seen: str, remedy: str) -> None:
+        """Keep the four parts; the message is made of them."""
+        self.file, self.place, self.seen, self.remedy = file, place, seen, remedy
+        super().__init__(f"{file}{f', {place}' if place else ''}: {seen}. Remedy: {remedy}")
+
+
+class Verdict(StrEnum):
+    """What became of an item; the later in this list, the worse."""
+
+    CARRIED = "carried"
+    CHANGED = "changed"
+    DROPPED = "dropped"
+
+
+_RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+class Item(NamedTuple):
+    """One item of the source: its section and index there, its name (shortened), and what became of it."""
+
+    section: str
+    index: int
+    label: str
+    verdict: Verdict
+    how: str
+    todo: str
+
+
+def shorten(name: str) -> str:
+    """A name that fits into a line: control characters escaped, and its length said when it is cut."""
+    line = name if name.isprintable() else json.dumps(name, ensure_ascii=True)[1:-1]
+    return line if len(line) <= LABEL_LENGTH else f"{line[:LABEL_LENGTH]}... ({len(name)} characters)"
+
+
+class Account(NamedTuple):
+    """All items of a source in their order.
+
+    Args:
+        items: one for each item of the source.
+        counts: the items that the source has, by section; counted from the source, not from ``items``.
+
+    """
+
+    items: tuple[Item, ...]
+    counts: Mapping[str, int]
+
+    def tally(self) -> dict[str, dict[str, int]]:
+        """By section: how many are in the source, carried, changed, dropped."""
+        seen = Counter((item.section, item.verdict) for item in self.items)
+        return {
+            section: {"source": count, **{str(verdict): seen[section, verdict] for verdict in Verdict}}
+            for section, count in self.counts.items()
+        }
+
+    def losses(self) -> Iterator[Item]:
+        """What is not carried as it was: a person must have read these."""
+        return (item for item in self.items if item.verdict is not Verdict.CARRIED)
+
+    def to_json(self, *, origin: str, target: str) -> str:
+        """``manifest.json``: tally and every item; without values."""
+        rows = [item._asdict() for item in self.items]
+        return json.dumps({"from": origin, "to": target, "tally": self.tally(), "items": rows}, indent=1) + "\n"
+
+    def to_markdown(self, *, origin: str, target: str) -> str:
+        """``manifest.md``: the tally as a table, then what was dropped, what changed, and the names of the rest."""
+        lines = [f"# Conversion {origin} -> {target}", "", "| section | source | carried | changed | dropped |"]
+        lines.append("|---|---:|---:|---:|---:|")
+        for section, row in self.tally().items():
+            lines.append(f"| {_cell(section)} | {' | '.join(str(count) for count in row.values())} |")
+        for verdict in (Verdict.DROPPED, Verdict.CHANGED):
+            lines += ["", f"## {verdict.capitalize()}", ""]
+            lines += [_line(item) for item in self.items if item.verdict is verdict] or ["Nothing."]
+        lines += ["", "## Carried", ""]
+        for section in self.counts:
+            names = [item.label for item in self.items if item.section == section and item.verdict is Verdict.CARRIED]
+            if names:
+                more = f" and {len(names) - LISTED_CARRIED} more" if len(names) > LISTED_CARRIED else ""
+                lines.append(f"- {_cell(section)} ({len(names)}): {_cell(', '.join(names[:LISTED_CARRIED]))}{more}")
+        return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _line(item: Item) -> str:
+    todo = f" **{item.todo}**" if item.todo else ""
+    return f"- `{item.section}[{item.index}]` {_cell(item.label)}: {item.how}.{todo}"
+
+
+class Ledger:
+    """Where the converters write what became of each item; an item that nobody mentions is dropped, and said to be."""
+
+    def __init__(self) -> None:
+        """Nothing is expected yet."""
+        self._sections: dict[str, list[Item | None]] = {}
+
+    def expect(self, section: str, count: int) -> None:
+        """The source has ``count`` items in ``section``."""
+        self._sections.setdefault(section, []).extend([None] * count)
+
+    def carried(self, section: str, index: int, label: str, how: str = "as it was") -> None:
+        """The item is on green with the same meaning."""
+        self._write(Item(section, index, shorten(label), Verdict.CARRIED, how, ""))
+
+    def changed(self, section: str, index: int, label: str, how: str, todo: str = "") -> None:
+        """The item is on green with another meaning: ``how`` says which."""
+        self._write(Item(section, index, shorten(label), Verdict.CHANGED, how, todo))
+
+    def dropped(self, section: str, index: int, label: str, why: str, todo: str) -> None:
+        """The item is not on green: ``why``, and what a person can do."""
+        self._write(Item(section, index, shorten(label), Verdict.DROPPED, why, todo))
+
+    def _write(self, item: Item) -> None:
+        """Two converters may know of one item; the worse verdict stands, with the words of both."""
+        slots = self._sections[item.section]
+        old = slots[item.index]
+        if old is not None:
+            worse, other = (item, old) if _RANK[item.verdict] >= _RANK[old.verdict] else (old, item)
+            words = worse.how if other.verdict is Verdict.CARRIED else f"{worse.how}; {other.how}"
+            item = worse._replace(how=words, todo=worse.todo or other.todo)
+        slots[item.index] = item
+
+    def is_open(self, section: str, index: int) -> bool:
+        """Whether nobody has mentioned the item yet."""
+        return self._sections[section][index] is None
+
+    def account(self) -> Account:
+        """Close the books: what is still open is dropped."""
+        items = [
+            item or Item(section, index, "", Verdict.DROPPED, "no rule of this conversion knows it", "make it anew on green, or report it")
+            for section, slots in self._sections.items()
+            for index, item in enumerate(slots)
+        ]
+        return Account(tuple(items), {section: len(slots) for section, slots in self._sections.items()})
