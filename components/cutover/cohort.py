@@ -1,0 +1,86 @@
+"""Which clients belong to which colour at a share; the same arithmetic as the balancer's, so that nobody is moved twice.
+
+The rule: a client belongs to green iff ``crc32(client id) % 10000 < green's share`` (two-cluster.md section J: equal to HAProxy's
+``crc32,mod(10000)`` for ASCII and UTF-8 ids), so a larger share only ever adds clients.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+
+from components.cutover.words import PARTS, Colour
+
+_ASSIGNED = re.compile(r"[0-9A-Za-z]{16}")
+
+
+def parts_of(client_id: str) -> int:
+    """The client's place in 0..9999."""
+    return zlib.crc32(client_id.encode()) % PARTS
+
+
+def belongs(client_id: str, green_parts: int) -> bool:
+    """Whether the client is green's when green has ``green_parts`` of 10,000."""
+    return parts_of(client_id) < green_parts
+
+
+def green_parts(to: Colour, share_percent: float) -> int:
+    """Green's parts of 10,000 when ``to`` has ``share_percent`` (0..100) of the clients.
+
+    Raises:
+        ValueError: a share outside 0..100.
+
+    """
+    if not 0 <= share_percent <= 100:
+        message = f"share {share_percent}: 0..100 is allowed"
+        raise ValueError(message)
+    parts = round(share_percent * PARTS / 100)
+    return parts if to == "green" else PARTS - parts
+
+
+def share_percent(to: Colour, parts: int) -> float:
+    """The percentage that ``to`` has when green has ``parts`` of 10,000; the inverse of ``green_parts``."""
+    return (parts if to == "green" else PARTS - parts) * 100 / PARTS
+
+
+def everybody(to: Colour) -> int:
+    """Green's parts when ``to`` has all clients."""
+    return PARTS if to == "green" else 0
+
+
+def looks_assigned(client_id: str) -> bool:
+    """Whether EMQX may have assigned this id to a client that came without one.
+
+    Such a client has a new random cohort at each connect, and its listed id says nothing of its route (two-cluster.md section
+    J). EMQX assigns 16 letters and digits (raw/F_empty_client_id.json); a device that happens to be called like that
+    is taken for one too, which only defers its move to the last step.
+    """
+    return not client_id or _ASSIGNED.fullmatch(client_id) is not None
+
+
+def to_move(ids: Iterable[str], to: Colour, parts: int) -> list[str]:
+    """Those of ``ids`` (clients on the old colour) that must leave it when green has ``parts``, in their order, each once.
+
+    Ids that look assigned wait until ``to`` has everybody: moving them early may hit them twice, waiting costs nothing.
+    """
+    last = parts == everybody(to)
+    return [one for one in dict.fromkeys(ids) if last or (_is_of(one, to, parts) and not looks_assigned(one))]
+
+
+def stay_percent(ids: Iterable[str], to: Colour, parts: int) -> float | None:
+    """The percentage of ``ids`` (all clients of both colours) that ``to`` should have at ``parts``; None without clients.
+
+    This, and not the share itself, is what a measured share is compared with: cohorts of a real fleet are not even, and ids
+    that look assigned are deferred.
+    """
+    total = wanted = 0
+    last = parts == everybody(to)
+    for one in ids:
+        total += 1
+        wanted += last or (_is_of(one, to, parts) and not looks_assigned(one))
+    return wanted * 100 / total if total else None
+
+
+def _is_of(client_id: str, to: Colour, parts: int) -> bool:
+    return belongs(client_id, parts) == (to == "green")

@@ -1,0 +1,73 @@
+"""Whether evacuations that already run are ours to use; one that does not fit is refused, never stopped or fought over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+DONE_STATES = frozenset({"waiting_takeover", "evicting_sessions", "prohibiting"})
+"""The states in which no connection is left to evict (behaviour.md section 1); a drain is done there (two-cluster.md section D)."""
+
+
+class Adoption(NamedTuple):
+    """What to do about the evacuations that run: ``adopted`` stay, ``missing`` are started with what ``budget_left`` allows.
+
+    ``refused`` is empty, or says which evacuation does not fit, and then nothing may be started.
+    """
+
+    adopted: tuple[str, ...]
+    missing: tuple[str, ...]
+    budget_left: int
+    refused: str
+
+
+def adoptable(running: Mapping[str, Any], nodes: Collection[str], budget_per_second: int) -> Adoption:
+    """Judge the answer of ``GET /load_rebalance/global_status`` for the nodes of the colour that drains.
+
+    Args:
+        running: ``{"evacuations": [{"node","state","connection_goal","connection_eviction_rate",..}],"purges":[..],"rebalances":[..]}``
+            (raw/04b_evacuation_run.json).
+        nodes: names of the nodes that are to drain; evacuations of other nodes are not looked at.
+        budget_per_second: of the whole cutover; evacuations past the eviction of connections use none of it.
+
+    """
+    mine = {entry["node"]: entry for entry in running.get("evacuations", ()) if entry.get("node") in nodes}
+    missing = tuple(name for name in sorted(nodes) if name not in mine)
+    reasons = [_other_work(running, nodes), *(_unfit(entry) for _, entry in sorted(mine.items()))]
+    rates = [int(entry["connection_eviction_rate"]) for entry in mine.values() if _evicts(entry)]
+    # EMQX knows no rate below 1 for a node, so a budget below the number of nodes cannot be kept by anybody.
+    if sum(rates) > max(budget_per_second, len(nodes)):
+        reasons.append(f"running evacuations take {sum(rates)} clients per second, the budget is {budget_per_second}")
+    return Adoption(
+        adopted=tuple(sorted(mine)),
+        missing=missing,
+        budget_left=max(budget_per_second - sum(rates), len(missing)),
+        refused="; ".join(reason for reason in reasons if reason),
+    )
+
+
+def _evicts(entry: Mapping[str, Any]) -> bool:
+    return entry.get("state") not in DONE_STATES and isinstance(entry.get("connection_eviction_rate"), int)
+
+
+def _unfit(entry: Mapping[str, Any]) -> str:
+    goal = entry.get("connection_goal", 0)
+    if goal:
+        return f"the evacuation of {entry['node']} ends at {goal} connections, not at 0"
+    if not isinstance(entry.get("connection_eviction_rate"), int):
+        return f"the evacuation of {entry['node']} does not say its rate"
+    return ""
+
+
+def _other_work(running: Mapping[str, Any], nodes: Collection[str]) -> str:
+    """A rebalance or a purge on these nodes makes EMQX refuse an evacuation (``eviction_agent_busy``, behaviour.md section 4)."""
+    for kind in ("rebalances", "purges"):
+        busy = [entry.get("node", "?") for entry in running.get(kind, ()) if _touches(entry, nodes)]
+        if busy:
+            return f"{kind} run on {', '.join(sorted(busy))}"
+    return ""
+
+
+def _touches(entry: Mapping[str, Any], nodes: Collection[str]) -> bool:
+    named = {entry.get("node"), entry.get("coordinator_node"), *entry.get("donors", ()), *entry.get("recipients", ())}
+    return not named.isdisjoint(nodes)

@@ -1,0 +1,219 @@
+"""What a cutover will do, in numbers, before it does anything: the plan of ``pulumi preview``, for reading and as JSON.
+
+The rule: what could not be counted is shown as unknown, never as zero; the size depends on the steps, not on the clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.cutover.cohort import green_parts, looks_assigned, parts_of, share_percent
+from components.cutover.pace import evacuation_seconds, limit_seconds
+from components.cutover.steps import Step
+from components.cutover.words import PARTS, Colour, Direction, Mover
+from components.value import Value
+
+
+class Fleet(Value):
+    """What was counted on the old colour; None where it could not be asked.
+
+    ``cohorts`` are the clients in each hundredth of the hash (``cohort_counts``), ``assigned`` those without an id of
+    their own; where they are None the shares of ``clients`` are used.
+    """
+
+    clients: int | None = None
+    persistent_connected: int | None = None
+    persistent_offline: int | None = None
+    queued_messages: int | None = None
+    cohorts: tuple[int, ...] | None = None
+    assigned: int = 0
+
+
+class StepForecast(Value):
+    """One step: ``clients`` that it moves by ``mover`` at ``rate_per_second`` at most, and how long that takes."""
+
+    name: str
+    share: float | None = None
+    clients: int | None = None
+    mover: Mover | None = None
+    rate_per_second: int | None = None
+    expected_seconds: float | None = None
+
+
+class Losses(Value):
+    """What does not come along; None is unknown.
+
+    ``sessions_ended`` are persistent sessions of connected clients that kicks end on the old colour, ``sessions_left`` those
+    that an evacuation leaves there, where they go on queueing: the way back would deliver what they queued (two-cluster.md section D).
+    """
+
+    sessions_ended: int | None = None
+    sessions_left: int | None = None
+    sessions_offline: int | None = None
+    queued_messages: int | None = None
+
+
+class Forecast(Value):
+    """The plan with its numbers; JSON by ``model_dump(by_alias=True)``."""
+
+    to: Colour
+    direction: Direction
+    reason: str
+    clients: int | None
+    budget_per_second: int
+    steps: tuple[StepForecast, ...]
+    gates: tuple[str, ...]
+    losses: Losses
+    expected_seconds: float | None
+    limit_seconds: float | None
+
+
+def cohort_counts(ids: Sequence[str]) -> tuple[tuple[int, ...], int]:
+    """The clients with an id of their own in each hundredth of the hash, and the number of the others."""
+    counts = [0] * 100
+    assigned = 0
+    for one in ids:
+        if looks_assigned(one):
+            assigned += 1
+        else:
+            counts[parts_of(one) * 100 // PARTS] += 1
+    return tuple(counts), assigned
+
+
+def forecast(
+    *,
+    to: Colour,
+    direction: Direction,
+    reason: str,
+    share_parts: int,
+    steps: Sequence[Step],
+    mover: Mover,
+    budget_per_second: int,
+    fleet: Fleet,
+    gates: Sequence[str] = (),
+    wait_health_check_seconds: float = 0.0,
+) -> Forecast:
+    """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; ``mover`` is that of the last clients."""
+    if direction == "nothing":
+        steps, fleet = (), Fleet(clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
+    start = share_percent(to, share_parts)
+    reached = [start]
+    rows: list[StepForecast] = []
+    for step in steps:
+        if step.kind != "share":
+            rows.append(StepForecast(name=step.name, expected_seconds=step.seconds if step.kind == "hold" else None))
+            continue
+        reached.append(max(reached[-1], step.share))
+        moves_by: Mover = mover if step.share == 100 else "kick"
+        clients = _clients(fleet, to, start, reached[-2], reached[-1])
+        rows.append(_row(step, clients, moves_by, budget_per_second, wait_health_check_seconds))
+    limit = None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second)
+    durations = [row.expected_seconds for row in rows if row.share is not None or row.expected_seconds is not None]
+    known = [seconds for seconds in durations if seconds is not None]
+    return Forecast(
+        to=to,
+        direction=direction,
+        reason=reason,
+        clients=fleet.clients,
+        budget_per_second=budget_per_second,
+        steps=tuple(rows),
+        gates=tuple(gates),
+        losses=_losses(fleet, rows),
+        expected_seconds=sum(known) if len(known) == len(durations) else None,
+        limit_seconds=limit,
+    )
+
+
+def render(plan: Forecast) -> str:
+    """A short table for preview."""
+    if plan.direction == "nothing":
+        return f"cutover: nothing to do ({plan.reason})"
+    head = f"cutover {plan.direction} to {plan.to}: {_shown(plan.clients)} clients, at most {plan.budget_per_second}/s ({plan.reason})"
+    table = [("step", "share", "clients", "mover", "rate", "seconds")]
+    table += [
+        (
+            row.name,
+            "" if row.share is None else f"{row.share:g} %",
+            "" if row.share is None else _shown(row.clients),
+            row.mover or "",
+            "" if row.rate_per_second is None else f"{row.rate_per_second}/s",
+            "until clear" if row.share is None and row.expected_seconds is None else _shown(row.expected_seconds),
+        )
+        for row in plan.steps
+    ]
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table
+    ]
+    return "\n".join(
+        [
+            head,
+            *lines,
+            f"  expected {_shown(plan.expected_seconds)} s in all, of which clients are moved {_shown(plan.limit_seconds)} s at least",
+            f"  not carried over: {_lost(plan.losses)}",
+            f"  gates: {', '.join(plan.gates) or 'none'}",
+        ]
+    )
+
+
+def _row(step: Step, clients: int | None, mover: Mover, budget: int, wait_seconds: float) -> StepForecast:
+    if clients is None:
+        seconds = None
+    elif mover == "evacuation":
+        seconds = evacuation_seconds(clients, budget, wait_seconds)
+    else:
+        seconds = limit_seconds(clients, budget)
+    return StepForecast(
+        name=step.name,
+        share=step.share,
+        clients=clients,
+        mover=mover,
+        rate_per_second=budget,
+        expected_seconds=None if seconds is None else round(seconds, 1),
+    )
+
+
+def _clients(fleet: Fleet, to: Colour, start: float, low: float, high: float) -> int | None:
+    """The clients between two shares of ``to``; what is on the old colour is what lies above ``start``."""
+    if fleet.clients is None:
+        return None
+    if high <= low:
+        return 0
+    if fleet.cohorts is None:
+        before, now = (round(fleet.clients * (share - start) / (100 - start)) for share in (low, high))
+        return now - before
+    at = sorted(green_parts(to, share) * 100 / PARTS for share in (low, high))
+    counted = sum(
+        count * max(0.0, min(at[1], index + 1) - max(at[0], index)) for index, count in enumerate(fleet.cohorts)
+    )
+    return round(counted) + (fleet.assigned if high == 100 else 0)
+
+
+def _losses(fleet: Fleet, rows: Sequence[StepForecast]) -> Losses:
+    kicked = [row.clients for row in rows if row.mover == "kick"]
+    ended: int | None = None
+    left: int | None = None
+    if fleet.persistent_connected is not None and fleet.clients is not None:
+        by_kick = sum(clients or 0 for clients in kicked)
+        ended = round(fleet.persistent_connected * by_kick / fleet.clients) if fleet.clients else 0
+        left = fleet.persistent_connected - ended
+    return Losses(
+        sessions_ended=ended,
+        sessions_left=left,
+        sessions_offline=fleet.persistent_offline,
+        queued_messages=fleet.queued_messages,
+    )
+
+
+def _lost(losses: Losses) -> str:
+    parts = {
+        "sessions ended": losses.sessions_ended,
+        "sessions left behind": losses.sessions_left,
+        "sessions of offline clients": losses.sessions_offline,
+        "queued messages": losses.queued_messages,
+    }
+    return ", ".join(f"{_shown(number)} {what}" for what, number in parts.items())
+
+
+def _shown(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.1f}".removesuffix(".0")

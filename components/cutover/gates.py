@@ -1,0 +1,307 @@
+"""Judgements on measured facts: each gate passes, fails, or does not know; what to do about it is the caller's.
+
+The rule: a fact that is missing for a moment is neither good nor bad (a joining node makes the API answer 500 for 2 s, a restarted one counts
+from 0 again: two-cluster.md sections G and H), and one that is missing for longer than ``unknown_seconds`` fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from components.value import Value
+
+
+class Thresholds(Value):
+    """The values above (or below) which a gate fails; ``None`` switches the gate off."""
+
+    connect_failure_rate_above_baseline: float | None = Field(default=0.05, ge=0, le=1)
+    """Refused connects on the new colour, as part of all, above the old colour's own rate before (some devices always fail)."""
+    connect_failure_minimum_connects: int = Field(default=10, ge=1)
+    """Fewer connects than this in the window are too few to judge."""
+    connect_latency_p99_milliseconds: float | None = Field(default=1000, gt=0)
+    nodes_lost: int | None = Field(default=0, ge=0)
+    memory_used_fraction: float | None = Field(default=0.9, gt=0, le=1)
+    """Of the node's whole machine: EMQX does not tell its own."""
+    load1: float | None = Field(default=None, gt=0)
+    """The machine's load average; off, since the API does not tell the number of cores."""
+    license_headroom_fraction: float | None = Field(default=0.02, ge=0, lt=1)
+    """The part of the licensed sessions that must stay free."""
+    share_deviation_percent: float | None = Field(default=5, gt=0, le=100)
+    """Percentage points between the part of the clients that should be on the new colour and the part that is."""
+    stall_seconds: float | None = Field(default=30, gt=0)
+    """Without a single client moved although some are left."""
+    unknown_seconds: float = Field(default=30, gt=0)
+    settle_seconds: float = Field(default=10, ge=0)
+    """A lost node or a wrong share must last so long: a joining node vanishes for 2 s, moved clients take a moment to come back."""
+    window_seconds: float = Field(default=60, gt=0)
+    """Connects are counted over this time."""
+
+
+class NodeFacts(Value):
+    """One node of the new colour, as ``GET /nodes`` shows it; memory in bytes or as ``3.75G``."""
+
+    memory_used: str | float | None = None
+    memory_total: str | float | None = None
+    load1: float | None = None
+
+
+class Facts(Value):
+    """One observation of the new colour; each field may be None: not known now.
+
+    ``connack_sent`` and ``connack_error`` are the sums over the nodes of ``packets.connack.sent`` and ``.error`` (the only pair that
+    tells refused connects: section G). ``nodes`` are those that run. ``license_limit`` is 0 where nothing is licensed.
+    ``share_wanted_percent`` is what the cohorts make of the share (``cohort.stay_percent``). ``moved`` of ``to_move`` counts while
+    ``moving``; shares are judged while not.
+    """
+
+    at: float
+    connack_sent: int | None = None
+    connack_error: int | None = None
+    connect_latency_p99_milliseconds: float | None = None
+    nodes_expected: tuple[str, ...] = ()
+    nodes: Mapping[str, NodeFacts] | None = None
+    license_sessions: int | None = None
+    license_limit: int | None = None
+    share_wanted_percent: float | None = None
+    share_measured_percent: float | None = None
+    moving: bool = False
+    moved: int | None = None
+    to_move: int | None = None
+
+
+class Verdict(NamedTuple):
+    """What one gate says; ``node`` is empty where it speaks of the colour."""
+
+    gate: str
+    verdict: Literal["pass", "fail", "unknown"]
+    value: float | None
+    threshold: float
+    node: str
+    reason: str
+
+
+def judge(thresholds: Thresholds, baseline: float | None, facts: Facts, history: Sequence[Facts]) -> list[Verdict]:
+    """Judge ``facts`` by all gates that are on.
+
+    Args:
+        thresholds: of the stack's config.
+        baseline: the old colour's own connect failure rate before the cutover (``failure_rate``); None counts as 0.
+        facts: the newest observation.
+        history: the ones before it, oldest first, as ``remember`` keeps them.
+
+    """
+    seen = (*history, facts)
+    verdicts: list[Verdict] = []
+    for name, gate in _GATES.items():
+        threshold = getattr(thresholds, name)
+        if threshold is not None:
+            said = gate(thresholds, baseline or 0.0, seen)
+            verdicts += [_bounded(verdict, thresholds, baseline or 0.0, seen, gate) for verdict in said]
+    return verdicts
+
+
+def remember(thresholds: Thresholds, history: Sequence[Facts], facts: Facts) -> tuple[Facts, ...]:
+    """The history with ``facts``, without what no gate looks at any more; its length is bounded by the longest threshold."""
+    keep = max(
+        thresholds.stall_seconds or 0, thresholds.unknown_seconds, thresholds.settle_seconds, thresholds.window_seconds
+    )
+    kept = (*history, facts)
+    old = [index for index, one in enumerate(kept) if one.at <= facts.at - keep]
+    return kept[old[-1] :] if old else kept
+
+
+def names(thresholds: Thresholds) -> tuple[str, ...]:
+    """The gates that are on."""
+    return tuple(name for name in _GATES if getattr(thresholds, name) is not None)
+
+
+def failure_rate(seen: Sequence[Facts], minimum_connects: int) -> float | None:
+    """Refused connects over all connects between the first and the last observation; None for fewer than ``minimum_connects``."""
+    sent, error = _connects(seen)
+    return error / sent if sent >= minimum_connects else None
+
+
+def parse_bytes(text: str | float | None) -> float | None:
+    """``3.75G`` as bytes; None for what is no amount of memory."""
+    if text is None or isinstance(text, int | float):
+        return text
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
+    return float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else None
+
+
+def _bounded(verdict: Verdict, thresholds: Thresholds, baseline: float, seen: Sequence[Facts], gate: _Gate) -> Verdict:
+    """An unknown that has lasted for longer than its bound is a failure."""
+    if verdict.verdict != "unknown":
+        return verdict
+    since = seen[-1].at
+    for index in range(len(seen) - 1, 0, -1):
+        earlier = gate(thresholds, baseline, seen[:index])
+        if any(one.verdict != "unknown" and one.node in {verdict.node, ""} for one in earlier):
+            break
+        since = seen[index - 1].at
+    lasted = seen[-1].at - since
+    if lasted <= thresholds.unknown_seconds:
+        return verdict
+    return verdict._replace(
+        verdict="fail", reason=f"{verdict.reason}, for {lasted:.0f} s (at most {thresholds.unknown_seconds:g})"
+    )
+
+
+def _connect_failures(thresholds: Thresholds, baseline: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, limit = "connect_failure_rate_above_baseline", thresholds.connect_failure_rate_above_baseline or 0.0
+    facts = seen[-1]
+    if facts.connack_sent is None or facts.connack_error is None:
+        return [Verdict(name, "unknown", None, limit, "", "the counters of connects could not be read")]
+    window = [one for one in seen if one.at >= facts.at - thresholds.window_seconds]
+    sent, error = _connects(window)
+    if sent < thresholds.connect_failure_minimum_connects:
+        return [Verdict(name, "pass", None, limit, "", f"{sent} connects are too few to judge")]
+    above = error / sent - baseline
+    reason = f"{error} of {sent} connects refused, {baseline:.1%} were before"
+    return [Verdict(name, "fail" if above > limit else "pass", above, limit, "", reason)]
+
+
+def _connects(seen: Sequence[Facts]) -> tuple[int, int]:
+    """Connects and refusals, summed over the stretches in which no counter was reset."""
+    known = [(one.connack_sent, one.connack_error) for one in seen if one.connack_sent is not None]
+    total = refused = 0
+    for (sent, error), (sent_now, error_now) in pairwise(known):
+        if sent is None or sent_now is None or error is None or error_now is None:
+            continue
+        if sent_now >= sent and error_now >= error:
+            total, refused = total + sent_now - sent, refused + error_now - error
+    return total, refused
+
+
+def _latency(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, limit = "connect_latency_p99_milliseconds", thresholds.connect_latency_p99_milliseconds or 0.0
+    return [_over(name, seen[-1].connect_latency_p99_milliseconds, limit, "", "p99 of a connect in milliseconds")]
+
+
+def _nodes_lost(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, limit = "nodes_lost", float(thresholds.nodes_lost or 0)
+    if seen[-1].nodes is None:
+        return [Verdict(name, "unknown", None, limit, "", "the nodes could not be listed")]
+    lost = [node for node in seen[-1].nodes_expected if node not in seen[-1].nodes]
+    if len(lost) <= limit:
+        return [Verdict(name, "pass", float(len(lost)), limit, "", f"{len(lost)} nodes lost")]
+    lasted = min(_lost_seconds(node, seen) for node in lost)
+    if lasted < thresholds.settle_seconds:
+        return [
+            Verdict(
+                name, "unknown", float(len(lost)), limit, lost[0], f"{', '.join(lost)} not running for {lasted:.0f} s"
+            )
+        ]
+    return [
+        Verdict(name, "fail", float(len(lost)), limit, lost[0], f"{', '.join(lost)} not running for {lasted:.0f} s")
+    ]
+
+
+def _lost_seconds(node: str, seen: Sequence[Facts]) -> float:
+    """For how long the node was in no list; observations without a list say nothing."""
+    since = seen[-1].at
+    for one in reversed(seen):
+        if one.nodes is None:
+            continue
+        if node in one.nodes:
+            break
+        since = one.at
+    return seen[-1].at - since
+
+
+def _memory(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, limit = "memory_used_fraction", thresholds.memory_used_fraction or 0.0
+    return _each_node(name, limit, seen[-1], _used_fraction, "of the memory in use")
+
+
+def _used_fraction(node: NodeFacts) -> float | None:
+    used, total = parse_bytes(node.memory_used), parse_bytes(node.memory_total)
+    return used / total if used is not None and total else None
+
+
+def _load(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    return _each_node("load1", thresholds.load1 or 0.0, seen[-1], lambda node: node.load1, "load average")
+
+
+def _each_node(
+    name: str, limit: float, facts: Facts, measure: Callable[[NodeFacts], float | None], what: str
+) -> Iterable[Verdict]:
+    if facts.nodes is None:
+        return [Verdict(name, "unknown", None, limit, "", "the nodes could not be listed")]
+    return [_over(name, measure(facts.nodes[node]), limit, node, what) for node in sorted(facts.nodes)]
+
+
+def _license(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, least, facts = "license_headroom_fraction", thresholds.license_headroom_fraction or 0.0, seen[-1]
+    if facts.license_limit == 0:
+        return [Verdict(name, "pass", None, least, "", "nothing is licensed")]
+    if facts.license_limit is None or facts.license_sessions is None:
+        return [Verdict(name, "unknown", None, least, "", "the licence could not be read")]
+    free = 1 - facts.license_sessions / facts.license_limit
+    reason = f"{facts.license_sessions} of {facts.license_limit} licensed sessions in use"
+    return [Verdict(name, "fail" if free < least else "pass", free, least, "", reason)]
+
+
+def _share(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, limit = "share_deviation_percent", thresholds.share_deviation_percent or 0.0
+    if seen[-1].moving:
+        return [Verdict(name, "pass", None, limit, "", "not judged while clients are moved")]
+    now = _deviation(seen[-1])
+    if now is None:
+        return [Verdict(name, "unknown", None, limit, "", "the share could not be measured")]
+    reason = f"{seen[-1].share_measured_percent:.1f} % of the clients, {seen[-1].share_wanted_percent:.1f} % wanted"
+    if now <= limit:
+        return [Verdict(name, "pass", now, limit, "", reason)]
+    since = seen[-1].at
+    for one in reversed(seen):
+        apart = _deviation(one)
+        if one.moving or (apart is not None and apart <= limit):
+            break
+        since = one.at
+    settled = seen[-1].at - since >= thresholds.settle_seconds
+    return [Verdict(name, "fail" if settled else "unknown", now, limit, "", reason)]
+
+
+def _deviation(facts: Facts) -> float | None:
+    if facts.share_measured_percent is None or facts.share_wanted_percent is None:
+        return None
+    return abs(facts.share_measured_percent - facts.share_wanted_percent)
+
+
+def _stall(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, limit, facts = "stall_seconds", thresholds.stall_seconds or 0.0, seen[-1]
+    if not facts.moving:
+        return [Verdict(name, "pass", None, limit, "", "nothing is moved now")]
+    if facts.moved is None or facts.to_move is None:
+        return [Verdict(name, "unknown", None, limit, "", "the progress could not be measured")]
+    since = facts.at
+    for one in reversed(seen):
+        if not one.moving or (one.moved is not None and one.moved != facts.moved):
+            break
+        since = one.at
+    lasted = 0.0 if facts.moved >= facts.to_move else facts.at - since
+    return [_over(name, lasted, limit, "", f"seconds at {facts.moved} of {facts.to_move} clients moved")]
+
+
+def _over(name: str, value: float | None, limit: float, node: str, what: str) -> Verdict:
+    if value is None:
+        return Verdict(name, "unknown", None, limit, node, f"{what}: could not be measured")
+    return Verdict(name, "fail" if value > limit else "pass", value, limit, node, f"{value:.4g} {what}")
+
+
+_Gate = Callable[[Thresholds, float, Sequence[Facts]], Iterable[Verdict]]
+_GATES: Mapping[str, _Gate] = {
+    "connect_failure_rate_above_baseline": _connect_failures,
+    "connect_latency_p99_milliseconds": _latency,
+    "nodes_lost": _nodes_lost,
+    "memory_used_fraction": _memory,
+    "load1": _load,
+    "license_headroom_fraction": _license,
+    "share_deviation_percent": _share,
+    "stall_seconds": _stall,
+}

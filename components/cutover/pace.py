@@ -1,0 +1,79 @@
+"""How fast: one budget for the whole cutover, in clients per second, over all nodes that drain at the same time.
+
+The rule: in any window of T seconds at most ``budget x (T + burst)`` clients are moved; time that was lost in a stall is not
+caught up, because the target's capacity for connects has not grown meanwhile.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A token bucket as a value: ``due, pace = pace.take(now)`` before each batch.
+
+    ``at`` is the time (seconds of any clock) up to which tokens are counted; ``burst_seconds`` is how much lost time a slow
+    call may make up for.
+    """
+
+    budget_per_second: int
+    at: float
+    tokens: float = 0.0
+    batch_interval_seconds: float = 0.05
+    burst_seconds: float = 0.25
+
+    def __post_init__(self) -> None:
+        """A pace of nothing would never end."""
+        if self.budget_per_second < 1:
+            message = f"budget {self.budget_per_second} per second: at least 1 is allowed"
+            raise ValueError(message)
+
+    def take(self, now: float) -> tuple[int, Pace]:
+        """How many clients may be moved at ``now``, and the pace after they were; never negative, also when time goes back."""
+        most = max(1.0, self.budget_per_second * self.burst_seconds)
+        tokens = min(most, self.tokens + max(0.0, now - self.at) * self.budget_per_second)
+        due = int(tokens)
+        return due, replace(self, at=max(now, self.at), tokens=tokens - due)
+
+    def wait_seconds(self) -> float:
+        """How long to sleep until a batch is worth a call: the interval, or until one whole client is due."""
+        return max(self.batch_interval_seconds, (1.0 - self.tokens) / self.budget_per_second)
+
+
+def split(budget_per_second: int, connections: Mapping[str, int], conn_evict_rate: int | None = None) -> dict[str, int]:
+    """The eviction rate of each node so that all are done at the same time; the sum is at most the budget.
+
+    EMQX refuses a rate below 1 (behaviour.md section 1), so each node has at least that, and with fewer clients per second than
+    nodes the sum is the number of nodes. No rate is above ``conn_evict_rate``. Each further client per second goes to the node
+    that would take longest, which is proportional to its connections and still right when they are few.
+    """
+    rates = dict.fromkeys(connections, 1)
+    waiting: list[tuple[float, str]] = [(-count, name) for name, count in connections.items() if count > 1]
+    heapq.heapify(waiting)
+    for _ in range(budget_per_second - len(rates)):
+        if not waiting:
+            break
+        _, name = heapq.heappop(waiting)
+        if conn_evict_rate is not None and rates[name] >= conn_evict_rate:
+            continue
+        rates[name] += 1
+        if rates[name] < connections[name]:
+            heapq.heappush(waiting, (-connections[name] / rates[name], name))
+    return rates
+
+
+def limit_seconds(clients: int, budget_per_second: int) -> float:
+    """The shortest time in which the budget lets so many clients be moved: what kicks take, and what a cutover is measured against."""
+    return clients / budget_per_second
+
+
+def evacuation_seconds(clients: int, budget_per_second: int, wait_health_check_seconds: float = 0.0) -> float:
+    """The expected time until node evacuation has taken off so many clients from nodes that are loaded evenly.
+
+    One burst a second, and a whole second after the last one before the state says so (behaviour.md section 1).
+    """
+    return wait_health_check_seconds + math.ceil(clients / budget_per_second) + (1.0 if clients else 0.0)

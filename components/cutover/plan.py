@@ -1,0 +1,154 @@
+"""The order of a cutover's acts as a pure iterator: what is observed and what is desired go in, transitions come out.
+
+The rule: whatever was done before, and wherever a run is interrupted, planning again from what is then observed ends with everybody on
+``to`` and keeps the invariants that ``plan`` states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from components.cutover.cohort import everybody, green_parts, share_percent
+from components.cutover.steps import Step
+from components.cutover.words import PARTS, Colour, Mover, other
+
+Act = Literal["open", "share", "move", "hold", "judge", "drain"]
+
+
+class PlanError(ValueError):
+    """A plan that would break an invariant; a fault of ours, nothing that an operator can repair."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What is observed: green's share in parts, the colours the balancer has fully up, and those that evacuate.
+
+    ``drained`` are the colours that nobody is on. All of it can be asked at any time, so a killed run has nothing to remember.
+    """
+
+    share: int
+    healthy: frozenset[Colour]
+    draining: frozenset[Colour] = frozenset()
+    drained: frozenset[Colour] = frozenset()
+
+
+@dataclass(frozen=True)
+class Desired:
+    """Where everybody shall be, by which steps, and what takes the last clients off the old colour."""
+
+    to: Colour
+    steps: tuple[Step, ...]
+    mover: Mover
+
+
+class Transition(NamedTuple):
+    """One act.
+
+    ========  ===========================================================================================
+    open      stop the evacuation of ``colour`` everywhere, wait until the balancer has each of its nodes fully up
+    share     set green's share to ``parts``
+    move      kick those on the other colour that ``cohort.to_move`` names at ``parts``, at the paced rate
+    hold      go on judging the gates for ``seconds``
+    judge     wait until no gate is unknown, and all pass
+    drain     evacuate ``colour`` (or kick all of it) until it has no live connection
+    ========  ===========================================================================================
+    """
+
+    act: Act
+    step: str
+    colour: Colour
+    parts: int
+    seconds: float = 0.0
+
+
+def plan(observed: World, desired: Desired) -> Iterator[Transition]:
+    """Yield the transitions that lead from ``observed`` to everybody on ``desired.to``.
+
+    We keep these invariants at all times, checked after each yield against the world as it is when the transition is done:
+
+    * the share of ``to`` never falls, so cohorts only grow, and since each move takes exactly those between the share before and
+      the share now, no client is moved twice;
+    * the share of ``to`` never rises while ``to`` is not healthy;
+    * ``to`` has the whole share before the other colour drains.
+
+    Therefore the order within a step: first the share (a client that is moved comes back at once and must be sent to its
+    new colour), then the move. A share that is reached already is not set again, but its move is done again, because the run
+    before may have been interrupted in it; a hold or gate before a reached share was passed and is not repeated.
+
+    Raises:
+        PlanError: when a transition would break an invariant.
+
+    """
+    world = observed
+    for transition in _transitions(observed, desired):
+        following = after(world, transition, desired.to)
+        check_invariants(world, following, transition, desired.to)
+        world = following
+        yield transition
+
+
+def after(world: World, transition: Transition, to: Colour) -> World:
+    """The world when the transition is done."""
+    colour = transition.colour
+    if transition.act == "open":
+        return replace(world, healthy=world.healthy | {colour}, draining=world.draining - {colour})
+    if transition.act == "share":
+        # Whoever gets a share may get clients at once.
+        return replace(world, share=transition.parts, drained=world.drained - {to})
+    if transition.act == "drain":
+        return replace(world, draining=world.draining | {colour}, drained=world.drained | {colour})
+    return world
+
+
+def check_invariants(before: World, now: World, transition: Transition, to: Colour) -> None:
+    """Raise PlanError where ``transition`` from ``before`` to ``now`` breaks what ``plan`` promises."""
+    percent = share_percent(to, now.share)
+    rises = percent > share_percent(to, before.share)
+    if percent < share_percent(to, before.share):
+        message = f"{transition.step}: the share of {to} would fall to {percent:g} %"
+    elif rises and (to not in before.healthy or to in before.draining):
+        message = f"{transition.step}: {to} would get {percent:g} % but is not healthy"
+    elif transition.act == "drain" and (before.share != everybody(to) or transition.colour == to):
+        message = f"{transition.step}: {transition.colour} would drain while {to} has {percent:g} %"
+    elif transition.act == "move" and transition.parts != before.share:
+        message = f"{transition.step}: clients would be moved for a share that is not set"
+    else:
+        return
+    raise PlanError(message)
+
+
+def _transitions(observed: World, desired: Desired) -> Iterator[Transition]:
+    to, old = desired.to, other(desired.to)
+    if observed.share == everybody(to) and old in observed.drained:
+        return
+    if to in observed.draining or to not in observed.healthy:
+        yield Transition("open", "open", to, observed.share)
+    reached = observed.share
+    for index, step in enumerate(desired.steps):
+        if step.kind == "share":
+            parts = _farther(to, reached, green_parts(to, step.share))
+            # Below a share that is reached there is nothing left: the move of the farthest reached one covers it.
+            if _covered(desired, index, observed.share):
+                continue
+            if parts != reached:
+                yield Transition("share", step.name, to, parts)
+                reached = parts
+            if parts != everybody(to) or desired.mover == "kick":
+                yield Transition("move", step.name, old, parts)
+        elif not _covered(desired, index, observed.share):
+            act: Act = "hold" if step.kind == "hold" else "judge"
+            yield Transition(act, step.name, to, reached, step.seconds)
+    yield Transition("drain", "drain", old, reached)
+
+
+def _farther(to: Colour, one: int, two: int) -> int:
+    return max(one, two) if to == "green" else min(one, two)
+
+
+def _covered(desired: Desired, index: int, share: int) -> bool:
+    """Whether a later share step is reached by ``share`` too, so that this step was passed."""
+    have = share if desired.to == "green" else PARTS - share
+    later = (step.share for step in desired.steps[index + 1 :] if step.kind == "share")
+    return any(green_parts("green", percent) <= have for percent in later)
