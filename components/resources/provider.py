@@ -1,0 +1,176 @@
+"""The base of all our dynamic providers: inputs are a pydantic model, one ``act`` creates and updates, credentials stay in memory.
+
+The rule: an instance has no attributes when it is pickled, so that ``__provider`` in the state is nothing but
+module and class name. Renaming either breaks `refresh` and `destroy` of existing stacks.
+
+Measured with the real engine (3.259, SDK 3.272): a ``config:`` block with ``type: object`` takes nested secrets
+(`pulumi config set --secret --path emqx:credentials.blue.apiSecret x` beside plain values). The program gets the whole
+object decrypted as one JSON string, ``get_secret_object`` makes all of it secret, and `emqx:credentials` stands in
+PULUMI_CONFIG_SECRET_KEYS; ``configure()`` gets the same JSON string, decrypted, on `up` and `preview`. On
+`refresh` and `destroy` it is that of the last `up`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
+
+import pulumi
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pydantic import BaseModel, ValidationError
+
+from components.emqx.errors import Retryable, UpgradeError
+from components.emqx.models import Credentials
+from components.resources import engine
+
+Inputs = TypeVar("Inputs", bound=BaseModel)
+State = dict[str, Any]
+PROVIDER_KEY = "__provider"
+
+
+class TypedProvider(ResourceProvider, Generic[Inputs]):
+    """A provider whose inputs are ``Inputs`` (by alias or by name); subclasses say what ``act`` does.
+
+    ``TRIGGERS`` are the fields whose change means an update, ``REPLACES`` those whose change means a replacement;
+    every other input may be edited without anything running again.
+    """
+
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset()
+    REPLACES: ClassVar[frozenset[str]] = frozenset()
+    serialize_as_secret_always = False
+    credentials: Mapping[str, Credentials] = {}
+    _model: ClassVar[type[BaseModel]]
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Keep the model that the class is written for."""
+        super().__init_subclass__(**arguments)
+        for base in getattr(cls, "__orig_bases__", ()):
+            if get_origin(base) is TypedProvider:
+                cls._model = get_args(base)[0]
+
+    def identity(self, inputs: Inputs) -> str:
+        """The natural id of the resource: a name that the world knows, never a random one."""
+        raise NotImplementedError
+
+    def act(self, inputs: Inputs, olds: State | None) -> State:
+        """Make the world as the inputs say and return the outputs; ``olds`` are the last ones, None at the first time.
+
+        It must be idempotent: a failure leaves nothing in the state, and the next `up` calls it again.
+        """
+        raise NotImplementedError
+
+    def refuse(self, inputs: Inputs, olds: State) -> None:
+        """Raise UpgradeError where preview and update must not even start; ``olds`` are the last inputs, or empty."""
+
+    def stale(self, inputs: Inputs, olds: State) -> bool:  # noqa: ARG002  -- for subclasses
+        """Whether the world is not what the outputs ``olds`` say, so that ``act`` must run again."""
+        return False
+
+    def look(self, olds: State) -> State:
+        """The outputs as the world has them now; raise Retryable when it cannot be reached."""
+        return olds
+
+    def failed(self, inputs: Inputs, failure: BaseException, details: str) -> None:  # noqa: ARG002  -- for subclasses
+        """Keep the traceback ``details`` of a failed ``act``, of which the person sees one line (for the journal)."""
+        if not isinstance(failure, UpgradeError):
+            sys.stderr.write(details)
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Keep the credentials of the stack's configuration by colour, in memory only."""
+        engine.attach()
+        known = json.loads(req.config.get("credentials") or "{}")
+        self.credentials = {name: Credentials.model_validate(value) for name, value in known.items()}
+
+    def check(self, olds: State, news: State) -> CheckResult:
+        """Name every input that is wrong; what is unknown in a preview is not judged."""
+        props = own(news)
+        failures = list(self._mistakes(props))
+        if not failures and not pulumi.contains_unknowns(props):
+            try:
+                self.refuse(self._inputs(props), own(olds))
+            except UpgradeError as refusal:
+                failures = [CheckFailure("", f"{type(refusal).__name__}: {refusal}")]
+        return CheckResult(news, failures)
+
+    def diff(self, _id: str, olds: State, news: State) -> DiffResult:
+        """Compare the fields that matter, then ask the world."""
+        replaces = sorted(self._changed(self.REPLACES, olds, news))
+        changes = bool(replaces or self._changed(self.TRIGGERS, olds, news))
+        if not changes and not pulumi.contains_unknowns(own(news)):
+            changes = self.stale(self._inputs(own(news)), own(olds))
+        return DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
+
+    def create(self, props: State) -> CreateResult:
+        """Act for the first time."""
+        inputs = self._inputs(own(props))
+        return CreateResult(self.identity(inputs), self._outputs(inputs, props, None))
+
+    def update(self, _id: str, olds: State, news: State) -> UpdateResult:
+        """Act again."""
+        return UpdateResult(self._outputs(self._inputs(own(news)), news, own(olds)))
+
+    def read(self, id_: str, props: State) -> ReadResult:
+        """What the world says; what the state says, and a word about it, when the world cannot be reached."""
+        try:
+            return ReadResult(id_, self.look(own(props)))
+        except Retryable as unreachable:
+            engine.progress(f"kept as it is in the state, because it cannot be looked at: {unreachable}")
+            return ReadResult(id_, own(props))
+
+    def delete(self, _id: str, _props: State) -> None:
+        """Do nothing: deletes come after all creates and updates, and one that acts would undo them."""
+
+    def _outputs(self, inputs: Inputs, props: State, olds: State | None) -> State:
+        try:
+            return {**own(props), **self.act(inputs, olds)}
+        except BaseException as failure:
+            self.failed(inputs, failure, traceback.format_exc())
+            raise
+
+    def _inputs(self, props: State) -> Inputs:
+        return self._model.model_validate(props)  # type: ignore[return-value]  # the class is written for this model
+
+    def _mistakes(self, props: State) -> Iterator[CheckFailure]:
+        try:
+            self._model.model_validate(props)
+        except ValidationError as invalid:
+            for error in invalid.errors(include_url=False):
+                if error["type"] == "missing" or not pulumi.contains_unknowns(error["input"]):
+                    yield CheckFailure(".".join(map(str, error["loc"])), error["msg"])
+
+    def _changed(self, fields: frozenset[str], olds: State, news: State) -> set[str]:
+        return {name for name in fields if self._value(name, olds) != self._value(name, news)}
+
+    def _value(self, name: str, props: State) -> Any:
+        field = self._model.model_fields[name]
+        default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+        found = props.get(field.alias or name, props.get(name, default))
+        return plain(found)
+
+
+def own(props: State) -> State:
+    """The properties without the pickled provider."""
+    return {key: value for key, value in props.items() if key != PROVIDER_KEY}
+
+
+def plain(value: Any) -> Any:
+    """A value as it is compared: models as JSON, numbers as they are (1.0 equals 1), nothing set for None."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
