@@ -1,0 +1,240 @@
+"""One client's session: its subscriptions, its queue and what is on the way to it, with or without a connection.
+
+The rule: a session never touches a socket and never looks at the clock by itself; it hands packets to its channel, and everything that
+ends it goes through the cluster (`Cluster.detach`, `Cluster.terminate`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from components.mqtt.packets import Publish, Pubrel, Will
+from components.mqtt.properties import Property
+from lab.node.message import Message
+
+if TYPE_CHECKING:
+    from lab.node.broker import BrokerNode
+    from lab.node.channel import Channel
+
+
+class SubOptions(NamedTuple):
+    """The options of one subscription, under the API's names (F_session_formats); `identifier` 0 means none."""
+
+    qos: int = 0
+    nl: int = 0
+    rap: int = 0
+    rh: int = 0
+    identifier: int = 0
+
+
+interned = lru_cache(maxsize=4096)(SubOptions)
+"""Thousands of devices subscribe with the same options: they share one value."""
+
+
+class Delivery(NamedTuple):
+    """A message on its way to one session.
+
+    Attributes:
+        message: what was published.
+        qos: delivery QoS.
+        retain: the flag that the client will see.
+        identifiers: subscription identifiers.
+        inserted: nanoseconds since the epoch at which it came to this session (``inserted_at``).
+        shared: it came through a shared subscription.
+
+    """
+
+    message: Message
+    qos: int
+    retain: bool
+    identifiers: tuple[int, ...]
+    inserted: int
+    shared: bool = False
+
+
+class Inflight:
+    """A delivery that waits for PUBACK, PUBREC or PUBCOMP (`released`: PUBREL was sent)."""
+
+    __slots__ = ("delivery", "released")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery, self.released = delivery, False
+
+
+class Session:
+    """The state of one client id in the cluster.
+
+    Attributes:
+        client_id, username, level (3, 4, 5), proto_name, is_bridge, clean_start, keep_alive (seconds), expiry (seconds, 0 = ends with
+        the connection), is_superuser, listener (``tcp:default``), peer (host, port): of the last connection.
+        created_at, connected_at, disconnected_at: unix seconds; `disconnected_at` is None while connected.
+        node: where the session lives.
+        channel: the live connection; None for a disconnected session.
+        subscriptions: filter as subscribed (``$share/g/t`` included) -> options.
+        queue: what waits for a place in flight or for a connection (`mqueue`).
+        inflight: packet id -> delivery that is not acknowledged.
+        awaiting_rel: packet ids of received QoS 2 messages that are not released -> unix seconds.
+        will: what to publish when the connection ends without DISCONNECT.
+
+    """
+
+    __slots__ = (
+        "awaiting_rel", "channel", "clean_start", "client_id", "connected_at", "created_at", "disconnected_at", "dropped_expired",
+        "dropped_full", "dropped_large", "epoch", "expiry", "inflight", "inflight_max", "is_bridge", "is_superuser", "keep_alive",
+        "level", "listener", "next_id", "node", "peer", "proto_name", "queue", "queue_max", "received", "recv_dropped", "recv_oct",
+        "recv_pkt", "send_oct", "send_pkt", "sent", "store_qos0", "subscriptions", "username", "will",
+    )  # fmt: skip
+
+    def __init__(self, client_id: str, node: BrokerNode, now: float) -> None:
+        self.client_id, self.node = client_id, node
+        self.username: str | None = None
+        self.channel: Channel | None = None
+        self.level, self.proto_name, self.is_bridge = 4, "MQTT", False
+        self.clean_start, self.keep_alive, self.expiry, self.is_superuser = True, 60, 0, False
+        self.listener, self.peer = "tcp:default", ("127.0.0.1", 0)
+        self.created_at = self.connected_at = now
+        self.disconnected_at: float | None = None
+        self.subscriptions: dict[str, SubOptions] = {}
+        self.queue: deque[Delivery] | None = None
+        self.inflight: dict[int, Inflight] = {}
+        self.awaiting_rel: dict[int, float] | None = None
+        self.inflight_max, self.queue_max, self.store_qos0 = 32, 1000, True
+        self.will: Will | None = None
+        self.next_id = 1
+        self.epoch = 0
+        self.received: list[int] | None = None
+        self.sent: list[int] | None = None
+        self.recv_oct = self.recv_pkt = self.send_oct = self.send_pkt = 0
+        self.recv_dropped = self.dropped_full = self.dropped_large = self.dropped_expired = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is there now."""
+        return self.channel is not None
+
+    @property
+    def queue_length(self) -> int:
+        """How many messages wait (`mqueue_len`)."""
+        return len(self.queue) if self.queue else 0
+
+    def deliver(self, message: Message, options: SubOptions, now: float, *, retained: bool = False, shared: bool = False) -> None:
+        """Take a message for this client: send it, or keep it.
+
+        Args:
+            message: what was published.
+            options: of the subscription that matched.
+            now: unix seconds.
+            retained: it comes from the retained table, so the client sees the retain flag.
+            shared: it comes through a shared subscription.
+
+        """
+        metrics = self.node.metrics
+        if (options.nl or self.node.cluster.limits.ignore_loop) and message.sender == self.client_id:
+            metrics["delivery.dropped"] += 1
+            metrics["delivery.dropped.no_local"] += 1
+            return
+        upgrade = self.node.cluster.limits.upgrade_qos
+        qos = max(message.qos, options.qos) if upgrade else min(message.qos, options.qos)
+        identifiers = (options.identifier,) if options.identifier else ()
+        keep = retained or bool(options.rap and message.retain)
+        delivery = Delivery(message, qos, keep, identifiers, int(now * 1e9), shared)
+        if self.channel is not None and (qos == 0 or len(self.inflight) < self.inflight_max):
+            self._send(delivery, now)
+        else:
+            self._keep(delivery)
+
+    def acknowledge(self, packet_id: int, now: float) -> bool:
+        """A PUBACK or PUBCOMP came (or a PUBREC that refuses): free the place; False when nothing was in flight there."""
+        if self.inflight.pop(packet_id, None) is None:
+            return False
+        self.node.metrics["messages.acked"] += 1
+        self.drain(now)
+        return True
+
+    def receive(self, packet_id: int) -> bool:
+        """A PUBREC came: the message is released, PUBREL follows; False when nothing was in flight there."""
+        waiting = self.inflight.get(packet_id)
+        if waiting is None:
+            return False
+        waiting.released = True
+        return True
+
+    def resume(self, now: float) -> None:
+        """Send again what was in flight (DUP, or PUBREL), then what was queued; called after the CONNACK."""
+        channel = self.channel
+        if channel is None:
+            return
+        for packet_id, waiting in tuple(self.inflight.items()):
+            if waiting.released:
+                channel.send(Pubrel(packet_id))
+            elif self._expired(waiting.delivery, now):
+                del self.inflight[packet_id]
+            else:
+                channel.send(self._packet(waiting.delivery, packet_id, now, dup=True))
+        self.drain(now)
+
+    def drain(self, now: float) -> None:
+        """Send from the queue while there is room in flight."""
+        while self.queue and self.channel is not None and len(self.inflight) < self.inflight_max:
+            self._send(self.queue.popleft(), now)
+        if not self.queue:
+            self.queue = None
+
+    def _send(self, delivery: Delivery, now: float) -> None:
+        channel = self.channel
+        if channel is None or self._expired(delivery, now):
+            return
+        packet_id = None
+        if delivery.qos:
+            packet_id = self._free_id()
+            self.inflight[packet_id] = Inflight(delivery)
+        if not channel.send_message(self._packet(delivery, packet_id, now), delivery.qos):
+            self.dropped_large += 1
+            self.node.metrics["delivery.dropped"] += 1
+            self.node.metrics["delivery.dropped.too_large"] += 1
+            if packet_id is not None:
+                del self.inflight[packet_id]
+
+    def _keep(self, delivery: Delivery) -> None:
+        metrics = self.node.metrics
+        if delivery.qos == 0 and not self.store_qos0:
+            metrics["delivery.dropped"] += 1
+            metrics["delivery.dropped.qos0_msg"] += 1
+            return
+        if self.queue is None:
+            self.queue = deque()
+        if len(self.queue) >= self.queue_max > 0:
+            self.queue.popleft()
+            self.dropped_full += 1
+            metrics["delivery.dropped"] += 1
+            metrics["delivery.dropped.queue_full"] += 1
+        self.queue.append(delivery)
+
+    def _expired(self, delivery: Delivery, now: float) -> bool:
+        end = delivery.message.expires_at()
+        if end is None or end > now:
+            return False
+        self.dropped_expired += 1
+        self.node.metrics["delivery.dropped"] += 1
+        self.node.metrics["delivery.dropped.expired"] += 1
+        return True
+
+    def _packet(self, delivery: Delivery, packet_id: int | None, now: float, *, dup: bool = False) -> Publish:
+        message = delivery.message
+        properties = message.properties
+        if self.level == 5 and (delivery.identifiers or Property.MESSAGE_EXPIRY in properties):
+            out = dict(properties)
+            if (end := message.expires_at()) is not None:
+                out[Property.MESSAGE_EXPIRY] = max(1, int(end - now))
+            if delivery.identifiers:
+                out[Property.SUBSCRIPTION_ID] = delivery.identifiers
+            properties = out
+        return Publish(message.topic, message.payload, delivery.qos, delivery.retain, dup, packet_id, properties)
+
+    def _free_id(self) -> int:
+        while self.next_id in self.inflight:
+            self.next_id = self.next_id % 65535 + 1
+        found, self.next_id = self.next_id, self.next_id % 65535 + 1
+        return found
