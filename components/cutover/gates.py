@@ -6,83 +6,10 @@ from 0 again: two-cluster.md sections G and H), and one that is missing for long
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
 
-from pydantic import Field
-
-from components.value import Value
-
-
-class Thresholds(Value):
-    """The values above (or below) which a gate fails; ``None`` switches the gate off."""
-
-    connect_failure_rate_above_baseline: float | None = Field(default=0.05, ge=0, le=1)
-    """Refused connects on the new colour, as part of all, above the old colour's own rate before (some devices always fail)."""
-    connect_failure_minimum_connects: int = Field(default=10, ge=1)
-    """Fewer connects than this in the window are too few to judge."""
-    connect_latency_p99_milliseconds: float | None = Field(default=1000, gt=0)
-    nodes_lost: int | None = Field(default=0, ge=0)
-    memory_used_fraction: float | None = Field(default=0.9, gt=0, le=1)
-    """Of the node's whole machine: EMQX does not tell its own."""
-    load1: float | None = Field(default=None, gt=0)
-    """The machine's load average; off, since the API does not tell the number of cores."""
-    license_headroom_fraction: float | None = Field(default=0.02, ge=0, lt=1)
-    """The part of the licensed sessions that must stay free."""
-    share_deviation_percent: float | None = Field(default=5, gt=0, le=100)
-    """Percentage points between the part of the clients that should be on the new colour and the part that is."""
-    stall_seconds: float | None = Field(default=30, gt=0)
-    """Without a single client moved although some are left."""
-    unknown_seconds: float = Field(default=30, gt=0)
-    settle_seconds: float = Field(default=10, ge=0)
-    """A lost node or a wrong share must last so long: a joining node vanishes for 2 s, moved clients take a moment to come back."""
-    window_seconds: float = Field(default=60, gt=0)
-    """Connects are counted over this time."""
-
-
-class NodeFacts(Value):
-    """One node of the new colour, as ``GET /nodes`` shows it; memory in bytes or as ``3.75G``."""
-
-    memory_used: str | float | None = None
-    memory_total: str | float | None = None
-    load1: float | None = None
-
-
-class Facts(Value):
-    """One observation of the new colour; each field may be None: not known now.
-
-    ``connack_sent`` and ``connack_error`` are the sums over the nodes of ``packets.connack.sent`` and ``.error`` (the only pair that
-    tells refused connects: section G). ``nodes`` are those that run. ``license_limit`` is 0 where nothing is licensed.
-    ``share_wanted_percent`` is what the cohorts make of the share (``cohort.stay_percent``). ``moved`` of ``to_move`` counts while
-    ``moving``; shares are judged while not.
-    """
-
-    at: float
-    connack_sent: int | None = None
-    connack_error: int | None = None
-    connect_latency_p99_milliseconds: float | None = None
-    nodes_expected: tuple[str, ...] = ()
-    nodes: Mapping[str, NodeFacts] | None = None
-    license_sessions: int | None = None
-    license_limit: int | None = None
-    share_wanted_percent: float | None = None
-    share_measured_percent: float | None = None
-    moving: bool = False
-    moved: int | None = None
-    to_move: int | None = None
-
-
-class Verdict(NamedTuple):
-    """What one gate says; ``node`` is empty where it speaks of the colour."""
-
-    gate: str
-    verdict: Literal["pass", "fail", "unknown"]
-    value: float | None
-    threshold: float
-    node: str
-    reason: str
+from components.cutover.facts import Facts, NodeFacts, Thresholds, Verdict, parse_bytes
 
 
 def judge(thresholds: Thresholds, baseline: float | None, facts: Facts, history: Sequence[Facts]) -> list[Verdict]:
@@ -124,14 +51,6 @@ def failure_rate(seen: Sequence[Facts], minimum_connects: int) -> float | None:
     """Refused connects over all connects between the first and the last observation; None for fewer than ``minimum_connects``."""
     sent, error = _connects(seen)
     return error / sent if sent >= minimum_connects else None
-
-
-def parse_bytes(text: str | float | None) -> float | None:
-    """``3.75G`` as bytes; None for what is no amount of memory."""
-    if text is None or isinstance(text, int | float):
-        return text
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
-    return float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else None
 
 
 def _bounded(verdict: Verdict, thresholds: Thresholds, baseline: float, seen: Sequence[Facts], gate: _Gate) -> Verdict:

@@ -1,0 +1,257 @@
+"""The stack's config as frozen values; whatever cannot be right is refused before the first resource is registered, all of it at once.
+
+The rule: a refusal has one line for each problem, with path, value and what is allowed; a value in a place that is not ours to know is
+never shown, since it may be a secret that was written there by mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from components.cutover.facts import Thresholds
+from components.cutover.routes import RefusedRoute, route
+from components.cutover.steps import DEFAULT_STEPS, Problem, Step, StepsError, parse_steps
+from components.cutover.versions import BadVersion, parse, require_known
+from components.cutover.words import Colour, Edition, other
+from components.emqx.errors import BadInput
+from components.emqx.models import Node
+from components.problems import problems_of, shown
+from components.value import Value
+
+KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory")
+CREDENTIAL_KEYS = tuple(
+    f"{colour}{part}" for colour in ("blue", "green") for part in ("ApiKey", "ApiSecret", "Username", "Password")
+)
+"""Config keys that the providers read by themselves, never this module: ``emqx:blueApiSecret`` and so on."""
+_SHAPES = {
+    "name": (re.compile(r"[^\s@/]+@[^\s@/]+"), "a node's name like emqx@10.0.0.1"),
+    "api": (re.compile(r"https?://[^\s@/]+:[0-9]{1,5}/?"), "http://host:port, without credentials and path"),
+    "mqtt": (re.compile(r"[^\s@/]+:[0-9]{1,5}"), "host:port"),
+}
+NOT_YET_BUILT = {"target": ("kubernetes", "aws"), "strategy": ("rolling", "same-cluster")}
+
+Acknowledgement = Literal["sessions", "configuration", "unlisted", "written_since", "way_back"]
+"""Losses that may be accepted: persistent sessions with their queues; what stands only in the old colour's ``emqx.conf``; what no
+API lists (PSK, node-local files); what was written on the new colour before the way back; and that live is the older one."""
+
+
+class LocalCluster(Value):
+    """A colour that runs on this machine: lab nodes, or a real release where ``emqx_home`` names one.
+
+    ``max_sessions`` is the lab node's licence (0: no limit; None: as the evaluation licence).
+    """
+
+    target: Literal["local"]
+    version: str
+    nodes: int = Field(ge=1, le=200)
+    edition: Edition = "ee"
+    proxy_protocol: bool = True
+    emqx_home: str | None = Field(default=None, min_length=1)
+    max_sessions: int | None = Field(default=None, ge=0)
+
+    @property
+    def size(self) -> int:
+        """The number of nodes."""
+        return self.nodes
+
+
+class ExternalCluster(Value):
+    """A colour that exists already and is not ours to create or delete."""
+
+    target: Literal["external"]
+    version: str
+    nodes: tuple[Node, ...] = Field(min_length=1, max_length=200)
+    edition: Edition = "ee"
+    proxy_protocol: bool = False
+
+    @property
+    def size(self) -> int:
+        """The number of nodes."""
+        return len(self.nodes)
+
+
+Cluster = Annotated[LocalCluster | ExternalCluster, Field(discriminator="target")]
+
+
+class Balancer(Value):
+    """Where the devices connect; ``address`` is ``host:port``, None takes a free port."""
+
+    target: Literal["local"] = "local"
+    address: str | None = Field(default=None, pattern=r"^[^\s@/]+:[0-9]{1,5}$")
+    max_connections: int = Field(default=9_000, ge=10, le=1_000_000)
+
+
+class Evacuation(Value):
+    """Parameters of node evacuation; rates are per node and second, and what the budget allows is the smaller of the two."""
+
+    wait_health_check_seconds: int = Field(default=2, ge=0, le=3_600)
+    wait_takeover_seconds: int = Field(default=5, ge=0, le=3_600)
+    conn_evict_rate: int | None = Field(default=None, ge=1)
+    sess_evict_rate: int | None = Field(default=None, ge=1)
+
+
+class Cutover(Value):
+    """How the clients are moved; ``keep_stale_sessions`` leaves evicted sessions for the way back, with what they queued meanwhile."""
+
+    strategy: Literal["two-cluster"] = "two-cluster"
+    initial_delay_seconds: float = Field(default=0, ge=0, le=86_400)
+    budget_per_second: int = Field(default=100, ge=1, le=100_000)
+    evacuation: Evacuation = Evacuation()
+    steps: tuple[Step, ...] = DEFAULT_STEPS
+    gates: Thresholds = Thresholds()
+    soak_seconds: float = Field(default=0, ge=0)
+    acknowledge: tuple[Acknowledgement, ...] = ()
+    keep_stale_sessions: bool = False
+    carry_api_keys: bool = True
+
+
+class Settings(Value):
+    """Everything that the stack's config says, checked; secrets are not in it."""
+
+    live: Colour
+    clusters: Mapping[Colour, Cluster] = Field(min_length=1)
+    balancer: Balancer = Balancer()
+    cutover: Cutover = Cutover()
+    work_directory: str = Field(min_length=1)
+
+    @field_validator("live", mode="before")
+    @classmethod
+    def _trimmed(cls, value: object) -> object:
+        return value.strip() if isinstance(value, str) else value
+
+
+def load(
+    read: Callable[[str], Any], *, stack: str, names: Iterable[str] = (), origin: Colour | None = None
+) -> Settings:
+    """Read and check the whole config.
+
+    Args:
+        read: the value of a key without its namespace, None where there is none; ``pulumi.Config("emqx").get`` will do
+            (objects may arrive as JSON text).
+        stack: the stack's name, for the default of ``workDirectory``.
+        names: the keys that are set, without their namespace, so that an unknown one can be refused.
+        origin: the colour whose data filled the other one, where the balancer is known to remember it: going back to it is no
+            downgrade.
+
+    Raises:
+        BadInput: with one line for each problem.
+
+    """
+    unknown = sorted(set(names) - {*KEYS, *CREDENTIAL_KEYS})
+    problems = [Problem(f"emqx:{name}", "unknown key", ", ".join((*KEYS, *CREDENTIAL_KEYS))) for name in unknown]
+    raw = {key: value for key in KEYS if (value := _decoded(key, read(key))) is not None}
+    raw.setdefault("workDirectory", f".emqx/{stack}")
+    settings = None
+    problems += _replace_steps(raw)
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as invalid:
+        problems += problems_of(invalid, Settings, "emqx:", NOT_YET_BUILT)
+    if settings is not None:
+        problems += contradictions(settings, origin)
+    if problems or settings is None:
+        lines = "".join(f"\n  {one.path}: {one.value}; allowed: {one.allowed}" for one in problems)
+        raise BadInput("the stack's config", seen=f"{len(problems)} to correct{lines}", todo="correct these lines")
+    return settings
+
+
+def contradictions(settings: Settings, origin: Colour | None = None) -> list[Problem]:
+    """What is right in each line and wrong together."""
+    clusters = settings.clusters
+    problems = [problem for colour in sorted(clusters) for problem in _cluster(colour, clusters[colour])]
+    if settings.live not in clusters:
+        problems.append(Problem("emqx:live", settings.live, f"a declared colour ({', '.join(sorted(clusters))})"))
+    if len(clusters) == 2 and not problems:
+        problems += [*_pair(clusters), *_downgrade(settings, origin)]
+    return problems + _addresses(clusters)
+
+
+def _decoded(key: str, value: Any) -> Any:
+    """Objects arrive as JSON text from ``pulumi.Config.get``; a text that is no object stays one, for its own refusal."""
+    if key in {"live", "workDirectory"} or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _replace_steps(raw: dict[str, Any]) -> list[Problem]:
+    cutover = raw.get("cutover")
+    if not isinstance(cutover, Mapping) or cutover.get("steps") is None:
+        return []
+    rest = {key: value for key, value in cutover.items() if key != "steps"}
+    try:
+        raw["cutover"] = {**rest, "steps": parse_steps(cutover["steps"])}
+    except StepsError as wrong:
+        raw["cutover"] = rest
+        return [Problem(f"emqx:cutover.steps{one.path}", one.value, one.allowed) for one in wrong.problems]
+    return []
+
+
+def _cluster(colour: Colour, cluster: LocalCluster | ExternalCluster) -> list[Problem]:
+    path = f"emqx:clusters.{colour}"
+    problems = []
+    if isinstance(cluster, LocalCluster) and cluster.max_sessions is not None:
+        if cluster.edition == "ce" or cluster.emqx_home is not None:
+            allowed = "no value: only an Enterprise lab node's licence is ours to choose"
+            problems.append(Problem(f"{path}.maxSessions", str(cluster.max_sessions), allowed))
+    try:
+        version = require_known(parse(cluster.version), cluster.edition)
+    except BadVersion as wrong:
+        return [*problems, Problem(f"{path}.version", cluster.version[:20], str(wrong))]
+    if version.major != 5:
+        problems.append(Problem(f"{path}.version", cluster.version[:20], "5.x (others are not yet built)"))
+    return problems
+
+
+def _pair(clusters: Mapping[Colour, LocalCluster | ExternalCluster]) -> list[Problem]:
+    """The newer colour must be reachable from the older one and hold its clients; of two equal versions green counts as the newer."""
+    blue, green = parse(clusters["blue"].version), parse(clusters["green"].version)
+    newer: Colour = "blue" if blue > green else "green"
+    old, new = clusters[other(newer)], clusters[newer]
+    problems = []
+    way = route(old.version, new.version, old.edition, new.edition)
+    if isinstance(way, RefusedRoute):
+        path = f"emqx:clusters.{newer}.{'version' if old.edition == new.edition else 'edition'}"
+        instead = f"{way.reason}; the way: {', '.join(map(str, way.path))}" if way.path else way.reason
+        problems.append(Problem(path, f"{new.version} ({new.edition})", instead))
+    if new.size < old.size:
+        allowed = f"at least {old.size}, as many as {other(newer)} has"
+        problems.append(Problem(f"emqx:clusters.{newer}.nodes", str(new.size), allowed))
+    return problems
+
+
+def _downgrade(settings: Settings, origin: Colour | None) -> list[Problem]:
+    """``live: blue`` beside a newer green is an upgrade that has not begun, or the way back; an older green needs to be the origin."""
+    live, clusters = settings.live, settings.clusters
+    older = parse(clusters[live].version) < parse(clusters[other(live)].version)
+    if not older or live in {"blue", origin} or "way_back" in settings.cutover.acknowledge:
+        return []
+    allowed = (
+        f"at least {clusters[other(live)].version}, as {other(live)} has: there is no downgrade"
+        " (for the way back to a colour that was live before: cutover.acknowledge [way_back])"
+    )
+    return [Problem(f"emqx:clusters.{live}.version", clusters[live].version, allowed)]
+
+
+def _addresses(clusters: Mapping[Colour, LocalCluster | ExternalCluster]) -> list[Problem]:
+    """Each name and address is well-formed and stands for one node, within a colour and between the two."""
+    seen: dict[tuple[str, str], str] = {}
+    problems: list[Problem] = []
+    for colour in sorted(clusters):
+        nodes = clusters[colour].nodes
+        for index, node in enumerate(nodes if isinstance(nodes, tuple) else ()):
+            for field, (shape, allowed) in _SHAPES.items():
+                value, path = getattr(node, field), f"emqx:clusters.{colour}.nodes[{index}].{field}"
+                first = seen.setdefault((field, value.rstrip("/").lower()), path)
+                if first != path:
+                    problems.append(Problem(path, "given twice", f"another one than {first}"))
+                elif not shape.fullmatch(value):
+                    problems.append(Problem(path, shown(value), allowed))
+    return problems
