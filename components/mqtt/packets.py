@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 Properties: TypeAlias = Mapping[int, Any]
 """Property id -> value; see `components.mqtt.properties` for the type of each."""
 
-NO_PROPERTIES: Properties = MappingProxyType({})
+
+class _Empty(dict[int, Any]):
+    """The one empty mapping; hashable, because a dataclass takes no default that could change."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 0
+
+    def __setitem__(self, key: int, value: Any) -> NoReturn:
+        raise TypeError("a packet without properties stays without")
+
+
+NO_PROPERTIES: Properties = _Empty()
 
 
 @dataclass(frozen=True, slots=True)
