@@ -197,10 +197,10 @@ def _replace_steps(raw: dict[str, Any]) -> list[Problem]:
 def _cluster(colour: Colour, cluster: LocalCluster | ExternalCluster) -> list[Problem]:
     path = f"emqx:clusters.{colour}"
     problems = []
-    if isinstance(cluster, LocalCluster) and cluster.max_sessions is not None:
-        if cluster.edition == "ce" or cluster.emqx_home is not None:
-            allowed = "no value: only an Enterprise lab node's licence is ours to choose"
-            problems.append(Problem(f"{path}.maxSessions", str(cluster.max_sessions), allowed))
+    licence = cluster.max_sessions if isinstance(cluster, LocalCluster) else None
+    if licence is not None and (cluster.edition == "ce" or getattr(cluster, "emqx_home", None)):
+        allowed = "no value: only an Enterprise lab node's licence is ours to choose"
+        problems.append(Problem(f"{path}.maxSessions", str(licence), allowed))
     try:
         version = require_known(parse(cluster.version), cluster.edition)
     except BadVersion as wrong:

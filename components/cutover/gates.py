@@ -11,6 +11,8 @@ from itertools import pairwise
 
 from components.cutover.facts import Facts, NodeFacts, Thresholds, Verdict, parse_bytes
 
+__all__ = ["Facts", "NodeFacts", "Thresholds", "Verdict", "failure_rate", "judge", "names", "parse_bytes", "remember"]
+
 
 def judge(thresholds: Thresholds, baseline: float | None, facts: Facts, history: Sequence[Facts]) -> list[Verdict]:
     """Judge ``facts`` by all gates that are on.
