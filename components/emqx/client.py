@@ -158,7 +158,7 @@ class EmqxHttp:
             if reply.status == 401 and bearer:
                 self._token_until = 0.0  # the token may have been revoked; a fresh one is the only second try
                 reply = await self._once(request)
-            return _judged(reply, accept)
+            return judged(reply, accept)
 
         return await _patiently(once, attempts, patience)
 
@@ -174,10 +174,10 @@ class EmqxHttp:
             url = f"{target.api}/api/v5{path}"
             async with self._client.stream("GET", url, params=params, headers=headers, timeout=timeout_seconds) as got:
                 if got.status_code >= 400:
-                    _judged(Reply(tried, target.name, got.status_code, await got.aread()), frozenset())
+                    judged(Reply(tried, target.name, got.status_code, await got.aread()))
                 yield got.aiter_bytes()
         except LEAKS as error:
-            failure = _unreachable(tried, target.name, error)
+            failure = unreachable(tried, target.name, error)
         else:
             return
         raise failure
@@ -224,7 +224,7 @@ class EmqxHttp:
             )
             reply = Reply(f"{request.method} {request.path}", target.name, got.status_code, got.content)
         except LEAKS as error:
-            failure = _unreachable(f"{request.method} {request.path}", target.name, error)
+            failure = unreachable(f"{request.method} {request.path}", target.name, error)
         else:
             if reply.status >= 500 and target is anywhere:
                 self._preferred += 1
@@ -249,7 +249,7 @@ async def _patiently(once: Callable[[], Any], attempts: int | None, patience: fl
     return reply
 
 
-def _unreachable(tried: str, node: str, error: BaseException) -> Unreachable:
+def unreachable(tried: str, node: str, error: BaseException) -> Unreachable:
     """An error without httpx's own text, which may quote a header."""
     kind = type(error).__name__
     seen = {
@@ -262,11 +262,11 @@ def _unreachable(tried: str, node: str, error: BaseException) -> Unreachable:
     return Unreachable(tried, node=node, seen=seen, todo="check that the node runs and its API port can be reached")
 
 
-def _judged(reply: Reply, accept: frozenset[int]) -> Reply:
+def judged(reply: Reply, accept: frozenset[int] = frozenset()) -> Reply:
     """The reply itself, or the error that its status means."""
     if reply.status < 400 or reply.status in accept:
         return reply
-    code, message = _code_and_message(reply.body)
+    code, message = code_and_message(reply.body)
     seen = f"{reply.status} {code}: {message}".strip(": ")
     if reply.status in {401, 403}:
         todo = "check the API key and its role, or the dashboard login, of this colour"
@@ -277,7 +277,7 @@ def _judged(reply: Reply, accept: frozenset[int]) -> Reply:
     raise Rejected(reply.tried, node=reply.node, seen=seen, todo=todo, status=reply.status, code=code)
 
 
-def _code_and_message(body: bytes) -> tuple[str, str]:
+def code_and_message(body: bytes) -> tuple[str, str]:
     """EMQX's ``{"code","message"}``, at most 256 characters of it; HTML and anything else is only measured."""
     try:
         parsed = json.loads(body)

@@ -21,9 +21,9 @@ from components.emqx.answers import (
     connected_id,
     persistent,
 )
-from components.emqx.client import EmqxHttp
+from components.emqx.client import EmqxHttp, code_and_message, judged
 from components.emqx.dialect import DIALECTS, Dialect
-from components.emqx.errors import NotNow, Rejected
+from components.emqx.errors import NotNow
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.reading import read, read_model
 
@@ -270,12 +270,7 @@ class ClusterApi:
         # Any node passes it on, and one that is gone is a clear 404 instead of a time-out.
         path = f"/load_rebalance/{quote(node, safe='@')}/evacuation/{act}"
         reply = await self.http.call("POST", path, body=body, accept=frozenset({400}), repeatable=True)
-        if reply.status < 400:
-            return True
-        answer = reply.json()
-        message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
-        if message.endswith(unless):
+        if reply.status == 400 and code_and_message(reply.body)[1].endswith(unless):
             return False
-        code = str(answer.get("code", "")) if isinstance(answer, dict) else ""
-        todo = "correct the evacuation settings, or the node's name"
-        raise Rejected(reply.tried, node=reply.node, seen=f"400 {code}: {message[:256]}", todo=todo, code=code)
+        judged(reply)
+        return True
