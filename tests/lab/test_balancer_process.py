@@ -1,0 +1,296 @@
+"""HAProxy's life: restarts, reloads, dead nodes, PROXY protocol, replicas; what is set stays set, who is connected stays so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from components.emqx.errors import BadInput, GaveUp, NotNow, Refused, Unreachable
+from components.emqx.models import BalancerHandle
+from components.router import maps, process
+from components.router.haproxy import HaproxyRouter
+from components.router.runtime import SUN_PATH, ask
+from tests.lab.balancer_bench import CONNACK, Broker, Connect, bench, change, loopback, send, send_all
+
+pytestmark = pytest.mark.lab
+
+PACKETS = [Connect(client_id=f"device-{number}".encode()).packet() for number in range(100)]
+ODD = {"run": "a b;c\\d#e\n%41", "origin": "blue", "empty": "", "drained at": "blue 1795344713"}
+
+
+async def test_a_restart_keeps_share_and_memory(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
+        await fork.router.set_share(2500)
+        await fork.router.remember(ODD)
+        await fork.router.remember({"origin": None, "gone": None})
+        first = process.running(tmp_path)
+        process.stop(tmp_path)
+        assert process.start(tmp_path) != first
+        assert await fork.router.share() == 2500
+        assert await fork.router.memory() == {key: value for key, value in ODD.items() if key != "origin"}
+
+
+async def test_a_restarted_balancer_serves_at_once_and_says_fully_up_only_after_checks(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue")) as fork:
+        process.stop(tmp_path)
+        process.start(tmp_path)
+        assert await send(fork, PACKETS[0]) == CONNACK
+        await fork.all_up()
+
+
+async def test_one_colour_alone_takes_everybody(tmp_path: Path) -> None:
+    for colour in ("blue", "green"):
+        async with bench(tmp_path / colour, Broker(colour)) as fork:
+            assert await send_all(fork, PACKETS) == [CONNACK] * 100
+            assert len(fork.got(colour)) == 100
+
+
+async def test_a_reload_keeps_open_connections_and_adds_the_other_colour(tmp_path: Path) -> None:
+    blue, green = Broker("blue"), Broker("green", edition="ce")
+    async with bench(tmp_path, blue) as fork:
+        await fork.router.remember(ODD)
+        reader, writer = await asyncio.open_connection(fork.address, 1883)
+        writer.write(PACKETS[0])
+        assert await reader.readexactly(4) == CONNACK
+        await change(fork, blue, green)
+        await fork.all_up()
+        await fork.router.set_share(10000)
+        assert await fork.router.memory() == ODD
+        assert await send_all(fork, PACKETS) == [CONNACK] * 100
+        assert len(fork.got("green")) == 100
+        assert green.checks == {"/status"}
+        writer.write(b"ping")
+        async with asyncio.timeout(5):
+            assert await reader.readexactly(4) == b"ping"
+        writer.close()
+
+
+async def test_a_reload_does_not_bring_an_evacuating_node_back(tmp_path: Path) -> None:
+    kept, evacuating = Broker("blue"), Broker("blue")
+    async with bench(tmp_path, kept, evacuating) as fork:
+        await fork.down(evacuating)
+        for _ in range(3):
+            await change(fork, kept, evacuating)
+            assert await send_all(fork, PACKETS[:20]) == [CONNACK] * 20
+        assert len(kept.packets) == 60
+        assert evacuating.packets == []
+
+
+async def test_a_node_that_is_down_keeps_its_clients_and_gets_no_new_ones(tmp_path: Path) -> None:
+    stays, evacuating = Broker("blue"), Broker("blue")
+    async with bench(tmp_path, stays, evacuating) as fork:
+        pairs = [await asyncio.open_connection(fork.address, 1883) for _ in range(10)]
+        for (_, writer), packet in zip(pairs, PACKETS, strict=False):
+            writer.write(packet)
+        assert [await reader.readexactly(4) for reader, _ in pairs] == [CONNACK] * 10
+        assert len(evacuating.packets) == len(stays.packets) == 5, "least connections"
+        await fork.down(evacuating)
+        assert await send_all(fork, PACKETS) == [CONNACK] * 100
+        assert len(evacuating.packets) == 5
+        for reader, writer in pairs:
+            writer.write(b"still")
+            assert await reader.readexactly(5) == b"still"
+            writer.close()
+
+
+async def test_a_colour_without_a_healthy_server_gets_nobody_and_the_other_not_more(tmp_path: Path) -> None:
+    blue, green = Broker("blue"), Broker("green")
+    async with bench(tmp_path, blue, green) as fork:
+        await fork.router.set_share(5000)
+        await fork.down(green)
+        assert await fork.router.health() == {"blue": {blue.node.name: True}, "green": {green.node.name: False}}
+        answers = await send_all(fork, PACKETS)
+        assert fork.got("green") == []
+        assert answers.count(CONNACK) == len(fork.got("blue")) < 100
+        green.healthy = True
+        await fork.down(blue)
+        await fork.until(lambda health: health["green"][green.node.name])
+        fork.forget()
+        again = await send_all(fork, PACKETS)
+        assert fork.got("blue") == []
+        assert [bool(answer) for answer in again] == [not answer for answer in answers]
+
+
+async def test_fully_up_needs_two_good_checks(tmp_path: Path) -> None:
+    blue = Broker("blue")
+    async with bench(tmp_path, blue) as fork:
+        await fork.down(blue)
+        blue.healthy = True
+        seen: dict[str, bool] = {}
+        for _ in range(1000):
+            before = fork.status(blue)
+            up = (await fork.router.health())["blue"][blue.node.name]
+            if fork.status(blue) == before:
+                seen[before] = up
+            if up:
+                break
+            await asyncio.sleep(0.01)
+        assert seen == {"DOWN": False, "DOWN 1/2": False, "UP": True}
+
+
+async def test_brokers_see_the_devices_own_addresses(tmp_path: Path) -> None:
+    blue, green = Broker("blue", proxied=True), Broker("green")
+    async with bench(tmp_path, blue, green) as fork:
+        device = (loopback(), 0)
+        reader, writer = await asyncio.open_connection(fork.address, 1883, local_addr=device)
+        writer.write(PACKETS[0])
+        assert await reader.readexactly(4) == CONNACK
+        assert blue.peers == [writer.get_extra_info("sockname")]
+        assert blue.packets == [PACKETS[0]]
+        assert blue.checks, "health checks carry no PROXY header"
+        writer.close()
+
+
+async def test_replicas_agree_after_every_write(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green"), replicas=3) as fork:
+        await fork.router.set_share(3333)
+        await fork.router.remember(ODD)
+        singles = [_router(place / process.ADMIN, tmp_path) for place in fork.directories]
+        assert [await single.share() for single in singles] == [3333] * 3
+        assert [await single.memory() for single in singles] == [ODD] * 3
+        assert await send_all(fork, PACKETS) == [CONNACK] * 100
+        process.stop(fork.directories[1])
+        process.start(fork.directories[1])
+        assert await fork.router.share() == 3333
+
+
+async def test_replicas_that_disagree_are_refused_and_can_be_settled(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green"), replicas=2) as fork:
+        await fork.router.set_share(3333)
+        await fork.router.remember({"run": "one"})
+        second = str(fork.directories[1] / process.ADMIN)
+        number = ask(second, "show map", 2.0)
+        for name, command in ((maps.SHARE, "set map #{} green 4444"), (maps.MEMORY, "add map #{} strange =x")):
+            at = next(line.split(" ")[0] for line in number.splitlines() if name in line)
+            ask(second, command.format(at), 2.0)
+        with pytest.raises(Refused, match=r"disagree: .*replica-0.*3333, .*replica-1.*4444"):
+            await fork.router.share()
+        with pytest.raises(Refused, match="memory strange"):
+            await fork.router.memory()
+        await fork.router.settle()
+        assert await fork.router.share() == 3333
+        assert await fork.router.memory() == {"run": "one"}
+
+
+async def test_a_dead_or_silent_socket_is_unreachable_in_bounded_time(tmp_path: Path) -> None:
+    silent = socket.create_server((loopback(), 0))
+    host, port = silent.getsockname()
+    for address in (str(tmp_path / "none.sock"), f"{host}:{port}"):
+        router = HaproxyRouter(_handle(address, tmp_path), timeout_seconds=0.2, patience_seconds=0.5)
+        async with asyncio.timeout(10):
+            with pytest.raises(Unreachable, match="show map"):
+                await router.share()
+    silent.close()
+
+
+async def test_a_restart_is_sat_out(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
+        await fork.router.set_share(10)
+        process.stop(tmp_path)
+        asking = asyncio.create_task(fork.router.share())
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(process.start, tmp_path)
+        assert await asking == 10
+
+
+async def test_an_impossible_share_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
+        for parts in (-1, 10001):
+            with pytest.raises(BadInput, match=str(parts)):
+                await fork.router.set_share(parts)
+        assert await fork.router.share() == 0
+
+
+async def test_a_write_that_does_not_take_is_said(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
+        with pytest.raises(NotNow, match="not =x"):
+            await fork.router._change(maps.MEMORY, {"a": "=x", "a ": "=y"})
+
+
+async def test_long_and_odd_directories_work(tmp_path: Path) -> None:
+    directory = tmp_path / ("long" * 30) / "mit Leerzeichen, (und) 'mehr' $HOME"
+    async with bench(directory, Broker("blue"), Broker("green")) as fork:
+        assert len(os.fsencode(directory / process.ADMIN)) > SUN_PATH
+        await fork.router.set_share(77)
+        await asyncio.to_thread(process.reload, directory)
+        assert await fork.router.share() == 77
+
+
+async def test_start_adopts_and_stop_ends_everything(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue")) as fork:
+        pid = process.running(tmp_path)
+        assert process.start(tmp_path) == pid
+        _, writer = await asyncio.open_connection(fork.address, 1883)
+        process.reload(tmp_path)
+        assert process.running(tmp_path) == pid
+        process.stop(tmp_path)
+        process.stop(tmp_path)
+        assert process.running(tmp_path) is None
+        assert _working_in(tmp_path) == []
+        writer.close()
+
+
+async def test_workers_end_with_a_killed_master(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue")) as fork:
+        pid = process.running(tmp_path)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        for _ in range(200):
+            if not _working_in(tmp_path):
+                break
+            await asyncio.sleep(0.05)
+        assert _working_in(tmp_path) == []
+        assert process.start(tmp_path) != pid
+        await fork.all_up()
+
+
+async def test_a_foreign_process_with_our_pid_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / process.PID).write_text(f"{os.getpid()}\n")
+    assert process.running(tmp_path) is None
+    process.stop(tmp_path)
+    (tmp_path / process.PID).write_text("nonsense")
+    assert process.running(tmp_path) is None
+
+
+async def test_a_wrong_configuration_leaves_the_old_one(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue")) as fork:
+        before = (tmp_path / process.CONFIG).read_text()
+        with pytest.raises(BadInput, match="unknown keyword 'nonsense'"):
+            process.write(tmp_path, before + "nonsense\n")
+        assert (tmp_path / process.CONFIG).read_text() == before
+        assert not (tmp_path / f".{process.CONFIG}.{os.getpid()}").exists()
+        await fork.all_up()
+
+
+async def test_a_port_that_is_taken_is_said_and_nothing_stays_behind(tmp_path: Path) -> None:
+    async with bench(tmp_path / "first", Broker("blue")) as fork:
+        text = (tmp_path / "first" / process.CONFIG).read_text()
+        process.write(tmp_path / "second", text)
+        with pytest.raises(GaveUp, match="Address already in use"):
+            process.start(tmp_path / "second")
+        assert process.running(tmp_path / "second") is None
+        assert await send(fork, PACKETS[0]) == CONNACK
+
+
+def _handle(admin: str, directory: Path) -> BalancerHandle:
+    return BalancerHandle(mqtt="127.0.0.1:1883", admin=(admin,), maps=str(directory))
+
+
+def _router(admin: Path, directory: Path) -> HaproxyRouter:
+    return HaproxyRouter(_handle(str(admin), directory))
+
+
+def _working_in(directory: Path) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink() == directory.resolve():
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
