@@ -111,7 +111,9 @@ def find_go() -> str:
     """The `go` command, which must be able to build the module."""
     wanted = re.search(r"^go (\S+)$", (MODULE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
     minimum = wanted[1] if wanted else "1.25"
-    how = f"install Go {minimum} or newer (https://go.dev/dl/), or a pulumi {text(MINIMUM)} or newer, and put it on PATH"
+    how = (
+        f"install Go {minimum} or newer (https://go.dev/dl/), or a pulumi {text(MINIMUM)} or newer, and put it on PATH"
+    )
     go = shutil.which("go")
     if not go:
         raise Missing(f"neither pulumi nor go is on PATH: {how}")

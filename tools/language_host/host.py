@@ -130,7 +130,9 @@ def interpreter(info: Any) -> str:
     directory = json_format.MessageToDict(info.options).get("virtualenv") or os.environ.get("VIRTUAL_ENV")
     python = Path(info.root_directory, directory, "bin", "python") if directory else Path(sys.executable)
     if not python.exists():
-        raise FileNotFoundError(f"{python} does not exist: the project's option virtualenv names no virtual environment")
+        raise FileNotFoundError(
+            f"{python} does not exist: the project's option virtualenv names no virtual environment"
+        )
     return str(python)
 
 

@@ -52,7 +52,7 @@ def main() -> int:
 
 def program_file(entry: str) -> str:
     """The file to run: `__main__.py` of a directory, or the file itself."""
-    path = Path(entry).resolve()
+    path = Path(entry).absolute()  # not resolved: a linked program belongs to the directory it runs in
     return str(path / "__main__.py" if path.is_dir() else path)
 
 

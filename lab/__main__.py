@@ -1,0 +1,29 @@
+"""`python -m lab COMMAND ...`: imports nothing but the command that was asked for, since each one starts many processes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+COMMANDS = {
+    "node": ("lab.node.cli", "an EMQX cluster in one process"),
+    "fleet": ("lab.fleet.cli", "MQTT devices that reconnect and record what happens to them"),
+    "demo": ("lab.demo", "blue to green with live devices, and the report"),
+    "bench": ("lab.bench", "the figures of the cutover, as ratios"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command's own typer app; 2 when there is no such command."""
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        lines = [f"  {command:6} {about}" for command, (_, about) in COMMANDS.items()]
+        print("\n".join(["usage: python -m lab COMMAND [--help | OPTIONS]", *lines]))
+        return 0 if name in {"-h", "--help"} else 2
+    module, _ = COMMANDS[name]
+    importlib.import_module(module).app(arguments[1:], prog_name=f"python -m lab {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

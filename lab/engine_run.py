@@ -1,0 +1,147 @@
+"""One run of the engine that may be watched, interrupted and killed, alone or with everything that belongs to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+POLL_SECONDS = 0.05
+END_SECONDS = 20.0
+SHOWN_LINES = 30
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended, and all that it wrote."""
+
+    code: int
+    output: str
+
+    def good(self) -> Finished:
+        """Itself, or RuntimeError with the last lines when it failed."""
+        if self.code:
+            raise RuntimeError(f"status {self.code}:\n{tail(self.output)}")
+        return self
+
+
+class EngineRun:
+    """A `pulumi` process in a session of its own; its plugins are in that session, processes made to stay are not."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        """Take over a process that writes into ``log``."""
+        self._process, self.log = process, log
+
+    @classmethod
+    def start(cls, command: Sequence[str], directory: Path, environment: Mapping[str, str], log: Path) -> EngineRun:
+        """Start it; both outputs go into the file."""
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(process, log)
+
+    @property
+    def engine_pid(self) -> int:
+        """The engine's own process."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the engine has not ended."""
+        return self._process.poll() is None
+
+    def provider_pids(self) -> list[int]:
+        """The processes that serve dynamic resources, orphans of a killed engine included."""
+        return [process.pid for process in self._family() if "pulumi.dynamic" in command_of(process)]
+
+    def output(self) -> str:
+        """What it has written so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, pattern: str, seconds: float) -> str:
+        """The first line that the pattern is found in; TimeoutError when the run ends or the time is over without one."""
+        limit = time.monotonic() + seconds
+        while True:
+            ended = not self.running
+            for line in self.output().splitlines():
+                if re.search(pattern, line):
+                    return line
+            if ended or time.monotonic() > limit:
+                why = "the run has ended" if ended else f"{seconds:.0f} s are over"
+                raise TimeoutError(f"no line with {pattern!r}, {why}; last seen:\n{tail(self.output())}")
+            time.sleep(POLL_SECONDS)
+
+    def wait(self, seconds: float) -> Finished:
+        """Its end; when the time is over everything is killed and TimeoutError says what was last seen."""
+        try:
+            return Finished(self._process.wait(seconds), self.output())
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            raise TimeoutError(f"still running after {seconds:.0f} s; last seen:\n{tail(self.output())}") from None
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """Ctrl-C, or another signal, for the engine alone (its plugins are not in the terminal's group)."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
+
+    def kill_engine(self) -> None:
+        """SIGKILL for the engine alone."""
+        self._process.kill()
+        self._process.wait(END_SECONDS)
+
+    def kill_providers(self) -> None:
+        """SIGKILL for every process that serves dynamic resources."""
+        for pid in self.provider_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def kill_all(self) -> None:
+        """SIGKILL for the engine, its plugins and the program; not for what has a session of its own (nodes, balancer)."""
+        family = self._family()
+        self._process.kill()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, END_SECONDS)
+        self._process.wait(END_SECONDS)
+
+    def _family(self) -> list[psutil.Process]:
+        # By session and not by parent, so that those whose engine is dead already are found too.
+        own = self._process.pid
+        return [each for each in psutil.process_iter() if each.pid != own and session_of(each.pid) == own]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """The command line, empty when the process has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def session_of(pid: int) -> int:
+    """The session of a process, 0 when it has ended."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def tail(text: str) -> str:
+    """The last lines."""
+    return "\n".join(text.splitlines()[-SHOWN_LINES:])
