@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from components.cutover.gates import Facts, Thresholds, Verdict, judge
+from components.cutover.cohort import stay_percent
+from components.cutover.gates import Facts, Thresholds, Verdict, judge, remember
 from components.cutover.words import Colour, other
-from components.emqx.errors import GateFailed, Retryable, UpgradeError
-from components.operations.measure import observe
+from components.emqx.errors import GateFailed
+from components.operations.measure import Observation, known, observe
 from components.operations.moving import Moved
 from components.operations.run import Run
 
 SAMPLE_SECONDS = 1.0
+SETTLE_POLL_SECONDS = 0.2
 LINE_SECONDS = 2.0
+BACK_FRACTION = 0.99
+"""A step waits for this part of the clients to be connected again; a fleet always has some that come and go."""
 
 
 class Meter:
@@ -22,32 +26,40 @@ class Meter:
 
     Args:
         run: the run.
-        step: the link's name, for journal and progress.
+        step: the step's name, for journal and progress.
         to: where the clients go.
-        share: the wanted share, in percent.
+        parts: green's share in parts of 10,000 that the step wants.
         thresholds: what makes a gate fail.
         budget_per_second: the rate, for the seconds that are left.
 
     """
 
     def __init__(
-        self, run: Run, step: str, to: Colour, share: int, thresholds: Thresholds, budget_per_second: int
+        self, run: Run, step: str, to: Colour, parts: int, thresholds: Thresholds, budget_per_second: int
     ) -> None:
         """Measure nothing yet."""
-        self.run, self.step, self.to, self.share = run, step, to, share
+        self.run, self.step, self.to, self.parts = run, step, to, parts
         self.moved = Moved()
         self._thresholds, self._budget = thresholds, budget_per_second
-        self._history: list[Facts] = []
-        self._baseline: Facts | None = None
-        self._last_line = 0.0
+        self._history: tuple[Facts, ...] = ()
+        self._refused_before: float | None = None
+        self._wanted: float | None = None
+        self._last: Observation | None = None
+        self._line_at = 0.0
+        self._connected_before = 0
 
     async def baseline(self) -> None:
-        """Measure what is normal before anybody moves."""
-        self._baseline = await observe(self.run, self.to, self.moved.count)
+        """Measure what is normal: how often the old colour refuses, and which part of these clients belongs to the new one."""
+        counters = await known(self.run.clusters[other(self.to)].metrics()) or {}
+        sent = counters.get("packets.connack.sent", 0)
+        self._refused_before = counters.get("packets.connack.error", 0) / sent if sent else None
+        ids = [await known(api.connected_client_ids()) for api in self.run.clusters.values()]
+        self._wanted = stay_percent((one for some in ids for one in some or ()), self.to, self.parts)
+        self._connected_before = sum(len(some or ()) for some in ids)
 
     def notice(self) -> None:
-        """A batch was moved: show it when the last line is old enough."""
-        if self.run.clock.now() - self._last_line >= LINE_SECONDS:
+        """Something was moved: show it when the last line is old enough."""
+        if self.run.clock.now() - self._line_at >= LINE_SECONDS:
             self._show()
 
     async def hold(self, seconds: float) -> None:
@@ -57,69 +69,88 @@ class Meter:
             await self.run.checkpoint()
             await self.run.clock.sleep(min(left, SAMPLE_SECONDS))
 
-    async def watch_over(self, work: Coroutine[Any, Any, None]) -> None:
+    async def watch_over(self, work: Coroutine[Any, Any, None], *, moving: bool = True) -> None:
         """Let the work run while the gates are judged; the first of the two that fails ends both.
+
+        After clients were moved it waits until they have come back on the other side, so that the next step begins with
+        everybody connected; those who stay away are the share gate's to judge.
 
         Raises:
             GateFailed: a gate's fact is over its threshold, during the work or right after it.
 
         """
-        doing, watching = asyncio.ensure_future(work), asyncio.ensure_future(self._watch())
+        doing, watching = asyncio.ensure_future(work), asyncio.ensure_future(self._watch(moving=moving))
         try:
             await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 watching.result()
             await doing
-            await self._look()
         finally:
             for task in (doing, watching):
                 task.cancel()
             await asyncio.gather(doing, watching, return_exceptions=True)
+        await self._settle()
 
-    async def _watch(self) -> None:
-        while True:
-            await self._look()
+    async def all_known(self) -> None:
+        """Wait until no gate is unknown and all pass; an unknown that lasts fails by its own bound."""
+        while any(verdict.verdict == "unknown" for verdict in await self._look(moving=False)):
+            await self.run.checkpoint()
             await self.run.clock.sleep(SAMPLE_SECONDS)
 
-    async def _look(self) -> None:
+    async def _watch(self, *, moving: bool) -> None:
+        while True:
+            await self._look(moving=moving)
+            await self.run.clock.sleep(SAMPLE_SECONDS)
+
+    async def _settle(self) -> None:
+        """Wait until the share is as wanted and the moved clients are back, or the time for that is over."""
+        end = self.run.clock.now() + self._thresholds.settle_seconds + SAMPLE_SECONDS
+        while self.run.clock.now() < end:
+            verdicts = await self._look(moving=False)
+            off = any(one.gate == "share_deviation_percent" and one.verdict == "unknown" for one in verdicts)
+            if not off and self._are_back():
+                return
+            await self.run.checkpoint()
+            await self.run.clock.sleep(SETTLE_POLL_SECONDS)
+
+    def _are_back(self) -> bool:
+        live = self._last.live if self._last else {}
+        return sum(count or 0 for count in live.values()) >= BACK_FRACTION * self._connected_before
+
+    async def _look(self, *, moving: bool) -> list[Verdict]:
         """One measurement: into the journal, onto the screen, before the gates."""
-        try:
-            facts = await observe(self.run, self.to, self.moved.count)
-        except Retryable as passing:
-            self.run.record("sample", step=self.step, unknown=str(passing))
-            return
-        self._history.append(facts)
-        del self._history[:-600]
-        live = facts.live
+        seen = self._last = await observe(self.run, self.to, self.moved, self._wanted, moving=moving)
         self.run.record(
-            "sample", step=self.step, blue=live.get("blue"), green=live.get("green"), share=facts.share_parts
+            "sample", step=self.step, blue=seen.live["blue"], green=seen.live["green"], share=seen.share_parts
         )
         self.notice()
-        verdicts = judge(self._thresholds, self._baseline, self._history)
+        verdicts = judge(self._thresholds, self._refused_before, seen.facts, self._history)
+        self._history = remember(self._thresholds, self._history, seen.facts)
         for verdict in verdicts:
             if verdict.verdict != "pass":
-                self.run.record("gate", step=self.step, **verdict.model_dump(mode="json"))
+                facts = verdict._asdict()
+                self.run.record("gate", step=self.step, name=facts.pop("gate"), **facts)
         failed = next((verdict for verdict in verdicts if verdict.verdict == "fail"), None)
         if failed:
-            raise _failure(self.step, failed)
+            raise self._failure(failed)
+        return verdicts
 
-    def _show(self) -> None:
-        self._last_line = self.run.clock.now()
-        live = self._history[-1].live if self._history else {}
-        here, there = live.get(self.to), live.get(other(self.to))
-        total = (here or 0) + (there or 0)
-        measured = f"{100 * here / total:.0f}" if here is not None and total else "?"
-        left = max(0, self.moved.to_move - self.moved.count) / self._budget
-        self.run.progress(
-            f"{self.step}: share {self.share} % wanted, {measured} % measured on {self.to}; "
-            f"moved {self.moved.count} of {self.moved.to_move}; {self._budget}/s; {left:.0f} s left"
+    def _failure(self, verdict: Verdict) -> GateFailed:
+        return GateFailed(
+            f"gate {verdict.gate} during {self.step}",
+            node=verdict.node or self.to,
+            seen=f"{verdict.reason} (value {verdict.value}, threshold {verdict.threshold:g})",
+            todo="find the cause, then run pulumi up again: it starts at the first step",
         )
 
-
-def _failure(step: str, verdict: Verdict) -> UpgradeError:
-    return GateFailed(
-        f"gate {verdict.gate} during {step}",
-        node=verdict.node or "",
-        seen=f"{verdict.value} is over the threshold {verdict.threshold}: {verdict.reason}",
-        todo="find the cause, then run pulumi up again: it starts at the first step",
-    )
+    def _show(self) -> None:
+        self._line_at = self.run.clock.now()
+        facts = self._last.facts if self._last else None
+        measured = facts.share_measured_percent if facts else None
+        shown = "?" if measured is None else f"{measured:.1f}"
+        wanted = "?" if self._wanted is None else f"{self._wanted:.1f}"
+        left = max(0, self.moved.to_move - self.moved.count) / self._budget
+        self.run.progress(
+            f"{self.step}: share {wanted} % wanted, {shown} % measured on {self.to}; "
+            f"moved {self.moved.count} of {self.moved.to_move} at {self._budget}/s; {left:.0f} s left"
+        )

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from components.cutover.cohort import green_parts
 from components.cutover.decide import decide
 from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import Refused, UpgradeError
@@ -29,7 +28,13 @@ class Opened(Value):
 
 
 async def open_run(
-    run: Run, to: Colour, declared: Sequence[Colour], acknowledged: Sequence[str], *, keep_stale: bool
+    run: Run,
+    to: Colour,
+    declared: Sequence[Colour],
+    acknowledged: Sequence[str],
+    *,
+    budget_per_second: int,
+    keep_stale: bool,
 ) -> Opened:
     """Decide, refuse an unacknowledged loss, take the lease, open the target, and leave it ready for the share.
 
@@ -40,7 +45,7 @@ async def open_run(
     """
     memory = await run.router.memory()
     live = {colour: await _live_total(run, colour) for colour in declared}
-    decision = decide(to, await run.router.share(), _colour(memory, "origin"), live, declared, drained(memory))
+    decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))
     source = other(to)
     if decision.direction == "nothing":
         return Opened(
@@ -64,7 +69,13 @@ async def open_run(
         }
     )
     run.record(
-        "run", to=to, origin=source, direction=decision.direction, reason=decision.reason, clients=live.get(source)
+        "run",
+        to=to,
+        origin=source,
+        direction=decision.direction,
+        reason=decision.reason,
+        clients=live.get(source),
+        budget_per_second=budget_per_second,
     )
     run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
     await open_target(run, to)
@@ -143,13 +154,14 @@ def drained(memory: Mapping[str, str]) -> Colour | None:
     return next((known for known in COLOURS if known == colour), None)
 
 
-def serves_all(to: Colour, share: int, memory: Mapping[str, str]) -> bool:
-    """Whether the balancer says that ``to`` has everybody and the other colour was drained after that."""
-    return share == green_parts(to, 100) and drained(memory) == other(to)
+def drained_at(memory: Mapping[str, str], colour: Colour) -> float | None:
+    """Since when the colour has been empty, in unix seconds; None when it was not drained, or got clients again."""
+    return float(memory["drained_at"].partition(" ")[2]) if drained(memory) == colour else None
 
 
-def _colour(memory: Mapping[str, str], key: str) -> Colour | None:
-    return next((known for known in COLOURS if known == memory.get(key)), None)
+def origin(memory: Mapping[str, str]) -> Colour | None:
+    """The colour whose data filled the other one, as the balancer remembers it."""
+    return next((known for known in COLOURS if known == memory.get("origin")), None)
 
 
 def _unix(moment: str | None) -> float:

@@ -1,0 +1,165 @@
+"""The HAProxy of target `local`: brought to a configuration, and asked before a colour leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.balancer.haproxy import HaproxySettings, Side, render
+from components.cutover.cohort import everybody, share_percent
+from components.cutover.words import COLOURS, Colour, Edition, other
+from components.emqx.errors import Refused, Retryable
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.v5 import ClusterApi
+from components.operations.opening import drained_at, origin
+from components.router import maps, process
+from components.router.haproxy import HaproxyRouter
+
+ADDRESS = "address"
+"""The file that remembers the address which was taken, so that a balancer that died comes back at the same one."""
+LOOK_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The balancer as it should be; without ``address`` a free port on loopback is taken and kept."""
+
+    live: Colour
+    clusters: Mapping[Colour, ClusterHandle]
+    editions: Mapping[Colour, Edition]
+    directory: Path
+    address: str | None
+    max_connections: int
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A colour that the new configuration does not have any more."""
+
+    cluster: ClusterHandle
+    credentials: Credentials
+    directory: Path
+    soak_seconds: float
+
+
+def handle_of(directory: Path) -> BalancerHandle:
+    """Where the balancer of this directory is reached."""
+    address = (directory / ADDRESS).read_text().strip()
+    return BalancerHandle(mqtt=address, admin=(str(directory / process.ADMIN),), maps=str(directory))
+
+
+def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHandle:
+    """Start HAProxy with this configuration, or let the running one take it over without losing a connection.
+
+    Raises:
+        BadInput: HAProxy does not accept the configuration.
+        GaveUp: it does not start.
+
+    """
+    directory = wanted.directory
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (directory / ADDRESS).write_text(_address(wanted))
+    if not (directory / maps.SHARE).exists():
+        parts = everybody(asyncio.run(_serving(wanted, credentials)))
+        maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
+    sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
+    handle = handle_of(directory)
+    text = render(HaproxySettings(listen=(handle.mqtt,), sides=sides, max_connections=wanted.max_connections))
+    before = (directory / process.CONFIG).read_text() if (directory / process.CONFIG).exists() else ""
+    process.write(directory, text)
+    if process.running(directory) is None:
+        process.start(directory)
+    elif text != before:
+        process.reload(directory)
+    asyncio.run(_settle(handle, wanted))
+    return handle
+
+
+def running(directory: Path) -> bool:
+    """Whether the balancer of this directory runs."""
+    return process.running(directory) is not None
+
+
+def stop(directory: Path) -> None:
+    """End the balancer; nothing to do when none runs."""
+    process.stop(directory)
+
+
+async def refuse_leaving(leaving: Leaving, now: float) -> None:
+    """Refuse the colour's removal while it has weight or clients, or before it has been empty for the soak time.
+
+    Raises:
+        Refused: with what it still has.
+
+    """
+    colour = leaving.cluster.colour
+    router = HaproxyRouter(handle_of(leaving.directory))
+    memory, share = await router.memory(), await router.share()
+    percent = share_percent(colour, share)
+    if percent > 0:
+        raise _refusal(
+            colour, f"it has {percent:g} % of the share", f"set emqx:live to {other(colour)} and run pulumi up"
+        )
+    empty_since = drained_at(memory, colour)
+    if empty_since is None and origin(memory) is not None:
+        raise _refusal(colour, "its clients were not all moved away", "run pulumi up until the cutover is finished")
+    await refuse_clients(leaving.cluster, leaving.credentials)
+    soaked = now - (empty_since or 0.0)
+    if soaked < leaving.soak_seconds:
+        seen = f"it has been empty for {soaked:.0f} s, {leaving.soak_seconds:g} s of soak are declared"
+        raise _refusal(colour, seen, "wait, or lower emqx:cutover.soakSeconds")
+
+
+async def refuse_clients(cluster: ClusterHandle, credentials: Credentials) -> None:
+    """Refuse when clients are connected to the cluster; one that cannot be reached serves nobody.
+
+    Raises:
+        Refused: with their number by node.
+
+    """
+    async with ClusterApi(cluster, credentials, patience_seconds=LOOK_SECONDS) as api:
+        try:
+            live = await api.live_connections()
+        except Retryable:
+            return
+    if sum(live.values()):
+        raise _refusal(
+            cluster.colour,
+            f"clients are connected: {live}",
+            f"move them first: set emqx:live to {other(cluster.colour)}",
+        )
+
+
+def _refusal(colour: Colour, seen: str, todo: str) -> Refused:
+    return Refused(f"removing {colour}", node=colour, seen=seen, todo=todo)
+
+
+def _address(wanted: Wanted) -> str:
+    kept = wanted.directory / ADDRESS
+    if wanted.address is not None:
+        return wanted.address
+    if kept.exists():
+        return kept.read_text().strip()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+async def _serving(wanted: Wanted, credentials: Mapping[str, Credentials]) -> Colour:
+    """The colour that serves before the first run: the only one, the one with clients, or the one that is declared live."""
+    counts: dict[Colour, int] = {}
+    for colour, cluster in wanted.clusters.items():
+        async with ClusterApi(cluster, credentials[colour], patience_seconds=LOOK_SECONDS) as api:
+            counts[colour] = sum((await api.live_connections()).values())
+    return max(counts, key=lambda colour: (counts[colour], colour == wanted.live))
+
+
+async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
+    """All replicas as the files say; a colour that is alone has everybody, and nothing of the last cutover is remembered."""
+    router = HaproxyRouter(handle)
+    await router.settle()
+    if len(wanted.clusters) == 1:
+        await router.set_share(everybody(next(iter(wanted.clusters))))
+        await router.remember({"origin": None, "drained_at": None, "began_at": None})

@@ -1,0 +1,118 @@
+"""One observation of both colours; a call that fails leaves its facts unknown, never zero."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from components.cutover.gates import Facts, NodeFacts
+from components.cutover.words import Colour, other
+from components.emqx.answers import NodeFacts as NodeAnswer
+from components.emqx.errors import UpgradeError
+from components.emqx.models import ClusterHandle, Node
+from components.operations.moving import Moved
+from components.operations.run import Clock, Run
+
+PATIENCE_SECONDS = 0.5
+"""One look is short: the next one is a second later, and the gates bound how long a fact may be unknown."""
+PROBE_SECONDS = 3.0
+MALFORMED_CONNECT = bytes.fromhex("10 02 00 00")
+"""EMQX closes the connection and counts nothing (two-cluster.md section G), so it measures without being measured."""
+PROXY_LOCAL = b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", 0x20, 0, 0)
+"""PROXY protocol version 2, command LOCAL: the listener takes our own address as the client's."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Live connections by colour, green's share at the balancer, and the facts that the gates judge."""
+
+    live: Mapping[Colour, int | None]
+    share_parts: int | None
+    facts: Facts
+
+
+async def observe(run: Run, to: Colour, moved: Moved, wanted_percent: float | None, *, moving: bool) -> Observation:
+    """Ask everything at once."""
+    nodes, old_nodes, metrics, latency, share, limit = await asyncio.gather(
+        known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
+        known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
+        known(run.clusters[to].metrics(patience_seconds=PATIENCE_SECONDS)),
+        _latency_milliseconds(run.clusters[to].handle, run.clock),
+        known(run.router.share()),
+        known(_license_limit(run, to)),
+    )
+    live = {to: _live(nodes), other(to): _live(old_nodes)}
+    here, there = live[to], live[other(to)]
+    facts = Facts(
+        at=run.clock.now(),
+        connack_sent=metrics and metrics.get("packets.connack.sent"),
+        connack_error=metrics and metrics.get("packets.connack.error"),
+        connect_latency_p99_milliseconds=latency,
+        nodes_expected=run.clusters[to].node_names,
+        nodes=nodes and {node.name: _node(node) for node in nodes if node.running},
+        license_sessions=nodes and sum(node.connections or 0 for node in nodes),
+        license_limit=limit,
+        share_wanted_percent=wanted_percent,
+        share_measured_percent=None if here is None or there is None else _percent(here, there, wanted_percent),
+        moving=moving,
+        moved=moved.count,
+        to_move=moved.to_move,
+    )
+    return Observation(live, share, facts)
+
+
+async def known(question: Awaitable[T]) -> T | None:
+    """The answer, or None where it cannot be had now."""
+    try:
+        return await question
+    except UpgradeError:
+        return None
+
+
+def _live(nodes: tuple[NodeAnswer, ...] | None) -> int | None:
+    return None if nodes is None else sum(node.live_connections or 0 for node in nodes)
+
+
+def _percent(here: int, there: int, wanted: float | None) -> float | None:
+    """The part of the clients that is here; a fleet without clients is where it should be."""
+    return 100 * here / (here + there) if here + there else wanted
+
+
+def _node(answer: NodeAnswer) -> NodeFacts:
+    return NodeFacts(memory_used=answer.memory_used, memory_total=answer.memory_total, load1=answer.load1)
+
+
+async def _license_limit(run: Run, colour: Colour) -> int:
+    """The licensed sessions; 0 where nothing is licensed."""
+    license_ = await run.clusters[colour].license()
+    return license_.max_sessions if license_ else 0
+
+
+async def _latency_milliseconds(handle: ClusterHandle, clock: Clock) -> float | None:
+    """How long the slowest node takes to accept a connection and read a packet; None when none of them answers."""
+    found = await asyncio.gather(*(_probe(node, clock, proxied=handle.proxy_protocol) for node in handle.nodes))
+    return max((seconds * 1000 for seconds in found if seconds is not None), default=None)
+
+
+async def _probe(node: Node, clock: Clock, *, proxied: bool) -> float | None:
+    host, _, port = node.mqtt.rpartition(":")
+    began = clock.now()
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            try:
+                writer.write((PROXY_LOCAL if proxied else b"") + MALFORMED_CONNECT)
+                await reader.read()
+            finally:
+                writer.close()
+    except TimeoutError:
+        return PROBE_SECONDS
+    except ConnectionResetError:
+        return clock.now() - began
+    except OSError:
+        return None
+    return clock.now() - began

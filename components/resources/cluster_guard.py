@@ -1,0 +1,54 @@
+"""ClusterGuard: stands between a cluster and its deletion; it is the last line, for `destroy` (updates come before deletes)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from components.cutover.words import Colour
+from components.emqx.models import BalancerHandle, ClusterHandle
+from components.operations import balancing
+from components.resources.link import credentials_of
+from components.resources.provider import State, TypedProvider, own
+from components.value import Value
+
+
+class ClusterGuardInputs(Value):
+    """The cluster that is guarded, and the balancer that knows its share."""
+
+    name: str
+    colour: Colour
+    cluster: ClusterHandle
+    balancer: BalancerHandle
+
+
+class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
+    """Knows where to look when the cluster is about to go."""
+
+    TRIGGERS = frozenset({"cluster", "balancer"})
+    _model = ClusterGuardInputs
+
+    def identity(self, inputs: ClusterGuardInputs) -> str:
+        """The guard's name."""
+        return inputs.name
+
+    def act(self, inputs: ClusterGuardInputs, olds: State | None) -> State:  # noqa: ARG002  -- nothing to do but to remember
+        """Remember the addresses."""
+        return {}
+
+    def delete(self, _id: str, props: State) -> None:
+        """Refuse while clients are connected to the cluster."""
+        inputs = ClusterGuardInputs.model_validate(own(props))
+        asyncio.run(balancing.refuse_clients(inputs.cluster, credentials_of(inputs.colour, self.credentials)))
+
+
+class ClusterGuard(Resource, module="emqx", name="ClusterGuard"):
+    """Refuses the deletion of a cluster that still serves."""
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the guard."""
+        super().__init__(ClusterGuardProvider(), name, dict(props), opts)

@@ -1,0 +1,89 @@
+"""Cutover: the first link, which decides where this run goes and takes the lease; its `diff` asks the balancer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pulumi
+
+from components.cutover.decide import decide
+from components.cutover.words import Colour
+from components.emqx.errors import UpgradeError
+from components.operations.opening import drained, open_run, origin
+from components.resources import engine
+from components.resources.link import Link, WorldInputs, opened
+from components.resources.provider import State, TypedProvider
+from components.router.haproxy import HaproxyRouter
+
+
+class CutoverInputs(WorldInputs):
+    """Where to, from what, and what may be lost; ``declared``, ``live``, ``steps`` and ``strategy`` are for the policies."""
+
+    name: str
+    to: Colour
+    live: Colour
+    declared: Sequence[Mapping[str, Any]]
+    steps: Sequence[Mapping[str, Any]]
+    strategy: str
+    budget_per_second: int
+    initial_delay_seconds: float = 0.0
+    acknowledge: tuple[str, ...] = ()
+    keep_stale_sessions: bool = False
+
+
+class CutoverProvider(TypedProvider[CutoverInputs]):
+    """Opens a run; it is run again whenever the balancer says that ``to`` does not serve everybody."""
+
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"to"})
+
+    def identity(self, inputs: CutoverInputs) -> str:
+        """The chain's neutral name."""
+        return inputs.name
+
+    def stale(self, inputs: CutoverInputs, olds: State) -> bool:  # noqa: ARG002  -- the world is asked, not the state
+        """Whether somebody is not where ``to`` says; a balancer that cannot be asked is a reason to look again."""
+        return asyncio.run(_has_work(inputs))
+
+    def act(self, inputs: CutoverInputs, olds: State | None) -> State:  # noqa: ARG002  -- a run looks at the world
+        """Open a new run under a fresh token."""
+        return engine.run_bounded(lambda: self._open(inputs))
+
+    async def _open(self, inputs: CutoverInputs) -> State:
+        async with opened(inputs, self.credentials, secrets.token_hex(8)) as run:
+            declared = [entry["colour"] for entry in inputs.declared]
+            found = await open_run(
+                run,
+                inputs.to,
+                declared,
+                inputs.acknowledge,
+                budget_per_second=inputs.budget_per_second,
+                keep_stale=inputs.keep_stale_sessions,
+            )
+            run.progress(f"cutover to {inputs.to}: {found.direction} ({found.reason})")
+            if found.direction != "nothing":
+                await run.clock.sleep(inputs.initial_delay_seconds)
+            return {"token": found.run, "direction": found.direction, "facts": found.model_dump(mode="json")}
+
+
+async def _has_work(inputs: CutoverInputs) -> bool:
+    router = HaproxyRouter(inputs.balancer)
+    try:
+        memory, share = await router.memory(), await router.share()
+    except UpgradeError:
+        return True
+    declared = [entry["colour"] for entry in inputs.declared]
+    return decide(inputs.to, share, origin(memory), {}, declared, drained(memory)).direction != "nothing"
+
+
+class Cutover(Link, module="emqx", name="Cutover"):
+    """The first link of the chain."""
+
+    PROVIDER = CutoverProvider
+    direction: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the chain's beginning."""
+        super().__init__(name, {**props, "direction": None}, opts)

@@ -1,0 +1,135 @@
+"""What all links of the cutover's chain have in common; a link is one dynamic resource, so that state says how far it got.
+
+The rule: a link acts only under the lease of the run that it was handed, and its `delete` does nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from components.cutover.words import Colour, Direction
+from components.emqx.errors import BadInput
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.v5 import ClusterApi
+from components.operations.journal import Journal
+from components.operations.run import Run, SystemClock
+from components.resources import engine
+from components.resources.provider import State, TypedProvider
+from components.router.haproxy import HaproxyRouter
+from components.value import Value
+
+
+class WorldInputs(Value):
+    """Where the clusters and the balancer are, and where the journal is written."""
+
+    clusters: Mapping[Colour, ClusterHandle]
+    balancer: BalancerHandle
+    work_directory: str
+
+
+class LinkInputs(WorldInputs):
+    """A link: the run it belongs to (token and direction come from the first one), and the token of the link before it."""
+
+    name: str
+    to: Colour
+    run: str
+    direction: Direction
+    after: str
+
+
+Inputs = TypeVar("Inputs", bound=LinkInputs)
+
+
+class LinkProvider(TypedProvider[Inputs]):
+    """A provider whose act runs once per run: ``to``, the run's token and ``after`` trigger it, nothing else does."""
+
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"to", "run", "after"})
+
+    def identity(self, inputs: Inputs) -> str:
+        """The link's neutral name."""
+        return inputs.name
+
+    def act(self, inputs: Inputs, olds: State | None) -> State:  # noqa: ARG002  -- a link looks at the world, not at its state
+        """Do the link's work unless this run has nothing to do, and hand the token on."""
+        facts = {} if inputs.direction == "nothing" else engine.run_bounded(lambda: self._in_the_journal(inputs))
+        return {"token": inputs.run, "facts": facts}
+
+    @abstractmethod
+    async def work(self, run: Run, inputs: Inputs) -> dict[str, Any]:
+        """The link's work; returns what the state should show of it (small, no secrets)."""
+
+    def failed(self, inputs: Inputs, failure: BaseException, details: str) -> None:
+        """The journal keeps the traceback, the person gets one line."""
+        journal(inputs, inputs.run).record(
+            "error", link=inputs.name, type=type(failure).__name__, message=str(failure), details=details
+        )
+
+    async def _in_the_journal(self, inputs: Inputs) -> dict[str, Any]:
+        async with opened(inputs, self.credentials, inputs.run) as run:
+            began = run.clock.now()
+            run.record("link", name=inputs.name, phase="begin")
+            await run.checkpoint()
+            facts = await self.work(run, inputs)
+            run.record("link", name=inputs.name, phase="end", seconds=round(run.clock.now() - began, 3))
+            return facts
+
+
+def journal(inputs: WorldInputs, token: str) -> Journal:
+    """The journal of this stack's cutovers."""
+    return Journal(Path(inputs.work_directory) / "journal.jsonl", token, time.time)
+
+
+@asynccontextmanager
+async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], token: str) -> AsyncIterator[Run]:
+    """A run on these clusters and this balancer; its connections are closed at the end.
+
+    Raises:
+        BadInput: a colour has no credentials.
+
+    """
+    async with AsyncExitStack() as stack:
+        clusters = {
+            colour: await stack.enter_async_context(ClusterApi(handle, credentials_of(colour, credentials)))
+            for colour, handle in inputs.clusters.items()
+        }
+        yield Run(
+            clusters=clusters,
+            router=HaproxyRouter(inputs.balancer),
+            token=token,
+            record=journal(inputs, token).record,
+            progress=engine.progress,
+            interrupted=engine.interrupted,
+            clock=SystemClock(),
+        )
+
+
+def credentials_of(colour: Colour, credentials: Mapping[str, Credentials]) -> Credentials:
+    """The credentials of a colour, of which only the provider's configuration knows."""
+    if colour not in credentials:
+        raise BadInput(
+            "the management API",
+            node=colour,
+            seen="no credentials are configured",
+            todo=f"pulumi config set --secret --path emqx:credentials.{colour}.apiKey (and .apiSecret)",
+        )
+    return credentials[colour]
+
+
+class Link(Resource):
+    """A link of the chain; ``token`` is what the next one waits for, ``facts`` what this one did."""
+
+    token: pulumi.Output[str]
+    facts: pulumi.Output[dict[str, Any]]
+    PROVIDER: ClassVar[type[TypedProvider[Any]]]
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the link; ``props`` are the fields of its inputs, some of them outputs of other resources."""
+        super().__init__(self.PROVIDER(), name, {**props, "token": None, "facts": None}, opts)

@@ -1,0 +1,89 @@
+"""LocalCluster: a cluster as processes on this machine; it is never changed to another version in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from components.cutover.words import Colour
+from components.emqx.errors import Refused
+from components.operations import local
+from components.resources import engine
+from components.resources.link import credentials_of
+from components.resources.provider import State, TypedProvider
+from components.value import Value
+
+
+class LocalClusterInputs(Value):
+    """What to run, and where; the credentials come from the provider's configuration."""
+
+    name: str
+    colour: Colour
+    version: str
+    edition: str
+    nodes: int
+    proxy_protocol: bool
+    max_sessions: int | None = None
+    directory: str
+
+
+class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
+    """Starts, scales and ends the processes."""
+
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"nodes", "version", "edition"})
+    REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})
+    _model = LocalClusterInputs
+
+    def identity(self, inputs: LocalClusterInputs) -> str:
+        """The cluster's name."""
+        return inputs.name
+
+    def refuse(self, inputs: LocalClusterInputs, olds: State) -> None:
+        """Refuse another version or edition in place: that is what the other colour is for."""
+        for key in ("version", "edition"):
+            if olds.get(key, getattr(inputs, key)) != getattr(inputs, key):
+                raise Refused(
+                    f"changing {inputs.colour}",
+                    node=inputs.colour,
+                    seen=f"its {key} would change from {olds[key]} to {getattr(inputs, key)} in place",
+                    todo="declare the other colour with it and set emqx:live to that colour",
+                )
+
+    def stale(self, inputs: LocalClusterInputs, olds: State) -> bool:  # noqa: ARG002  -- the process is looked at
+        """Whether the process is gone."""
+        return local.running(Path(inputs.directory)) is None
+
+    def act(self, inputs: LocalClusterInputs, olds: State | None) -> State:
+        """Start the processes, or adopt and scale those that run; a cluster that died comes back at its old addresses."""
+        self.refuse(inputs, olds or {})
+        wanted = local.Wanted(
+            name=inputs.colour,
+            version=inputs.version,
+            edition=inputs.edition,
+            nodes=inputs.nodes,
+            proxy_protocol=inputs.proxy_protocol,
+            max_sessions=inputs.max_sessions,
+            directory=Path(inputs.directory),
+            network=(olds or {}).get("network"),
+        )
+        return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
+
+    def delete(self, _id: str, props: State) -> None:
+        """End the processes; the guard has been asked before."""
+        local.stop(Path(props["directory"]))
+
+
+class LocalCluster(Resource, module="emqx", name="LocalCluster"):
+    """A cluster on this machine; ``handle`` is a ClusterHandle."""
+
+    handle: pulumi.Output[dict[str, Any]]
+    network: pulumi.Output[str]
+    pids: pulumi.Output[Sequence[int]]
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the cluster."""
+        super().__init__(LocalClusterProvider(), name, {**props, "handle": None, "network": None, "pids": None}, opts)
