@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pyhocon import ConfigFactory
+from pyhocon.config_parser import ConfigFactory
 from pyhocon.exceptions import ConfigException
 from pyparsing.exceptions import ParseBaseException
 
@@ -65,9 +65,11 @@ async def _hashes(api: ClusterApi) -> dict[str, str]:
 def hashes_of(text: str) -> dict[str, str] | None:
     """Path -> sha256 of each value; None when the text cannot be read. A parser's error may quote values: dropped."""
     try:
-        tree = ConfigFactory.parse_string(text, resolve=False)
+        tree = ConfigFactory.parse_string(text, resolve=False)  # type: ignore[no-untyped-call]
         plain = tree.as_plain_ordered_dict()
     except (ConfigException, ParseBaseException, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if not plain:
         return None
     return {
         ".".join(path): hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -216,21 +216,18 @@ async def _retained(api: ClusterApi) -> Found:
 
 
 async def _delayed(api: ClusterApi) -> Found:
-    rows: list[tuple[float, str, int]] = []
+    rows: list[tuple[float, str]] = []
     try:
         async for page in api.pages("/mqtt/delayed/messages"):
-            rows.extend(
-                (unix_seconds(row.get("expected_at")) or 0.0, str(row.get("topic")), int(row.get("qos") or 0))
-                for row in page
-            )
+            rows += [(unix_seconds(row.get("expected_at")) or 0.0, str(row.get("topic"))) for row in page]
     except Rejected as error:
         return Section() if _absent(error) else _unlisted(error)
     items: dict[str, int] = {}
     until: dict[str, float] = {}
     seen: Counter[str] = Counter()
-    for end, topic, qos in sorted(rows):
+    for end, topic in sorted(rows, reverse=True):  # from the last one, so that a delivered one renames no other
         seen[topic] += 1
-        items[f"{topic}#{seen[topic]}"] = qos
+        items[f"{topic}#{seen[topic]}"] = 0
         until[f"{topic}#{seen[topic]}"] = end
     return Section(items, until=until)
 

@@ -1,0 +1,162 @@
+"""The archives of a cutover on our own disk: they hold secrets (mode 0700, files 0600) and are never changed once written.
+
+``archives.json`` lists all that were ever written here with their sha256; that is how a later run recognises its own
+half-imported archive on green.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import json
+import os
+import tarfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from components.emqx.errors import BadInput, Refused
+from components.migration.inventory import Inventory
+from components.value import Value
+
+MANIFEST = "archives.json"
+_PIECE = 1 << 20
+
+
+class Archive(Value):
+    """One archive: EMQX's file name, sha256, size in bytes, what it carries, and the node that it was exported on.
+
+    ``table_set`` is one of EMQX's table sets, or ``configuration``, or ``accounts`` (which needs a dashboard login).
+    """
+
+    name: str
+    sha256: str
+    table_set: str
+    size: int
+    node: str
+
+    @property
+    def bearer(self) -> bool:
+        """Whether only a dashboard login may handle it (behaviour.md section 7)."""
+        return self.table_set == "accounts"
+
+
+_ARCHIVES = TypeAdapter(tuple[Archive, ...])
+
+
+class ArchiveDirectory:
+    """The directory of one stack's archives; made with mode 0700 when it is first used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prepare(self) -> None:
+        """Make it, for the owner alone; BadInput when that cannot be."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.chmod(0o700)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        else:
+            return
+        raise BadInput(f"the archive directory {self.path}", seen=reason, todo="name a directory that is ours to write")
+
+    def file(self, archive: Archive) -> Path:
+        """Where the archive lies."""
+        return self.path / archive.name
+
+    def known(self) -> tuple[Archive, ...]:
+        """All archives that were written here, oldest first."""
+        try:
+            return _ARCHIVES.validate_json((self.path / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            return ()
+        except ValidationError:
+            pass
+        raise BadInput(
+            f"reading {self.path / MANIFEST}", seen="no list of archives", todo="restore it, or name another directory"
+        )
+
+    def remember(self, archive: Archive) -> None:
+        """Add an archive to the list."""
+        listed = [one.model_dump(mode="json", by_alias=True) for one in (*self.known(), archive)]
+        self._write(MANIFEST, listed)
+
+    def keep_inventory(self, name: str, inventory: Inventory) -> str:
+        """Write an inventory; its sha256."""
+        return self._write(name, inventory.to_json())
+
+    def inventory(self, name: str, sha256: str) -> Inventory:
+        """Read an inventory again; Refused when it is gone or not the one that was written."""
+        try:
+            content = (self.path / name).read_bytes()
+        except OSError:
+            content = b""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise Refused(
+                f"reading {self.path / name}",
+                seen="it is missing or was changed" if content else "it is missing",
+                todo="run `pulumi up` again: it exports anew",
+            )
+        return Inventory.from_json(json.loads(content))
+
+    async def check(self, archives: Iterable[Archive]) -> None:
+        """Refused for an archive that is missing, changed or cut off; nothing broken is ever uploaded."""
+        for archive in archives:
+            seen = await asyncio.to_thread(_broken, self.file(archive), archive)
+            if seen:
+                raise Refused(
+                    f"checking the archive {archive.name} ({archive.table_set})",
+                    seen=seen,
+                    todo="run `pulumi up` again: it exports anew",
+                )
+
+    def _write(self, name: str, content: Any) -> str:
+        data = json.dumps(content, separators=(",", ":")).encode()
+        part = self.path / f"{name}.{os.getpid()}.part"
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        part.replace(self.path / name)
+        return hashlib.sha256(data).hexdigest()
+
+
+def _broken(path: Path, archive: Archive) -> str:
+    """What is wrong with the file, or nothing."""
+    try:
+        if not path.is_file():
+            return "it is missing"
+        if path.stat().st_size != archive.size:
+            return f"{path.stat().st_size} bytes instead of {archive.size}"
+        if file_sha256(path) != archive.sha256:
+            return "its sha256 is another one than at the export"
+        return whole(path)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or type(error).__name__})"
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, in pieces."""
+    seen = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            seen.update(piece)
+    return seen.hexdigest()
+
+
+def whole(path: Path) -> str:
+    """Why this is no complete archive of EMQX, or nothing: gzip to its end, and a META.hocon inside."""
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(_PIECE):
+                pass
+        with tarfile.open(path, "r:gz") as tar:
+            names = tar.getnames()
+    except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
+        return f"it is cut off or no gzip archive ({type(error).__name__})"
+    top = path.name.removesuffix(".tar.gz")
+    return "" if f"{top}/META.hocon" in names else "it has no META.hocon under its own name"

@@ -1,0 +1,236 @@
+"""DataImport: the archives into an otherwise empty green, and what EMQX's import leaves undone.
+
+Rule: it looks before it acts, so that it may run again at any point; a 204 counts only for what the inventories confirm
+(two-cluster.md section A).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from components.cutover.words import Colour
+from components.emqx.backup import (
+    STUCK_REINDEX,
+    delete_archive,
+    import_archive,
+    list_archives,
+    sha256_on_node,
+    upload,
+)
+from components.emqx.effective import compare_effective
+from components.emqx.errors import Refused, Rejected, Unauthorized
+from components.emqx.inventory import read_inventory
+from components.emqx.restore import carry_delayed, remove_foreign_sys, restore_orders
+from components.emqx.v5 import ClusterApi
+from components.migration.inventory import (
+    Difference,
+    Inventory,
+    blocking,
+    compare,
+    foreign,
+    some,
+    written_by_clients,
+)
+from components.operations.archives import Archive, ArchiveDirectory
+from components.operations.data_export import ExportResult, running_node
+from components.operations.run import Run
+from components.value import Value
+
+IMPORT_SECONDS = 3600.0
+"""Bound of one import: retained messages took 172 s for 140,000 on three nodes, on two cores (section A)."""
+
+_PROGRESS_SECONDS = 10.0
+_REINDEX_TODO = (
+    "run `emqx ctl retainer reindex start true` on a green node and let it finish (it must not be cut off either), then "
+    "run `pulumi up` again"
+)
+
+
+class ImportResult(Value):
+    """What arrived; plain data for state and journal.
+
+    ``sections`` is section -> [expected, found] items (None: cannot be listed); ``differences`` are what still differs,
+    as sentences; ``failed`` the archives that answered 400 although the inventories agree; ``configuration`` the paths
+    whose effective value differs between the colours (what lives only in an ``emqx.conf``), never a value.
+    """
+
+    node: str
+    sections: dict[str, tuple[int | None, int | None]]
+    differences: tuple[str, ...]
+    written_by_clients: tuple[str, ...]
+    failed: tuple[str, ...]
+    adopted: int
+    orders_restored: tuple[str, ...]
+    sys_removed: int
+    delayed_carried: int
+    configuration: dict[str, str]
+    seconds: float
+
+
+async def import_(
+    run: Run,
+    source: Colour,
+    target: Colour,
+    exported: ExportResult,
+    directory: Path,
+    *,
+    limit_seconds: float = IMPORT_SECONDS,
+) -> ImportResult:
+    """Import every archive of ``exported``, on one node, retained messages last of the table sets; then look.
+
+    Raises:
+        Refused: green holds something that is neither its own nor ours (section and items are named), an archive is
+            broken, or another file has its name.
+        Rejected: EMQX refused a part and the inventory says that it is not there; names the part.
+        GaveUp: ``limit_seconds`` for one archive are over. Stopped, LeaseLost: the import is closed deliberately.
+
+    """
+    began, blue, green = run.clock.now(), run.clusters[source], run.clusters[target]
+    store = ArchiveDirectory(directory)
+    await store.check(exported.archives)
+    expected = store.inventory(exported.inventory, exported.inventory_sha256)
+    others = await _refuse_unless_empty(green, expected, store)
+    node = await running_node(green)
+    adopted, failed = 0, []
+    for archive in exported.archives:
+        await run.checkpoint()
+        fresh = await upload(
+            green, store.file(archive), archive.sha256, size=archive.size, node=node, bearer=archive.bearer
+        )
+        adopted += not fresh
+        reason = await _import_one(run, green, archive, node, limit_seconds)
+        failed += [(archive, reason)] if reason else []
+        run.record("fact", section="import", archive=archive.name, table_set=archive.table_set, refused=bool(reason))
+    await run.checkpoint()
+    await _still_ours(green)
+    orders, removed, delayed = await _finish(run, blue, green, expected)
+    found = await read_inventory(green)
+    differences = compare(expected, found, run.clock.now())
+    _judge_failures(failed, differences, node)
+    await _forget_older(green, store, exported)
+    names = [*expected.sections, *(name for name in found.sections if name not in expected.sections)]
+    return ImportResult(
+        node=node,
+        sections={name: (expected.counts().get(name), found.counts().get(name)) for name in names},
+        differences=tuple(map(str, differences)),
+        written_by_clients=tuple(map(str, others)),
+        failed=tuple(archive.table_set for archive, _ in failed),
+        adopted=adopted,
+        orders_restored=tuple(orders),
+        sys_removed=removed,
+        delayed_carried=delayed,
+        configuration={setting.path: setting.where for setting in await compare_effective(blue, green)},
+        seconds=round(run.clock.now() - began, 3),
+    )
+
+
+async def _refuse_unless_empty(green: ClusterApi, expected: Inventory, store: ArchiveDirectory) -> list[Difference]:
+    """Refused unless green holds only its own and ours; the items that clients wrote on it, which are told."""
+    there = await read_inventory(green)
+    strange = foreign(there, expected, ours=False)
+    if strange and await _has_ours(green, store):
+        strange = foreign(there, expected, ours=True)
+    if strange:
+        raise Refused(
+            "the import",
+            node=green.handle.colour,
+            seen="; ".join(f"{d.section} holds {d.found}" for d in strange[:5])
+            + (f"; and {some(d.section for d in strange[5:])}" if len(strange) > 5 else ""),
+            todo="green must be empty: remove these items, or build green anew",
+        )
+    return written_by_clients(there, expected)
+
+
+async def _has_ours(green: ClusterApi, store: ArchiveDirectory) -> bool:
+    """Whether an archive that we wrote lies on green, by sha256: then an earlier run of ours has imported here."""
+    known = {archive.name: archive for archive in store.known()}
+    for facts in await list_archives(green):
+        archive = known.get(facts.filename)
+        if archive is None or (archive.bearer and not green.http.has_login):
+            continue
+        if await sha256_on_node(green, facts, bearer=archive.bearer) == archive.sha256:
+            return True
+    return False
+
+
+async def _import_one(run: Run, green: ClusterApi, archive: Archive, node: str, limit_seconds: float) -> str:
+    """Import one archive; the reason when EMQX answered 400, after which half of it may be there."""
+    run.progress(f"importing {archive.table_set} ({archive.size} bytes) on {node}")
+    try:
+        await import_archive(
+            green,
+            archive.name,
+            node=node,
+            waiting=_waiting(run, archive.table_set),
+            limit_seconds=limit_seconds,
+            bearer=archive.bearer,
+        )
+    except Rejected as error:
+        if STUCK_REINDEX in error.seen:
+            raise Rejected(
+                f"import of {archive.table_set}",
+                node=node,
+                seen="an earlier import was cut off while it rebuilt the index of retained messages, and is still marked",
+                todo=_REINDEX_TODO,
+                code=error.code,
+            ) from None
+        return error.seen
+    return ""
+
+
+def _waiting(run: Run, what: str) -> Callable[[float], Awaitable[None]]:
+    told = 0.0
+
+    async def waiting(elapsed: float) -> None:
+        nonlocal told
+        await run.checkpoint()
+        if elapsed - told >= _PROGRESS_SECONDS:
+            told = elapsed
+            run.progress(f"importing {what}: {elapsed:.0f} s, connection kept alive")
+
+    return waiting
+
+
+async def _still_ours(green: ClusterApi) -> None:
+    """Unauthorized, with its reason, when imported accounts have replaced the one that we work with."""
+    try:
+        await green.nodes()
+    except Unauthorized as error:
+        raise Unauthorized(
+            "the first call after the import",
+            node=green.handle.colour,
+            seen=error.seen,
+            todo="green has blue's API keys and users now: give blue's key and login for green, or restart green's nodes",
+        ) from None
+
+
+async def _finish(run: Run, blue: ClusterApi, green: ClusterApi, expected: Inventory) -> tuple[Sequence[str], int, int]:
+    """Orders, foreign ``$SYS``, delayed messages."""
+    orders = await restore_orders(blue, green, expected, await read_inventory(green))
+    removed = await remove_foreign_sys(green, blue.node_names)
+    await run.checkpoint()
+    return orders, removed, await carry_delayed(blue, green)
+
+
+def _judge_failures(failed: Sequence[tuple[Archive, str]], differences: Sequence[Difference], node: str) -> None:
+    """Rejected for a refused archive when something is missing or other; nothing when all of it is there anyway."""
+    wrong = blocking(differences)
+    if not failed or not wrong:
+        return
+    archive, reason = failed[0]
+    raise Rejected(
+        f"import of {', '.join(one.table_set for one, _ in failed)}",
+        node=node,
+        seen=f"{archive.table_set} answered {reason}; of the whole import {some(map(str, wrong), most=3)}",
+        todo="remove the cause on green, then run `pulumi up` again: it recognises what it has imported",
+    )
+
+
+async def _forget_older(green: ClusterApi, store: ArchiveDirectory, exported: ExportResult) -> None:
+    """Remove the archives of our earlier runs from green; today's stay, as the mark that this import is ours."""
+    older = {archive.name: archive for archive in store.known()}.keys() - {one.name for one in exported.archives}
+    accounts = {archive.name for archive in store.known() if archive.bearer}
+    for facts in await list_archives(green):
+        if facts.filename in older and (green.http.has_login or facts.filename not in accounts):
+            await delete_archive(green, facts, bearer=facts.filename in accounts)
