@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from functools import cache
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from components.emqx.errors import Stopped
 T = TypeVar("T")
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 2.0
+ORPHAN_SECONDS = 5.0
 LOG_SECONDS = 2.0
 
 _stopped = threading.Event()
@@ -54,10 +56,11 @@ def _cancel(self: Any, request: Any, context: Any) -> Any:  # noqa: ARG001  -- r
 
 
 def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent and not _stopped.wait(POLL_SECONDS):
-        pass
-    if not _stopped.is_set():
-        stop("the engine is gone")
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    stop("the engine is gone")
+    time.sleep(ORPHAN_SECONDS)
+    os._exit(1)  # nobody will ever ask an orphan again, and its server would wait for ever
 
 
 def stop(reason: str) -> None:

@@ -159,7 +159,7 @@ def test_a_policy_pack_judges_a_preview(workspace: Workspace) -> None:
     [
         ("refused", "error: mode must be good: it is refused"),
         ("bug", "KeyError: 'missing'"),
-        ("crash", "error: Program exited with non-zero exit code: 7"),
+        ("crash", "error: an unhandled error occurred: Program exited with non-zero exit code: 7"),
     ],
 )
 def test_a_program_that_fails_is_one_clear_error(workspace: Workspace, mode: str, told: str) -> None:
