@@ -63,7 +63,7 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     (directory / ADDRESS).write_text(_address(wanted))
     if not (directory / maps.SHARE).exists():
-        parts = everybody(asyncio.run(_serving(wanted, credentials)))
+        parts = first_share(wanted.live, asyncio.run(_live_counts(wanted, credentials)))
         maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
     handle = handle_of(directory)
@@ -147,13 +147,17 @@ def _address(wanted: Wanted) -> str:
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
-async def _serving(wanted: Wanted, credentials: Mapping[str, Credentials]) -> Colour:
-    """The colour that serves before the first run: the only one, the one with clients, or the one that is declared live."""
+def first_share(live: Colour, counts: Mapping[Colour, int]) -> int:
+    """Green's share before the first run: all with the only colour, the one with more clients, or the one declared live."""
+    return everybody(max(counts, key=lambda colour: (counts[colour], colour == live)))
+
+
+async def _live_counts(wanted: Wanted, credentials: Mapping[str, Credentials]) -> dict[Colour, int]:
     counts: dict[Colour, int] = {}
     for colour, cluster in wanted.clusters.items():
         async with ClusterApi(cluster, credentials[colour], patience_seconds=LOOK_SECONDS) as api:
             counts[colour] = sum((await api.live_connections()).values())
-    return max(counts, key=lambda colour: (counts[colour], colour == wanted.live))
+    return counts
 
 
 async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:

@@ -1,0 +1,21 @@
+"""The program: settings, components, exports; no logic."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.preview import plan_of
+from components.settings import load
+from components.upgrade import BlueGreen
+
+config = pulumi.Config("emqx")
+settings = load(config.get, stack=pulumi.get_stack())
+plan = plan_of(settings, pulumi.runtime.config.get_config("emqx:credentials"))
+if pulumi.runtime.is_dry_run():
+    pulumi.log.info(plan.text)
+
+fleet = BlueGreen("fleet", settings)
+pulumi.export("mqtt", fleet.mqtt)
+pulumi.export("live", settings.live)
+pulumi.export("plan", plan.numbers)
+pulumi.export("workDirectory", settings.work_directory)

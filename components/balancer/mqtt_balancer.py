@@ -1,0 +1,46 @@
+"""MqttBalancer: where the devices connect; whatever the router, what comes out of it is a BalancerHandle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from components.cutover.words import COLOURS, Colour
+from components.resources import mqtt_balancer
+from components.settings import Settings
+
+
+class MqttBalancer(pulumi.ComponentResource):
+    """The balancer in front of the declared colours; ``handle`` is a BalancerHandle as JSON."""
+
+    handle: pulumi.Output[dict[str, Any]]
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        clusters: Mapping[Colour, pulumi.Output[dict[str, Any]]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the router's own resource."""
+        super().__init__("emqx:balancer:MqttBalancer", name, {}, opts)
+        directory = f"{settings.work_directory}/balancer"
+        router = mqtt_balancer.MqttBalancer(
+            f"{name}-haproxy",
+            {
+                "name": name,
+                "live": settings.live,
+                "colours": [colour for colour in COLOURS if colour in clusters],
+                "clusters": dict(clusters),
+                "editions": {colour: cluster.edition for colour, cluster in settings.clusters.items()},
+                "directory": directory,
+                "address": settings.balancer.address,
+                "max_connections": settings.balancer.max_connections,
+                "soak_seconds": settings.cutover.soak_seconds,
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.handle = pulumi.Output.all(router=router.router, mqtt=router.mqtt, admin=router.admin, maps=router.maps)
+        self.register_outputs({"handle": self.handle})

@@ -1,0 +1,118 @@
+"""BlueGreen: owns the declared colours, the balancer and the cutover between them, and their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pulumi
+
+from components.balancer.mqtt_balancer import MqttBalancer
+from components.cluster.emqx_cluster import EmqxCluster
+from components.cutover.words import COLOURS, Colour
+from components.operations.drain import Evacuation
+from components.operations.shift import Manner
+from components.resources.cluster_guard import ClusterGuard
+from components.resources.cutover import Cutover
+from components.resources.data_export import DataExport
+from components.resources.data_import import DataImport
+from components.resources.drain import Drain
+from components.resources.link import Link
+from components.resources.traffic_shift import TrafficShift
+from components.resources.verification import Verification
+from components.settings import Settings
+
+CHAIN = "cutover"
+"""Links are called by what they do, never by a direction: a flip of ``live`` must be an update in place of each of them."""
+
+
+class BlueGreen(pulumi.ComponentResource):
+    """One fleet: its colours, the balancer in front of them, and the chain that moves the clients to ``live``."""
+
+    clusters: dict[Colour, EmqxCluster]
+    balancer: MqttBalancer
+    mqtt: pulumi.Output[str]
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare everything; the chain is there as soon as two colours are."""
+        super().__init__("emqx:upgrade:BlueGreen", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self._settings = settings
+        self.clusters = {
+            colour: EmqxCluster(colour, settings.clusters[colour], settings.work_directory, child)
+            for colour in COLOURS
+            if colour in settings.clusters
+        }
+        handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
+        self.balancer = MqttBalancer("balancer", settings, handles, child)
+        for colour, handle in handles.items():
+            ClusterGuard(
+                f"{colour}-guard",
+                {"name": f"{colour}-guard", "colour": colour, "cluster": handle, "balancer": self.balancer.handle},
+                pulumi.ResourceOptions(parent=self, depends_on=[self.clusters[colour], self.balancer]),
+            )
+        if len(handles) == len(COLOURS):
+            self._declare_chain(child)
+        self.mqtt = self.balancer.handle["mqtt"]
+        self.register_outputs({"mqtt": self.mqtt})
+
+    def _declare_chain(self, opts: pulumi.ResourceOptions) -> None:
+        """Each link waits for the token of the one before it."""
+        first = Cutover(CHAIN, {"name": CHAIN, "to": self._settings.live, **self._world(), **self._intent()}, opts)
+        token = first.token
+        for kind, name, more in self._links():
+            props = {
+                "name": f"{CHAIN}-{name}",
+                "to": self._settings.live,
+                **self._world(),
+                "run": first.token,
+                "direction": first.direction,
+                "after": token,
+                **more,
+            }
+            token = kind(f"{CHAIN}-{name}", props, opts).token
+
+    def _links(self) -> Iterator[tuple[type[Link], str, dict[str, Any]]]:
+        cutover = self._settings.cutover
+        manner = {"manner": _manner(self._settings).model_dump(mode="json")}
+        yield DataExport, "export", {"carry_api_keys": cutover.carry_api_keys}
+        yield DataImport, "import", {"carry_api_keys": cutover.carry_api_keys}
+        yield Verification, "verification", {"acknowledge": list(cutover.acknowledge)}
+        for step in cutover.steps:
+            yield TrafficShift, step.name, {"step": step.name, "share": step.share, **manner}
+        yield Drain, "drain", manner
+
+    def _world(self) -> dict[str, Any]:
+        return {
+            "clusters": {colour: cluster.handle for colour, cluster in self.clusters.items()},
+            "balancer": self.balancer.handle,
+            "work_directory": self._settings.work_directory,
+        }
+
+    def _intent(self) -> dict[str, Any]:
+        """What the stack's config declares, as plain values for the policies."""
+        cutover = self._settings.cutover
+        declared = [
+            {"colour": colour, "version": cluster.version, "nodes": cluster.size, "target": cluster.target}
+            for colour, cluster in self._settings.clusters.items()
+        ]
+        return {
+            "live": self._settings.live,
+            "declared": declared,
+            "steps": [step.model_dump(mode="json") for step in cutover.steps],
+            "strategy": cutover.strategy,
+            "budget_per_second": cutover.budget_per_second,
+            "initial_delay_seconds": cutover.initial_delay_seconds,
+            "acknowledge": list(cutover.acknowledge),
+            "keep_stale_sessions": cutover.keep_stale_sessions,
+        }
+
+
+def _manner(settings: Settings) -> Manner:
+    cutover = settings.cutover
+    return Manner(
+        steps=cutover.steps,
+        budget_per_second=cutover.budget_per_second,
+        evacuation=Evacuation.model_validate(cutover.evacuation.model_dump()),
+        gates=cutover.gates,
+    )
