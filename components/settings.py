@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.steps import DEFAULT_STEPS, Problem, Step, StepsError, parse_steps
@@ -84,15 +85,6 @@ class Balancer(Value):
     target: Literal["local"] = "local"
     address: str | None = Field(default=None, pattern=r"^[^\s@/]+:[0-9]{1,5}$")
     max_connections: int = Field(default=9_000, ge=10, le=1_000_000)
-
-
-class Evacuation(Value):
-    """Parameters of node evacuation; rates are per node and second, and what the budget allows is the smaller of the two."""
-
-    wait_health_check_seconds: int = Field(default=2, ge=0, le=3_600)
-    wait_takeover_seconds: int = Field(default=5, ge=0, le=3_600)
-    conn_evict_rate: int | None = Field(default=None, ge=1)
-    sess_evict_rate: int | None = Field(default=None, ge=1)
 
 
 class Cutover(Value):

@@ -5,8 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
+from components.value import Value
+
 DONE_STATES = frozenset({"waiting_takeover", "evicting_sessions", "prohibiting"})
 """The states in which no connection is left to evict (behaviour.md section 1); a drain is done there (two-cluster.md section D)."""
+
+
+class Evacuation(Value):
+    """Node evacuation's own knobs; rates are per node and second, and the budget is for all nodes together.
+
+    ``wait_health_check_seconds`` must be longer than the balancer's check (0.5..1.0 s: two-cluster.md section J); EMQX's own
+    defaults are 60 s, 60 s, 500 and 500.
+    """
+
+    wait_health_check_seconds: int = Field(default=1, ge=0, le=3_600)
+    wait_takeover_seconds: int = Field(default=1, ge=0, le=3_600)
+    conn_evict_rate: int = Field(default=500, ge=1)
+    sess_evict_rate: int = Field(default=500, ge=1)
 
 
 class Adoption(NamedTuple):

@@ -62,7 +62,10 @@ def _bounded(verdict: Verdict, thresholds: Thresholds, baseline: float, seen: Se
     since = seen[-1].at
     for index in range(len(seen) - 1, 0, -1):
         earlier = gate(thresholds, baseline, seen[:index])
-        if any(one.verdict != "unknown" and one.node in {verdict.node, ""} for one in earlier):
+        if any(
+            one.verdict != "unknown" and (one.node == verdict.node or not (one.node and verdict.node))
+            for one in earlier
+        ):
             break
         since = seen[index - 1].at
     lasted = seen[-1].at - since
@@ -163,7 +166,7 @@ def _license(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterabl
         return [Verdict(name, "pass", None, least, "", "nothing is licensed")]
     if facts.license_limit is None or facts.license_sessions is None:
         return [Verdict(name, "unknown", None, least, "", "the licence could not be read")]
-    free = 1 - facts.license_sessions / facts.license_limit
+    free = (facts.license_limit - facts.license_sessions) / facts.license_limit
     reason = f"{facts.license_sessions} of {facts.license_limit} licensed sessions in use"
     return [Verdict(name, "fail" if free < least else "pass", free, least, "", reason)]
 

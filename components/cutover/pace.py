@@ -1,6 +1,6 @@
 """How fast: one budget for the whole cutover, in clients per second, over all nodes that drain at the same time.
 
-The rule: in any window of T seconds at most ``budget x (T + burst)`` clients are moved; time that was lost in a stall is not
+The rule: in any window of T seconds at most ``budget x (T + burst) + 1`` clients are moved; time that was lost in a stall is not
 caught up, because the target's capacity for connects has not grown meanwhile.
 """
 
@@ -34,7 +34,7 @@ class Pace:
 
     def take(self, now: float) -> tuple[int, Pace]:
         """How many clients may be moved at ``now``, and the pace after they were; never negative, also when time goes back."""
-        most = max(1.0, self.budget_per_second * self.burst_seconds)
+        most = 1.0 + self.budget_per_second * self.burst_seconds
         tokens = min(most, self.tokens + max(0.0, now - self.at) * self.budget_per_second)
         due = int(tokens)
         return due, replace(self, at=max(now, self.at), tokens=tokens - due)

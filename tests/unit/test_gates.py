@@ -1,0 +1,224 @@
+"""Each gate: hit, just missed, unknown for a moment, unknown for too long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.cutover.gates import (
+    Facts,
+    NodeFacts,
+    Thresholds,
+    Verdict,
+    failure_rate,
+    judge,
+    names,
+    parse_bytes,
+    remember,
+)
+
+pytestmark = pytest.mark.unit
+
+OFF = dict.fromkeys(names(Thresholds(load1=1)), None)
+FINE = NodeFacts(memory_used="1.00G", memory_total="4.00G", load1=0.5)
+
+
+def only(gate: str, value: float, **more: Any) -> Thresholds:
+    return Thresholds(**{**OFF, gate: value, **more})
+
+
+def verdicts(thresholds: Thresholds, observed: Sequence[Facts], baseline: float | None = None) -> list[Verdict]:
+    history: tuple[Facts, ...] = ()
+    for facts in observed[:-1]:
+        history = remember(thresholds, history, facts)
+    return judge(thresholds, baseline, observed[-1], history)
+
+
+def one(thresholds: Thresholds, observed: Sequence[Facts], baseline: float | None = None) -> Verdict:
+    (verdict,) = verdicts(thresholds, observed, baseline)
+    return verdict
+
+
+def connects(*counters: tuple[float, int | None, int | None]) -> list[Facts]:
+    return [Facts(at=at, connack_sent=sent, connack_error=error) for at, sent, error in counters]
+
+
+@pytest.mark.parametrize(("refused", "says"), [(15, "pass"), (16, "fail")])
+def test_connect_failures_are_judged_above_the_old_colours_own_rate(refused: int, says: str) -> None:
+    gate = only("connect_failure_rate_above_baseline", 0.05)
+    assert one(gate, connects((0, 500, 7), (5, 600, 7 + refused)), baseline=0.10).verdict == says
+
+
+@pytest.mark.parametrize(("sent", "says"), [(9, "pass"), (10, "fail")])
+def test_too_few_connects_are_not_judged(sent: int, says: str) -> None:
+    gate = only("connect_failure_rate_above_baseline", 0.05)
+    assert one(gate, connects((0, 0, 0), (5, sent, sent))).verdict == says
+
+
+def test_counters_that_start_again_are_left_out_and_are_no_failure() -> None:
+    gate = only("connect_failure_rate_above_baseline", 0.05)
+    seen = connects((0, 1_000, 0), (1, 1_100, 2), (2, 4, 4), (3, 24, 4))
+    assert one(gate, seen) == (
+        "connect_failure_rate_above_baseline",
+        "pass",
+        2 / 120,
+        0.05,
+        "",
+        "2 of 120 connects refused, 0.0% were before",
+    )
+
+
+def test_old_connects_leave_the_window() -> None:
+    gate = only("connect_failure_rate_above_baseline", 0.05, window_seconds=10)
+    seen = connects((0, 0, 0), (1, 100, 100), (30, 120, 100), (31, 140, 100))
+    assert one(gate, seen).verdict == "pass"
+
+
+def test_the_baseline_is_measured_by_the_same_rate() -> None:
+    assert failure_rate(connects((0, 100, 0), (9, 200, 10)), 50) == pytest.approx(0.1)
+    assert failure_rate(connects((0, 100, 0), (9, 120, 10)), 50) is None
+
+
+@pytest.mark.parametrize(
+    ("gate", "limit", "field", "good", "bad"),
+    [
+        ("connect_latency_p99_milliseconds", 250.0, "connect_latency_p99_milliseconds", 250.0, 250.1),
+        ("memory_used_fraction", 0.5, "nodes", {"a": FINE, "b": NodeFacts(memory_used="2.00G", memory_total="4.00G")},
+         {"a": FINE, "b": NodeFacts(memory_used="2.01G", memory_total="4.00G")}),
+        ("load1", 1.5, "nodes", {"a": NodeFacts(load1=1.5)}, {"a": NodeFacts(load1=1.51)}),
+    ],
+)  # fmt: skip
+def test_a_measured_value_fails_above_its_threshold_and_not_at_it(
+    gate: str, limit: float, field: str, good: Any, bad: Any
+) -> None:
+    assert {verdict.verdict for verdict in verdicts(only(gate, limit), [Facts(at=0, **{field: good})])} == {"pass"}
+    failed = [
+        verdict for verdict in verdicts(only(gate, limit), [Facts(at=0, **{field: bad})]) if verdict.verdict == "fail"
+    ]
+    assert len(failed) == 1
+    assert failed[0].value is not None
+    assert failed[0].value > failed[0].threshold == limit
+
+
+def test_the_verdict_names_the_node() -> None:
+    facts = Facts(at=0, nodes={"a": FINE, "b": NodeFacts(memory_used="3.9G", memory_total="4G")})
+    said = verdicts(only("memory_used_fraction", 0.9), [facts])
+    assert [(verdict.node, verdict.verdict) for verdict in said] == [("a", "pass"), ("b", "fail")]
+
+
+@pytest.mark.parametrize(("sessions", "says"), [(23, "pass"), (24, "fail")])
+def test_the_licence_must_keep_its_headroom(sessions: int, says: str) -> None:
+    gate = only("license_headroom_fraction", 0.08)
+    assert one(gate, [Facts(at=0, license_sessions=sessions, license_limit=25)]).verdict == says
+
+
+def test_an_edition_without_a_licence_passes() -> None:
+    assert one(only("license_headroom_fraction", 0.5), [Facts(at=0, license_limit=0)]).verdict == "pass"
+
+
+def nodes(at: float, *running: str) -> Facts:
+    return Facts(at=at, nodes_expected=("a", "b"), nodes=dict.fromkeys(running, FINE))
+
+
+@pytest.mark.parametrize(("until", "says"), [(9.9, "unknown"), (10.0, "fail")])
+def test_a_node_is_lost_when_it_stays_away_and_not_while_another_joins(until: float, says: str) -> None:
+    gate = only("nodes_lost", 0, settle_seconds=10)
+    verdict = one(gate, [nodes(-1, "a", "b"), nodes(0, "a"), Facts(at=3, nodes_expected=("a", "b")), nodes(until, "a")])
+    assert (verdict.verdict, verdict.node) == (says, "b")
+    assert one(gate, [nodes(0, "a"), nodes(until, "a", "b")]).verdict == "pass"
+
+
+def test_as_many_nodes_as_allowed_may_be_lost() -> None:
+    assert one(only("nodes_lost", 1), [nodes(0, "a"), nodes(60, "a")]).verdict == "pass"
+
+
+def share(at: float, measured: float | None, *, moving: bool = False) -> Facts:
+    return Facts(at=at, share_wanted_percent=50, share_measured_percent=measured, moving=moving)
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        ([share(0, 45), share(20, 45)], "pass"),
+        ([share(0, 44.9), share(9, 44.9)], "unknown"),
+        ([share(0, 44.9), share(10, 44.9)], "fail"),
+        ([share(0, 44.9), share(5, 50), share(10, 44.9)], "unknown"),
+        ([share(0, 10, moving=True), share(60, 10, moving=True)], "pass"),
+        ([share(0, 10, moving=True), share(60, 10)], "unknown"),
+    ],
+)
+def test_a_share_that_stays_wrong_after_the_move_fails(seen: list[Facts], says: str) -> None:
+    assert one(only("share_deviation_percent", 5, settle_seconds=10), seen).verdict == says
+
+
+def moving(at: float, moved: int | None, to_move: int = 100) -> Facts:
+    return Facts(at=at, moving=True, moved=moved, to_move=to_move)
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        ([moving(0, 7), moving(30, 7)], "pass"),
+        ([moving(0, 7), moving(30.1, 7)], "fail"),
+        ([moving(0, 7), moving(15, 8), moving(30.1, 8)], "pass"),
+        ([moving(0, 100), moving(90, 100)], "pass"),
+        ([moving(0, 7), Facts(at=90)], "pass"),
+    ],
+)
+def test_no_client_moved_for_too_long_is_a_stall(seen: list[Facts], says: str) -> None:
+    assert one(only("stall_seconds", 30), seen).verdict == says
+
+
+@pytest.mark.parametrize(
+    ("gate", "known"),
+    [
+        ("connect_failure_rate_above_baseline", {"connack_sent": 1, "connack_error": 0}),
+        ("connect_latency_p99_milliseconds", {"connect_latency_p99_milliseconds": 1.0}),
+        ("nodes_lost", {"nodes": {}}),
+        ("memory_used_fraction", {"nodes": {"a": FINE}}),
+        ("load1", {"nodes": {"a": FINE}}),
+        ("license_headroom_fraction", {"license_sessions": 1, "license_limit": 25}),
+        ("share_deviation_percent", {"share_wanted_percent": 10.0, "share_measured_percent": 10.0}),
+        ("stall_seconds", {"moving": True, "moved": 1, "to_move": 2}),
+    ],
+)
+def test_a_fact_that_is_missing_is_neither_good_nor_bad_until_its_own_bound(gate: str, known: dict[str, Any]) -> None:
+    thresholds = only(gate, 1 if gate == "nodes_lost" else 0.9, unknown_seconds=20)
+    missing = {"moving": True} if gate == "stall_seconds" else {}
+    for last, says in ((30.0, "unknown"), (30.1, "fail")):
+        seen = [Facts(at=9.0, **known), Facts(at=10.0, **missing), Facts(at=11.0, **missing), Facts(at=last, **missing)]
+        assert one(thresholds, seen).verdict == says
+    back = [Facts(at=10.0, **missing), Facts(at=29.0, **known), Facts(at=31.0, **missing)]
+    assert one(thresholds, back).verdict == "unknown"
+
+
+def test_a_gate_that_is_off_says_nothing() -> None:
+    assert verdicts(Thresholds(**OFF), [Facts(at=0)]) == []
+    assert "load1" not in names(Thresholds())
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 5), st.none() | st.integers(0, 50)), min_size=1, max_size=120))
+def test_the_history_is_bounded_and_forgetting_changes_no_verdict(steps: list[tuple[float, int | None]]) -> None:
+    thresholds = Thresholds(stall_seconds=8, unknown_seconds=6, settle_seconds=3, window_seconds=10)
+    at = 0.0
+    kept: tuple[Facts, ...] = ()
+    everything: tuple[Facts, ...] = ()
+    for pause, count in steps:
+        at += pause
+        facts = Facts(at=at, moving=True, moved=count, to_move=50, connack_sent=count, connack_error=count)
+        said = [verdict.verdict for verdict in judge(thresholds, None, facts, kept)]
+        assert said == [verdict.verdict for verdict in judge(thresholds, None, facts, everything)]
+        kept, everything = remember(thresholds, kept, facts), (*everything, facts)
+        assert sum(old.at <= at - 10 for old in kept) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("3.75G", 3.75 * 2**30), ("512.00M", 2**29), ("1K", 1024), ("17", 17), (12.5, 12.5), ("n/a", None), (None, None)],
+)
+def test_memory_is_read_with_its_unit(text: str | float | None, number: float | None) -> None:
+    assert parse_bytes(text) == number
