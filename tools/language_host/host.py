@@ -103,8 +103,8 @@ class PythonHost(services.LanguageRuntimeServicer):
             for pump in (pump_lines(process.stdout, sys.stdout), pump_lines(process.stderr, sys.stderr)):
                 pump.join()
             code = process.wait()
-        if code in {0, ALREADY_TOLD}:
-            return messages.RunResponse(bail=code == ALREADY_TOLD)
+        if code in {0, ALREADY_TOLD, -signal.SIGTERM}:
+            return messages.RunResponse(bail=code != 0)
         return messages.RunResponse(error=f"Program exited with non-zero exit code: {code}")
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
@@ -120,8 +120,8 @@ class PythonHost(services.LanguageRuntimeServicer):
             yield messages.RunPluginResponse(exitcode=process.wait())
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
-        """Interrupt the programs that run."""
-        self.programs.interrupt()
+        """End the programs that run: the engine has told the person why. SIGINT would end them with a traceback."""
+        self.programs.end_all()
         return empty_pb2.Empty()
 
 

@@ -43,14 +43,11 @@ class Programs:
             with self._lock:
                 self._running.discard(process)
 
-    def interrupt(self) -> None:
-        """Let every program end by itself, as Ctrl-C would."""
-        for process in self._all():
-            send(process, signal.SIGINT)
-
     def end_all(self) -> None:
         """End every program, with a short grace."""
-        for process in self._all():
+        with self._lock:
+            running = list(self._running)
+        for process in running:
             self.end(process)
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
@@ -63,10 +60,6 @@ class Programs:
         except subprocess.TimeoutExpired:
             send(process, signal.SIGKILL)
             process.wait()
-
-    def _all(self) -> list[subprocess.Popen[bytes]]:
-        with self._lock:
-            return list(self._running)
 
 
 def send(process: subprocess.Popen[bytes], number: int) -> None:
