@@ -47,7 +47,7 @@ class Item(NamedTuple):
     """One item of the source: its section and index there, its name (shortened), and what became of it."""
 
     section: str
-    index: int
+    at: int
     label: str
     verdict: Verdict
     how: str
@@ -113,7 +113,7 @@ def _cell(text: str) -> str:
 
 def _line(item: Item) -> str:
     todo = f" **{item.todo}**" if item.todo else ""
-    return f"- `{item.section}[{item.index}]` {_cell(item.label)}: {item.how}.{todo}"
+    return f"- `{item.section}[{item.at}]` {_cell(item.label)}: {item.how}.{todo}"
 
 
 class Ledger:
@@ -142,12 +142,12 @@ class Ledger:
     def _write(self, item: Item) -> None:
         """Two converters may know of one item; the worse verdict stands, with the words of both."""
         slots = self._sections[item.section]
-        old = slots[item.index]
+        old = slots[item.at]
         if old is not None:
             worse, other = (item, old) if _RANK[item.verdict] >= _RANK[old.verdict] else (old, item)
             words = worse.how if other.verdict is Verdict.CARRIED else f"{worse.how}; {other.how}"
             item = worse._replace(how=words, todo=worse.todo or other.todo)
-        slots[item.index] = item
+        slots[item.at] = item
 
     def is_open(self, section: str, index: int) -> bool:
         """Whether nobody has mentioned the item yet."""
@@ -156,7 +156,15 @@ class Ledger:
     def account(self) -> Account:
         """Close the books: what is still open is dropped."""
         items = [
-            item or Item(section, index, "", Verdict.DROPPED, "no rule of this conversion knows it", "make it anew on green, or report it")
+            item
+            or Item(
+                section,
+                index,
+                "",
+                Verdict.DROPPED,
+                "no rule of this conversion knows it",
+                "make it anew on green, or report it",
+            )
             for section, slots in self._sections.items()
             for index, item in enumerate(slots)
         ]

@@ -27,6 +27,10 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
 
 def _check_versions(from_version: str, to_version: str) -> None:
     if minor(from_version) != (4, 4):
-        raise BadSource("--from", from_version[:20], "this conversion starts from 4.4", "upgrade to the newest 4.4 first")
+        raise BadSource(
+            "--from", from_version[:20], "this conversion starts from 4.4", "upgrade to the newest 4.4 first"
+        )
     if minor(to_version) < (5, 1):
-        raise BadSource("--to", to_version[:20], "this conversion leads to 5.1 and newer", "choose a supported 5.x or 6.x")
+        raise BadSource(
+            "--to", to_version[:20], "this conversion leads to 5.1 and newer", "choose a supported 5.x or 6.x"
+        )

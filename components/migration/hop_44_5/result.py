@@ -88,7 +88,10 @@ def archive_stem(now: float) -> str:
 def write_archive(stem: str, parts: Mapping[str, bytes], now: float) -> bytes:
     """A tar.gz as the data import takes it: flat, uid 0, no directory entries, all below ``stem`` (backup-layout.md)."""
     buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=int(now)) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=int(now)) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for name, content in parts.items():
             entry = tarfile.TarInfo(f"{stem}/{name}")
             entry.size, entry.mtime, entry.mode = len(content), int(now), 0o600

@@ -86,9 +86,13 @@ def read_export(name: str, data: bytes, from_version: str) -> Json:
     except json.JSONDecodeError as error:
         cut = error.pos >= len(data.rstrip()) - 1
         seen = "it ends in the middle (truncated)" if cut else "it is not JSON"
-        raise BadSource(name, f"line {error.lineno} column {error.colno}", seen, "export again: emqx_ctl data export") from None
+        raise BadSource(
+            name, f"line {error.lineno} column {error.colno}", seen, "export again: emqx_ctl data export"
+        ) from None
     except RecursionError:
-        raise BadSource(name, "", "it is nested too deep to be an export", "export again: emqx_ctl data export") from None
+        raise BadSource(
+            name, "", "it is nested too deep to be an export", "export again: emqx_ctl data export"
+        ) from None
     check_export(name, export, from_version)
     return dict(export)
 
@@ -101,7 +105,9 @@ def check_export(name: str, export: object, from_version: str) -> None:
 
     """
     if not isinstance(export, dict):
-        raise BadSource(name, "", "it is JSON, but not an export (no object)", "give the file that emqx_ctl data export wrote")
+        raise BadSource(
+            name, "", "it is JSON, but not an export (no object)", "give the file that emqx_ctl data export wrote"
+        )
     version = export.get("version")
     if not isinstance(version, str):
         raise BadSource(name, "version", "it has no version", "give the file that emqx_ctl data export wrote")
@@ -118,11 +124,25 @@ def check_export(name: str, export: object, from_version: str) -> None:
             raise BadSource(name, section, "it is not a list", "export again: emqx_ctl data export")
         for index, row in enumerate(rows if section in LIST_SECTIONS else ()):
             if not isinstance(row, dict):
-                raise BadSource(name, f"{section}[{index}]", "it is not an object", "export again: emqx_ctl data export")
+                raise BadSource(
+                    name, f"{section}[{index}]", "it is not an object", "export again: emqx_ctl data export"
+                )
 
 
 LIST_SECTIONS = frozenset(
-    ("rules", "resources", "blacklist", "apps", "users", "auth_mnesia", "acl_mnesia", "modules", "schemas", "configs", "listeners_state")
+    (
+        "rules",
+        "resources",
+        "blacklist",
+        "apps",
+        "users",
+        "auth_mnesia",
+        "acl_mnesia",
+        "modules",
+        "schemas",
+        "configs",
+        "listeners_state",
+    )
 )
 
 

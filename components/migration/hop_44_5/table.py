@@ -42,7 +42,9 @@ def encode(term: Term) -> bytes:
         case tuple():
             return b"h" + bytes([len(term)]) + b"".join(encode(part) for part in term)
         case list():
-            return b"l" + struct.pack(">I", len(term)) + b"".join(encode(part) for part in term) + b"j" if term else b"j"
+            return (
+                b"l" + struct.pack(">I", len(term)) + b"".join(encode(part) for part in term) + b"j" if term else b"j"
+            )
 
 
 def entry(term: bytes) -> bytes:
@@ -61,7 +63,7 @@ def backup(header: Iterable[Term], rows: Iterable[Term]) -> Iterator[bytes]:
         yield entry(encode(term))
 
 
-def user_row(user: str, password_hash: str, salt: bytes) -> Term:
+def user_row(user: str, password_hash: bytes, salt: bytes) -> Term:
     """One built-in user of the global chain."""
     key = (Atom(GLOBAL_CHAIN), user.encode())
-    return (Atom("emqx_authn_mnesia"), key, password_hash.encode(), salt, False)
+    return (Atom("emqx_authn_mnesia"), key, password_hash, salt, False)

@@ -1,0 +1,121 @@
+"""The settings of 4.4's files and of Enterprise's hot configuration under one roof; the last one of a key counts.
+
+The rule kept here: whoever reads a setting for the result accounts for it in the same call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from components.migration.hop_44_5.source import Source
+from components.migration.manifest import Ledger
+
+ON = frozenset({"on", "true", "yes", "1"})
+HOT = "configs"
+
+
+class Found(NamedTuple):
+    """One setting, and its place in the account."""
+
+    section: str
+    at: int
+    key: str
+    value: str
+    place: str
+
+
+class Settings:
+    """All settings of a source.
+
+    Args:
+        ledger: where what is read is accounted.
+
+    """
+
+    def __init__(self, source: Source, ledger: Ledger) -> None:
+        """Expect every setting in the ledger, each file as a section."""
+        self._ledger = ledger
+        self._found: dict[str, list[Found]] = {}
+        counts: dict[str, int] = {}
+        for setting in source.settings:
+            index = counts.get(setting.file, 0)
+            counts[setting.file] = index + 1
+            self._keep(Found(setting.file, index, setting.key, setting.value, f"line {setting.line}"))
+        for index, (place, key, value) in enumerate(_hot(source)):
+            self._keep(Found(HOT, index, key, value, place))
+            counts[HOT] = index + 1
+        for section, count in counts.items():
+            ledger.expect(section, count)
+        self.has_files = bool(source.settings)
+
+    def _keep(self, found: Found) -> None:
+        self._found.setdefault(found.key, []).append(found)
+
+    def peek(self, key: str, default: str = "") -> str:
+        """The value that counts, not accounted."""
+        return self._found[key][-1].value if key in self._found else default
+
+    def place(self, key: str) -> tuple[str, str]:
+        """File and line of the setting that counts, for a refusal."""
+        found = self._found[key][-1]
+        return found.section, found.place
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._found
+
+    def matching(self, pattern: str) -> Iterator[tuple[Found, re.Match[str]]]:
+        """The settings that count whose whole key matches, in the order of their first line."""
+        compiled = re.compile(pattern)
+        for key, found in self._found.items():
+            match = compiled.fullmatch(key)
+            if match:
+                yield found[-1], match
+
+    def carried(self, key: str, how: str = "as it was") -> str:
+        """The value; it is on green."""
+        for found in self._last(key):
+            self._ledger.carried(found.section, found.at, key, how)
+        return self.peek(key)
+
+    def changed(self, key: str, how: str, todo: str = "") -> str:
+        """The value; on green it means something else."""
+        for found in self._last(key):
+            self._ledger.changed(found.section, found.at, key, how, todo)
+        return self.peek(key)
+
+    def dropped(self, key: str, why: str, todo: str) -> None:
+        """It is not on green."""
+        for found in self._last(key):
+            self._ledger.dropped(found.section, found.at, key, why, todo)
+
+    def _last(self, key: str) -> list[Found]:
+        """The setting that counts; those before it are accounted at once."""
+        all_of_it = self._found.get(key, [])
+        for earlier in all_of_it[:-1]:
+            if self._ledger.is_open(earlier.section, earlier.at):
+                self._ledger.dropped(
+                    earlier.section, earlier.at, key, "a later setting of the same key counts", "nothing"
+                )
+        return all_of_it[-1:]
+
+    def open_keys(self) -> Iterator[str]:
+        """The keys that nobody has accounted for."""
+        for key, found in self._found.items():
+            if self._ledger.is_open(found[-1].section, found[-1].at):
+                yield key
+
+
+def _hot(source: Source) -> Iterator[tuple[str, str, str]]:
+    """The hot configuration in an Enterprise export: place, key, value as text."""
+    for number, config in enumerate((source.export or {}).get("configs", [])):
+        confs = config.get("confs")
+        for key, value in (confs if isinstance(confs, Mapping) else {"": config}).items():
+            text = {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+            yield f"configs[{number}]", key, text
+
+
+def is_on(value: str) -> bool:
+    """``on``, ``true``."""
+    return value.strip().lower() in ON
