@@ -21,14 +21,17 @@ POLL_SECONDS = 0.05
 def running(directory: Path) -> dict[str, Any] | None:
     """What the ready file says when its process lives; None otherwise.
 
-    A pid can be given to another process after a restart of the machine, so the command line must name the directory.
+    A pid can be given to another process after a restart of the machine, so one of its arguments must be the directory.
     """
     try:
         ready: dict[str, Any] = json.loads((directory / "ready.json").read_text())
-        command = Path(f"/proc/{ready['pid']}/cmdline").read_bytes().decode(errors="replace")
+        process = Path(f"/proc/{ready['pid']}")
+        arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        where = (process / "cwd").resolve(strict=True)
     except (OSError, ValueError, KeyError):
         return None
-    return ready if str(directory) in command.split("\0") else None
+    wanted = directory.resolve()
+    return ready if any(argument and (where / argument).resolve() == wanted for argument in arguments) else None
 
 
 def start(

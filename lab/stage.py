@@ -1,0 +1,229 @@
+"""A whole fleet on this machine: a Pulumi workspace, its clusters and balancer, and devices; nothing of it outlives its owner.
+
+The rule: everything that is started is ended by pid when the stage is left, also after a failure or Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from components.operations import balancing, local
+from lab.engine_run import Finished
+from lab.workspace import Secret, Workspace
+
+ROOT = Path(__file__).parents[1]
+FLEET_SECONDS = 300.0
+END_SECONDS = 30.0
+WORK_DIRECTORY = ".emqx/lab"
+DEVICE_USER = "device"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is upgraded to what, and how; the fields are those of the stack's config."""
+
+    clients: int = 200
+    budget_per_second: int = 200
+    steps: tuple[Mapping[str, Any], ...] = ({"share": 10}, {"share": 50}, {"share": 100})
+    edition: str = "ee"
+    blue: str = "5.8.9"
+    green: str = "5.8.11"
+    nodes: int = 3
+    persistent_fraction: float = 0.0
+    publish_interval_seconds: float = 1.0
+    gates: Mapping[str, Any] = field(default_factory=dict)
+    cutover: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage:
+    """Use as a context; ``fleet_summary`` is what the devices saw, once ``end_fleet`` was called."""
+
+    def __init__(self, directory: Path, scene: Scene) -> None:
+        """Make the workspace; nothing runs yet."""
+        self.scene, self.directory = scene, directory
+        self.workspace = Workspace.create(directory, ROOT)
+        self.work = self.workspace.project / WORK_DIRECTORY
+        self.secrets = {name: secrets.token_urlsafe(24) for name in ("blue", "green", "admin", "device")}
+        self._fleet: subprocess.Popen[str] | None = None
+        self._configured = False
+
+    def __enter__(self) -> Self:
+        """Enter."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End devices, balancer and clusters by pid."""
+        self._end_fleet_process()
+        balancing.stop(self.work / "balancer")
+        for colour in ("blue", "green"):
+            local.stop(self.work / "clusters" / colour)
+
+    @property
+    def mqtt(self) -> str:
+        """Where the devices connect."""
+        return balancing.handle_of(self.work / "balancer").mqtt
+
+    def configure(self, live: str, *colours: str, **more: Any) -> None:
+        """Write the stack's config: which colours are declared, which one is live; ``more`` are fields of the cutover."""
+        scene = self.scene
+        cluster = {"target": "local", "edition": scene.edition, "nodes": scene.nodes, "proxyProtocol": True}
+        if scene.edition == "ee":
+            cluster["maxSessions"] = 0
+        versions = {"blue": scene.blue, "green": scene.green}
+        values: dict[str, Any] = {
+            "live": live,
+            "workDirectory": WORK_DIRECTORY,
+            "clusters": {colour: {**cluster, "version": versions[colour]} for colour in colours},
+            "balancer": {"maxConnections": max(2_000, 2 * scene.clients)},
+            "cutover": {
+                "strategy": "two-cluster",
+                "budgetPerSecond": scene.budget_per_second,
+                "evacuation": {"waitHealthCheckSeconds": 1, "waitTakeoverSeconds": 1},
+                "steps": [dict(step) for step in scene.steps],
+                "gates": dict(scene.gates),
+                **scene.cutover,
+                **more,
+            },
+        }
+        if not self._configured:
+            values["credentials"] = {
+                colour: {
+                    "apiKey": "upgrade",
+                    "apiSecret": Secret(self.secrets[colour]),
+                    "username": "admin",
+                    "password": Secret(self.secrets["admin"]),
+                }
+                for colour in ("blue", "green")
+            }
+            self._configured = True
+        self.workspace.set_config(values)
+
+    def build_blue(self) -> Finished:
+        """The first `pulumi up`: blue alone, with the accounts and data that a cluster has."""
+        self.configure("blue", "blue")
+        done = self.workspace.up().good()
+        self.fill("blue")
+        return done
+
+    def api(self, colour: str) -> httpx.Client:
+        """The management API of the colour's first node."""
+        ready = self.ready(colour)
+        return httpx.Client(
+            base_url=f"{ready['nodes'][0]['api']}/api/v5", auth=("upgrade", self.secrets[colour]), timeout=30
+        )
+
+    def ready(self, colour: str) -> dict[str, Any]:
+        """The ready file of the colour's cluster."""
+        ready: dict[str, Any] = json.loads((self.work / "clusters" / colour / "ready.json").read_text())
+        return ready
+
+    def control(self, colour: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A call of the cluster's control port (faults)."""
+        answer = httpx.request(method, self.ready(colour)["control"] + path, json=body, timeout=30)
+        return answer.raise_for_status().json()
+
+    def fill(self, colour: str) -> None:
+        """Password authentication, an account for the devices, permissions, retained messages."""
+        users = "/authentication/password_based%3Abuilt_in_database/users"
+        calls: Sequence[tuple[str, str, Any]] = (
+            ("POST", "/authentication", AUTHENTICATOR),
+            ("POST", users, {"user_id": DEVICE_USER, "password": self.secrets["device"], "is_superuser": False}),
+            ("POST", "/authorization/sources", {"type": "built_in_database", "enable": True}),
+            ("POST", "/authorization/sources/built_in_database/move", {"position": "front"}),
+            ("POST", "/authorization/sources/built_in_database/rules/users", [DEVICE_RULES]),
+        )
+        with self.api(colour) as api:
+            for method, path, body in calls:
+                api.request(method, path, json=body).raise_for_status()
+            for number in range(20):
+                message = {"topic": f"config/{number}", "payload": str(number), "qos": 1, "retain": True}
+                api.post("/publish", json=message).raise_for_status()
+
+    def start_fleet(self) -> None:
+        """Start the devices and wait until all of them are connected."""
+        scene = self.scene
+        password = self.directory / "device-password"
+        password.touch(mode=0o600)
+        password.write_text(self.secrets["device"])
+        command = [sys.executable, "-m", "lab", "fleet", "--address", self.mqtt, "--clients", str(scene.clients)]
+        command += ["--log", str(self.fleet_log), "--username", DEVICE_USER, "--password-file", str(password)]
+        command += ["--persistent-fraction", str(scene.persistent_fraction)]
+        command += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
+        self._fleet = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        timer = time.monotonic()
+        line = self._fleet.stdout.readline() if self._fleet.stdout else ""
+        if not line.startswith("ready"):
+            raise RuntimeError(f"the fleet said {line!r} after {time.monotonic() - timer:.0f} s")
+
+    @property
+    def fleet_log(self) -> Path:
+        """The devices' log; their summary is ``summary.json`` beside it."""
+        return self.directory / "fleet" / "fleet.jsonl"
+
+    def end_fleet(self) -> dict[str, Any]:
+        """Let the devices finish, and what they saw."""
+        self._end_fleet_process()
+        summary: dict[str, Any] = json.loads(self.fleet_log.with_name("summary.json").read_text())
+        return summary
+
+    def journal(self) -> list[dict[str, Any]]:
+        """All that the runs have written down."""
+        path = self.work / "journal.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def live(self) -> dict[str, int]:
+        """Live connections by colour, as the brokers say."""
+        counts = {}
+        for colour in ("blue", "green"):
+            with contextlib.suppress(FileNotFoundError, httpx.HTTPError), self.api(colour) as api:
+                nodes = api.get("/nodes").raise_for_status().json()
+                counts[colour] = sum(node.get("live_connections", 0) for node in nodes)
+        return counts
+
+    def _end_fleet_process(self) -> None:
+        fleet, self._fleet = self._fleet, None
+        if fleet is None or fleet.poll() is not None:
+            return
+        fleet.send_signal(signal.SIGTERM)
+        try:
+            fleet.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            fleet.kill()
+            fleet.wait(END_SECONDS)
+
+
+AUTHENTICATOR = {
+    "mechanism": "password_based",
+    "backend": "built_in_database",
+    "user_id_type": "username",
+    "password_hash_algorithm": {"name": "sha256", "salt_position": "suffix"},
+}
+DEVICE_RULES = {
+    "username": DEVICE_USER,
+    "rules": [
+        {"topic": "fleet/#", "permission": "allow", "action": "all"},
+        {"topic": "config/#", "permission": "allow", "action": "subscribe"},
+        {"topic": "#", "permission": "deny", "action": "all"},
+    ],
+}
+
+
+@contextlib.contextmanager
+def upgraded(directory: Path, scene: Scene) -> Iterator[Stage]:
+    """A stage with blue built and its devices connected."""
+    with Stage(directory, scene) as stage:
+        stage.build_blue()
+        stage.start_fleet()
+        yield stage
