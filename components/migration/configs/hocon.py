@@ -1,0 +1,71 @@
+"""HOCON of 5.x (``cluster.hocon``, ``emqx.conf``, ``base.hocon``) as a tree of plain values; read only, includes are never followed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pyhocon.config_parser import ConfigParser
+from pyhocon.exceptions import ConfigException
+from pyparsing import ParseBaseException
+
+from components.migration.manifest import BadSource
+
+_parse: Callable[..., Any] = ConfigParser.parse  # untyped; its answer is a ConfigTree
+_INCLUDE = re.compile(r"^\s*include\b")
+
+
+@dataclass(frozen=True)
+class Hocon:
+    """One file: its text, for rules about spelling, and its tree."""
+
+    file: str
+    text: str
+    tree: Mapping[str, Any]
+
+    def find(self, path: str) -> Iterator[tuple[str, Any]]:
+        """Every value whose path matches, ``*`` being one part of it: ``connectors.dynamo.*.region``; list items are parts too."""
+        return _find(self.tree, path.split("."), "")
+
+    def line(self, path: str) -> int | None:
+        """About where a path stands: the first line that names its last key. The parser itself keeps no lines."""
+        names = [part for part in path.split(".") if not part.isdigit()]
+        for name in reversed(names):
+            word = re.compile(rf"(?<![\w.-])(?:[\w.-]+\.)?\"?{re.escape(name)}\"?(?![\w-])")
+            for number, line in enumerate(self.text.splitlines(), start=1):
+                if word.search(line.split("#", 1)[0]):
+                    return number
+        return None
+
+
+def parse(file: str, text: str) -> Hocon:
+    """Read a HOCON text.
+
+    Raises:
+        BadSource: it is no HOCON, or it includes other files.
+
+    """
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _INCLUDE.match(line):
+            raise BadSource(
+                file, f"line {number}", "an include, which is not followed", "give the included file by itself"
+            )
+    try:
+        plain = _parse(text, resolve=False).as_plain_ordered_dict()
+    except (ParseBaseException, ConfigException, AttributeError, RecursionError) as error:
+        place = f"line {error.lineno}" if isinstance(error, ParseBaseException) else ""
+        raise BadSource(file, place, "no HOCON", "take the file from the node again; it may be truncated") from None
+    return Hocon(file, text, plain)
+
+
+def _find(tree: Any, parts: list[str], path: str) -> Iterator[tuple[str, Any]]:
+    if not parts:
+        yield path, tree
+        return
+    items = tree.items() if isinstance(tree, Mapping) else enumerate(tree) if isinstance(tree, list) else ()
+    for name, value in items:
+        if fnmatchcase(str(name).strip('"'), parts[0]):
+            yield from _find(value, parts[1:], f"{path}.{name}" if path else str(name))

@@ -1,0 +1,122 @@
+"""Detectors of export, archive and import: rules BK-01 to BK-08 and our own BK-20 to BK-22, for every move between two clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from components.migration.archive import KEY_REFUSED_TABLES, Archive, import_refused
+from components.migration.detectors.base import CLEAR, PLAN, Verdicts, found, measured, packed, planned
+from components.migration.facts import Facts, Plan
+from components.migration.rules import Detector, Finding, Hit, Place, Question
+
+ARCHIVE = "give the archive that is to be imported"
+
+
+def two_cluster(detector: Detector) -> Detector:
+    """Only where data is exported and imported; an archive that was given says so too."""
+
+    def detect(facts: Facts) -> Finding:
+        if facts.plan.strategy in {"rolling", "same-cluster"} and facts.archive is None:
+            return CLEAR
+        return detector(facts)
+
+    return detect
+
+
+def _version(facts: Facts) -> Finding:
+    if facts.archive is not None:
+        refused = import_refused(facts.archive.version, facts.plan.target)
+        return Hit((Place(facts.archive.file, item=f"META.hocon {facts.archive.version}"),)) if refused else CLEAR
+    # What comes out of 4.x is stamped with the target's own version by the conversion.
+    refused = facts.plan.source.major > 4 and import_refused(facts.plan.source, facts.plan.target)
+    return Hit((Place(PLAN, item=f"{facts.plan.source} -> {facts.plan.target}"),)) if refused else CLEAR
+
+
+def _key_caller(facts: Facts) -> Finding:
+    tables = sorted(KEY_REFUSED_TABLES & set(facts.archive.tables)) if facts.archive else None
+    if tables == [] or facts.plan.caller in {"token", "command-line"}:
+        return CLEAR
+    if facts.plan.caller is None:
+        return Question(
+            "is the archive exported and imported with an API key, a dashboard token, or on the command line?"
+        )
+    return Hit(
+        tuple(Place(facts.archive.file, item=f"mnesia/{table}") for table in tables or ())
+        if facts.archive
+        else (Place(PLAN, item="API key"),)
+    )
+
+
+def _mixed_import(plan: Plan) -> bool | None:
+    if plan.strategy is None:
+        return None
+    return plan.strategy != "two-cluster" and "import" in (plan.steps or ())
+
+
+def _edition(facts: Facts) -> Finding:
+    edition = facts.archive.edition if facts.archive else facts.plan.edition_from
+    name = facts.archive.file if facts.archive else PLAN
+    return Hit((Place(name, item="edition ee"),)) if (edition, facts.plan.edition_to) == ("ee", "ce") else CLEAR
+
+
+def _retained(facts: Facts) -> Finding:
+    count = facts.archive.retained if facts.archive else facts.live.retained_messages
+    if count is None:
+        return Question("how many retained messages come along?")
+    place = Place(facts.archive.file if facts.archive else "the running cluster", item="retained messages")
+    return CLEAR if count <= 0 or facts.live.green_reindexed else Hit((place,))
+
+
+def _overwritten_keys(facts: Facts) -> Finding:
+    carries = None if facts.archive is None else "emqx_app" in facts.archive.tables
+    if carries is False or facts.plan.operator is False:
+        return CLEAR
+    if carries is None or facts.plan.operator is None:
+        return Question("does the EMQX Operator manage the new cluster, and does the archive carry API keys?")
+    return found([Place(facts.archive.file if facts.archive else PLAN, item="mnesia/emqx_app")])
+
+
+def _file_not_first(archive: Archive, _plan: Plan) -> Iterable[str]:
+    """Sources that stood before the file; on a new cluster the file stands before them."""
+    if archive.hocon is None:
+        return
+    for path, sources in archive.hocon.find("authorization.sources"):
+        types = (
+            [str(source.get("type")) for source in sources if isinstance(source, dict)]
+            if isinstance(sources, list)
+            else []
+        )
+        if types and types[0] != "file":
+            yield f"{path}: {', '.join(types)}"
+
+
+DETECTORS: Verdicts = {
+    "BK-01": two_cluster(_version),
+    "BK-02": two_cluster(_key_caller),
+    "BK-03": planned(
+        _mixed_import, "is something imported while old and new nodes stand in one cluster?", "import during the roll"
+    ),
+    "BK-04": two_cluster(_edition),
+    "BK-05": packed(lambda archive, _: [] if archive.name_fits else [f"{archive.root}.tar.gz"], ARCHIVE),
+    "BK-06": two_cluster(_retained),
+    "BK-07": two_cluster(
+        measured(
+            lambda live: None if live.node_settings_equal is None else not live.node_settings_equal,
+            "have the new nodes the old ones' emqx.conf, environment, certificates and plugins?",
+            "settings of the nodes",
+        ),
+    ),
+    "BK-08": two_cluster(_overwritten_keys),
+    "BK-20": two_cluster(
+        packed(lambda archive, _: ["listeners"] if archive.hocon and "listeners" in archive.hocon.tree else [], ARCHIVE)
+    ),
+    "BK-21": two_cluster(
+        packed(
+            lambda archive, _: (
+                [f"{archive.system_retained} retained messages below $SYS"] if archive.system_retained else []
+            ),
+            ARCHIVE,
+        )
+    ),
+    "BK-22": two_cluster(packed(_file_not_first, ARCHIVE)),
+}

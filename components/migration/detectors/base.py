@@ -1,0 +1,262 @@
+"""What detectors are made of: one builder for each kind of fact, so that a rule is one line of a table.
+
+Each builder takes the question that it asks when its fact was not given; the rule kept is that no fact means a question, never "clear".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from components.migration.archive import Archive
+from components.migration.configs.flat import Setting
+from components.migration.facts import Export, Facts, Live, Plan
+from components.migration.rules import Clear, Detector, Finding, Hit, Place, Question
+
+Verdicts = dict[str, Detector]
+CLEAR = Clear()
+PLAN = "the plan"
+
+
+def found(places: Iterable[Place]) -> Finding:
+    """Hit at these places, clear when there are none."""
+    seen = tuple(places)
+    return Hit(seen) if seen else CLEAR
+
+
+def ask(question: str) -> Detector:
+    """Only a person can know."""
+    return lambda _: Question(question)
+
+
+def first(*detectors: Detector) -> Detector:
+    """A hit of any; else what is still asked; else clear."""
+
+    def detect(facts: Facts) -> Finding:
+        findings = [detector(facts) for detector in detectors]
+        places = tuple(place for finding in findings if isinstance(finding, Hit) for place in finding.places)
+        question = next((finding for finding in findings if isinstance(finding, Question)), CLEAR)
+        return Hit(places) if places else question
+
+    return detect
+
+
+def every(*detectors: Detector) -> Detector:
+    """Clear as soon as one is; else what is still asked; else all hits."""
+
+    def detect(facts: Facts) -> Finding:
+        findings = [detector(facts) for detector in detectors]
+        if any(isinstance(finding, Clear) for finding in findings):
+            return CLEAR
+        question = next((finding for finding in findings if isinstance(finding, Question)), None)
+        return question or Hit(
+            tuple(place for finding in findings if isinstance(finding, Hit) for place in finding.places)
+        )
+
+    return detect
+
+
+def planned(test: Callable[[Plan], bool | None], question: str = "", item: str = "") -> Detector:
+    """Decided by the plan; None of ``test`` means that nobody has said."""
+
+    def detect(facts: Facts) -> Finding:
+        answer = test(facts.plan)
+        if answer is None:
+            return Question(question)
+        return Hit((Place(PLAN, item=item or f"{facts.plan.source} -> {facts.plan.target}"),)) if answer else CLEAR
+
+    return detect
+
+
+def measured(test: Callable[[Live], bool | None], question: str, item: str) -> Detector:
+    """Decided by live answers."""
+
+    def detect(facts: Facts) -> Finding:
+        answer = test(facts.live)
+        if answer is None:
+            return Question(question)
+        return Hit((Place("the running cluster", item=item),)) if answer else CLEAR
+
+    return detect
+
+
+def above(limit: int, value: int | None) -> bool | None:
+    """Whether a count is above a limit; None where it was not asked."""
+    return None if value is None else value > limit
+
+
+def flat(pattern: str, question: str, where: Callable[[str], bool] = lambda _: True) -> Detector:
+    """A setting of 4.x whose whole key matches, not commented out, with a value for which ``where`` holds."""
+    key = re.compile(pattern)
+
+    def detect(facts: Facts) -> Finding:
+        if facts.confs is None:
+            return Question(question)
+        return found(
+            place(setting) for setting in settings(facts) if key.fullmatch(setting.key) and where(setting.value)
+        )
+
+    return detect
+
+
+def unset(pattern: str, question: str, unless: str) -> Detector:
+    """A setting that is there while another one, ``unless``, is not: what relies on a default that changes."""
+    key, other = re.compile(pattern), re.compile(unless)
+
+    def detect(facts: Facts) -> Finding:
+        if facts.confs is None:
+            return Question(question)
+        if any(other.fullmatch(setting.key) for setting in settings(facts)):
+            return CLEAR
+        return found(place(setting) for setting in settings(facts) if key.fullmatch(setting.key))
+
+    return detect
+
+
+def missing(pattern: str, question: str) -> Detector:
+    """No file sets this, so that a default that changes is relied on."""
+    key = re.compile(pattern)
+
+    def detect(facts: Facts) -> Finding:
+        if not facts.confs:
+            return Question(question)
+        if any(key.fullmatch(setting.key) for setting in settings(facts)):
+            return CLEAR
+        return Hit((Place(facts.confs[0].file, item="not set"),))
+
+    return detect
+
+
+def settings(facts: Facts) -> Iterator[Setting]:
+    """All settings of all 4.x files."""
+    return (setting for conf in facts.confs or () for setting in conf.settings)
+
+
+def place(setting: Setting) -> Place:
+    """Where a setting stands; its value stays out."""
+    return Place(setting.file, setting.line, setting.key)
+
+
+def no_tree(facts: Facts, question: str) -> Finding:
+    """What a missing HOCON means: of a 5.x cluster a question; a 4.x one has none, and what we convert has the target's own shapes."""
+    return CLEAR if facts.plan.source.major == 4 else Question(question)
+
+
+def hocon(path: str, question: str, where: Callable[[Any], bool] = lambda _: True) -> Detector:
+    """A path of 5.x's HOCON, ``*`` for any one part, whose value passes ``where``; several paths are separated by blanks."""
+
+    def detect(facts: Facts) -> Finding:
+        if facts.hocons is None:
+            return no_tree(facts, question)
+        return found(
+            Place(file.file, file.line(name), name)
+            for file in facts.hocons
+            for one in path.split()
+            for name, value in file.find(one)
+            if where(value)
+        )
+
+    return detect
+
+
+def absent(path: str, question: str) -> Detector:
+    """A path of HOCON that stands nowhere: what relies on a default that changes."""
+
+    def detect(facts: Facts) -> Finding:
+        if facts.hocons is None:
+            return Question(question)
+        if any(True for file in facts.hocons for _ in file.find(path)):
+            return CLEAR
+        return Hit((Place(facts.hocons[0].file, item=f"{path} is not set"),))
+
+    return detect
+
+
+def exported(test: Callable[[Export], Iterable[str]], question: str) -> Detector:
+    """Items of a 4.x export, named like ``rules[2]``."""
+
+    def detect(facts: Facts) -> Finding:
+        export = facts.export
+        if export is None:
+            return Question(question)
+        return found(Place(export.file, item=item) for item in test(export))
+
+    return detect
+
+
+def packed(test: Callable[[Archive, Plan], Iterable[str]], question: str) -> Detector:
+    """Parts of a 5.x archive."""
+
+    def detect(facts: Facts) -> Finding:
+        archive = facts.archive
+        if archive is None:
+            return no_tree(facts, question)
+        return found(Place(archive.file, item=item) for item in test(archive, facts.plan))
+
+    return detect
+
+
+def said(pattern: str, question: str) -> Detector:
+    """A text that talks to the cluster: a script, an alert rule, a client's configuration."""
+    words = re.compile(pattern)
+
+    def detect(facts: Facts) -> Finding:
+        if facts.texts is None:
+            return Question(question)
+        return found(
+            Place(text.file, number)
+            for text in facts.texts
+            for number, line in enumerate(text.text.splitlines(), start=1)
+            if words.search(line)
+        )
+
+    return detect
+
+
+def loaded(names: frozenset[str], question: str) -> Detector:
+    """Plugins or modules that 4.x loads at start."""
+
+    def detect(facts: Facts) -> Finding:
+        if facts.plugins is None:
+            return Question(question)
+        return found(
+            Place(fact.file, fact.line, fact.name) for fact in facts.plugins if fact.enabled and fact.name in names
+        )
+
+    return detect
+
+
+def modules(pattern: str, question: str) -> Detector:
+    """Modules of an Enterprise 4.x export, by type, that are not switched off."""
+    return _typed("modules", pattern, question)
+
+
+def resources(pattern: str, question: str) -> Detector:
+    """Resources of a 4.x export, by type."""
+    return _typed("resources", pattern, question)
+
+
+def _typed(section: str, pattern: str, question: str) -> Detector:
+    kind = re.compile(pattern)
+    return exported(
+        lambda export: [
+            f"{section}[{index}] {row.get('type')}"
+            for index, row in enumerate(export.rows(section))
+            if kind.search(str(row.get("type"))) and row.get("enabled") is not False
+        ],
+        question,
+    )
+
+
+def actions(test: Callable[[str], bool], question: str) -> Detector:
+    """Actions of the rules of a 4.x export by name."""
+    return exported(
+        lambda export: [
+            f"rules[{i}].actions[{j}] {action.get('name')}"
+            for i, row in enumerate(export.rows("rules"))
+            for j, action in enumerate(row.get("actions") or ())
+            if isinstance(action, dict) and test(str(action.get("name")))
+        ],
+        question,
+    )

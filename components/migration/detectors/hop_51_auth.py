@@ -1,0 +1,179 @@
+"""Detectors of 4.4 -> 5.1 for who may come in and do what: rules 51-09 to 51-20 and 51-35 to 51-37."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from components.migration.detectors.base import (
+    CLEAR,
+    Verdicts,
+    every,
+    exported,
+    first,
+    flat,
+    found,
+    loaded,
+    measured,
+    modules,
+    place,
+    settings,
+)
+from components.migration.detectors.hop_51 import EXPORT, FILES, PLUGINS
+from components.migration.detectors.overlap import contradictions
+from components.migration.facts import Export, Facts
+from components.migration.rules import Detector, Finding, Place, Question
+
+PLACEHOLDER = re.compile(r"%(?:cida|cna|cn|dn|[ucaPCd])(?![A-Za-z])")
+AUTH_PLUGIN = re.compile(r"emqx_auth_[a-z]+|emqx_sasl|emqx_psk_file")
+
+
+def of(plugin: str, detector: Detector) -> Detector:
+    """Only where the plugin is loaded; 4.x ships files full of settings for plugins that are not."""
+
+    def detect(facts: Facts) -> Finding:
+        if facts.plugins is not None and not any(fact.name == plugin and fact.enabled for fact in facts.plugins):
+            return CLEAR
+        return detector(facts)
+
+    return detect
+
+
+def _authenticates(facts: Facts) -> bool:
+    """Whether something besides allow_anonymous decides who comes in."""
+    modules = facts.export.rows("modules") if facts.export else []
+    if facts.plugins is None and not modules:
+        return any(setting.key.startswith("auth.") for setting in settings(facts))
+    plugins = any(AUTH_PLUGIN.fullmatch(fact.name) and fact.enabled for fact in facts.plugins or ())
+    return plugins or any(str(row.get("type")).endswith("_authentication") for row in modules)
+
+
+def _anonymous(facts: Facts) -> Finding:
+    if facts.confs is None:
+        return Question(FILES)
+    open_door = re.compile(r"(zone\.[^.]+\.)?allow_anonymous" if _authenticates(facts) else r"(?!)")
+    bypass = re.compile(r"(zone\.[^.]+\.)?bypass_auth_plugins")
+    return found(
+        place(one)
+        for one in settings(facts)
+        if one.value == "true" and (open_door.fullmatch(one.key) or bypass.fullmatch(one.key))
+    )
+
+
+def _placeholders(facts: Facts) -> Finding:
+    if facts.confs is None and facts.export is None and facts.acl is None:
+        return Question(f"{EXPORT}, and {FILES}")
+    places = [place(one) for one in settings(facts) if one.key.startswith("auth.") and PLACEHOLDER.search(one.value)]
+    for text in facts.acl or ():
+        lines = enumerate(text.text.splitlines(), start=1)
+        places += [
+            Place(text.file, number) for number, line in lines if PLACEHOLDER.search(re.sub(r"%%.*|^\s*%.*", "", line))
+        ]
+    if facts.export is not None:
+        places += [Place(facts.export.file, item=item) for item in _placeholder_items(facts.export)]
+    return found(places)
+
+
+def _placeholder_items(export: Export) -> Iterable[str]:
+    for index, row in enumerate(export.rows("acl_mnesia")):
+        if PLACEHOLDER.search(str(row.get("topic"))):
+            yield f"acl_mnesia[{index}]"
+    for index, row in enumerate(export.rows("modules")):
+        if "auth" in str(row.get("type")) and PLACEHOLDER.search(str(row.get("config"))):
+            yield f"modules[{index}]"
+
+
+def _credential_types(export: Export) -> list[str]:
+    types = {str(row.get("type")) for row in export.rows("auth_mnesia")}
+    return ["auth_mnesia"] if len(types) > 1 else []
+
+
+def _no_chain(facts: Facts) -> Finding:
+    """An open source export has no modules, so its chain must come from the files; given those, our conversion writes it."""
+    if facts.export is None:
+        return Question(EXPORT)
+    if "modules" in facts.export.data or facts.confs is not None:
+        return CLEAR
+    if facts.plugins is None and not facts.export.rows("auth_mnesia"):
+        return Question(f"{PLUGINS}, and {FILES}: the export does not say how clients log in")
+    users = [Place(facts.export.file, item="auth_mnesia")] if facts.export.rows("auth_mnesia") else []
+    plugins = [
+        Place(one.file, one.line, one.name)
+        for one in facts.plugins or ()
+        if one.enabled and AUTH_PLUGIN.fullmatch(one.name)
+    ]
+    return found(plugins or (users if facts.plugins is None else []))
+
+
+def _no_match(facts: Facts) -> Finding:
+    if facts.confs is None:
+        return Question(f"is acl_nomatch = deny on the old cluster? {FILES}")
+    if any(True for file in facts.hocons or () for _ in file.find("authorization.no_match")):
+        return CLEAR
+    return found(
+        place(one)
+        for one in settings(facts)
+        if one.key in {"acl_nomatch", "acl_deny_action"} and one.value in {"deny", "disconnect"}
+    )
+
+
+def _command(allowed: set[str]) -> Detector:
+    return of(
+        "emqx_auth_redis",
+        flat(
+            rf"auth\.redis\.{'auth' if 'HMGET' in allowed else 'acl'}_cmd",
+            FILES,
+            lambda value: value.split(" ")[0].upper() not in allowed,
+        ),
+    )
+
+
+DETECTORS: Verdicts = {
+    "51-09": _anonymous,
+    "51-10": _placeholders,
+    "51-11": flat(r"auth\.[a-z]+\.super_(query|cmd|req)(\..+)?", FILES, bool),
+    "51-12": every(
+        first(
+            of("emqx_auth_http", flat(r"auth\.http\.(auth|acl)_req(\.url)?", FILES)),
+            modules("^http_authentication$", EXPORT),
+        ),
+        measured(
+            lambda live: None if live.green_http_auth_has_body is None else not live.green_http_auth_has_body,
+            'does the HTTP server answer 200 with {"result": "allow"} or "deny" as JSON?',
+            "answer of the HTTP authentication server",
+        ),
+    ),
+    "51-13": first(loaded(frozenset({"emqx_sasl"}), PLUGINS), modules("sasl|scram", EXPORT)),
+    "51-14": exported(_credential_types, EXPORT),
+    "51-15": first(_command({"HGET", "HMGET"}), _command({"HGETALL"})),
+    "51-16": flat(r"auth\.pgsql\.(query_timeout|encoding)", FILES),
+    "51-17": first(
+        of("emqx_auth_mysql", flat(r"auth\.mysql\.acl_query", FILES, bool)),
+        of("emqx_auth_pgsql", flat(r"auth\.pgsql\.acl_query", FILES, bool)),
+    ),
+    "51-18": of("emqx_auth_mongo", flat(r"auth\.mongo\.acl_query(\..+)?", FILES, bool)),
+    "51-19": first(
+        lambda facts: (
+            Question("give acl.conf of a 4.4 node")
+            if facts.acl is None
+            else found(
+                Place(text.file, number)
+                for text in facts.acl
+                for number, line in enumerate(text.text.splitlines(), start=1)
+                if re.search(r"\bpubsub\b", line.split("%", 1)[0])
+            )
+        ),
+        exported(
+            lambda export: [
+                f"acl_mnesia[{i}]" for i, row in enumerate(export.rows("acl_mnesia")) if row.get("action") == "pubsub"
+            ],
+            EXPORT,
+        ),
+    ),
+    "51-20": flat(
+        r"auth\.[a-z]+\.password_hash", FILES, lambda value: re.search("bcrypt|pbkdf2|salt", value) is not None
+    ),
+    "51-35": exported(lambda export: contradictions(export.rows("acl_mnesia")), EXPORT),
+    "51-36": _no_chain,
+    "51-37": _no_match,
+}

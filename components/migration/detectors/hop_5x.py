@@ -1,0 +1,250 @@
+"""Detectors of 5.4 to 5.10: rules 54-01 to 510-03, on the HOCON of a cluster (``cluster.hocon``, ``emqx.conf``, ``base.hocon``)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from components.cutover.versions import Version
+from components.migration.detectors.base import (
+    Verdicts,
+    above,
+    absent,
+    ask,
+    every,
+    first,
+    found,
+    hocon,
+    measured,
+    no_tree,
+    planned,
+    said,
+)
+from components.migration.detectors.hop_51 import SCRIPTS
+from components.migration.facts import Facts, Live, Plan
+from components.migration.rules import Detector, Finding, Place
+
+FILES = "give cluster.hocon (or an archive) and emqx.conf of the old cluster"
+NEARLY_FULL = 0.9
+CONNECTOR_OPTIONS = frozenset({"health_check_interval", "health_check_timeout", "start_after_created", "start_timeout"})
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?$", re.IGNORECASE)
+_FACTOR = {"B": 0, "KB": 10, "MB": 20, "GB": 30, "TB": 40}
+
+
+def system(*names: str) -> Detector:
+    """The new nodes' operating system, as ``ubuntu 18.04``; a name without version means all of them."""
+    listed = ", ".join(names)
+
+    def runs(plan: Plan) -> bool | None:
+        if plan.system is None:
+            return None
+        return any(plan.system == name or plan.system.startswith((f"{name} ", f"{name}.")) for name in names)
+
+    return planned(runs, f"do the new nodes run on {listed}?", listed)
+
+
+def in_cluster(plan: Plan) -> bool | None:
+    """Whether old and new nodes meet in one cluster."""
+    return None if plan.strategy is None else plan.strategy != "two-cluster"
+
+
+def is_true(value: Any) -> bool:
+    """A switch that is on, however HOCON wrote it."""
+    return str(value).lower() in {"true", "on"}
+
+
+def lacks(*keys: str) -> Any:
+    """A block without one of these keys."""
+    return lambda value: isinstance(value, dict) and any(key not in value for key in keys)
+
+
+def _uses(mechanism: str, value: Any) -> bool:
+    return isinstance(value, dict) and mechanism in {str(value.get("mechanism")), str(value.get("backend"))}
+
+
+def _crosses_5_4(plan: Plan) -> bool | None:
+    return in_cluster(plan) if plan.target < Version(5, 6, 0) else False
+
+
+def _old_tables(plan: Plan) -> bool | None:
+    """Whether routing tables of v1 can still be in use."""
+    mixed = in_cluster(plan)
+    if not mixed:
+        return mixed
+    return True if plan.source < Version(5, 4, 0) else plan.began_before_5_4
+
+
+def _nearly_full(connections: int | None, limit: int | None) -> bool | None:
+    if connections is None or limit is None:
+        return None
+    return limit > 0 and connections > NEARLY_FULL * limit
+
+
+def _with_gateways(live: Live) -> bool | None:
+    if live.gateway_connections is None or live.connections is None:
+        return None
+    return _nearly_full(live.connections + live.gateway_connections, live.licence_limit)
+
+
+def _bytes(value: Any) -> float:
+    size = _SIZE.match(str(value).strip())
+    return float(size[1]) * (1 << _FACTOR[(size[2] or "B").upper()]) if size else 0.0
+
+
+def _escaped_triple_quotes(facts: Facts) -> Finding:
+    """Hand-written files only: what EMQX itself writes (cluster.hocon) never needs the escape."""
+    if facts.hocons is None:
+        return no_tree(facts, FILES)
+    strings = re.compile(r'"""(?!~)((?:(?!""").)*?\\[nrt\\"](?:(?!""").)*)"""', re.DOTALL)
+    return found(
+        Place(file.file, file.text.count("\n", 0, string.start()) + 1)
+        for file in facts.hocons
+        for string in strings.finditer(file.text)
+    )
+
+
+def _connector_options(facts: Facts) -> Finding:
+    if facts.hocons is None:
+        return no_tree(facts, FILES)
+    options = (
+        (file, path)
+        for file in facts.hocons
+        for path, _ in file.find("connectors.gcp_pubsub_producer.*.resource_opts.*")
+    )
+    return found(
+        Place(file.file, file.line(path), path)
+        for file, path in options
+        if path.rsplit(".", 1)[-1] not in CONNECTOR_OPTIONS
+    )
+
+
+def _no_port(value: Any) -> bool:
+    return "\\" in str(value) and re.search(r":\d+$", str(value)) is None
+
+
+def _no_url(value: Any) -> bool:
+    try:
+        parts = urlsplit(str(value))
+    except ValueError:
+        return True
+    return parts.scheme not in {"http", "https"} or not parts.netloc
+
+
+AUTHENTICATORS = "authentication authentication.* listeners.*.*.authentication.*"
+PRODUCERS = " ".join(
+    f"actions.{kind}.*.parameters.buffer.mode"
+    for kind in ("kafka_producer", "confluent_producer", "azure_event_hub_producer")
+)
+OLD_LIMITER = " ".join(
+    f"{where}.{key}"
+    for where in ("limiter.*", "limiter.client.*", "listeners.*.*.limiter.*", "listeners.*.*.limiter.client.*")
+    for key in ("rate", "capacity", "initial")
+)
+
+DETECTORS: Verdicts = {
+    "54-01": hocon("cluster.discovery_strategy", FILES, lambda value: value == "mcast"),
+    "54-02": first(
+        hocon("exhook.servers.*", FILES),
+        hocon(
+            "rule_engine.rules.*.sql",
+            FILES,
+            lambda value: re.search(r"\$events/session_(un)?subscribed", str(value)) is not None,
+        ),
+    ),
+    "54-03": hocon("exhook.servers.*", FILES),
+    "54-04": planned(
+        lambda plan: None if plan.licence is None else not plan.licence,
+        "do the new nodes have a licence key (license.key)?",
+        "no licence key",
+    ),
+    "54-05": system("windows", "macos 11"),
+    "54-06": planned(_crosses_5_4, "is this a roll over 5.4 in one cluster?"),
+    "55-01": hocon("bridges.mqtt.*", FILES),
+    "55-02": _connector_options,
+    "56-01": hocon("bridges.*.*", FILES),
+    "56-02": _escaped_triple_quotes,
+    "57-01": hocon(AUTHENTICATORS, FILES, lambda value: _uses("jwt", value) and "disconnect_after_expire" not in value),
+    "57-02": first(
+        hocon("connectors.dynamo.*", FILES, lacks("region")),
+        hocon("actions.dynamo.*.parameters", FILES, lacks("hash_key")),
+    ),
+    "57-03": system("macos 12"),
+    "57-04": every(
+        hocon(PRODUCERS, FILES, lambda value: value in {"disk", "hybrid"}),
+        measured(
+            lambda live: above(0, live.buffered),
+            "how many messages wait in the buffers of the Kafka actions?",
+            "buffered messages",
+        ),
+    ),
+    "57-05": hocon("actions.s3.*.parameters.mode", FILES, lambda value: value == "aggregated"),
+    "57-06": hocon("schema_validation.validations.*.topics", FILES, lambda value: value in ([], "")),
+    "58-01": absent("mqtt.retry_interval", FILES),
+    "58-02": system("centos 7", "el7", "ubuntu 18"),
+    "58-03": hocon("durable_sessions.enable", FILES, is_true),
+    "58-04": said(r"emqx_ds_egress_", SCRIPTS),
+    "58-05": every(
+        planned(lambda plan: plan.edition_to == "ce"),
+        first(hocon("node.role", FILES, lambda value: value == "replicant"), hocon("cluster.core_nodes", FILES)),
+    ),
+    "58-06": planned(lambda plan: plan.edition_to == "ce"),
+    "58-07": every(
+        hocon("gateway.*", FILES, lambda value: isinstance(value, dict) and is_true(value.get("enable", True))),
+        measured(
+            _with_gateways,
+            "do MQTT and gateway connections together come near the licence's limit?",
+            "connections and gateway connections",
+        ),
+    ),
+    "58-08": said(r"/banned\b", SCRIPTS),
+    "58-09": ask("does a client subscribe to # or +/... and expect retained messages of topics that begin with $?"),
+    "58-10": every(
+        planned(lambda plan: plan.source < Version(5, 8, 5)),
+        measured(
+            lambda live: _nearly_full(live.connections, live.licence_limit),
+            "are there more connections than 90 % of the licence?",
+            "connections",
+        ),
+    ),
+    "58-11": every(
+        planned(in_cluster, "is this a roll in one cluster?"),
+        hocon(
+            "opentelemetry.traces.enable opentelemetry.logs.enable opentelemetry.metrics.enable opentelemetry.enable",
+            FILES,
+            is_true,
+        ),
+    ),
+    "59-01": every(
+        planned(lambda plan: None if plan.nodes is None else plan.nodes > 1, "how many nodes has the new cluster?"),
+        planned(
+            lambda plan: None if plan.licence is None else not plan.licence,
+            "has each new node a commercial licence key before it starts?",
+            "no licence key",
+        ),
+    ),
+    "59-02": hocon(
+        AUTHENTICATORS,
+        FILES,
+        lambda value: _uses("ldap", value) and bool({"password_attribute", "is_superuser_attribute"} & set(value)),
+    ),
+    "59-03": hocon("connectors.sqlserver.*.server", FILES, _no_port),
+    "59-04": hocon(OLD_LIMITER, FILES),
+    "59-05": hocon(
+        "force_shutdown.max_heap_size zones.*.force_shutdown.max_heap_size",
+        FILES,
+        lambda value: _bytes(value) > 128 * 2**30,
+    ),
+    "59-06": hocon("plugins.states.*", FILES),
+    "59-07": hocon("listeners.*.*.max_conn_rate", FILES, lambda value: str(value) != "infinity"),
+    "59-08": hocon("dashboard.sso.oidc.issuer", FILES, _no_url),
+    "510-01": hocon(
+        "connectors.*.*",
+        FILES,
+        lambda value: isinstance(value, dict) and "health_check_timeout" not in (value.get("resource_opts") or {}),
+    ),
+    "510-02": planned(
+        _old_tables, "did this cluster begin before 5.4, and has it never been stopped as a whole since?"
+    ),
+    "510-03": hocon("multi_tenancy.default_max_sessions", FILES, lambda value: str(value) == "0"),
+}

@@ -1,0 +1,242 @@
+"""What the rules are decided on: files, an export, an archive, the plan and live answers; a thing that was not given is None, never empty.
+
+That difference is the rule kept here: a detector that lacks its fact asks a person, it does not say "clear".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from components.cutover.routes import Strategy
+from components.cutover.versions import Version
+from components.cutover.words import Edition
+from components.migration.archive import Archive, read_archive
+from components.migration.configs import flat, hocon
+from components.migration.configs.flat import Conf
+from components.migration.configs.hocon import Hocon
+from components.migration.configs.terms import Loaded, parse_loaded
+from components.migration.manifest import BadSource
+
+Credential = Literal["username", "clientid"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The move as it is meant; None where nobody has said.
+
+    ``steps`` are words: ``backup``, ``import``, ``restart``. ``environment`` are the names of EMQX's variables on the new nodes. ``system``
+    is their operating system as ``name version`` in lower case. ``archive_tables`` are the table sets that the export asks for.
+    """
+
+    source: Version
+    target: Version
+    edition_from: Edition = "ee"
+    edition_to: Edition = "ee"
+    strategy: Strategy | None = None
+    steps: tuple[str, ...] | None = None
+    nodes: int | None = None
+    licence: bool | None = None
+    data_directory: Literal["empty", "used"] | None = None
+    credential: Credential | None = None
+    caller: Literal["api-key", "token", "command-line"] | None = None
+    operator: bool | None = None
+    hardened: bool | None = None
+    environment: tuple[str, ...] | None = None
+    system: str | None = None
+    began_before_5_4: bool | None = None
+
+
+@dataclass(frozen=True)
+class Live:
+    """What the running clusters answered; None where it was not asked. Counts are of blue unless they say otherwise."""
+
+    connections: int | None = None
+    licence_limit: int | None = None
+    gateway_connections: int | None = None
+    persistent_sessions: int | None = None
+    delayed_messages: int | None = None
+    retained_messages: int | None = None
+    dashboard_users: int | None = None
+    schemas: int | None = None
+    buffered: int | None = None
+    internal_connections: int | None = None
+    green_http_auth_has_body: bool | None = None
+    green_reindexed: bool | None = None
+    node_settings_equal: bool | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that talks to the cluster: a script, an alert rule, a client's configuration, an ``acl.conf``."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """A 4.x export (``emqx_ctl data export``): its file and its JSON."""
+
+    file: str
+    data: Mapping[str, Any]
+
+    def rows(self, section: str) -> list[dict[str, Any]]:
+        """The objects of a section; empty when there is none."""
+        rows = self.data.get(section)
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it. ``confs`` are 4.x files, ``hocons`` 5.x ones (an archive's ``cluster.hocon`` among them)."""
+
+    plan: Plan
+    export: Export | None = None
+    confs: tuple[Conf, ...] | None = None
+    plugins: tuple[Loaded, ...] | None = None
+    acl: tuple[Text, ...] | None = None
+    hocons: tuple[Hocon, ...] | None = None
+    archive: Archive | None = None
+    live: Live = field(default_factory=Live)
+    texts: tuple[Text, ...] | None = None
+
+
+def read_export(file: str, text: str) -> Export:
+    """Read a 4.x export.
+
+    Raises:
+        BadSource: truncated, no JSON, no export, or an archive of 5.x under a wrong name.
+
+    """
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadSource(
+            file, place, "no JSON; the file may be truncated", "export again and copy the whole file"
+        ) from None
+    if not isinstance(data, dict) or not isinstance(data.get("version"), str):
+        raise BadSource(
+            file,
+            "version",
+            "no export of EMQX 4.x: it has no version",
+            "give the file that `emqx_ctl data export` names",
+        )
+    for section, rows in data.items():
+        if section != "date" and isinstance(rows, list) and not all(isinstance(row, dict) for row in rows):
+            raise BadSource(file, section, "a row that is no object", "export again; the file was edited or damaged")
+    return Export(file, data)
+
+
+def require_declared(export: Export, source: Version) -> None:
+    """An export must be of the version that was declared; what its rows look like counts more than what it says.
+
+    Raises:
+        BadSource: its ``version`` is of another line, or its rows have the shape of another.
+
+    """
+    said = str(export.data["version"])
+    if re.match(r"\d+\.\d+", said) is None or tuple(int(part) for part in re.findall(r"\d+", said)[:2]) != source.line:
+        raise BadSource(
+            export.file,
+            "version",
+            f"an export of {said[:20]}, declared as {source}",
+            f"say --from {said[:20]}, or give the right file",
+        )
+    typed = any("type" in row for row in export.rows("auth_mnesia"))
+    untyped = any("type" not in row for row in export.rows("auth_mnesia"))
+    if typed and untyped:
+        raise BadSource(
+            export.file, "auth_mnesia", "rows with and without a credential type", "export again; two files were mixed"
+        )
+    if typed and source < Version(4, 3, 0):
+        raise BadSource(
+            export.file,
+            "auth_mnesia",
+            "rows of 4.3 or later (they have a type) in an export that says 4.2",
+            "say the version that it was exported from",
+        )
+    if untyped and source >= Version(4, 3, 0):
+        raise BadSource(
+            export.file, "auth_mnesia", "rows from before 4.3 (they have no type)", "convert 4.2 -> 4.3 first"
+        )
+    created = any("created_at" in row for row in (*export.rows("auth_mnesia"), *export.rows("acl_mnesia")))
+    if source.line == (4, 4) and {"auth_clientid", "auth_username"} & set(export.data):
+        raise BadSource(export.file, "auth_clientid", "sections that ended with 4.2", "convert 4.2 -> 4.3 first")
+    if source < Version(4, 3, 0) and created:
+        raise BadSource(
+            export.file,
+            "acl_mnesia",
+            "rows with created_at, which 4.2 did not write",
+            "say the version that it was exported from",
+        )
+
+
+def add(facts: Facts, file: str, data: bytes) -> Facts:
+    """The facts with one more file, known by its name: archive, export, configuration, ``loaded_plugins``, ``acl.conf``, other text.
+
+    Raises:
+        BadSource: it cannot be read as what its name says.
+
+    """
+    name = file.replace("\\", "/").rsplit("/", 1)[-1]
+    if name.endswith((".tar.gz", ".tgz")):
+        archive = read_archive(file, data)
+        hocons = (archive.hocon,) if archive.hocon else ()
+        return replace(facts, archive=archive, hocons=(*(facts.hocons or ()), *hocons))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadSource(file, f"line {line}", "bytes that are no UTF-8", "save the file as UTF-8") from None
+    if name.endswith(".json"):
+        return replace(facts, export=read_export(file, text))
+    if name == "loaded_plugins":
+        return replace(facts, plugins=(*(facts.plugins or ()), *parse_loaded(file, text)))
+    if name.startswith("acl") and name.endswith(".conf"):
+        return replace(facts, acl=(*(facts.acl or ()), Text(file, text)))
+    if name.endswith(".hocon") or (name.endswith(".conf") and facts.plan.source.major >= 5):
+        return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text)))
+    if name.endswith(".conf"):
+        return replace(facts, confs=(*(facts.confs or ()), flat.parse(file, text)))
+    return replace(facts, texts=(*(facts.texts or ()), Text(file, text)))
+
+
+def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
+    """Read files, and directories with ``emqx.conf``, ``plugins/*.conf`` and ``loaded_plugins``; the only place here that touches a disk.
+
+    Raises:
+        BadSource: one that is not there or cannot be read.
+
+    """
+    facts = Facts(plan)
+    for path in paths:
+        try:
+            files = (
+                sorted(file for file in path.rglob("*") if file.is_file() and _is_configuration(file))
+                if path.is_dir()
+                else [path]
+            )
+            for file in files:
+                facts = add(facts, str(file), file.read_bytes())
+        except OSError as error:
+            raise BadSource(
+                str(path), "", error.strerror or "it cannot be read", "name a file or a directory that is there"
+            ) from None
+        if not files:
+            raise BadSource(
+                str(path), "", "a directory without configuration files", "name the directory that holds emqx.conf"
+            )
+    if facts.export is not None and plan.source.major < 5:
+        require_declared(facts.export, plan.source)
+    return facts
+
+
+def _is_configuration(file: Path) -> bool:
+    """What is read from a directory: settings, not certificates, tables or logs."""
+    return file.suffix in {".conf", ".hocon"} or file.name in {"loaded_plugins", "loaded_modules"}
