@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
+import stamina
 from pydantic import TypeAdapter
 
 from components.emqx.answers import ExportFacts
@@ -171,7 +172,8 @@ async def import_archive(
 ) -> None:
     """Import an archive on the node that has it; its 204 says little, only the inventory says what arrived.
 
-    Never repeated by itself and never cut off before ``limit_seconds``. ``waiting`` as in ``post_kept_alive``.
+    Never cut off before ``limit_seconds``, and repeated only when the server answered that it cannot now (500, 503):
+    an import is a merge. ``waiting`` as in ``post_kept_alive``.
     """
     call = Call(
         node=api.http.node(node),
@@ -179,7 +181,11 @@ async def import_archive(
         body={"filename": name, "node": node},
         authorization=await api.http.authorization(bearer=bearer),
     )
-    await post_kept_alive(call, limit_seconds=limit_seconds, waiting=waiting)
+    async for attempt in stamina.retry_context(
+        on=NotNow, attempts=None, timeout=api.http.patience_seconds, wait_max=1.0, wait_jitter=0.2
+    ):
+        with attempt:
+            await post_kept_alive(call, limit_seconds=limit_seconds, waiting=waiting)
 
 
 async def delete_archive(api: ClusterApi, facts: ExportFacts, *, bearer: bool = False) -> None:

@@ -78,7 +78,7 @@ class EmqxHttp:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 5.0,
-        patience_seconds: float = 10.0,
+        patience_seconds: float = 15.0,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.handle, self.patience_seconds = handle, patience_seconds

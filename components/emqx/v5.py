@@ -51,7 +51,7 @@ class ClusterApi:
         credentials: its API key, and a dashboard login for what API keys may not see.
         transport: httpx's transport, for tests.
         timeout_seconds: bound of one attempt.
-        patience_seconds: how long calls are repeated; 10 s because 500 is normal for 2 s around a join
+        patience_seconds: how long calls are repeated; 500 is normal for 2 s around a join, and 10 s must not end a move
             (two-cluster.md section H).
         now: unix seconds, for the age of the dashboard token.
 
@@ -64,7 +64,7 @@ class ClusterApi:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 5.0,
-        patience_seconds: float = 10.0,
+        patience_seconds: float = 15.0,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.handle = handle
