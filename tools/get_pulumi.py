@@ -26,6 +26,7 @@ MODULE = TOOLS / "pulumi"
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
 MINIMUM = (3, 216, 0)  # the first whose `refresh` takes inputs from a dynamic provider's read()
 PLUGINS = ("pulumi-language-python", "pulumi-resource-pulumi-python")
+SIGNATURE = "# Written by tools/get_pulumi.py"
 BUILD_SECONDS = 1800.0
 PROGRESS_SECONDS = 10.0
 
@@ -64,9 +65,16 @@ def provide(directory: Path) -> Path:
     return target
 
 
+def possible(directory: Path) -> None:
+    """Raise Missing at once where ``provide`` would only find out after minutes."""
+    if not usable_on_path(excluding=directory)[0] and not cached_binary().exists():
+        find_go()
+
+
 def usable_on_path(*, excluding: Path) -> tuple[Path | None, str]:
     """The `pulumi` on PATH that may be used, and why; or None and why none is used."""
-    places = [place for place in os.environ.get("PATH", "").split(os.pathsep) if place and not same(place, excluding)]
+    given = os.environ.get("PATH", "").split(os.pathsep)
+    places = [place for place in given if place and not same(place, excluding) and not is_ours(Path(place))]
     found = shutil.which("pulumi", path=os.pathsep.join(places))
     if not found:
         return None, "no pulumi on PATH"
@@ -85,18 +93,22 @@ def usable_on_path(*, excluding: Path) -> tuple[Path | None, str]:
 
 def cached_build(reason: str) -> Path:
     """The pinned build, made first when it is not there; two processes that ask at once build one."""
-    version = pinned_version()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emqx-upgrade" / f"pulumi-{version}"
-    binary = cache / "pulumi"
+    binary = cached_binary()
     if binary.exists():
         return binary
     go = find_go()
-    cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / "lock"):
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    with locked(binary.parent / "lock"):
         if not binary.exists():
-            say(f"{reason}: building {version} from source, once (about 5 minutes on two cores)")
-            build(go, version, binary)
+            say(f"{reason}: building {pinned_version()} from source, once (about 5 minutes on two cores)")
+            build(go, pinned_version(), binary)
     return binary
+
+
+def cached_binary() -> Path:
+    """Where the pinned build is, or will be."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "emqx-upgrade" / f"pulumi-{pinned_version()}" / "pulumi"
 
 
 def pinned_version() -> str:
@@ -171,7 +183,7 @@ def write_launchers(directory: Path) -> None:
         '-u -m pulumi.dynamic "$@"; fi\n' + f'exec "{python}" -u -m pulumi.dynamic "$@"\n'
     )
     for name, body in zip(PLUGINS, (own, dynamic), strict=True):
-        script = "#!/bin/sh\n# Written by tools/get_pulumi.py\n" + body
+        script = f"#!/bin/sh\n{SIGNATURE}\n{body}"
         path = directory / name
         if path.is_file() and path.read_text(encoding="utf-8") == script:
             continue
@@ -221,6 +233,15 @@ def parse_version(answer: str) -> tuple[int, int, int] | None:
 def text(version: tuple[int, int, int]) -> str:
     """Numbers as `v3.259.0`."""
     return "v" + ".".join(map(str, version))
+
+
+def is_ours(directory: Path) -> bool:
+    """Whether it is another clone's, which may be taken away at any time."""
+    launcher = directory / PLUGINS[0]
+    try:
+        return SIGNATURE in launcher.read_bytes()[:200].decode(errors="replace")
+    except OSError:
+        return False
 
 
 def same(place: str, directory: Path) -> bool:

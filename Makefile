@@ -1,0 +1,59 @@
+# One entry for everything; each target sets up what it needs. Needs Python 3.11+, and Go only where no pulumi is on PATH.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CLIENTS ?= 1000
+RATE ?= 200
+STEPS ?= 10,50,100
+REPORT ?= report
+
+BIN := .venv/bin
+NEWEST := python3.11 python3.12 python3.13 python3.14 python3
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help setup lock lint test unit program provider policy lab demo bench bench-migration bench-proof clean
+
+help:  ## show the targets
+	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
+
+setup:  ## make .venv with everything in it, pulumi included
+	@for python in $(NEWEST); do \
+	  if $$python -c "$(RECENT)" 2>/dev/null; then exec $$python tools/setup.py; fi; \
+	done; \
+	echo "setup: Python 3.11 or newer is missing: install it (python3.11 and python3.11-venv on Debian) and put it on PATH" >&2; exit 1
+
+lock: setup  ## pin again what requirements.in asks for
+	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip -q install uv
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header -o requirements.lock requirements.in
+
+lint: setup  ## style, types, and who may import whom
+	@echo "---- lint: ruff"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@echo "---- lint: types"
+	@$(BIN)/mypy
+	@echo "---- lint: imports"
+	@$(BIN)/lint-imports --no-logo --no-cache
+
+test: lint  ## everything: lint, then all tiers in one run
+	@$(BIN)/python -m pytest
+
+unit program provider policy lab: setup  ## one tier of the tests
+	@$(BIN)/python -m pytest -m $@
+
+demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, REPORT (directory)
+	@exec $(BIN)/python -m lab demo --clients $(CLIENTS) --rate $(RATE) --steps $(STEPS) --report $(REPORT)
+
+bench: setup  ## the figures of the cutover
+	@exec $(BIN)/python -m lab bench cutover
+
+bench-migration: setup  ## the figures of the conversion
+	@exec $(BIN)/python -m lab bench migration
+
+bench-proof: setup  ## the proof that no permission widens, with a million random decisions
+	@exec $(BIN)/python -m lab bench proof
+
+clean:  ## take away what was made here; the build of pulumi in the cache stays
+	rm -rf .venv .emqx report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

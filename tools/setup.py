@@ -1,0 +1,94 @@
+"""`make setup`: the virtual environment with what requirements.lock pins, and `pulumi` in it; standard library only.
+
+Quick when there is nothing to do, safe when two run at once, and finished or done again: a stamp is written last.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import get_pulumi
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "emqx-setup.stamp"
+LOCK = ROOT / "requirements.lock"
+PIP = (VENV / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install")
+INSTALL_SECONDS = 1800
+
+
+def main() -> int:
+    """Make everything ready; 0, or 1 with one line that says what is missing."""
+    if is_ready():
+        return 0
+    work = ROOT / ".emqx"
+    work.mkdir(exist_ok=True)
+    with (work / "setup.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return 0 if is_ready() else make_ready()
+
+
+def is_ready() -> bool:
+    """Whether the last setup was for exactly this place, these requirements and these tools, and its tools are there."""
+    try:
+        return STAMP.read_text(encoding="utf-8") == wanted() and all(
+            (VENV / "bin" / name).exists() for name in ("python", "pulumi")
+        )
+    except OSError:
+        return False
+
+
+def wanted() -> str:
+    """What the stamp of a finished setup says."""
+    parts = (LOCK, ROOT / "tools" / "pulumi" / "go.mod", Path(get_pulumi.__file__), Path(__file__))
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+    return f"{VENV} {sys.version_info[0]}.{sys.version_info[1]} {digest}\n"
+
+
+def make_ready() -> int:
+    """Install whatever is missing."""
+    try:
+        get_pulumi.possible(VENV / "bin")
+        if not made_here():
+            say(f"making {VENV} with Python {sys.version.split()[0]}")
+            venv.create(VENV, clear=VENV.exists(), with_pip=True)
+        say("installing what requirements.lock pins")
+        subprocess.run([*PIP, "--require-hashes", "-r", LOCK], check=True, timeout=INSTALL_SECONDS)
+        get_pulumi.provide(VENV / "bin")
+    except get_pulumi.Missing as missing:
+        get_pulumi.say(str(missing))
+        return 1
+    except subprocess.CalledProcessError as failed:
+        say(f"failed with status {failed.returncode}: {' '.join(map(str, failed.cmd))}")
+        if "ensurepip" in failed.cmd:
+            say("this Python comes without ensurepip: install its venv package (python3.11-venv on Debian)")
+        return 1
+    STAMP.write_text(wanted(), encoding="utf-8")
+    return 0
+
+
+def made_here() -> bool:
+    """Whether there is an environment for this place (a moved one has the old place in its scripts) that runs."""
+    scripts = VENV / "bin" / "activate"
+    if not scripts.exists() or str(VENV) not in scripts.read_text(encoding="utf-8"):
+        return False
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([VENV / "bin" / "python", "-c", code], capture_output=True, check=False, timeout=60)
+    except OSError:
+        return False
+    return answer.stdout.decode().strip() == f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def say(line: str) -> None:
+    """A line for the person who waits."""
+    print(f"setup: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
