@@ -1,0 +1,114 @@
+"""`python -m lab fleet`: devices until SIGTERM or SIGINT; prints `ready N`, writes the summary at the end and at each SIGUSR1."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab.fleet.processes import Parts
+from lab.fleet.settings import PORTS_PER_SOURCE, FleetError, FleetSettings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def fleet(
+    address: Annotated[str, typer.Option(help="HOST:PORT of the balancer, several with commas")],
+    clients: Annotated[int, typer.Option(help="number of devices")],
+    log: Annotated[Path, typer.Option(help="event log, JSON lines")],
+    summary: Annotated[Path | None, typer.Option(help="summary file; summary.json beside the log")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="5,000 devices fit in one")] = 1,
+    prefix: Annotated[str, typer.Option(help="client ids are PREFIX-000000 and so on")] = "dev",
+    username: Annotated[str | None, typer.Option(help="with --password-file")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="file with the password in its first line")] = None,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="connect without user name")] = False,
+    persistent_fraction: Annotated[float, typer.Option(help="devices with a persistent session, 0 to 1")] = 0.5,
+    publish_interval_seconds: Annotated[float, typer.Option(help="of each device; 0 publishes nothing")] = 10.0,
+    connects_per_second: Annotated[float, typer.Option(help="at the start")] = 500.0,
+    keep_alive_seconds: Annotated[int, typer.Option()] = 60,
+    expiry_seconds: Annotated[int, typer.Option(help="session expiry of persistent MQTT 5 devices")] = 7200,
+    ready_within_seconds: Annotated[float, typer.Option(help="give up when not all are connected by then")] = 300.0,
+    source: Annotated[str, typer.Option(help="local addresses to connect from, with commas")] = "",
+    log_messages: Annotated[bool, typer.Option("--log-messages", help="a line for every message")] = False,
+    seed: Annotated[int | None, typer.Option(help="of the jitter; random without")] = None,
+) -> None:
+    """Devices that reconnect like firmware and record every disconnect, gap and message."""
+    try:
+        addresses = tuple(_pair(one) for one in address.split(","))
+        settings = FleetSettings(
+            addresses=addresses,
+            clients=clients,
+            prefix=prefix,
+            username=_username(username, password_file, anonymous=anonymous),
+            password=password_file.read_text().partition("\n")[0] if password_file else None,
+            persistent_fraction=persistent_fraction,
+            keep_alive_seconds=keep_alive_seconds,
+            expiry_seconds=expiry_seconds,
+            publish_interval_seconds=publish_interval_seconds,
+            connects_per_second=connects_per_second,
+            sources=_sources(source, clients, addresses),
+            log_messages=log_messages,
+        )
+        parts = Parts(settings, processes, log.absolute(), random.getrandbits(32) if seed is None else seed)
+        asyncio.run(_run(parts, clients, ready_within_seconds, summary or log.with_name("summary.json")))
+    except (FleetError, OSError) as error:
+        typer.echo(f"fleet: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _pair(text: str) -> tuple[str, int]:
+    host, _, port = text.strip().rpartition(":")
+    if not host or not port.isdigit():
+        raise FleetError(f"address {text!r}: give HOST:PORT")
+    return host, int(port)
+
+
+def _username(username: str | None, password_file: Path | None, *, anonymous: bool) -> str | None:
+    if anonymous == (username is not None) or (username is None) != (password_file is None):
+        raise FleetError("give either --username and --password-file, or --anonymous")
+    return username
+
+
+def _sources(text: str, clients: int, addresses: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """The given ones; on loopback as many as the ports of one address do not suffice for."""
+    if text:
+        return tuple(text.split(","))
+    needed = -(-clients // (PORTS_PER_SOURCE * len(addresses)))
+    if needed > 1 and all(host.startswith("127.") for host, _ in addresses):
+        return tuple(f"127.0.200.{number}" for number in range(1, needed + 1))
+    return ()
+
+
+async def _run(parts: Parts, clients: int, ready_within_seconds: float, summary: Path) -> None:
+    loop = asyncio.get_running_loop()
+    wanted: asyncio.Queue[str] = asyncio.Queue()
+    for number, word in ((signal.SIGTERM, "stop"), (signal.SIGINT, "stop"), (signal.SIGUSR1, "summary")):
+        loop.add_signal_handler(number, wanted.put_nowait, word)
+    starting = asyncio.create_task(parts.start(ready_within_seconds))
+    try:
+        starting.add_done_callback(lambda _: wanted.put_nowait("started"))
+        while (word := await wanted.get()) != "stop":
+            if word == "started":
+                starting.result()
+                print(f"ready {clients}", flush=True)
+            elif starting.done():
+                _write(summary, await parts.summary())
+        if starting.done():
+            _write(summary, await parts.stop())
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await parts.end()
+
+
+def _write(path: Path, figures: dict[str, Any]) -> None:
+    """Replace the file at once: whoever waits for it must not see half of it."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(json.dumps(figures, indent=2) + "\n")
+    draft.replace(path)
