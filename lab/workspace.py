@@ -181,7 +181,8 @@ def secrets_of(path: str, value: Any) -> Iterator[tuple[str, Secret]]:
         yield path, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from secrets_of(f'{path}["{key}"]', item)
+            quoted = str(key).replace('"', '\\"')
+            yield from secrets_of(f'{path}["{quoted}"]', item)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from secrets_of(f"{path}[{index}]", item)

@@ -1,0 +1,146 @@
+"""Getting `pulumi`: which one is used, why not another, and that a build happens once; with a go and a pulumi made of shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "get_pulumi.py"
+GO = """#!/bin/sh
+if [ "$1" = version ]; then echo go version go1.99; exit 0; fi
+echo built >> "$BUILDS"
+echo some/package
+sleep 0.5
+[ -z "$FAIL" ] || { echo no space left on device; exit 1; }
+while [ "$1" != -o ]; do shift; done
+printf '#!/bin/sh\\necho v3.259.0\\n' > "$2"; chmod +x "$2"
+"""
+
+
+class Machine:
+    """A PATH with nothing but what a test puts there, a cache and a virtual environment's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path, self.venv, self.builds = directory / "path", directory / "venv" / "bin", directory / "builds"
+        self.path.mkdir()
+        self.venv.mkdir(parents=True)
+        for name in ("sh", "sleep", "chmod"):
+            (self.path / name).symlink_to(str(shutil.which(name)))
+        self.environment = {
+            "PATH": str(self.path),
+            "XDG_CACHE_HOME": str(directory / "cache"),
+            "BUILDS": str(self.builds),
+        }
+
+    def has(self, name: str, script: str) -> None:
+        (self.path / name).write_text(script)
+        (self.path / name).chmod(0o755)
+
+    def start(self, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, SCRIPT, "--into", self.venv],
+            env=self.environment | environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def get(self, **environment: str) -> tuple[int, str]:
+        process = self.start(**environment)
+        _, said = process.communicate(timeout=60)
+        return process.returncode, said
+
+    def build_count(self) -> int:
+        return len(self.builds.read_text().splitlines()) if self.builds.exists() else 0
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_recent_pulumi_with_its_own_language_host_is_used(machine: Machine) -> None:
+    machine.has("pulumi", "#!/bin/sh\necho v3.300.1\n")
+    for name in ("pulumi-language-python", "pulumi-resource-pulumi-python"):
+        machine.has(name, "#!/bin/sh\n")
+    code, said = machine.get()
+    assert code == 0
+    assert "v3.300.1" in said
+    assert (machine.venv / "pulumi").resolve() == machine.path / "pulumi"
+    assert os.listdir(machine.venv) == ["pulumi"]  # noqa: PTH208  -- names only
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        ("v3.100.0", "is v3.100.0, at least v3.216.0 is needed"),
+        ("nonsense", "does not tell its version"),
+        ("v3.300.0", "comes without pulumi-language-python"),
+    ],
+)
+def test_a_pulumi_that_cannot_be_used_is_named_with_the_reason(machine: Machine, version: str, why: str) -> None:
+    machine.has("pulumi", f"#!/bin/sh\necho {version}\n")
+    machine.has("go", GO)
+    code, said = machine.get()
+    assert code == 0
+    assert why in said
+    assert machine.build_count() == 1
+
+
+def test_without_pulumi_and_go_it_says_how_to_get_them(machine: Machine) -> None:
+    code, said = machine.get()
+    assert code == 1
+    assert said.startswith("pulumi: neither pulumi nor go is on PATH: install Go 1.")
+    assert said.count("\n") == 1
+
+
+def test_a_build_has_the_language_host_beside_it_and_is_made_once(machine: Machine) -> None:
+    machine.has("go", GO)
+    assert machine.get()[0] == machine.get()[0] == 0
+    assert machine.build_count() == 1
+    answer = subprocess.run([machine.venv / "pulumi"], capture_output=True, text=True, check=True)
+    assert answer.stdout == "v3.259.0\n"
+    for name in ("pulumi-language-python", "pulumi-resource-pulumi-python"):
+        assert os.access(machine.venv / name, os.X_OK)
+
+
+def test_two_that_ask_at_once_build_once(machine: Machine) -> None:
+    machine.has("go", GO)
+    both = [machine.start(), machine.start()]
+    said = "".join(process.communicate(timeout=60)[1] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert machine.build_count() == said.count("building v3.259.0") == 1
+
+
+def test_a_build_that_fails_leaves_nothing_and_says_why(machine: Machine) -> None:
+    machine.has("go", GO)
+    code, said = machine.get(FAIL="yes")
+    assert code == 1
+    assert "failed with status 1: no space left on device" in said
+    assert not (machine.venv / "pulumi").exists()
+    assert machine.get()[0] == 0
+
+
+def test_another_clones_pulumi_is_not_used(machine: Machine, tmp_path: Path) -> None:
+    machine.has("go", GO)
+    machine.get()
+    other = tmp_path / "other" / "bin"
+    other.mkdir(parents=True)
+    code, _ = machine.get(PATH=f"{machine.venv}:{machine.path}")
+    assert code == 0
+    subprocess.run(
+        [sys.executable, SCRIPT, "--into", other],
+        env=machine.environment | {"PATH": f"{machine.venv}:{machine.path}"},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert not (other / "pulumi").is_symlink()
+    assert machine.build_count() == 1
