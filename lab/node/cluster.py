@@ -143,7 +143,15 @@ class Cluster:
         now = self.clock()
         properties = {key: value for key, value in will.properties.items() if key != Property.WILL_DELAY}
         message = Message(
-            will.topic, will.payload, will.qos, will.retain, session.client_id, session.username or "", now, message_id(now), properties
+            will.topic,
+            will.payload,
+            will.qos,
+            will.retain,
+            session.client_id,
+            session.username or "",
+            now,
+            message_id(now),
+            properties,
         )
         self.publishing.publish_as(session, message)
 

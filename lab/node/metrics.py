@@ -5,6 +5,26 @@ Counters start at 0 with the node and are exact; the gauges of `/stats` are a pi
 
 from __future__ import annotations
 
+from typing import Any
+
+from components.mqtt import (
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+)
+
 _COUNTERS = {
     "authentication": "failure success success.anonymous",
     "authorization": "allow cache_hit cache_miss deny matched.allow matched.deny nomatch superuser",
@@ -36,6 +56,14 @@ GAUGES: tuple[str, ...] = (
 )
 """`GET /stats` answers each with `.count` and `.max`."""
 
+_BOTH = (Publish, Puback, Pubrec, Pubrel, Pubcomp, Auth, Disconnect)
+RECEIVED: dict[type[Any], str] = {
+    kind: f"packets.{kind.__name__.lower()}.received" for kind in (Connect, Subscribe, Unsubscribe, Pingreq, *_BOTH)
+}
+SENT: dict[type[Any], str] = {
+    kind: f"packets.{kind.__name__.lower()}.sent" for kind in (Connack, Suback, Unsuback, Pingresp, *_BOTH)
+}
+"""Packet type -> its counter, for what a server receives and sends."""
 MESSAGES_RECEIVED = ("messages.qos0.received", "messages.qos1.received", "messages.qos2.received")
 MESSAGES_SENT = ("messages.qos0.sent", "messages.qos1.sent", "messages.qos2.sent")
 

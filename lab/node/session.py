@@ -119,7 +119,9 @@ class Session:
         """How many messages wait (`mqueue_len`)."""
         return len(self.queue) if self.queue else 0
 
-    def deliver(self, message: Message, options: SubOptions, now: float, *, retained: bool = False, shared: bool = False) -> None:
+    def deliver(
+        self, message: Message, options: SubOptions, now: float, *, retained: bool = False, shared: bool = False
+    ) -> None:
         """Take a message for this client: send it, or keep it.
 
         Args:

@@ -1,0 +1,77 @@
+"""A loopback network that nobody else uses: found by binding, so that runs in parallel never meet.
+
+The rule: a network is ours until `release` or the end of the process.  The lock is a TCP port on the network's last address, bound but never
+listened on, which the kernel frees whatever happens to the process; nodes use the addresses from 1.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+FIRST, LAST = 16, 250
+_LOCK_PORT = 1883
+_LOCK_HOST = 254
+_TRIES = 4096
+_held: dict[str, socket.socket] = {}
+
+
+def allocate(random: Random | None = None) -> str:
+    """A network, as ``127.a.b``, that no other run holds and whose first node's MQTT and API ports are free.
+
+    Args:
+        random: where to begin; the search then goes on at random places.
+
+    Raises:
+        OSError: none found in four thousand tries.
+
+    """
+    source = random or Random()
+    for _ in range(_TRIES):
+        prefix = f"127.{source.randint(FIRST, LAST)}.{source.randint(0, 255)}"
+        lock = _bind(f"{prefix}.{_LOCK_HOST}", _LOCK_PORT)
+        if lock is None:
+            continue
+        if all(_free(f"{prefix}.1", port) for port in (1883, 18083)):
+            _held[prefix] = lock
+            return prefix
+        lock.close()
+    raise OSError(errno.EADDRNOTAVAIL, f"no free network in 127.{FIRST}.0 to 127.{LAST}.255 after {_TRIES} tries")
+
+
+def release(prefix: str) -> None:
+    """Let others have a network; nothing happens when it is not ours."""
+    lock = _held.pop(prefix, None)
+    if lock is not None:
+        lock.close()
+
+
+@contextmanager
+def allocated(random: Random | None = None) -> Iterator[str]:
+    """A network for the length of a block."""
+    prefix = allocate(random)
+    try:
+        yield prefix
+    finally:
+        release(prefix)
+
+
+def _bind(host: str, port: int) -> socket.socket | None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+def _free(host: str, port: int) -> bool:
+    sock = _bind(host, port)
+    if sock is None:
+        return False
+    sock.close()
+    return True

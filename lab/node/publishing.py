@@ -1,0 +1,100 @@
+"""The way of a message through the broker: delayed, retained, subscribers; with the counters that EMQX moves on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from components.mqtt.properties import Property
+from lab.node.acl_file import Client
+from lab.node.authz import Decision, Request
+from lab.node.limits import rate, seconds, size
+from lab.node.message import Message, message_id
+
+if TYPE_CHECKING:
+    from lab.node.broker import BrokerNode
+    from lab.node.cluster import Cluster
+    from lab.node.session import Session
+
+
+class Publishing:
+    """Publishes for one cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._second, self._in_second = 0, 0
+
+    def publish(self, message: Message, node: BrokerNode) -> int:
+        """Publish without asking; returns to how many subscriptions the message went."""
+        cluster, metrics, now = self._cluster, node.metrics, self._cluster.clock()
+        if not message.id or not message.at:
+            message = replace(message, at=message.at or now, id=message.id or message_id(now))
+        expiry = cluster.limits.message_expiry
+        if expiry is not None and Property.MESSAGE_EXPIRY not in message.properties:
+            message = replace(message, properties={**message.properties, Property.MESSAGE_EXPIRY: int(expiry)})
+        kept = cluster.delayed.take(message, node.name)
+        if kept is not None:
+            metrics["messages.delayed"] += kept
+            return 0
+        metrics["messages.publish"] += 1
+        if message.retain:
+            self._retain(message)
+        count = cluster.subscriptions.route(message, now)
+        if not count and not message.topic.startswith("$SYS/"):
+            metrics["messages.dropped"] += 1
+            metrics["messages.dropped.no_subscribers"] += 1
+        return count
+
+    def publish_as(self, session: Session, message: Message) -> int:
+        """Publish if the session's client may (a will); 0 when it may not."""
+        decision = self.authorize(
+            session, Request(client_of(session), "publish", message.topic, message.qos, message.retain)
+        )
+        return self.publish(message, session.node) if decision.allowed else 0
+
+    def authorize(self, session: Session, request: Request) -> Decision:
+        """The decision about what a session's client wants, with its counters."""
+        metrics = session.node.metrics
+        metrics["client.authorize"] += 1
+        if session.is_superuser:
+            metrics["authorization.superuser"] += 1
+            metrics["authorization.allow"] += 1
+            return Decision(allowed=True, matched=True)
+        metrics["authorization.cache_miss"] += 1
+        decision = self._cluster.authorizer.decide(request)
+        word = "allow" if decision.allowed else "deny"
+        metrics[f"authorization.{word}"] += 1
+        metrics[f"authorization.matched.{word}" if decision.matched else "authorization.nomatch"] += 1
+        return decision
+
+    def _retain(self, message: Message) -> None:
+        settings, table = self._cluster.store.effective("retainer"), self._cluster.store.retained
+        if not settings.get("enable", True):
+            return
+        if not message.payload:
+            table.pop(message.topic, None)
+            return
+        if len(message.payload) > size(settings.get("max_payload_size", "1MB")) or not self._may_retain(
+            message, settings
+        ):
+            return
+        limit = int(settings.get("backend", {}).get("max_retained_messages", 0))
+        if limit and len(table) >= limit and message.topic not in table:
+            return
+        lifetime = int(seconds(settings.get("msg_expiry_interval", "0s")))
+        if lifetime and Property.MESSAGE_EXPIRY not in message.properties:
+            message = replace(message, properties={**message.properties, Property.MESSAGE_EXPIRY: lifetime})
+        table[message.topic] = message
+
+    def _may_retain(self, message: Message, settings: dict[str, str]) -> bool:
+        """`max_publish_rate`: above it QoS 0 is not retained, without a word (two-cluster.md section A)."""
+        second = int(message.at)
+        if second != self._second:
+            self._second, self._in_second = second, 0
+        self._in_second += 1
+        return bool(message.qos) or self._in_second <= rate(settings.get("max_publish_rate", "infinity"))
+
+
+def client_of(session: Session) -> Client:
+    """Whom the rules see."""
+    return Client(session.client_id, session.username, session.peer[0])
