@@ -1,0 +1,25 @@
+"""All endpoints of the management API in the order in which their paths are tried."""
+
+from __future__ import annotations
+
+from lab.node.api import (
+    accounts,
+    authn,
+    authz,
+    banned,
+    clients,
+    extras,
+    integrations,
+    messages,
+    nodes,
+    rebalance,
+    rules,
+)
+from lab.node.api.app import Table
+
+
+def tables(edition: str) -> tuple[Table, Table]:
+    """The paths below /api/v5 and those beside it, of one edition."""
+    modules = (nodes, accounts, clients, banned, authn, authz, messages, extras, rules, integrations, rebalance)
+    inside = [endpoint for module in modules for endpoint in module.ENDPOINTS]
+    return Table(inside, edition), Table(nodes.OUTSIDE, edition)

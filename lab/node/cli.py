@@ -1,0 +1,96 @@
+"""``python -m lab node``: one EMQX cluster in the foreground until SIGTERM.
+
+The rule: everything that must go wrong at once does so here, before ``ready.json`` says that the cluster serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from random import Random
+from typing import Annotated, Literal
+
+import typer
+import uvloop
+
+from lab.node.control import Control
+from lab.node.process import API_PORT, MQTT_PORT, Managed, Settings, free_network
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+MOST_NODES = 253
+
+
+@app.command()
+def node(
+    directory: Annotated[Path, typer.Option(help="where ready.json and the data live")],
+    name: Annotated[str, typer.Option(help="the cluster's name")] = "blue",
+    nodes: Annotated[int, typer.Option(min=1, max=MOST_NODES)] = 3,
+    edition: Annotated[Literal["ee", "ce"], typer.Option(help="Enterprise or open source")] = "ee",
+    version: Annotated[str, typer.Option()] = "5.8.11",
+    network: Annotated[str, typer.Option(help="127.a.b, or auto for an unused one")] = "auto",
+    proxy_protocol: Annotated[bool, typer.Option("--proxy-protocol")] = False,
+    max_sessions: Annotated[int, typer.Option(min=0, help="of the licence; 0 is unlimited")] = 25,
+    boot_delays: Annotated[bool, typer.Option("--boot-delays", help="boot as slowly as recorded")] = False,
+    boot_factor: Annotated[float, typer.Option(min=0.0, help="scales the boot delays")] = 1.0,
+    import_rate: Annotated[float, typer.Option(min=0.0, help="retained messages indexed a second; 0 is at once")] = 0.0,
+    wall_seconds: Annotated[float, typer.Option(min=0.1, help="silence after which a connection is closed")] = 60.0,
+) -> None:
+    """An EMQX cluster in one process."""
+    settings = Settings(
+        directory=directory.resolve(),
+        name=name,
+        nodes=nodes,
+        edition=edition,
+        version=version,
+        network=network,
+        proxy_protocol=proxy_protocol,
+        max_sessions=max_sessions,
+        boot_factor=boot_factor if boot_delays else 0.0,
+        import_rate=import_rate,
+        wall_seconds=wall_seconds,
+    )
+    settings.directory.mkdir(parents=True, exist_ok=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Start, say that it serves, wait for SIGTERM or SIGINT, stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    network, lock = free_network(settings.network, settings.directory, Random())
+    with lock:
+        managed = Managed(settings, os.environ, network)
+        control = Control(managed)
+        try:
+            await managed.start()
+            address = await control.start(f"{network}.1")
+            announce(settings, managed, address)
+            await stop.wait()
+        finally:
+            await control.stop()
+            await managed.stop()
+
+
+def announce(settings: Settings, managed: Managed, control: str) -> None:
+    """Write ready.json at one stroke."""
+    ready = {
+        "pid": os.getpid(),
+        "network": managed.network,
+        "version": settings.version,
+        "edition": settings.edition,
+        "control": control,
+        "nodes": [
+            {"name": node.name, "api": f"http://{node.ip}:{API_PORT}", "mqtt": f"{node.ip}:{MQTT_PORT}"}
+            for node in managed.cluster.nodes.values()
+        ],
+    }
+    path = settings.directory / "ready.json"
+    fresh = path.with_suffix(".tmp")
+    fresh.write_text(json.dumps(ready, indent=1))
+    fresh.replace(path)
