@@ -8,6 +8,7 @@ provider's process only, never in the program's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -98,11 +99,10 @@ def _engine_log() -> Callable[[str], bool] | None:
 
     def log(line: str) -> bool:
         request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, ephemeral=True)
-        try:
+        with contextlib.suppress(grpc.RpcError):
             stub.Log(request, timeout=LOG_SECONDS)
-        except grpc.RpcError:
-            return False
-        return True
+            return True
+        return False
 
     return log
 

@@ -12,11 +12,10 @@ PULUMI_CONFIG_SECRET_KEYS; ``configure()`` gets the same JSON string, decrypted,
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import pulumi
 from pulumi.dynamic import (
@@ -29,11 +28,12 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from components.emqx.errors import Retryable, UpgradeError
+from components.emqx.errors import BadInput, Retryable, UpgradeError
 from components.emqx.models import Credentials
 from components.resources import engine
+from components.resources.props import changed, mistakes
 
 Inputs = TypeVar("Inputs", bound=BaseModel)
 State = dict[str, Any]
@@ -41,7 +41,7 @@ PROVIDER_KEY = "__provider"
 
 
 class TypedProvider(ResourceProvider, Generic[Inputs]):
-    """A provider whose inputs are ``Inputs`` (by alias or by name); subclasses say what ``act`` does.
+    """A provider whose inputs are ``Inputs`` (by alias or by name); subclasses name their own model in its place.
 
     ``TRIGGERS`` are the fields whose change means an update, ``REPLACES`` those whose change means a replacement;
     every other input may be edited without anything running again.
@@ -57,8 +57,9 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
         """Keep the model that the class is written for."""
         super().__init_subclass__(**arguments)
         for base in getattr(cls, "__orig_bases__", ()):
-            if get_origin(base) is TypedProvider:
-                cls._model = get_args(base)[0]
+            for model in get_args(base):
+                if isinstance(model, type) and issubclass(model, BaseModel):
+                    cls._model = model
 
     def identity(self, inputs: Inputs) -> str:
         """The natural id of the resource: a name that the world knows, never a random one."""
@@ -90,13 +91,18 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
     def configure(self, req: ConfigureRequest) -> None:
         """Keep the credentials of the stack's configuration by colour, in memory only."""
         engine.attach()
-        known = json.loads(req.config.get("credentials") or "{}")
-        self.credentials = {name: Credentials.model_validate(value) for name, value in known.items()}
+        try:
+            known = TypeAdapter(dict[str, Credentials])
+            self.credentials = known.validate_json(req.config.get("credentials") or "{}")
+        except ValidationError as invalid:
+            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors())
+            todo = "pulumi config set --secret --path emqx:credentials.COLOUR.apiKey (and .apiSecret)"
+            raise BadInput("emqx:credentials", seen=wrong, todo=todo) from None
 
     def check(self, olds: State, news: State) -> CheckResult:
         """Name every input that is wrong; what is unknown in a preview is not judged."""
         props = own(news)
-        failures = list(self._mistakes(props))
+        failures = list(mistakes(self._model, props))
         if not failures and not pulumi.contains_unknowns(props):
             try:
                 self.refuse(self._inputs(props), own(olds))
@@ -106,8 +112,8 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
 
     def diff(self, _id: str, olds: State, news: State) -> DiffResult:
         """Compare the fields that matter, then ask the world."""
-        replaces = sorted(self._changed(self.REPLACES, olds, news))
-        changes = bool(replaces or self._changed(self.TRIGGERS, olds, news))
+        replaces = sorted(changed(self._model, self.REPLACES, olds, news))
+        changes = bool(replaces or changed(self._model, self.TRIGGERS, olds, news))
         if not changes and not pulumi.contains_unknowns(own(news)):
             changes = self.stale(self._inputs(own(news)), own(olds))
         return DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
@@ -142,35 +148,7 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
     def _inputs(self, props: State) -> Inputs:
         return self._model.model_validate(props)  # type: ignore[return-value]  # the class is written for this model
 
-    def _mistakes(self, props: State) -> Iterator[CheckFailure]:
-        try:
-            self._model.model_validate(props)
-        except ValidationError as invalid:
-            for error in invalid.errors(include_url=False):
-                if error["type"] == "missing" or not pulumi.contains_unknowns(error["input"]):
-                    yield CheckFailure(".".join(map(str, error["loc"])), error["msg"])
-
-    def _changed(self, fields: frozenset[str], olds: State, news: State) -> set[str]:
-        return {name for name in fields if self._value(name, olds) != self._value(name, news)}
-
-    def _value(self, name: str, props: State) -> Any:
-        field = self._model.model_fields[name]
-        default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
-        found = props.get(field.alias or name, props.get(name, default))
-        return plain(found)
-
 
 def own(props: State) -> State:
     """The properties without the pickled provider."""
     return {key: value for key, value in props.items() if key != PROVIDER_KEY}
-
-
-def plain(value: Any) -> Any:
-    """A value as it is compared: models as JSON, numbers as they are (1.0 equals 1), nothing set for None."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", by_alias=True)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
