@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pulumi
 
+from components.emqx.errors import UpgradeError
 from components.preview import plan_of
 from components.settings import load
 from components.upgrade import BlueGreen
 
 config = pulumi.Config("emqx")
-settings = load(config.get, stack=pulumi.get_stack())
-plan = plan_of(settings, pulumi.runtime.config.get_config("emqx:credentials"))
+try:
+    settings = load(config.get, stack=pulumi.get_stack())
+    plan = plan_of(settings, pulumi.runtime.config.get_config("emqx:credentials"))
+except UpgradeError as refusal:
+    raise pulumi.RunError(str(refusal)) from None
+
 if pulumi.runtime.is_dry_run():
     pulumi.log.info(plan.text)
 

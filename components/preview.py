@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +43,9 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
         Refused: sessions would be lost and nobody acknowledged it.
 
     """
-    plan = asyncio.run(_forecast(settings, _credentials(credentials)))
+    # Pulumi runs the program inside its own event loop, so this one needs a thread.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        plan = beside.submit(asyncio.run, _forecast(settings, _credentials(credentials))).result()
     sessions = (
         (plan.losses.sessions_ended or 0) + (plan.losses.sessions_left or 0) + (plan.losses.sessions_offline or 0)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pulumi
@@ -59,28 +58,25 @@ class BlueGreen(pulumi.ComponentResource):
     def _declare_chain(self, opts: pulumi.ResourceOptions) -> None:
         """Each link waits for the token of the one before it."""
         first = Cutover(CHAIN, {"name": CHAIN, "to": self._settings.live, **self._world(), **self._intent()}, opts)
-        token = first.token
-        for kind, name, more in self._links():
-            props = {
-                "name": f"{CHAIN}-{name}",
-                "to": self._settings.live,
-                **self._world(),
-                "run": first.token,
-                "direction": first.direction,
-                "after": token,
-                **more,
-            }
-            token = kind(f"{CHAIN}-{name}", props, opts).token
+        handed = {
+            "to": self._settings.live,
+            **self._world(),
+            "run": first.token,
+            "direction": first.direction,
+        }
+        last: Link = first
 
-    def _links(self) -> Iterator[tuple[type[Link], str, dict[str, Any]]]:
-        cutover = self._settings.cutover
-        manner = {"manner": _manner(self._settings).model_dump(mode="json")}
-        yield DataExport, "export", {"carry_api_keys": cutover.carry_api_keys}
-        yield DataImport, "import", {"carry_api_keys": cutover.carry_api_keys}
-        yield Verification, "verification", {"acknowledge": list(cutover.acknowledge)}
-        for step in cutover.steps:
-            yield TrafficShift, step.name, {"step": step.name, "share": step.share, **manner}
-        yield Drain, "drain", manner
+        def link(kind: type[Link], name: str, **more: Any) -> Link:
+            name = f"{CHAIN}-{name}"
+            return kind(name, {"name": name, **handed, "after": last.token, **more}, opts)
+
+        last = exported = link(DataExport, "export", carry_api_keys=self._settings.cutover.carry_api_keys)
+        last = link(DataImport, "import", exported=exported.facts)
+        last = link(Verification, "verification", exported=exported.facts)
+        manner = _manner(self._settings).model_dump(mode="json")
+        for step in self._settings.cutover.steps:
+            last = link(TrafficShift, step.name, step=step.name, share=step.share, manner=manner)
+        link(Drain, "drain", manner=manner)
 
     def _world(self) -> dict[str, Any]:
         return {

@@ -154,6 +154,7 @@ class Stage:
     def start_fleet(self) -> None:
         """Start the devices and wait until all of them are connected."""
         scene = self.scene
+        self.fleet_log.parent.mkdir(exist_ok=True)
         password = self.directory / "device-password"
         password.touch(mode=0o600)
         password.write_text(self.secrets["device"])

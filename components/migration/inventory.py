@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 CLIENT_WRITTEN: frozenset[str] = frozenset({"retained", "banned", "delayed"})
@@ -235,6 +235,18 @@ def written_since(before: Inventory, now: Inventory) -> list[Difference]:
 def settled(before: Inventory, after: Inventory) -> Inventory:
     """The second look, where what differs from the first look is optional: it was being written while we exported."""
     return Inventory({name: _settled(before.sections.get(name), now) for name, now in after.sections.items()})
+
+
+def while_clients_write(expected: Inventory) -> Inventory:
+    """What can be expected of a colour on which clients already work: what they write may be there or not."""
+    return Inventory(
+        {
+            name: replace(section, optional=frozenset(section.items))
+            if name in CLIENT_WRITTEN and isinstance(section, Section)
+            else section
+            for name, section in expected.sections.items()
+        }
+    )
 
 
 def _settled(before: Section | Unlisted | None, after: Section | Unlisted) -> Section | Unlisted:

@@ -1,0 +1,63 @@
+"""DataImport: the archives into an otherwise empty new colour; once clients are on it, its data is the newer one and stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.cutover.cohort import share_percent
+from components.cutover.words import other
+from components.operations.data_export import ExportResult
+from components.operations.data_import import import_
+from components.operations.run import Run
+from components.resources.data_export import archives
+from components.resources.link import Link, LinkInputs, LinkProvider
+
+IMPORTED = "imported"
+"""What the balancer remembers of the import: the colour it went into, and when."""
+
+
+MOST_LINES = 20
+"""Differing settings that are shown while it runs; the journal and the state have all of them."""
+
+
+class DataImportInputs(LinkInputs):
+    """``exported`` is the ExportResult of the link before."""
+
+    exported: Mapping[str, Any]
+
+
+class DataImportProvider(LinkProvider[DataImportInputs]):
+    """Imports on the way forward."""
+
+    _model = DataImportInputs
+
+    async def work(self, run: Run, inputs: DataImportInputs) -> dict[str, Any]:
+        """Import, unless clients already work on what an earlier run of this cutover has imported."""
+        if inputs.direction != "forward":
+            return {}
+        if await serves_imported(run, inputs):
+            run.progress(
+                f"{inputs.to} holds the data of an earlier run, and clients work on it: nothing is imported over it"
+            )
+            return {"adopted": True}
+        exported = ExportResult.model_validate(inputs.exported)
+        result = await import_(run, other(inputs.to), inputs.to, exported, archives(inputs))
+        await run.act("imported", colour=inputs.to)
+        await run.router.remember({IMPORTED: f"{inputs.to} {run.clock.now():.3f}"})
+        for path, where in sorted(result.configuration.items())[:MOST_LINES]:
+            run.progress(f"configuration differs, carry it by hand where it matters: {path} ({where})")
+        return result.model_dump(mode="json")
+
+
+async def serves_imported(run: Run, inputs: LinkInputs) -> bool:
+    """Whether clients are on data that this cutover has imported: an import over it would put old values over newer ones."""
+    memory = await run.router.memory()
+    imported = memory.get(IMPORTED, "").startswith(f"{inputs.to} ")
+    return imported and share_percent(inputs.to, await run.router.share()) > 0
+
+
+class DataImport(Link, module="emqx", name="DataImport"):
+    """The import; ``facts`` is an ImportResult, without content."""
+
+    PROVIDER = DataImportProvider

@@ -1,0 +1,46 @@
+"""Verification: the colour that gets the clients is ready, has room, and is what the other one was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.cutover.words import other
+from components.migration.inventory import while_clients_write
+from components.operations.archives import ArchiveDirectory
+from components.operations.data_export import ExportResult
+from components.operations.readiness import wait_until_ready
+from components.operations.run import Run
+from components.operations.verification import verify
+from components.resources.data_export import archives
+from components.resources.data_import import serves_imported
+from components.resources.link import Link, LinkInputs, LinkProvider
+
+
+class VerificationInputs(LinkInputs):
+    """``exported`` is the ExportResult of the export's link."""
+
+    exported: Mapping[str, Any]
+
+
+class VerificationProvider(LinkProvider[VerificationInputs]):
+    """Verifies before the first client is moved."""
+
+    _model = VerificationInputs
+
+    async def work(self, run: Run, inputs: VerificationInputs) -> dict[str, Any]:
+        """Everything on the way forward; on the way back only that the old colour is ready."""
+        if inputs.direction != "forward":
+            return {"ready_seconds": round(await wait_until_ready(run, inputs.to), 3)}
+        exported = ExportResult.model_validate(inputs.exported)
+        expected = ArchiveDirectory(archives(inputs)).inventory(exported.inventory, exported.inventory_sha256)
+        if await serves_imported(run, inputs):
+            expected = while_clients_write(expected)
+        verified = await verify(run, other(inputs.to), inputs.to, expected)
+        return verified.model_dump(mode="json")
+
+
+class Verification(Link, module="emqx", name="Verification"):
+    """The verdict; ``facts`` says what was looked at."""
+
+    PROVIDER = VerificationProvider
