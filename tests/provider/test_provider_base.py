@@ -23,6 +23,9 @@ from components.emqx.errors import Refused, Unreachable
 from components.resources import engine
 from components.resources.provider import TypedProvider
 from components.value import Value
+from typing import TypeVar
+
+Own = TypeVar("Own")
 
 
 class Inner(Value):
@@ -76,6 +79,22 @@ class ThingProvider(TypedProvider[Thing]):
             await asyncio.sleep(60)
         finally:
             engine.progress("cleaned up")
+
+
+class Base(TypedProvider[Own]):
+    def identity(self, inputs):
+        return inputs.name
+
+    def act(self, inputs, olds):
+        return {"colour": inputs.colour}
+
+
+class Special(Thing):
+    colour: str
+
+
+class SpecialProvider(Base[Special]):
+    pass
 """
 CREDENTIALS = json.dumps({"blue": {"apiKey": "k3y-planted", "apiSecret": "s3cret-planted"}})
 
@@ -136,6 +155,21 @@ def test_create_and_update_return_all_outputs_and_a_natural_id(things: ModuleTyp
     outs = running.update(provider, "a", outs, {"name": "a", "share": 4})
     assert outs == {"name": "a", "share": 4.0, "seen": ["a", 4.0], "key_length": 11.0, "again": True}
     running.delete(provider, "a", outs)
+
+
+def test_a_provider_may_be_generic_in_its_model(things: ModuleType, running: Any) -> None:
+    assert running.check(things.SpecialProvider(), {"name": "a", "share": 3}) == [("colour", "Field required")]
+    assert running.create(things.SpecialProvider(), {"name": "a", "share": 3, "colour": "blue"})[0] == "a"
+
+
+def test_credentials_that_cannot_be_right_are_refused_without_showing_them(
+    things: ModuleType, start_provider: Callable[..., Any]
+) -> None:
+    running = start_provider({"emqx:credentials": json.dumps({"blue": {"apiKey": "planted"}})})
+    with pytest.raises(grpc.RpcError) as failure:
+        running.check(things.ThingProvider(), {"name": "a", "share": 3})
+    assert failure.value.details().startswith("BadInput: emqx:credentials: blue.apiSecret: Field required. Next: ")
+    assert "planted" not in failure.value.details()
 
 
 def test_read_keeps_the_state_when_the_world_cannot_be_reached(things: ModuleType, running: Any) -> None:
