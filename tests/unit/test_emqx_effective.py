@@ -1,0 +1,75 @@
+"""The effective configurations: what differs is named by its path, and no value is ever shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components.emqx.effective import compare_effective, hashes_of
+from components.emqx.errors import NotNow
+from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.v5 import ClusterApi
+
+pytestmark = pytest.mark.unit
+
+RECORDED = next(
+    row["body"]
+    for row in json.loads((Path(__file__).parent / "recordings/emqx/02_nodes_cluster_stats.json").read_text())
+    if isinstance(row["body"], str) and row["url"].endswith("/configs")
+)
+
+
+def api(text: str, colour: str) -> ClusterApi:
+    handle = ClusterHandle.model_validate(
+        {"colour": colour, "nodes": [Node(name="emqx@a", api="http://a", mqtt="a:1")], "version": "5.8.11"}
+    )
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept"] == "text/plain"
+        return httpx.Response(200, text=text)
+
+    return ClusterApi(handle, Credentials(api_key="k", api_secret="s"), transport=httpx.MockTransport(serve))
+
+
+async def compared(blue: str, green: str) -> dict[str, str]:
+    return {one.path: one.where for one in await compare_effective(api(blue, "blue"), api(green, "green"))}
+
+
+async def test_the_recorded_configuration_is_read_and_equals_itself() -> None:
+    hashes = hashes_of(RECORDED)
+    assert hashes is not None
+    assert "mqtt.max_packet_size" in hashes
+    assert await compared(RECORDED, RECORDED) == {}
+
+
+async def test_each_cluster_has_its_own_node_cookie_addresses_and_times() -> None:
+    hashes = hashes_of(RECORDED)
+    assert hashes is not None
+    assert not any(path.startswith(("node.", "cluster.", "dashboard.", "api_key.")) for path in hashes)
+    assert not any(path.endswith(".bind") for path in hashes)
+
+
+async def test_what_stands_only_in_the_sources_emqx_conf_is_named_by_path() -> None:
+    blue = RECORDED.replace('max_packet_size = "1MB"', 'max_packet_size = "2MB"').replace(
+        "authentication = []", "authentication = [{mechanism = jwt, secret = planted-s3cret}]"
+    )
+    found = await compared(blue, RECORDED)
+    assert found["mqtt.max_packet_size"] == "different on both"
+    assert found["authentication.0.secret"] == "only on blue"
+    assert "planted" not in json.dumps(found)
+
+
+async def test_the_rules_of_a_file_source_are_compared_as_text() -> None:
+    blue = 'authorization {sources = [{type = file, rules = """~\n  {allow, all}.\n~"""}]}'
+    green = blue.replace("allow", "deny")
+    assert await compared(blue, green) == {"authorization.sources.0.rules": "different on both"}
+
+
+@pytest.mark.parametrize("text", ["", "<html>{{{", 'password = "planted-s3cret', "\x00"])
+async def test_what_cannot_be_read_is_an_error_without_its_text(text: str) -> None:
+    with pytest.raises(NotNow, match="no configuration") as caught:
+        await compared(text, RECORDED)
+    assert "planted" not in str(caught.value)
