@@ -1,0 +1,135 @@
+"""The report of one cutover as a value; it is ``report.json``, and the page and the summary are made of nothing else.
+
+The rule: what is not known is None, never zero; its size is bounded, whatever the number of clients.
+"""
+
+from __future__ import annotations
+
+from components.value import Value
+
+
+class Extremes(Value):
+    """Disconnects for each client of the fleet."""
+
+    max: int
+    mean: float
+
+
+class Spread(Value):
+    """Seconds between a disconnect and the next accepted connect."""
+
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+
+class Connected(Value):
+    """The smallest number of connected clients, of how many."""
+
+    min: int
+    of: int
+
+
+class Messages(Value):
+    """The fleet's own messages, each with a sequence number."""
+
+    published: int
+    received: int
+    lost: int
+    duplicated: int
+
+
+class StepReport(Value):
+    """One step: seconds are since the cutover began, ``moving_seconds`` those in which clients were disconnected."""
+
+    name: str
+    share: float | None
+    mover: str | None
+    clients: int
+    began: float
+    ended: float | None
+    moving_seconds: float
+
+
+class Sample(Value):
+    """Live connections at ``t`` seconds since the cutover began, and green's share in parts of 10,000."""
+
+    t: float
+    blue: int | None
+    green: int | None
+    share: int | None
+
+
+class Level(Value):
+    """Devices that were connected at ``t``, as they saw it themselves."""
+
+    t: float
+    connected: int
+
+
+class Bin(Value):
+    """Gaps of more than the bin before and at most ``up_to_seconds``."""
+
+    up_to_seconds: float
+    count: int
+
+
+class GateReport(Value):
+    """How often a gate did not pass, and the last time it failed (or, without a failure, was unknown)."""
+
+    name: str
+    step: str
+    failed: int
+    unknown: int
+    value: float | None
+    threshold: float | None
+    node: str
+    reason: str
+
+
+class Loss(Value):
+    """What was not carried over, and whether the config accepted that."""
+
+    section: str
+    count: int
+    acknowledged: bool | None
+
+
+class LinkReport(Value):
+    """One link of the chain; None seconds: it did not end."""
+
+    name: str
+    seconds: float | None
+
+
+class Report(Value):
+    """One cutover, from the first run that began it to the one that ended it.
+
+    ``moving_seconds`` is the time in which clients were disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one over the
+    other. What only devices can tell is None without the fleet's part.
+    """
+
+    to: str
+    direction: str
+    outcome: str
+    began_at: float
+    runs: int
+    clients: int | None
+    budget_per_second: int | None
+    disconnects: Extremes | None
+    gap_seconds: Spread | None
+    refused_connections: int | None
+    connected: Connected | None
+    messages: Messages | None
+    cutover_seconds: float
+    moving_seconds: float
+    limit_seconds: float | None
+    ratio: float | None
+    steps: tuple[StepReport, ...]
+    gates: tuple[GateReport, ...]
+    losses: tuple[Loss, ...]
+    links: tuple[LinkReport, ...]
+    errors: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    levels: tuple[Level, ...]
+    gaps: tuple[Bin, ...]

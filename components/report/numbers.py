@@ -1,0 +1,245 @@
+"""From the journal's events to the report; a run that was killed and the one that went on are one cutover.
+
+The rule: the same events give the same report, in whatever order equal times were written; an event that is not known is passed over, so
+that an older report reads a newer journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from components.report.fleet import FleetPart
+from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, StepReport
+
+Event = Mapping[str, Any]
+MOST_SAMPLES = 600
+MOST_LINES = 50
+"""Bounds on what is kept of samples, errors, gates and losses."""
+
+
+class NoCutoverError(ValueError):
+    """The journal holds no cutover (or not the one that was asked for)."""
+
+
+def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPart | None = None) -> Report:
+    """The report of the cutover to which ``run`` belongs, of the newest one without it.
+
+    Args:
+        events: the journal's events, oldest first.
+        run: a run's token.
+        fleet: what the devices saw; None in production.
+
+    Raises:
+        NoCutoverError: there is none.
+
+    """
+    runs = _cutover(list(events), run)
+    mine = [event for one in runs for event in one]
+    began, last = float(mine[0]["t"]), float(mine[-1]["t"])
+    end = next((event for event in reversed(mine) if event["event"] == "end"), None)
+    seen = fleet or FleetPart()
+    samples = _samples(mine, began)
+    return Report(
+        to=str(mine[0].get("to", "?")),
+        direction=str(mine[0].get("direction", "?")),
+        outcome=_outcome(mine, end),
+        began_at=began,
+        runs=len(runs),
+        **_times(mine, runs[-1][0], began),
+        disconnects=seen.disconnects,
+        gap_seconds=seen.gap_seconds,
+        refused_connections=seen.refused_connections,
+        connected=seen.connected or _connected(samples),
+        messages=seen.messages,
+        cutover_seconds=round((float(end["t"]) if end else last) - began, 3),
+        gates=_gates(mine),
+        losses=_losses(mine),
+        links=_links(mine),
+        errors=_errors(mine),
+        samples=_thinned(samples),
+        levels=seen.levels_between(began, last),
+        gaps=seen.gaps,
+    )
+
+
+def _times(events: Sequence[Event], newest: Event, began: float) -> dict[str, Any]:
+    """Steps, and what the budget says of them; the clients are those of the run that began, the budget is today's."""
+    steps = _steps(events, began)
+    clients, budget = _clients(events[0], events), _whole(newest.get("budget_per_second"))
+    moving = round(sum(step.moving_seconds for step in steps), 3)
+    limit = clients / budget if clients is not None and budget else None
+    return {
+        "steps": tuple(steps),
+        "clients": clients,
+        "budget_per_second": budget,
+        "moving_seconds": moving,
+        "limit_seconds": limit,
+        "ratio": round(moving / limit, 3) if limit else None,
+    }
+
+
+def _cutover(events: Sequence[Event], token: str | None) -> list[list[Event]]:
+    """The runs of one cutover, oldest first: those with the same target that were cut short just before the one asked for."""
+    runs: dict[str, list[Event]] = {}
+    for event in events:
+        if event.get("event") == "run":
+            runs.setdefault(str(event.get("run")), [])
+        if str(event.get("run")) in runs:
+            runs[str(event["run"])].append(event)
+    order = list(runs)
+    if not order or (token is not None and token not in runs):
+        raise NoCutoverError(
+            f"no cutover{f' of run {token[:8]}' if token else ''} in the journal ({len(events)} events)"
+        )
+    last = order.index(token) if token is not None else len(order) - 1
+    first = last
+    while first > 0 and _goes_on(runs[order[first - 1]], runs[order[last]]):
+        first -= 1
+    return [runs[one] for one in order[first : last + 1]]
+
+
+def _goes_on(before: Sequence[Event], after: Sequence[Event]) -> bool:
+    """Whether the run before was cut short on the same way; one that sent its clients back was another cutover."""
+    same = before[0].get("to") == after[0].get("to") and before[0].get("direction") == after[0].get("direction")
+    return same and not any(event["event"] in {"end", "sent-back"} for event in before)
+
+
+def _clients(first: Event, events: Sequence[Event]) -> int | None:
+    if first.get("clients") is not None:
+        return _whole(first["clients"])
+    totals = [one.blue + one.green for one in _samples(events, 0) if one.blue is not None and one.green is not None]
+    return max(totals, default=None)
+
+
+def _outcome(events: Sequence[Event], end: Event | None) -> str:
+    if end is not None:
+        return str(end.get("outcome", "done"))
+    return "failed" if any(event["event"] == "error" for event in events) else "interrupted"
+
+
+def _steps(events: Sequence[Event], began: float) -> list[StepReport]:
+    """The steps in the order in which they began; what a step did in several runs is added up."""
+    steps: dict[str, StepReport] = {}
+    moves: dict[str, list[Event]] = {}
+    for event in events:
+        name, at = str(event.get("name", event.get("step", ""))), round(float(event["t"]) - began, 3)
+        if event["event"] == "step" and event.get("phase") == "begin":
+            was = steps.get(name)
+            share, mover = event.get("share"), event.get("mover")
+            fresh = StepReport(name=name, share=share, mover=mover, clients=0, began=at, ended=None, moving_seconds=0)
+            steps[name] = was.model_copy(update={"ended": None}) if was else fresh
+        elif event["event"] == "step" and name in steps:
+            # The moves of a run that ended its step are in that step's own figures.
+            done, seconds = _whole(event.get("clients")) or 0, float(event.get("moving_seconds") or 0)
+            moves.pop(name, None)
+            steps[name] = _added(steps[name], done, seconds, at)
+        elif event["event"] == "move":
+            step = str(event.get("step", ""))
+            batches = moves.setdefault(step, [])
+            if batches and batches[0].get("run") != event.get("run"):
+                steps = _cut_short(steps, step, batches)
+                batches.clear()
+            batches.append(event)
+    for name, batches in moves.items():
+        steps = _cut_short(steps, name, batches)
+    return list(steps.values())
+
+
+def _cut_short(steps: Mapping[str, StepReport], name: str, batches: Sequence[Event]) -> dict[str, StepReport]:
+    """The moves of a step that did not end: the time is that between its first and its last batch."""
+    if name not in steps or not batches:
+        return dict(steps)
+    clients = sum(_whole(batch.get("count")) or 0 for batch in batches)
+    seconds = float(batches[-1]["t"]) - float(batches[0]["t"])
+    return {**steps, name: _added(steps[name], clients, seconds, steps[name].ended)}
+
+
+def _added(step: StepReport, clients: int, seconds: float, ended: float | None) -> StepReport:
+    total = round(step.moving_seconds + seconds, 3)
+    return step.model_copy(update={"clients": step.clients + clients, "moving_seconds": total, "ended": ended})
+
+
+def _samples(events: Sequence[Event], began: float) -> list[Sample]:
+    return [
+        Sample(
+            t=round(float(event["t"]) - began, 3),
+            blue=_whole(event.get("blue")),
+            green=_whole(event.get("green")),
+            share=_whole(event.get("share")),
+        )
+        for event in events
+        if event["event"] == "sample"
+    ]
+
+
+def _connected(samples: Sequence[Sample]) -> Connected | None:
+    totals = [one.blue + one.green for one in samples if one.blue is not None and one.green is not None]
+    return Connected(min=min(totals), of=max(totals)) if totals else None
+
+
+def _thinned(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """At most ``MOST_SAMPLES``: of each stretch the sample with the fewest connected, which is the one that matters."""
+    if len(samples) <= MOST_SAMPLES:
+        return tuple(samples)
+    edges = [len(samples) * index // (MOST_SAMPLES - 2) for index in range(MOST_SAMPLES - 1)]
+    stretches = [samples[low:high] for low, high in pairwise(edges)]
+    kept = [min(stretch, key=lambda one: (one.blue or 0) + (one.green or 0)) for stretch in stretches]
+    ends = [one for one in (samples[0], samples[-1]) if one not in kept]
+    return tuple(sorted([*kept, *ends], key=lambda one: one.t))
+
+
+def _gates(events: Sequence[Event]) -> tuple[GateReport, ...]:
+    found: dict[tuple[str, str], GateReport] = {}
+    for event in events:
+        if event["event"] != "gate" or event.get("verdict") not in {"fail", "unknown"}:
+            continue
+        failed = event["verdict"] == "fail"
+        key = (str(event.get("name", "?")), str(event.get("step", "")))
+        was = found.get(key)
+        shown = GateReport(
+            name=key[0],
+            step=key[1],
+            failed=(was.failed if was else 0) + failed,
+            unknown=(was.unknown if was else 0) + (not failed),
+            value=event.get("value"),
+            threshold=event.get("threshold"),
+            node=str(event.get("node") or ""),
+            reason=str(event.get("reason", ""))[:256],
+        )
+        keep = was is not None and was.failed and not failed
+        found[key] = was.model_copy(update={"unknown": shown.unknown}) if was and keep else shown
+    return tuple(found.values())[:MOST_LINES]
+
+
+def _losses(events: Sequence[Event]) -> tuple[Loss, ...]:
+    """The last word on each section: a run that goes on counts what is left again, the larger count is the loss."""
+    losses: dict[str, Loss] = {}
+    for event in events:
+        if event["event"] == "loss":
+            section, count = str(event.get("section", "?")), _whole(event.get("count")) or 0
+            count = max(count, losses[section].count) if section in losses else count
+            losses[section] = Loss(section=section, count=count, acknowledged=event.get("acknowledged"))
+    return tuple(one for one in losses.values() if one.count)[:MOST_LINES]
+
+
+def _links(events: Sequence[Event]) -> tuple[LinkReport, ...]:
+    links: dict[str, LinkReport] = {}
+    for event in events:
+        if event["event"] == "link":
+            name = str(event.get("name", "?"))
+            links[name] = LinkReport(name=name, seconds=event.get("seconds") if event.get("phase") == "end" else None)
+    return tuple(links.values())[: 4 * MOST_LINES]
+
+
+def _errors(events: Sequence[Event]) -> tuple[str, ...]:
+    """One line for each error; the traceback stays in the journal."""
+    lines = [
+        f"{event.get('type', 'Error')}: {event.get('message', '')}" for event in events if event["event"] == "error"
+    ]
+    return tuple(line[:1_000] for line in dict.fromkeys(lines))[-MOST_LINES:]
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)

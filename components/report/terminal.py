@@ -1,0 +1,61 @@
+"""The report as a few lines for the end of an update; numbers that are not known are left out, not shown as zero."""
+
+from __future__ import annotations
+
+from components.report.model import Report
+
+
+def summary(report: Report) -> str:
+    """At most a dozen short lines, without colours, so that a CI log reads the same."""
+    lines = [_head(report), *(line for line in (_moved(report), _devices(report), _connected(report)) if line)]
+    if report.messages:
+        told = report.messages
+        lines.append(
+            f"  messages     {told.published} published, {told.received} received, {told.lost} lost, {told.duplicated} doubled"
+        )
+    steps = [f"{step.name} {step.clients} in {step.moving_seconds:.1f} s" for step in report.steps if step.mover]
+    lines += [f"  steps        {', '.join(steps)}"] if steps else []
+    lines += [
+        f"  gate         {gate.name} failed in {gate.step}: {gate.reason}" for gate in report.gates if gate.failed
+    ]
+    lines += [f"  not carried  {loss.count} {loss.section}" for loss in report.losses]
+    lines += [f"  error        {error.splitlines()[0][:200]}" for error in report.errors[-1:]]
+    return "\n".join(lines)
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number for reading, a dash where it is not known."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _head(report: Report) -> str:
+    way = "moved back" if report.direction == "back" else "moved"
+    again = f" in {report.runs} runs" if report.runs > 1 else ""
+    return f"cutover: {report.outcome}, clients {way} to {report.to}, {report.cutover_seconds:.1f} s{again}"
+
+
+def _moved(report: Report) -> str:
+    if report.clients is None:
+        return ""
+    text = f"  clients      {report.clients}, moved in {report.moving_seconds:.1f} s"
+    if report.limit_seconds is None:
+        return text
+    return f"{text}; {report.limit_seconds:.1f} s at {report.budget_per_second}/s, ratio {number(report.ratio, 2)}"
+
+
+def _devices(report: Report) -> str:
+    if report.disconnects is None or report.gap_seconds is None:
+        return ""
+    gap = report.gap_seconds
+    return (
+        f"  disconnects  {report.disconnects.max} at most, {number(report.disconnects.mean, 2)} on average;"
+        f" gap p50 {number(gap.p50, 2)} p99 {number(gap.p99, 2)} max {number(gap.max, 2)} s;"
+        f" {number(report.refused_connections, 0)} connects refused"
+    )
+
+
+def _connected(report: Report) -> str:
+    if report.connected is None or not report.connected.of:
+        return ""
+    least, of = report.connected.min, report.connected.of
+    return f"  connected    {least} of {of} at least ({least * 100 / of:.1f} %)"
