@@ -51,7 +51,9 @@ def _patched(fixes: tuple[Version, ...]) -> Scope:
 
 _BOTH_SIDES: dict[str, Scope] = {
     # Nodes from 5.8.7 on do not mix with 5.9.0 and 5.10.0: `since` is the source's, not a change on the way (rolling-upgrades note 3).
-    "58-11": lambda source, target: source >= Version(5, 8, 7) and target in {Version(5, 9, 0), Version(5, 10, 0)},
+    "58-11": lambda source, target: (
+        Version(5, 8, 7) <= source < target and target in {Version(5, 9, 0), Version(5, 10, 0)}
+    ),
     # Wrong in three releases only, whichever came before them.
     "59-07": lambda source, target: (
         source != target and target in {Version(5, 9, 0), Version(5, 9, 1), Version(5, 10, 0)}
