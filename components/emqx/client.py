@@ -267,7 +267,7 @@ def judged(reply: Reply, accept: frozenset[int] = frozenset()) -> Reply:
     if reply.status < 400 or reply.status in accept:
         return reply
     code, message = code_and_message(reply.body)
-    seen = f"{reply.status} {code}: {message}".strip(": ")
+    seen = ": ".join(part for part in (f"{reply.status} {code}".strip(), message) if part)
     if reply.status in {401, 403}:
         todo = "check the API key and its role, or the dashboard login, of this colour"
         raise Unauthorized(reply.tried, node=reply.node, seen=seen, todo=todo)

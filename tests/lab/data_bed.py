@@ -1,0 +1,219 @@
+"""Two lab clusters in processes of their own, a blue one with data in every section, and a run to act in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from components.cutover.words import Colour
+from components.emqx.errors import Stopped
+from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.v5 import ClusterApi
+from components.operations.run import Run, SystemClock
+
+KEY, SECRET = "bed", "planted-api-s3cret"
+LOGIN = ("admin", "planted-dashboard-pw1")
+USERS = "/authentication/password_based%3Abuilt_in_database/users"
+ACL = "/authorization/sources/built_in_database/rules"
+START_SECONDS = 60
+
+
+@dataclass
+class Cluster:
+    """A lab cluster that runs."""
+
+    handle: ClusterHandle
+    control: str
+    process: asyncio.subprocess.Process
+
+    def api(self, *, login: bool = False, **more: Any) -> ClusterApi:
+        credentials = Credentials(
+            api_key=KEY, api_secret=SECRET, username=LOGIN[0] if login else None, password=LOGIN[1] if login else None
+        )
+        return ClusterApi(self.handle, credentials, **more)
+
+    async def fault(self, kind: str, **options: Any) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{self.control}/faults", json={"kind": kind, **options})
+            assert answer.status_code == 200, answer.text
+
+    async def heal(self) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.delete(f"{self.control}/faults")
+
+
+@asynccontextmanager
+async def cluster(directory: Path, colour: Colour, *options: str, version: str = "5.8.11") -> AsyncIterator[Cluster]:
+    """A cluster of ``--nodes 2`` unless told otherwise; stopped at the end, whatever happened."""
+    keys = _keys(directory)
+    words = ("--directory", str(directory), "--name", colour, "--version", version)
+    more = options if "--nodes" in options else ("--nodes", "2", *options)
+    environment = {
+        **os.environ,
+        "EMQX_API_KEY__BOOTSTRAP_FILE": str(keys),
+        "EMQX_DASHBOARD__DEFAULT_USERNAME": LOGIN[0],
+        "EMQX_DASHBOARD__DEFAULT_PASSWORD": LOGIN[1],
+    }
+    with (directory / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "lab", "node", *words, *more, env=environment, stderr=log, stdout=log
+        )
+    try:
+        ready = await _ready(directory / "ready.json", process)
+        nodes = tuple(Node(name=one["name"], api=one["api"], mqtt=one["mqtt"]) for one in ready["nodes"])
+        handle = ClusterHandle(
+            colour=colour, nodes=nodes, version=version, proxy_protocol="--proxy-protocol" in options
+        )
+        yield Cluster(handle, ready["control"], process)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+def _keys(directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    keys = directory / "keys"
+    keys.write_text(f"{KEY}:{SECRET}:administrator\n")
+    return keys
+
+
+def _written(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+async def _ready(path: Path, process: asyncio.subprocess.Process) -> dict[str, Any]:
+    async with asyncio.timeout(START_SECONDS):
+        while (found := _written(path)) is None:
+            assert process.returncode is None, f"see {path.with_name('log')}"
+            await asyncio.sleep(0.05)
+    return found
+
+
+@asynccontextmanager
+async def pair(
+    directory: Path,
+    *,
+    blue: tuple[str, ...] = (),
+    green: tuple[str, ...] = (),
+    versions: tuple[str, str] = ("5.8.11",) * 2,
+) -> AsyncIterator[tuple[Cluster, Cluster]]:
+    """Blue and green, started at once."""
+    async with AsyncExitStack() as stack:
+        first, second = await asyncio.gather(
+            stack.enter_async_context(cluster(directory / "blue", "blue", *blue, version=versions[0])),
+            stack.enter_async_context(cluster(directory / "green", "green", *green, version=versions[1])),
+        )
+        yield first, second
+
+
+class Balancer:
+    """A router that only remembers; what a run asks it is its lease."""
+
+    def __init__(self) -> None:
+        self.remembered: dict[str, str] = {"run": "token-of-this-run"}
+
+    async def share(self) -> int:
+        return 0
+
+    async def set_share(self, parts: int) -> None:
+        raise AssertionError
+
+    async def memory(self) -> Mapping[str, str]:
+        return self.remembered
+
+    async def remember(self, values: Mapping[str, str | None]) -> None:
+        self.remembered |= {key: value or "" for key, value in values.items()}
+
+    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
+        return {}
+
+
+@dataclass
+class Bed:
+    """A run and what it wrote down."""
+
+    run: Run
+    balancer: Balancer
+    events: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+
+def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
+    """A run over these two clusters."""
+    balancer = Balancer()
+    found: Bed
+
+    def interrupted() -> None:
+        if found.stopped:
+            raise Stopped("the update", seen="Ctrl-C", todo="run `pulumi up` again")
+
+    events: list[dict[str, Any]] = []
+    lines: list[str] = []
+    run = Run(
+        clusters={"blue": blue, "green": green},
+        router=balancer,
+        token="token-of-this-run",
+        record=lambda event, **facts: events.append({"event": event, **facts}),
+        progress=lines.append,
+        interrupted=interrupted,
+        clock=SystemClock(),
+    )
+    found = Bed(run, balancer, events, lines)
+    return found
+
+
+async def fill(api: ClusterApi, *, retained: int = 2, order: tuple[str, ...] = ("built_in_database", "file")) -> None:
+    """What raw/A_setup_blue_ee_5.8.11 set up: something in every section, and rules whose order decides."""
+    call = api.http.call
+    hashing = {"name": "sha256", "salt_position": "suffix"}
+    authenticator = {"mechanism": "password_based", "backend": "built_in_database", "user_id_type": "username"}
+    await call("POST", "/authentication", body={**authenticator, "password_hash_algorithm": hashing})
+    for name in ("alice", "bob"):
+        await call("POST", USERS, body={"user_id": name, "password": f"{name}-pw", "is_superuser": False})
+    scram = {"mechanism": "scram", "backend": "built_in_database", "algorithm": "sha256", "iteration_count": 4096}
+    await call("POST", "/authentication", body=scram)
+    scram_users = "/authentication/scram%3Abuilt_in_database/users"
+    await call("POST", scram_users, body={"user_id": "scram1", "password": "s1-pw"})
+    await call("PUT", "/authorization/settings", body={"no_match": "deny", "deny_action": "ignore"})
+    await call("POST", "/authorization/sources", body={"type": "built_in_database", "enable": True})
+    rules = '{allow,{username,{re,"^dashboard$"}},subscribe,["$SYS/#"]}.\n{allow,all,all,["#"]}.\n'
+    await call("PUT", "/authorization/sources/file", body={"type": "file", "enable": True, "rules": rules})
+    for name in reversed(order):
+        await call("POST", f"/authorization/sources/{name}/move", body={"position": "front"})
+    one = {"permission": "allow", "action": "all", "topic": "a/#"}
+    await call("POST", f"{ACL}/users", body=[{"username": "alice", "rules": [one]}])
+    await call("POST", f"{ACL}/clients", body=[{"clientid": "c1", "rules": [{**one, "action": "subscribe"}]}])
+    await call("POST", f"{ACL}/all", body={"rules": [{**one, "topic": "cmd/${clientid}/#"}]})
+    await call("POST", "/banned", body={"as": "clientid", "who": "bad1", "reason": "x"})
+    connector = {
+        "name": "h1",
+        "type": "http",
+        "url": "http://127.0.0.1:9999",
+        "headers": {"x-secret": "planted-header"},
+    }
+    await call("POST", "/connectors", body={**connector, "enable": False, "ssl": {"enable": False}, "pool_size": 1})
+    action = {"path": "/x", "method": "post", "headers": {}, "body": "${payload}"}
+    await call("POST", "/actions", body={"name": "ha", "type": "http", "connector": "h1", "parameters": action})
+    await call("POST", "/rules", body={"id": "r1", "name": "one", "sql": 'SELECT * FROM "t/#"', "actions": ["http:ha"]})
+    await call(
+        "PUT", "/mqtt/auto_subscribe", body=[{"topic": "auto/${clientid}", "qos": 1, "rh": 0, "rap": 0, "nl": 0}]
+    )
+    rewrite = {"action": "all", "source_topic": "x/#", "re": "^x/(.+)$", "dest_topic": "y/$1"}
+    await call("PUT", "/mqtt/topic_rewrite", body=[rewrite])
+    await call("PUT", "/mqtt/delayed", body={"enable": True, "max_delayed_messages": 0})
+    await call("POST", "/mqtt/topic_metrics", body={"topic": "cmd/x"})
+    for number in range(retained):
+        await call("POST", "/publish", body={"topic": f"ret/{number}", "payload": "v", "retain": True, "qos": 1})
+    await call("POST", "/publish", body={"topic": "$delayed/600/later", "payload": "z", "qos": 1})
