@@ -67,9 +67,9 @@ class Fleet:
     async def stop(self) -> Tally:
         """Publish no more, wait (bounded) for what is on its way, disconnect in order; the final figures."""
         self._stopping = True
-        deadline = self.now() + self.settings.settle_seconds
-        while any(device.ledger.waiting() for device in self.devices if device.state == SERVING):
-            if self.now() >= deadline:
+        begun, settle = self.now(), self.settings.settle_seconds
+        while self.now() < begun + settle:
+            if not any(device.ledger.waiting(begun - settle) for device in self.devices if device.state == SERVING):
                 break
             await asyncio.sleep(_BEAT_SECONDS)
         final = self.tally(settle_seconds=0.0)

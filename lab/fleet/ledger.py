@@ -64,9 +64,9 @@ class Ledger:
         """The numbers that were sent before this time and never came."""
         return [sequence for sequence, sent in self._out.items() if sent < before]
 
-    def waiting(self) -> int:
-        """How many were sent and have not come."""
-        return len(self._out)
+    def waiting(self, since: float) -> bool:
+        """Whether something that was sent since this time has not come."""
+        return any(sent >= since for sent in self._out.values())
 
     def counts(self, before: float) -> Counts:
         """The sums, where only what was sent before this time can be lost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from lab.fleet.ledger import Counts
@@ -29,8 +29,9 @@ class Tally:
     messages: dict[str, Counts] = field(default_factory=lambda: {"0": Counts(), "1": Counts()})
 
     def as_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return asdict(self)
+        """As plain JSON (`asdict` alone would break the counters: it rebuilds a dict from pairs, which a Counter counts)."""
+        messages = {qos: asdict(counts) for qos, counts in self.messages.items()}
+        return {**{one.name: getattr(self, one.name) for one in fields(self)}, "messages": messages}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Tally:

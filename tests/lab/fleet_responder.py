@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Self, cast
 
 from components.mqtt import (
     Connack,
@@ -44,7 +44,7 @@ class Responder:
     server: asyncio.Server | None = None
     port: int = 0
 
-    async def __aenter__(self) -> Responder:
+    async def __aenter__(self) -> Self:
         await self.open()
         return self
 
