@@ -74,7 +74,7 @@ class Archive:
 def key_is_limited(version: str) -> bool:
     """Whether this version keeps API keys from backups with restricted tables (behaviour.md section 7)."""
     major, minor, patch = numbers(version)
-    return (major, minor) == (5, 8) and patch >= 11 or (major, minor) == (5, 10) and patch >= 4
+    return ((major, minor) == (5, 8) and patch >= 11) or ((major, minor) == (5, 10) and patch >= 4)
 
 
 def numbers(version: str) -> tuple[int, int, int]:
@@ -124,7 +124,9 @@ def read(name: str, raw: bytes, *, path: str = "") -> Archive:
     base = check_name(name).removesuffix(SUFFIX)
     members = _unpack(raw)
     if any(not member.startswith(f"{base}/") or ".." in member.split("/") for member in members):
-        raise BackupError("invalid backup archive content: all files in the archive must be under <backup name> directory")
+        raise BackupError(
+            "invalid backup archive content: all files in the archive must be under <backup name> directory"
+        )
     files = {member.removeprefix(f"{base}/"): data for member, data in members.items()}
     edition, version = _meta(files.get("META.hocon"))
     config = _config(files.get("cluster.hocon"), path)

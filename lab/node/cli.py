@@ -10,7 +10,6 @@ import json
 import os
 import signal
 from pathlib import Path
-from random import Random
 from typing import Annotated, Literal
 
 import typer
@@ -63,18 +62,17 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    network, lock = free_network(settings.network, settings.directory, Random())
-    with lock:
-        managed = Managed(settings, os.environ, network)
-        control = Control(managed)
-        try:
-            await managed.start()
-            address = await control.start(f"{network}.1")
-            announce(settings, managed, address)
-            await stop.wait()
-        finally:
-            await control.stop()
-            await managed.stop()
+    network = free_network(settings.network, settings.directory)
+    managed = Managed(settings, os.environ, network)
+    control = Control(managed)
+    try:
+        await managed.start()
+        address = await control.start(f"{network}.1")
+        announce(settings, managed, address)
+        await stop.wait()
+    finally:
+        await control.stop()
+        await managed.stop()
 
 
 def announce(settings: Settings, managed: Managed, control: str) -> None:

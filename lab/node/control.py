@@ -80,7 +80,9 @@ class Control:
             }
             for node in managed.cluster.nodes.values()
         ]
-        return JSONResponse({"name": managed.name, "nodes": nodes, "faults": [one.shown() for one in managed.faults.faults]})
+        return JSONResponse(
+            {"name": managed.name, "nodes": nodes, "faults": [one.shown() for one in managed.faults.faults]}
+        )
 
     async def _add(self, request: Request) -> JSONResponse:
         try:

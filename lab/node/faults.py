@@ -7,6 +7,7 @@ or a port (die, revive, refuse, CONNECT faults) are carried out by `control`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ KINDS = frozenset(
         "refuse_connects", "connack_delay", "truncate_download",
     }
 )  # fmt: skip
-LOOK_SECONDS = 0.05
 
 
 class Clock(Protocol):
@@ -47,12 +47,18 @@ class Fault:
     until: float | None = None
     left: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    cleared: bool = False
+    cleared: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
     def shown(self) -> dict[str, Any]:
         """For GET /state."""
         pattern = self.path.pattern if self.path else None
-        return {"kind": self.kind, "node": self.node, "path": pattern, "until": self.until, "left": self.left} | self.options
+        return {
+            "kind": self.kind,
+            "node": self.node,
+            "path": pattern,
+            "until": self.until,
+            "left": self.left,
+        } | self.options
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,9 @@ class Board:
             await asyncio.sleep(float(slow.options.get("delay_seconds", 1.0)))
         if hang := self.take("hang", node, path):
             # The request that met it never gets an answer, not even when the fault has ended.
-            while not hang.cleared and (hang.until is None or hang.until > self.clock.now()):
-                await asyncio.sleep(LOOK_SECONDS)
+            left = None if hang.until is None else max(0.0, hang.until - self.clock.now())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hang.cleared.wait(), left)
             return Verdict(silent=True)
         if wrong := self.take("status", node, path):
             status = int(wrong.options.get("status", 500))
@@ -125,5 +132,5 @@ class Board:
     def clear(self) -> None:
         """Remove all faults; what hangs is let go."""
         for fault in self.faults:
-            fault.cleared = True
+            fault.cleared.set()
         self.faults = []

@@ -116,7 +116,7 @@ _sources = _by_identity(lambda source: str(source["type"]))
 def _authorization(current: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     # The target's sources keep their places, the source's others come behind: the order is not carried.
     rest = {key: one for key, one in value.items() if key != "sources"}
-    return merged(current, rest) | {"sources": _sources(current.get("sources", []), value.get("sources", []))}
+    return dict(merged(current, rest)) | {"sources": _sources(current.get("sources", []), value.get("sources", []))}
 
 
 def _entries(current: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _entries(current: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rules(current: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    return merged(current, {key: one for key, one in value.items() if key != "rules"}) | {
+    return dict(merged(current, {key: one for key, one in value.items() if key != "rules"})) | {
         "rules": current.get("rules", {}) | value.get("rules", {})
     }
 

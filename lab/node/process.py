@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
+from lab.node import network
 from lab.node.api.access import Access, hash_secret, read_bootstrap
 from lab.node.api.app import NodeApi
 from lab.node.api.endpoints import tables
@@ -33,7 +34,7 @@ from lab.node.rebalance import Rebalances
 from lab.node.records import DashboardUser
 from lab.node.store import Store
 
-API_PORT, MQTT_PORT, LOCK_HOST = 18083, 1883, 254
+API_PORT, MQTT_PORT = 18083, 1883
 DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0
 """How long the other nodes answer 500 when a member dies and when it comes back (two-cluster.md section H)."""
 SAVE_SECONDS, LOOK_SECONDS = 1.0, 1.9
@@ -82,9 +83,9 @@ class Trouble:
 class Managed:
     """One cluster of one process."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], network: str) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str], prefix: str) -> None:
         """Load what an earlier process left; nothing listens yet."""
-        self.settings, self.network = settings, network
+        self.settings, self.network = settings, prefix
         self.name, self.edition, self.version = settings.name, settings.edition, settings.version
         self.clock = SystemClock()
         self.directory = settings.directory / "data"
@@ -96,7 +97,13 @@ class Managed:
             self.store.config_file["listeners"] = {"tcp": {"default": {"proxy_protocol": True}}}
             self.store.boot()
         self.cluster = Cluster(
-            self.name, self.store, self.version, settings.edition, settings.max_sessions or None, self.clock.now, Random()
+            self.name,
+            self.store,
+            self.version,
+            settings.edition,
+            settings.max_sessions or None,
+            self.clock.now,
+            Random(),
         )
         self.access = Access(self.store, self.edition)
         self.faults = Board(self.clock)
@@ -111,7 +118,7 @@ class Managed:
         self._dirty = False
         self._keeper: asyncio.Task[None] | None = None
         for number in range(1, settings.nodes + 1):
-            self.add_node(f"{network}.{number}")
+            self.add_node(f"{prefix}.{number}")
 
     def _accounts(self, environment: Mapping[str, str]) -> None:
         user = environment.get("EMQX_DASHBOARD__DEFAULT_USERNAME", "admin")
@@ -119,7 +126,7 @@ class Managed:
             password = environment.get("EMQX_DASHBOARD__DEFAULT_PASSWORD", "public")
             role = "administrator" if self.edition == "ee" else None
             self.store.dashboard_users[user] = DashboardUser(user, hash_secret(password), role, "administrator")
-        file = environment.get("EMQX_API_KEY__BOOTSTRAP_FILE")
+        file = self.bootstrap_file = environment.get("EMQX_API_KEY__BOOTSTRAP_FILE", "")
         for line in read_bootstrap(self.store, Path(file), self.clock.now()) if file else ():
             self.log(f"msg: failed_to_load_bootstrap_file, line: {line}, reason: invalid_format")
 
@@ -264,33 +271,34 @@ class Managed:
             pause = max(SAVE_SECONDS, 10 * (time.monotonic() - began))
 
 
-def lock_network(network: str) -> socket.socket:
-    """Hold a network so that no other lab process takes it; raises OSError when it is held."""
-    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+_held: list[socket.socket] = []
+
+
+def hold_network(prefix: str) -> str:
+    """Take one certain network, with the lock that `lab.node.network` looks for; raises OSError when it is held."""
+    lock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        held.bind((f"{network}.{LOCK_HOST}", API_PORT))
-        held.listen(1)
+        lock.bind((f"{prefix}.254", MQTT_PORT))
     except OSError:
-        held.close()
+        lock.close()
         raise
-    return held
+    _held.append(lock)
+    return prefix
 
 
-def free_network(wanted: str, directory: Path, random: Random) -> tuple[str, socket.socket]:
-    """A network that nobody holds, and the socket that holds it now.
+def free_network(wanted: str, directory: Path) -> str:
+    """A network that is ours until the process ends (`lab.node.network`).
 
-    ``auto`` takes the one of the last run in ``directory`` first, since nodes are named after it.
+    ``auto`` takes the one of the last run in ``directory`` if nobody has it, since nodes are named after it.
 
     Raises:
-        OSError: the wanted one, or every one that was tried, is held.
+        OSError: the wanted one is held by another lab process, or none is free.
 
     """
     if wanted != "auto":
-        return wanted, lock_network(wanted)
+        return hold_network(wanted)
     ready = directory / "ready.json"
-    candidates = [json.loads(ready.read_text())["network"]] if ready.exists() else []
-    candidates += [f"127.{random.randint(16, 250)}.{random.randint(0, 250)}" for _ in range(200)]
-    for network in candidates:
+    if ready.exists():
         with contextlib.suppress(OSError):
-            return network, lock_network(network)
-    raise OSError(f"no free network in 127.16.0 to 127.250.250 after {len(candidates)} tries")
+            return hold_network(str(json.loads(ready.read_text())["network"]))
+    return network.allocate()

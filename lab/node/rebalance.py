@@ -172,12 +172,12 @@ class Rebalances:
     async def _work(self, work: Work) -> None:
         await asyncio.sleep(work.wishes.wait_health_check)
         work.stage = Stage.EVICTING_CONNS
-        while self._evict_connections(work):
+        while self._evict_connections(work):  # noqa: ASYNC110  EMQX's own tick, nobody signals its end
             await asyncio.sleep(TICK_SECONDS)
         work.stage = Stage.WAIT_TAKEOVER
         await asyncio.sleep(work.wishes.wait_takeover)
         work.stage = Stage.EVICTING_SESSIONS
-        while self._move_sessions(work):
+        while self._move_sessions(work):  # noqa: ASYNC110  as above
             await asyncio.sleep(TICK_SECONDS)
         self._tasks.pop(work.coordinator, None)
         self._finish(work.coordinator)

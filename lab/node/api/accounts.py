@@ -63,9 +63,7 @@ async def create_user(call: Call) -> Answer:
     if fields["username"] in table:
         raise bad_request("username_already_exists")
     role = fields.get("role", "viewer") if call.managed.edition == "ee" else None
-    user = DashboardUser(
-        fields["username"], hash_secret(fields["password"]), role, fields.get("description", "")
-    )
+    user = DashboardUser(fields["username"], hash_secret(fields["password"]), role, fields.get("description", ""))
     table[user.username] = user
     return Answer(_user(call, user))
 

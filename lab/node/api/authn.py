@@ -57,7 +57,9 @@ def shown(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _checked(body: Any) -> dict[str, Any]:
     for name in ("mechanism", "backend"):
-        if not isinstance(body, dict) or (name not in body and not (name == "backend" and body.get("mechanism") == "jwt")):
+        if not isinstance(body, dict) or (
+            name not in body and not (name == "backend" and body.get("mechanism") == "jwt")
+        ):
             raise invalid(reason="required_field", path=f"root.{name}")
     entry = {key: value for key, value in body.items() if key != "id"}
     if authenticator_id(entry) == PASSWORD_ID:
@@ -179,7 +181,9 @@ def _made(call: Call, user_id: str, password: str, *, superuser: bool) -> AuthnU
     if call.path["id"] == SCRAM_ID:
         rounds = int(entry.get("iteration_count", 4096))
         return new_scram_user(entry.get("algorithm", "sha256"), rounds, user_id, password, superuser, SystemRandom())
-    return new_user(entry.get("password_hash_algorithm", DEFAULT_ALGORITHM), user_id, password, superuser, SystemRandom())
+    return new_user(
+        entry.get("password_hash_algorithm", DEFAULT_ALGORITHM), user_id, password, superuser, SystemRandom()
+    )
 
 
 async def create_user(call: Call) -> Answer:

@@ -22,7 +22,9 @@ SHOWN_FIELDS = 2
 """How many names of fields EMQX shows before it writes ``...``."""
 
 
-def body_fields(body: Any, known: Mapping[str, Check], *, required: tuple[str, ...] = (), path: str = "root") -> dict[str, Any]:
+def body_fields(
+    body: Any, known: Mapping[str, Check], *, required: tuple[str, ...] = (), path: str = "root"
+) -> dict[str, Any]:
     """The body's known fields, converted; null and absent fields are left out.
 
     Unknown fields come first in EMQX's own order of checks, then missing ones, then values.
@@ -32,7 +34,10 @@ def body_fields(body: Any, known: Mapping[str, Check], *, required: tuple[str, .
     unknown = sorted(set(body) - set(known))
     if unknown:
         raise invalid(
-            unmatched=_shown(sorted(set(known) - set(body))), unknown=_shown(unknown), reason="unknown_fields", path=path
+            unmatched=_shown(sorted(set(known) - set(body))),
+            unknown=_shown(unknown),
+            reason="unknown_fields",
+            path=path,
         )
     for name in required:
         if body.get(name) is None:
@@ -81,7 +86,7 @@ def text(value: Any, path: str) -> str:
 
 
 def boolean(value: Any, path: str) -> bool:
-    """true or false, also as text."""
+    """True or false, also as text."""
     if value in ("true", "false"):
         return bool(value == "true")
     if not isinstance(value, bool):

@@ -8,8 +8,11 @@ from lab.node.api import (
     authz,
     banned,
     clients,
+    configs,
+    data,
     extras,
     integrations,
+    listeners,
     messages,
     nodes,
     rebalance,
@@ -20,6 +23,21 @@ from lab.node.api.app import Table
 
 def tables(edition: str) -> tuple[Table, Table]:
     """The paths below /api/v5 and those beside it, of one edition."""
-    modules = (nodes, accounts, clients, banned, authn, authz, messages, extras, rules, integrations, rebalance)
+    modules = (
+        nodes,
+        accounts,
+        clients,
+        banned,
+        authn,
+        authz,
+        messages,
+        extras,
+        rules,
+        integrations,
+        listeners,
+        configs,
+        data,
+        rebalance,
+    )
     inside = [endpoint for module in modules for endpoint in module.ENDPOINTS]
     return Table(inside, edition), Table(nodes.OUTSIDE, edition)

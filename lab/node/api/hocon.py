@@ -112,7 +112,7 @@ class _Reader:
         raise self._error()
 
     def _items(self) -> list[Any]:
-        out = []
+        out: list[Any] = []
         while True:
             self._gap()
             if self._peek() == "]":
@@ -175,8 +175,7 @@ def _dedent(text: str) -> str:
     lines = text.split("\n")[1:]
     indents = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip()]
     cut = min(indents, default=0)
-    body = "\n".join(line[cut:] if line.strip() else "" for line in lines)
-    return body
+    return "\n".join(line[cut:] if line.strip() else "" for line in lines)
 
 
 def _entry(key: str, value: Any) -> list[str]:
@@ -235,5 +234,7 @@ def _atom(value: Any) -> str:
 
 
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    escaped = (
+        text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    )
     return f'"{escaped}"'

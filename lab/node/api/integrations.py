@@ -21,7 +21,7 @@ _STAMPED = ("actions", "sources")
 
 
 def entries(call: Call, root: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """type -> name -> configuration of one of the three roots; the store's own."""
+    """Type -> name -> configuration of one of the three roots; the store's own."""
     return dict(call.managed.store.effective(root))
 
 
@@ -45,12 +45,22 @@ def _put(call: Call, root: str, kind: str, name: str, config: dict[str, Any] | N
     call.managed.store.put(root, table)
 
 
-def shown(call: Call, root: str, kind: str, name: str, config: dict[str, Any], *, created: bool = False) -> dict[str, Any]:
+def shown(
+    call: Call, root: str, kind: str, name: str, config: dict[str, Any], *, created: bool = False
+) -> dict[str, Any]:
     """One entry as the API answers it: its state on every node, who uses it, then its configuration with defaults."""
     status, reason = _state(root, enabled=bool(config.get("enable", True)))
-    nodes = [{"node": node, "status": status} | ({"status_reason": reason} if reason else {}) for node in call.managed.names()]
+    nodes = [
+        {"node": node, "status": status} | ({"status_reason": reason} if reason else {})
+        for node in call.managed.names()
+    ]
     # A list is answered from the last node to the first, a creation in order (04).
-    out: dict[str, Any] = {"name": name, "status": status, "type": kind, "node_status": nodes if created else nodes[::-1]}
+    out: dict[str, Any] = {
+        "name": name,
+        "status": status,
+        "type": kind,
+        "node_status": nodes if created else nodes[::-1],
+    }
     if root == "connectors":
         out |= {"actions": _using(call, "actions", kind, name), "sources": _using(call, "sources", kind, name)}
     else:
@@ -58,7 +68,8 @@ def shown(call: Call, root: str, kind: str, name: str, config: dict[str, Any], *
     if reason:
         out["status_reason"] = reason
     given = {"description": ""} | ({"headers": HTTP_HEADERS} if (root, kind) == ("connectors", "http") else {}) | config
-    return out | _masked(merged(DEFAULTS_OF.get((root, kind), {}), given))
+    config = _masked(merged(DEFAULTS_OF.get((root, kind), {}), given))
+    return out | dict(config)
 
 
 def _state(root: str, *, enabled: bool) -> tuple[str, str]:

@@ -75,7 +75,9 @@ def _publish(call: Call, body: Any) -> dict[str, Any]:
     )
     node = call.managed.cluster.nodes[call.here]
     # A delayed message has no subscriber yet, and EMQX says so.
-    reached = 0 if call.managed.cluster.delayed.take(message, call.here) else call.managed.cluster.publish(message, node)
+    reached = (
+        0 if call.managed.cluster.delayed.take(message, call.here) else call.managed.cluster.publish(message, node)
+    )
     return {"id": message.id} if reached else dict(NOBODY)
 
 

@@ -140,7 +140,11 @@ async def start(call: Call) -> Answer:
 def _wishes(fields: dict[str, Any]) -> Wishes:
     defaults = Thresholds()
     return Wishes(
-        **{name: value for name, value in fields.items() if name.startswith(("wait_", "conn_", "sess_")) or name == "nodes"},
+        **{
+            name: value
+            for name, value in fields.items()
+            if name.startswith(("wait_", "conn_", "sess_")) or name == "nodes"
+        },
         connections=Thresholds(
             fields.get("abs_conn_threshold", defaults.absolute), fields.get("rel_conn_threshold", defaults.relative)
         ),

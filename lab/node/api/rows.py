@@ -116,7 +116,9 @@ def row(session: Session, fields: tuple[str, ...] | None = None) -> dict[str, An
         everything = GETTERS | _AWAY if away else GETTERS
         return {name: get(session) for name, get in everything.items()}
     return {
-        name: (GETTERS.get(name) or _AWAY[name])(session) for name in fields if name in GETTERS or (away and name in _AWAY)
+        name: (GETTERS.get(name) or _AWAY[name])(session)
+        for name in fields
+        if name in GETTERS or (away and name in _AWAY)
     }
 
 

@@ -39,10 +39,14 @@ class Sampler:
     def look(self, cluster: Cluster, now: float) -> None:
         """Renew the rates, and keep a sample when ten seconds have passed."""
         seconds = max(now - self._at, 0.001)
-        counters = {node.name: {name: node.metrics[name] for name in _COUNTER.values()} for node in cluster.running_nodes()}
+        counters = {
+            node.name: {name: node.metrics[name] for name in _COUNTER.values()} for node in cluster.running_nodes()
+        }
         for node, row in counters.items():
             before = self._counters.get(node, row)
-            self._rates[node] = {name: round(max(0, row[key] - before[key]) / seconds) for name, key in _COUNTER.items()}
+            self._rates[node] = {
+                name: round(max(0, row[key] - before[key]) / seconds) for name, key in _COUNTER.items()
+            }
         self._at, self._counters = now, counters
         if not self.samples or now * 1000 - self.samples[-1]["time_stamp"] >= SAMPLE_SECONDS * 1000:
             self.samples.append(self._sample(cluster, now))

@@ -33,18 +33,21 @@ def cowboy(wall_seconds: float) -> type[H11Protocol]:
         _wall: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """Begin to listen for silence."""
             super().connection_made(transport)
             self._requests = 0
             self._app, self.app = self.app, self._counted
             self._heard()
 
         def data_received(self, data: bytes) -> None:
+            """Any byte counts, also one of a request that must wait."""
             self._heard()
             super().data_received(data)
             # uvicorn stops reading while a pipelined request waits; Cowboy goes on, and that is what keeps imports alive.
             self.flow.resume_reading()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            """Nothing more to wait for."""
             if self._wall is not None:
                 self._wall.cancel()
             super().connection_lost(exc)

@@ -71,4 +71,3 @@ DEFAULTS_OF: dict[tuple[str, str], dict[str, Any]] = {
     },
 }
 """(root, type) -> what is shown for keys that were not given."""
-
