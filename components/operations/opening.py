@@ -8,7 +8,8 @@ from datetime import datetime
 
 from components.cutover.decide import decide
 from components.cutover.words import COLOURS, Colour, Direction, other
-from components.emqx.errors import Refused, UpgradeError
+from components.emqx.errors import Refused
+from components.operations.measure import known
 from components.operations.run import Run
 from components.operations.waiting import until
 from components.value import Value
@@ -23,8 +24,8 @@ class Opened(Value):
     direction: Direction
     reason: str
     source: Colour
-    lost_sessions: int
-    lost_messages: int
+    lost_sessions: int | None
+    lost_messages: int | None
 
 
 async def open_run(
@@ -44,14 +45,14 @@ async def open_run(
 
     """
     memory = await run.router.memory()
-    live = {colour: await _live_total(run, colour) for colour in declared}
+    live = {colour: total(await known(run.clusters[colour].live_connections())) for colour in declared}
     decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))
     source = other(to)
     if decision.direction == "nothing":
         return Opened(
             run=run.token, direction="nothing", reason=decision.reason, source=source, lost_sessions=0, lost_messages=0
         )
-    sessions, messages = await _losses(run, source)
+    sessions, messages = await _losses(run, source, must_answer=decision.direction == "forward")
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
         raise Refused(
             f"moving the clients to {to}",
@@ -91,15 +92,17 @@ async def open_run(
     )
 
 
-async def _live_total(run: Run, colour: Colour) -> int | None:
-    try:
-        return sum((await run.clusters[colour].live_connections()).values())
-    except UpgradeError:
-        return None
+def total(live: Mapping[str, int] | None) -> int | None:
+    """All live connections of a colour; None where they are not known."""
+    return None if live is None else sum(live.values())
 
 
-async def _losses(run: Run, source: Colour) -> tuple[int, int]:
-    sessions = await run.clusters[source].persistent_sessions()
+async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int | None, int | None]:
+    """Persistent sessions and their queued messages; unknown on the way back from a colour that does not answer."""
+    asked = run.clusters[source].persistent_sessions()
+    sessions = await asked if must_answer else await known(asked)
+    if sessions is None:
+        return None, None
     return len(sessions), sum(session.mqueue_len + session.inflight_cnt for session in sessions)
 
 

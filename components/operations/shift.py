@@ -12,6 +12,7 @@ from components.cutover.steps import Step
 from components.cutover.words import COLOURS, Colour, Mover, other
 from components.emqx.errors import GateFailed
 from components.operations.drain import Evacuation, evacuate
+from components.operations.measure import known
 from components.operations.meter import Meter
 from components.operations.moving import Move, kick
 from components.operations.opening import drained, open_target, wait_until_up
@@ -44,7 +45,7 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner) -> dict[str
 
     """
     source = other(to)
-    mover: Mover = "evacuation" if await run.clusters[source].has_evacuation() else "kick"
+    mover: Mover = "evacuation" if await known(run.clusters[source].has_evacuation()) else "kick"
     world = await _observe(run)
     todo = [one for one in plan(world, Desired(to, manner.steps, mover)) if one.step == name]
     parts = todo[-1].parts if todo else world.share
@@ -81,7 +82,7 @@ async def _observe(run: Run) -> World:
     """The world as the plan needs it; a colour is healthy when the balancer has all of it fully up."""
     health = await run.router.health()
     empty = drained(await run.router.memory())
-    draining = [colour for colour in COLOURS if colour in run.clusters and await run.clusters[colour].evacuations()]
+    draining = [colour for colour in run.clusters if await known(run.clusters[colour].evacuations())]
     return World(
         share=await run.router.share(),
         healthy=frozenset(colour for colour in COLOURS if health.get(colour) and all(health[colour].values())),
@@ -94,20 +95,20 @@ async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, mete
     source = other(to)
     acts: dict[str, Callable[[], Awaitable[None]]] = {
         "share": lambda: set_share(run, to, transition.parts, transition.step),
-        "move": lambda: meter.watch_over(
-            kick(
-                run,
-                Move(transition.step, source, transition.parts),
-                manner.budget_per_second,
-                meter.moved,
-                meter.notice,
-            )
-        ),
+        "move": lambda: _move(run, Move(transition.step, source, transition.parts), manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
         "drain": lambda: _drain(run, source, manner, meter),
     }
     await acts[transition.act]()
+
+
+async def _move(run: Run, move: Move, manner: Manner, meter: Meter) -> None:
+    """Kick the cohort; the clients of a colour that does not answer are left to come by themselves."""
+    if await known(run.clusters[move.source].nodes()) is None:
+        run.progress(f"{move.step}: {move.source} does not answer, its clients come by themselves")
+        return
+    await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
 
 
 async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:

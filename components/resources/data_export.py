@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.cutover.words import other
+from components.cutover.words import Colour, other
+from components.emqx.inventory import read_inventory
+from components.migration.inventory import written_since
 from components.operations.data_export import export
+from components.operations.measure import known
 from components.operations.run import Run
 from components.resources.link import Link, LinkInputs, LinkProvider
 
@@ -20,14 +23,14 @@ class DataExportInputs(LinkInputs):
 
 
 class DataExportProvider(LinkProvider[DataExportInputs]):
-    """Exports on the way forward; the way back moves clients, not data."""
+    """Exports on the way forward; the way back moves clients, not data, and says what stays behind."""
 
     _model = DataExportInputs
 
     async def work(self, run: Run, inputs: DataExportInputs) -> dict[str, Any]:
-        """Export, unless nothing is carried in this direction."""
-        if inputs.direction != "forward":
-            return {}
+        """Export, or on the way back list what was written on the colour that the clients leave."""
+        if inputs.direction == "back":
+            return {"left_behind": await left_behind(run, inputs.to)}
         accounts = None if inputs.carry_api_keys else False
         result = await export(run, other(inputs.to), archives(inputs), accounts=accounts)
         return result.model_dump(mode="json")
@@ -36,6 +39,19 @@ class DataExportProvider(LinkProvider[DataExportInputs]):
 def archives(inputs: LinkInputs) -> Path:
     """Where this stack's archives are kept."""
     return Path(inputs.work_directory) / ARCHIVES
+
+
+async def left_behind(run: Run, to: Colour) -> list[str]:
+    """What stands on the other colour and not on ``to``, as sentences: the way back carries no data.
+
+    A colour that does not answer any more is no reason to keep its clients there.
+    """
+    here, there = await read_inventory(run.clusters[to]), await known(read_inventory(run.clusters[other(to)]))
+    found = [f"{other(to)} does not answer"] if there is None else [str(one) for one in written_since(here, there)]
+    run.record("fact", section="left behind", differences=found)
+    for line in found:
+        run.progress(f"stays on {other(to)}: {line}")
+    return found
 
 
 class DataExport(Link, module="emqx", name="DataExport"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.operations.reporting import write_report
 from components.operations.run import Run
 from components.operations.shift import Manner, carry_out
+from components.report.files import write_report
 from components.resources.link import Link, LinkInputs, LinkProvider
 
 
@@ -26,7 +26,8 @@ class DrainProvider(LinkProvider[DrainInputs]):
         """The plan's drain, then the report of the whole run."""
         facts = await carry_out(run, "drain", inputs.to, inputs.manner)
         run.record("end", outcome="done", to=inputs.to)
-        summary = write_report(Path(inputs.work_directory), run.token)
+        directory = Path(inputs.work_directory)
+        _, summary = write_report(directory / "journal.jsonl", directory / "report", run=run.token)
         for line in summary.splitlines():
             run.progress(line)
         return facts
