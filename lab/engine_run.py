@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,18 +112,41 @@ class EngineRun:
 
     def kill_all(self) -> None:
         """SIGKILL for the engine, its plugins and the program; not for what has a session of its own (nodes, balancer)."""
-        family = self._family()
-        self._process.kill()
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(family, END_SECONDS)
-        self._process.wait(END_SECONDS)
+        self.kill_engine()
+        end(self._family, signal.SIGKILL)
 
     def _family(self) -> list[psutil.Process]:
         # By session and not by parent, so that those whose engine is dead already are found too.
         own = self._process.pid
-        return [each for each in psutil.process_iter() if each.pid != own and session_of(each.pid) == own]
+        return [each for each in living() if each.pid != own and session_of(each.pid) == own]
+
+
+def end(find: Callable[[], list[psutil.Process]], *numbers: int) -> None:
+    """Send the signals one after the other, once to each process, until ``find`` finds none; at most END_SECONDS for each.
+
+    It is asked again and again, because what dies may have started something meanwhile. Nothing is reaped here: a
+    child's exit status belongs to whoever started it.
+    """
+    for number in numbers:
+        limit = time.monotonic() + END_SECONDS
+        told: set[psutil.Process] = set()
+        while (found := find()) and time.monotonic() < limit:
+            for process in found:
+                if process not in told:
+                    told.add(process)
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.send_signal(number)
+            time.sleep(POLL_SECONDS)
+
+
+def living() -> list[psutil.Process]:
+    """Every process that has not ended (a zombie has)."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def command_of(process: psutil.Process) -> list[str]:

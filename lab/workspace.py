@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
-from lab.engine_run import EngineRun, Finished
+from lab.engine_run import EngineRun, Finished, end, living
 
 LINKED = ("components", "lab", "policies")
 QUICK_SECONDS = 120.0
@@ -66,6 +68,10 @@ class Workspace:
             (workspace.project / ".venv").symlink_to(sys.prefix)
             workspace.run("stack", "init", stack).good()
         return workspace
+
+    def close(self) -> None:
+        """End every process that works in this workspace: engines, plugins, nodes, balancers, devices."""
+        end(self._processes, signal.SIGTERM, signal.SIGKILL)
 
     def up(
         self, *, policy_pack: Path | None = None, skip_preview: bool = True, seconds: float = LONG_SECONDS
@@ -148,6 +154,10 @@ class Workspace:
         chosen = [] if arguments[:2] == ("stack", "init") else ["--stack", stack or self.stack]
         return [self._environment["PULUMI"], *arguments, *chosen, "--non-interactive", "--color", "never"]
 
+    def _processes(self) -> list[psutil.Process]:
+        place = str(self.directory)
+        return [each for each in living() if works_in(each, place) and each.pid != os.getpid()]
+
     def _project_name(self) -> str:
         name: str = yaml.safe_load((self.project / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
         return name
@@ -168,6 +178,15 @@ def environment(directory: Path) -> dict[str, str]:
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(directory / "passphrase"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
+
+
+def works_in(process: psutil.Process, place: str) -> bool:
+    """Whether a process runs in a directory, or was given a path in it."""
+    try:
+        places = [process.cwd(), *process.cmdline()]
+    except psutil.Error:
+        return False
+    return any(each == place or f"{place}{os.sep}" in f"{each}{os.sep}" for each in places)
 
 
 def pack(directory: Path | None) -> list[str]:

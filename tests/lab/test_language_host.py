@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -193,6 +194,20 @@ def test_nothing_outlives_the_engine(workspace: Workspace, how: str) -> None:
     _, alive = psutil.wait_procs(family, 20)
     assert alive == []
     assert run.wait(20).code
+
+
+def test_closing_a_workspace_ends_what_works_in_it_and_nothing_else(workspace: Workspace) -> None:
+    workspace.set_config({"mode": "sleep"})
+    run = workspace.start_up()
+    run.wait_for("the program runs", 60)
+    inside = subprocess.Popen(["sleep", "600"], cwd=workspace.project, start_new_session=True)
+    outside = subprocess.Popen(["sleep", "600"], cwd="/", start_new_session=True)
+    workspace.close()
+    assert not run.running
+    assert inside.wait(20)
+    assert outside.poll() is None
+    outside.kill()
+    outside.wait(20)
 
 
 def session(pid: int) -> int:
