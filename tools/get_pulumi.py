@@ -219,7 +219,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another build is running, waiting for it")
+            say("another one is at it, waiting")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

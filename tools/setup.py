@@ -5,7 +5,6 @@ Quick when there is nothing to do, safe when two run at once, and finished or do
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import subprocess
 import sys
@@ -28,8 +27,7 @@ def main() -> int:
         return 0
     work = ROOT / ".emqx"
     work.mkdir(exist_ok=True)
-    with (work / "setup.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with get_pulumi.locked(work / "setup.lock"):
         return 0 if is_ready() else make_ready()
 
 
