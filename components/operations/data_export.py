@@ -9,12 +9,10 @@ import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
-import stamina
-
 from components.cutover.words import Colour
 from components.emqx.answers import ExportFacts
 from components.emqx.backup import delete_archive, download, export_archive
-from components.emqx.errors import BadInput, NotNow, Retryable
+from components.emqx.errors import BadInput, NotNow
 from components.emqx.inventory import read_inventory
 from components.emqx.v5 import ClusterApi
 from components.migration.inventory import settled
@@ -139,12 +137,10 @@ async def _export_portion(
 
 async def _fetch(api: ClusterApi, store: ArchiveDirectory, portion: _Portion, facts: ExportFacts) -> Archive:
     path = store.path / facts.filename
-    async for attempt in stamina.retry_context(on=Retryable, attempts=3, wait_initial=0.5, wait_jitter=0.2):
-        with attempt:
-            sha256 = await download(api, facts, path, bearer=portion.bearer)
-            broken = await asyncio.to_thread(whole, path)
-            if broken:
-                raise NotNow(f"download of {facts.filename}", node=facts.node, seen=broken, todo="run again")
+    sha256 = await download(api, facts, path, bearer=portion.bearer)
+    broken = await asyncio.to_thread(whole, path)
+    if broken:
+        raise NotNow(f"export of {portion.label}", node=facts.node, seen=broken, todo="run `pulumi up` again")
     archive = Archive(name=facts.filename, sha256=sha256, table_set=portion.label, size=facts.size, node=facts.node)
     store.remember(archive)
     return archive

@@ -34,6 +34,7 @@ from components.migration.inventory import (
 )
 from components.operations.archives import Archive, ArchiveDirectory
 from components.operations.data_export import ExportResult, running_node
+from components.operations.readiness import wait_until_joined
 from components.operations.run import Run
 from components.value import Value
 
@@ -83,13 +84,14 @@ async def import_(
         Refused: green holds something that is neither its own nor ours (section and items are named), an archive is
             broken, or another file has its name.
         Rejected: EMQX refused a part and the inventory says that it is not there; names the part.
-        GaveUp: ``limit_seconds`` for one archive are over. Stopped, LeaseLost: the import is closed deliberately.
+        GaveUp: green is not complete in time, or ``limit_seconds`` for one archive are over. Stopped, LeaseLost: the import is closed deliberately.
 
     """
     began, blue, green = run.clock.now(), run.clusters[source], run.clusters[target]
     store = ArchiveDirectory(directory)
     await store.check(exported.archives)
     expected = store.inventory(exported.inventory, exported.inventory_sha256)
+    await wait_until_joined(run, target)
     others = await _refuse_unless_empty(green, expected, store)
     node = await running_node(green)
     adopted, failed = 0, []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,17 +11,11 @@ from components.cutover.gates import Facts, NodeFacts
 from components.cutover.words import Colour, other
 from components.emqx.answers import NodeFacts as NodeAnswer
 from components.emqx.errors import UpgradeError
-from components.emqx.models import ClusterHandle, Node
 from components.operations.moving import Moved
-from components.operations.run import Clock, Run
+from components.operations.run import Run
 
 PATIENCE_SECONDS = 0.5
 """One look is short: the next one is a second later, and the gates bound how long a fact may be unknown."""
-PROBE_SECONDS = 3.0
-MALFORMED_CONNECT = bytes.fromhex("10 02 00 00")
-"""EMQX closes the connection and counts nothing (two-cluster.md section G), so it measures without being measured."""
-PROXY_LOCAL = b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", 0x20, 0, 0)
-"""PROXY protocol version 2, command LOCAL: the listener takes our own address as the client's."""
 T = TypeVar("T")
 
 
@@ -41,7 +34,7 @@ async def observe(run: Run, to: Colour, moved: Moved, wanted_percent: float | No
         known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
         known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
         known(run.clusters[to].metrics(patience_seconds=PATIENCE_SECONDS)),
-        _latency_milliseconds(run.clusters[to].handle, run.clock),
+        run.connect_milliseconds(run.clusters[to].handle),
         known(run.router.share()),
         known(_license_limit(run, to)),
     )
@@ -90,29 +83,3 @@ async def _license_limit(run: Run, colour: Colour) -> int:
     """The licensed sessions; 0 where nothing is licensed."""
     license_ = await run.clusters[colour].license()
     return license_.max_sessions if license_ else 0
-
-
-async def _latency_milliseconds(handle: ClusterHandle, clock: Clock) -> float | None:
-    """How long the slowest node takes to accept a connection and read a packet; None when none of them answers."""
-    found = await asyncio.gather(*(_probe(node, clock, proxied=handle.proxy_protocol) for node in handle.nodes))
-    return max((seconds * 1000 for seconds in found if seconds is not None), default=None)
-
-
-async def _probe(node: Node, clock: Clock, *, proxied: bool) -> float | None:
-    host, _, port = node.mqtt.rpartition(":")
-    began = clock.now()
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            reader, writer = await asyncio.open_connection(host, int(port))
-            try:
-                writer.write((PROXY_LOCAL if proxied else b"") + MALFORMED_CONNECT)
-                await reader.read()
-            finally:
-                writer.close()
-    except TimeoutError:
-        return PROBE_SECONDS
-    except ConnectionResetError:
-        return clock.now() - began
-    except OSError:
-        return None
-    return clock.now() - began

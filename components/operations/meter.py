@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from components.cutover.cohort import stay_percent
+from components.cutover.cohort import to_move
 from components.cutover.gates import Facts, Thresholds, Verdict, judge, remember
 from components.cutover.words import Colour, other
 from components.emqx.errors import GateFailed
@@ -49,13 +49,19 @@ class Meter:
         self._connected_before = 0
 
     async def baseline(self) -> None:
-        """Measure what is normal: how often the old colour refuses, and which part of these clients belongs to the new one."""
+        """Measure what is normal: how often the old colour refuses, and which part of the clients the step will make the new one's.
+
+        Whoever is there already stays: cohorts of a real fleet are not even, and ids that look assigned are deferred.
+        """
         counters = await known(self.run.clusters[other(self.to)].metrics()) or {}
         sent = counters.get("packets.connack.sent", 0)
         self._refused_before = counters.get("packets.connack.error", 0) / sent if sent else None
-        ids = [await known(api.connected_client_ids()) for api in self.run.clusters.values()]
-        self._wanted = stay_percent((one for some in ids for one in some or ()), self.to, self.parts)
-        self._connected_before = sum(len(some or ()) for some in ids)
+        here = await known(self.run.clusters[self.to].connected_client_ids()) or []
+        there = await known(self.run.clusters[other(self.to)].connected_client_ids()) or []
+        self._connected_before = len(here) + len(there)
+        if self._connected_before:
+            stay = len(here) + len(to_move(there, self.to, self.parts))
+            self._wanted = 100 * stay / self._connected_before
 
     def notice(self) -> None:
         """Something was moved: show it when the last line is old enough."""

@@ -50,6 +50,15 @@ async def wait_until_ready(run: Run, colour: Colour, *, limit_seconds: float = L
     return run.clock.now() - began
 
 
+async def wait_until_joined(run: Run, colour: Colour, *, limit_seconds: float = LIMIT_SECONDS) -> None:
+    """Wait until the cluster is complete and what is written to it stays; it may still refuse clients.
+
+    Raises: as ``wait_until_ready``.
+    """
+    api = run.clusters[colour]
+    await _twice(run, colour, lambda: api_state(api), run.clock.now() + limit_seconds, limit_seconds)
+
+
 async def _twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds: float) -> None:
     """Until two looks in a row, ``BETWEEN_SECONDS`` apart, see nothing wrong."""
     good = 0

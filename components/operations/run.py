@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from components.cutover.words import Colour
 from components.emqx.errors import LeaseLost
+from components.emqx.models import ClusterHandle
 from components.emqx.v5 import ClusterApi
 from components.router.base import Router
 
@@ -43,7 +44,8 @@ class Run:
     """What the links of one run share.
 
     ``record(event, **facts)`` appends to the journal, ``progress(line)`` shows a line in the update's output (never
-    repeated at the end), ``interrupted()`` raises Stopped after Ctrl-C or when the engine is gone.
+    repeated at the end), ``interrupted()`` raises Stopped after Ctrl-C or when the engine is gone, ``connect_milliseconds(handle)``
+    is how long a cluster takes to accept a client.
     """
 
     clusters: Mapping[Colour, ClusterApi]
@@ -53,6 +55,7 @@ class Run:
     progress: Callable[[str], None]
     interrupted: Callable[[], None]
     clock: Clock
+    connect_milliseconds: Callable[[ClusterHandle], Awaitable[float | None]]
 
     async def checkpoint(self) -> None:
         """Raise Stopped or LeaseLost when this run must not act any more."""

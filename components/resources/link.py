@@ -20,6 +20,7 @@ from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations.journal import Journal
+from components.operations.latency import connect_milliseconds
 from components.operations.run import Run, SystemClock
 from components.resources import engine
 from components.resources.provider import State, TypedProvider
@@ -108,6 +109,7 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
             progress=engine.progress,
             interrupted=engine.interrupted,
             clock=SystemClock(),
+            connect_milliseconds=connect_milliseconds,
         )
 
 

@@ -1,0 +1,235 @@
+"""Two clusters, a balancer and devices in memory, under a clock that only moves when somebody sleeps.
+
+It answers what the operations ask, with the semantics of two-cluster.md sections D, E and J; the lab tier holds the same
+operations against sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from components.cutover.cohort import belongs
+from components.cutover.words import COLOURS, Colour
+from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts
+from components.emqx.client import Reply
+from components.emqx.errors import Unreachable
+from components.emqx.models import ClusterHandle, Node
+from components.operations.run import Run
+
+
+class Killed(BaseException):
+    """The run is gone, as after SIGKILL: nothing may catch it."""
+
+
+class FakeClock:
+    """Sleeping lets the world go on."""
+
+    def __init__(self, world: World) -> None:
+        self.time, self._world = 1_000.0, world
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 0.001)
+        self._world.tick(self.time)
+        await asyncio.sleep(0)
+
+
+@dataclass
+class FakeRouter:
+    parts: int = 0
+    held: dict[str, str] = field(default_factory=dict)
+    down: set[Colour] = field(default_factory=set)
+    shares: list[int] = field(default_factory=list)
+
+    async def share(self) -> int:
+        return self.parts
+
+    async def set_share(self, parts: int) -> None:
+        self.parts = parts
+        self.shares.append(parts)
+
+    async def memory(self) -> Mapping[str, str]:
+        return dict(self.held)
+
+    async def remember(self, values: Mapping[str, str | None]) -> None:
+        for key, value in values.items():
+            if value is None:
+                self.held.pop(key, None)
+            else:
+                self.held[key] = value
+
+    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
+        return {colour: {"n1": colour not in self.down} for colour in COLOURS}
+
+
+class FakeApi:
+    """One colour of the world, of one node."""
+
+    def __init__(self, world: World, colour: Colour, *, evacuates: bool) -> None:
+        self.world, self.colour, self.evacuates = world, colour, evacuates
+        self.node = f"emqx@{colour}"
+        self.handle = ClusterHandle(
+            colour=colour,
+            nodes=(Node(name=self.node, api="http://127.0.0.1:9", mqtt="127.0.0.1:9"),),
+            version="5.8.11",
+        )
+        self.rate: int | None = None
+        self.evicting_from = 0.0
+        self.dead = False
+        self.http = self
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return (self.node,)
+
+    def mine(self) -> list[str]:
+        return [one for one, colour in self.world.at.items() if colour == self.colour]
+
+    def alive(self) -> None:
+        if self.dead:
+            raise Unreachable("asking", node=self.node, seen="nothing", todo="wait")
+
+    async def nodes(self, **_: Any) -> tuple[NodeFacts, ...]:
+        self.alive()
+        count = len(self.mine())
+        facts = {"node": self.node, "node_status": "running", "connections": count, "live_connections": count}
+        return (NodeFacts.model_validate({**facts, "memory_used": "1G", "memory_total": "4G"}),)
+
+    async def live_connections(self, **_: Any) -> dict[str, int]:
+        self.alive()
+        return {self.node: len(self.mine())}
+
+    async def connected_client_ids(self) -> list[str]:
+        self.alive()
+        return self.mine()
+
+    async def persistent_sessions(self) -> list[SessionFacts]:
+        self.alive()
+        return list(self.world.sessions.get(self.colour, ()))
+
+    async def kick(self, ids: Sequence[str]) -> None:
+        self.alive()
+        self.world.act()
+        for one in ids:
+            if self.world.at.get(one) == self.colour:
+                self.world.disconnect(one)
+
+    async def has_evacuation(self) -> bool:
+        self.alive()
+        return self.evacuates
+
+    async def evacuation_start(self, node: str, body: Mapping[str, Any]) -> bool:
+        self.alive()
+        self.world.act()
+        assert node == self.node
+        self.rate = int(body["conn_evict_rate"])
+        self.evicting_from = self.world.clock.now() + int(str(body["wait_health_check"]).rstrip("s"))
+        return True
+
+    async def evacuation_stop(self, node: str) -> bool:
+        self.alive()
+        self.world.act()
+        was, self.rate = self.rate is not None, None
+        return was
+
+    async def evacuations(self, **_: Any) -> dict[str, EvacuationFacts]:
+        self.alive()
+        return {} if self.rate is None else {self.node: self._status()}
+
+    def _status(self) -> EvacuationFacts:
+        if self.world.clock.now() < self.evicting_from:
+            state = "waiting_health_check"
+        else:
+            state = "evicting_conns" if self.mine() else "prohibiting"
+        return EvacuationFacts.model_validate(
+            {"node": self.node, "state": state, "connection_eviction_rate": self.rate or 0}
+        )
+
+    async def metrics(self, **_: Any) -> dict[str, int]:
+        self.alive()
+        refused = self.world.refused[self.colour]
+        return {"packets.connack.sent": self.world.accepted[self.colour] + refused, "packets.connack.error": refused}
+
+    async def license(self) -> LicenseFacts | None:
+        return None
+
+    async def call(self, _method: str, path: str, **_: Any) -> Reply:
+        assert path == "/load_rebalance/global_status"
+        entries = [] if self.rate is None else [self._status().model_dump(mode="json")]
+        body = str({"evacuations": entries, "purges": [], "rebalances": []}).replace("'", '"').replace("()", "[]")
+        return FakeReply(body)  # type: ignore[return-value]
+
+
+class FakeReply:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def json(self) -> Any:
+        import ast
+
+        return ast.literal_eval(self._text)
+
+
+class World:
+    """All devices begin on blue; ``kills`` are the acts before which the run dies."""
+
+    def __init__(self, ids: Sequence[str], *, evacuates: bool = True, die_at: int | None = None) -> None:
+        self.clock = FakeClock(self)
+        self.router = FakeRouter()
+        self.at: dict[str, Colour] = dict.fromkeys(ids, "blue")
+        self.disconnects: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.sessions: dict[Colour, list[SessionFacts]] = {}
+        self.apis = {colour: FakeApi(self, colour, evacuates=evacuates) for colour in COLOURS}
+        self.acts, self.die_at = 0, die_at
+        self.journal: list[dict[str, Any]] = []
+        self.lines: list[str] = []
+        self._ticked = self.clock.now()
+
+    def act(self) -> None:
+        """Somebody is about to change the world; the run may die here."""
+        self.acts += 1
+        if self.die_at is not None and self.acts >= self.die_at:
+            raise Killed
+
+    def disconnect(self, one: str) -> None:
+        """The device loses its connection and comes back through the balancer."""
+        self.disconnects[one] += 1
+        colour: Colour = "green" if belongs(one, self.router.parts) else "blue"
+        self.at[one] = colour
+        self.accepted[colour] += 1
+
+    def tick(self, now: float) -> None:
+        """Node evacuation works in bursts, once a second."""
+        while self._ticked + 1 <= now:
+            self._ticked += 1
+            for api in self.apis.values():
+                if api.rate is not None and self._ticked >= api.evicting_from:
+                    for one in api.mine()[: api.rate]:
+                        self.disconnect(one)
+
+    def run(self, token: str) -> Run:
+        def record(event: str, **facts: Any) -> None:
+            self.journal.append({"t": self.clock.now(), "run": token, "event": event, **facts})
+
+        return Run(
+            clusters=self.apis,  # type: ignore[arg-type]
+            router=self.router,
+            token=token,
+            record=record,
+            progress=self.lines.append,
+            interrupted=lambda: None,
+            clock=self.clock,
+            connect_milliseconds=one_millisecond,
+        )
+
+
+async def one_millisecond(_: ClusterHandle) -> float:
+    return 1.0

@@ -1,0 +1,198 @@
+"""The operations of a whole cutover over random fleets, steps and kills, in memory and under a clock of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.cutover.cohort import everybody
+from components.cutover.gates import Thresholds
+from components.cutover.steps import parse_steps
+from components.cutover.words import Colour
+from components.emqx.answers import SessionFacts
+from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
+from components.operations.opening import open_run
+from components.operations.shift import Manner, carry_out
+from tests.unit.fake_world import FakeApi, Killed, World
+
+pytestmark = pytest.mark.unit
+
+QUIET = Thresholds(connect_latency_p99_milliseconds=None)
+
+
+def manner(shares: Sequence[float], budget: int = 50, gates: Thresholds = QUIET) -> Manner:
+    return Manner(steps=parse_steps([{"share": share} for share in shares]), budget_per_second=budget, gates=gates)
+
+
+async def up(world: World, how: Manner, token: str, to: Colour = "green", acknowledged: Sequence[str] = ()) -> str:
+    """What the chain does between data and report."""
+    run = world.run(token)
+    opened = await open_run(run, to, ("blue", "green"), acknowledged, budget_per_second=50, keep_stale=False)
+    if opened.direction != "nothing":
+        for step in how.steps:
+            await carry_out(run, step.name, to, how)
+        await carry_out(run, "drain", to, how)
+    return opened.direction
+
+
+SHARES = st.lists(st.integers(1, 99), max_size=4, unique=True).map(lambda some: [*sorted(some), 100])
+IDS = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=60, unique=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ids=IDS, shares=SHARES, evacuates=st.booleans())
+def test_every_client_is_disconnected_exactly_once(ids: list[str], shares: list[int], evacuates: bool) -> None:
+    world = World(ids, evacuates=evacuates)
+    asyncio.run(up(world, manner(shares), "a"))
+    assert set(world.at.values()) == {"green"}
+    assert set(world.disconnects.values()) == {1}
+    assert world.router.shares == sorted(world.router.shares)
+
+
+@settings(max_examples=80, deadline=None)
+@given(ids=IDS, shares=SHARES, evacuates=st.booleans(), kills=st.lists(st.integers(1, 12), max_size=4))
+def test_killed_anywhere_the_next_run_goes_on_and_nobody_is_disconnected_twice(
+    ids: list[str], shares: list[int], evacuates: bool, kills: list[int]
+) -> None:
+    world = World(ids, evacuates=evacuates)
+    how = manner(shares)
+    for number, kill in enumerate(kills):
+        world.die_at = world.acts + kill
+        try:
+            asyncio.run(up(world, how, f"killed-{number}"))
+        except Killed:
+            continue
+    world.die_at = None
+    asyncio.run(up(world, how, "last"))
+    assert set(world.at.values()) == {"green"}
+    assert max(world.disconnects.values()) == 1
+    assert world.router.parts == everybody("green")
+
+
+@settings(max_examples=40, deadline=None)
+@given(ids=IDS, shares=SHARES, kill=st.integers(1, 12), evacuates=st.booleans())
+def test_a_flip_at_any_point_brings_everybody_back(
+    ids: list[str], shares: list[int], kill: int, evacuates: bool
+) -> None:
+    world = World(ids, evacuates=evacuates)
+    how = manner(shares)
+    world.die_at = kill
+    with contextlib.suppress(Killed):
+        asyncio.run(up(world, how, "there"))
+    world.die_at = None
+    asyncio.run(up(world, how, "back", to="blue"))
+    assert set(world.at.values()) == {"blue"}
+    assert world.router.parts == everybody("blue")
+
+
+def test_a_finished_cutover_has_nothing_to_do() -> None:
+    world = World([f"dev-{number}" for number in range(50)])
+    asyncio.run(up(world, manner([50, 100]), "a"))
+    before = dict(world.disconnects)
+    assert asyncio.run(up(world, manner([10, 20, 100], budget=1), "b")) == "nothing"
+    assert world.disconnects == before
+
+
+class TestGateAtHalf:
+    """A gate that fails sends everybody back, says which one, and the next run begins anew."""
+
+    async def half_bad(self, world: World) -> None:
+        how = manner([50, 100], budget=10, gates=QUIET.model_copy(update={"connect_failure_minimum_connects": 1}))
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), (), budget_per_second=10, keep_stale=False)
+        world.refused["green"] = 0
+        task = asyncio.ensure_future(carry_out(run, "shift-50", "green", how))
+        while not world.disconnects:
+            await asyncio.sleep(0)  # noqa: ASYNC110  -- the world has no event to wait for
+        world.refused["green"] = 500
+        await task
+
+    def test_clients_are_back_and_the_error_says_why(self) -> None:
+        world = World([f"dev-{number}" for number in range(100)])
+        with pytest.raises(
+            GateFailed, match=r"connect_failure_rate_above_baseline during shift-50.*threshold 0.05.*back on blue"
+        ):
+            asyncio.run(self.half_bad(world))
+        assert set(world.at.values()) == {"blue"}
+        assert world.router.parts == everybody("blue")
+
+    def test_the_next_run_begins_at_the_first_step_and_succeeds(self) -> None:
+        world = World([f"dev-{number}" for number in range(100)])
+        with pytest.raises(GateFailed):
+            asyncio.run(self.half_bad(world))
+        world.journal.clear()
+        asyncio.run(up(world, manner([50, 100]), "b"))
+        begun = [event["name"] for event in world.journal if event["event"] == "step" and event["phase"] == "begin"]
+        assert begun == ["shift-50", "shift-100", "drain"]
+        assert set(world.at.values()) == {"green"}
+
+
+def test_a_run_that_lost_its_lease_moves_nobody() -> None:
+    world = World([f"dev-{number}" for number in range(50)])
+    asyncio.run(up(world, manner([100]), "new"))
+    world.at = dict.fromkeys(world.at, "blue")
+    world.disconnects.clear()
+    with pytest.raises(LeaseLost, match="run new"):
+        asyncio.run(carry_out(world.run("old"), "shift-50", "blue", manner([50, 100])))
+    assert not world.disconnects
+
+
+def test_sessions_are_not_lost_without_acknowledgement() -> None:
+    world = World(["a", "b"])
+    world.sessions["blue"] = [SessionFacts("a", True, 600, 3, 1, None, "n1")]
+    with pytest.raises(Refused, match=r"1 persistent sessions with 4 queued messages.*acknowledge: \[sessions\]"):
+        asyncio.run(up(world, manner([100]), "a"))
+    assert not world.disconnects
+    assert world.router.held == {}
+    asyncio.run(up(world, manner([100]), "a", acknowledged=["sessions"]))
+    assert set(world.at.values()) == {"green"}
+
+
+def test_clients_that_do_not_pass_the_balancer_are_named() -> None:
+    class Direct(World):
+        def disconnect(self, one: str) -> None:
+            super().disconnect(one)
+            self.at[one] = "blue"
+
+    world = Direct(["direct-1"], evacuates=False)
+    with pytest.raises(GaveUp, match=r"direct-1.*through the balancer"):
+        asyncio.run(up(world, manner([100]), "a"))
+
+
+def test_a_foreign_evacuation_that_does_not_fit_is_refused_not_fought_over() -> None:
+    world = World([f"dev-{number}" for number in range(20)])
+
+    async def go() -> None:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
+        await carry_out(run, "shift-100", "green", manner([100]))
+        blue: FakeApi = world.apis["blue"]
+        await blue.evacuation_start(blue.node, {"wait_health_check": "3600s", "conn_evict_rate": 5000})
+        acts = world.acts
+        with pytest.raises(Refused, match="5000 clients per second, the budget is 50"):
+            await carry_out(run, "drain", "green", manner([100]))
+        assert world.acts == acts
+
+    asyncio.run(go())
+
+
+def test_a_share_is_not_given_to_a_colour_that_is_down() -> None:
+    world = World(["a"])
+    world.router.down.add("green")
+    with pytest.raises(GaveUp, match="waiting for green behind the balancer"):
+        asyncio.run(up(world, manner([100]), "a"))
+    assert world.router.shares == []
+
+
+def test_the_way_back_from_a_dead_colour_gives_the_share_back() -> None:
+    world = World([f"dev-{number}" for number in range(20)])
+    asyncio.run(up(world, manner([100]), "a"))
+    world.apis["green"].dead = True
+    with pytest.raises(Exception, match="green"):
+        asyncio.run(up(world, manner([100]), "b", to="blue"))
+    assert world.router.parts == everybody("blue")
