@@ -62,6 +62,7 @@ def on_publish(channel: Channel, session: Session, packet: Publish) -> None:
     topic = rewritten(cluster.store.effective("rewrite"), "publish", topic, session.client_id, session.username)
     request = Request(client_of(session), "publish", topic, packet.qos, packet.retain)
     if not cluster.publishing.authorize(session, request).allowed:
+        metrics["packets.publish.error"] += 1
         metrics["packets.publish.auth_error"] += 1
         _deny_publish(channel, packet)
         return

@@ -82,7 +82,7 @@ class Session:
 
     __slots__ = (
         "awaiting_rel", "channel", "clean_start", "client_id", "connected_at", "created_at", "disconnected_at", "dropped_expired",
-        "dropped_full", "dropped_large", "epoch", "expiry", "inflight", "inflight_max", "is_bridge", "is_superuser", "keep_alive",
+        "dropped_full", "dropped_large", "epoch", "expiry", "inflight", "inflight_max", "is_bridge", "is_superuser", "keep_alive", "last_inserted",
         "level", "listener", "next_id", "node", "peer", "proto_name", "queue", "queue_max", "received", "recv_dropped", "recv_oct",
         "recv_pkt", "send_oct", "send_pkt", "sent", "store_qos0", "subscriptions", "username", "will",
     )  # fmt: skip
@@ -103,6 +103,7 @@ class Session:
         self.inflight_max, self.queue_max, self.store_qos0 = 32, 1000, True
         self.will: Will | None = None
         self.next_id = 1
+        self.last_inserted = 0
         self.epoch = 0
         self.received: list[int] | None = None
         self.sent: list[int] | None = None
@@ -141,7 +142,8 @@ class Session:
         qos = max(message.qos, options.qos) if upgrade else min(message.qos, options.qos)
         identifiers = (options.identifier,) if options.identifier else ()
         keep = retained or bool(options.rap and message.retain)
-        delivery = Delivery(message, qos, keep, identifiers, int(now * 1e9), shared)
+        self.last_inserted = max(int(now * 1e9), self.last_inserted + 1)  # the API pages by it: never twice the same
+        delivery = Delivery(message, qos, keep, identifiers, self.last_inserted, shared)
         if self.channel is not None and (qos == 0 or len(self.inflight) < self.inflight_max):
             self._send(delivery, now)
         else:

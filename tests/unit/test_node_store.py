@@ -1,0 +1,95 @@
+"""The store: layers of configuration as in behaviour.md section 8, and a file that gives back exactly what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.node.message import Message
+from lab.node.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
+from lab.node.store import PASSWORD_ID, Store, merged
+
+pytestmark = pytest.mark.unit
+
+
+def test_an_override_lies_under_emqx_conf_at_boot_and_above_it_at_run_time() -> None:
+    store = Store(config_file={"mqtt": {"max_inflight": 10}})
+    assert store.effective("mqtt")["max_inflight"] == 10
+    store.merge("mqtt", {"max_inflight": 20, "max_mqueue_len": 5})
+    assert store.effective("mqtt")["max_inflight"] == 20
+    store.boot()
+    assert store.effective("mqtt")["max_inflight"] == 10
+    assert store.effective("mqtt")["max_mqueue_len"] == 5
+
+
+def test_only_what_was_written_through_the_api_is_in_the_overrides() -> None:
+    store = Store(config_file={"authentication": [{"mechanism": "jwt"}]})
+    assert store.overrides == {}
+    store.put("rewrite", [{"action": "publish"}])
+    assert store.overrides == {"rewrite": [{"action": "publish"}]}
+    store.remove("rewrite")
+    assert (store.overrides, store.effective("rewrite")) == ({}, [])
+    store.remove("authentication")
+    assert store.effective("authentication") == [{"mechanism": "jwt"}]
+
+
+def test_watchers_hear_of_each_change_after_it_happened() -> None:
+    store, heard = Store(), []
+    store.watch(lambda root: heard.append((root, store.effective(root))))
+    store.put("rewrite", [1])
+    assert heard == [("rewrite", [1])]
+
+
+def test_merging_replaces_lists_and_joins_objects_and_changes_neither_side() -> None:
+    base, over = {"a": {"x": 1, "y": [1]}, "b": 2}, {"a": {"y": [2]}}
+    assert merged(base, over) == {"a": {"x": 1, "y": [2]}, "b": 2}
+    assert base == {"a": {"x": 1, "y": [1]}, "b": 2}
+
+
+def full_store() -> Store:
+    message = Message(
+        "a/b", b"\x00\xff", 1, True, "c", "u", 12.5, "0" * 32, {0x02: 60, 0x09: b"\x01", 0x26: (("k", "v"),)}
+    )
+    store = Store(config_file={"node": {"cookie": "x"}})
+    store.put("authentication", [{"mechanism": "password_based", "backend": "built_in_database"}])
+    store.authn_users[PASSWORD_ID] = {"alice": AuthnUser("alice", "h", "s", True)}
+    store.scram_users["u"] = ScramUser("u", "aa", "bb", "cc")
+    store.acl_users["alice"] = [AclRule("t/#", "deny", "publish", (0, 1), True)]
+    store.acl_clients["c"] = [AclRule("t", "allow", "all")]
+    store.acl_all = [AclRule("x", "allow", "subscribe", retain="all")]
+    store.banned["peerhost", "1.2.3.4"] = Ban("peerhost", "1.2.3.4", until=99.0)
+    store.retained[message.topic] = message
+    store.delayed[message.id] = DelayedMessage(message, 20.0, 7, "emqx@127.0.1.1")
+    store.api_keys["k"] = ApiKey("k", "id", "salt$hash", expires=5.0)
+    store.dashboard_users["admin"] = DashboardUser("admin", "salt$hash")
+    store.psk["i"] = "00ff"
+    return store
+
+
+def test_a_saved_store_comes_back_as_it_was(tmp_path: Path) -> None:
+    store, path = full_store(), tmp_path / "deep" / "store.json"
+    store.save(path)
+    again = Store.load(path)
+    for name in (
+        "config_file", "overrides", "authn_users", "scram_users", "acl_users", "acl_clients", "acl_all", "banned", "delayed", "api_keys",
+        "dashboard_users", "psk", "reindexing",
+    ):  # fmt: skip
+        assert getattr(again, name) == getattr(store, name), name
+    assert dict(again.retained) == dict(store.retained)
+    assert again.effective() == store.effective()
+
+
+def test_the_file_is_for_its_owner_only_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.json"
+    full_store().save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_foreign_file_is_refused_and_a_missing_one_is_a_new_store(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text("[]")
+    with pytest.raises(ValueError, match="no store of the lab"):
+        Store.load(foreign)
+    assert Store.load(tmp_path / "none.json").overrides == {}
