@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
-import stamina
 from pydantic import TypeAdapter
 
 from components.emqx.answers import ExportFacts
-from components.emqx.client import code_and_message, judged
+from components.emqx.client import attempts, code_and_message, judged
 from components.emqx.errors import BadInput, NotNow, Refused
-from components.emqx.kept_alive import Call, post_kept_alive
+from components.emqx.kept_alive import PIPELINE_SECONDS, Call, post_kept_alive
 from components.emqx.reading import read_model
 from components.emqx.v5 import ClusterApi
 
@@ -72,7 +71,17 @@ async def export_archive(
 
 
 async def download(api: ClusterApi, facts: ExportFacts, path: Path, *, bearer: bool = False) -> str:
-    """Stream an archive into a new file of mode 0600; its sha256. NotNow when fewer bytes came than were announced."""
+    """Stream an archive into a new file of mode 0600; its sha256.
+
+    Repeated with patience; NotNow when fewer bytes came than were announced.
+    """
+    async for attempt in attempts(api.http.patience_seconds):
+        with attempt:
+            sha256 = await _download_once(api, facts, path, bearer=bearer)
+    return sha256
+
+
+async def _download_once(api: ClusterApi, facts: ExportFacts, path: Path, *, bearer: bool) -> str:
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -106,7 +115,10 @@ def _writer(file: BinaryIO, path: Path) -> Callable[[bytes], int]:
 
 async def sha256_on_node(api: ClusterApi, facts: ExportFacts, *, bearer: bool = False) -> str:
     """The sha256 of an archive that lies on a node, streamed."""
-    return (await _stream(api, facts, len, bearer=bearer))[0]
+    async for attempt in attempts(api.http.patience_seconds):
+        with attempt:
+            sha256, _ = await _stream(api, facts, len, bearer=bearer)
+    return sha256
 
 
 async def _stream(
@@ -168,12 +180,13 @@ async def import_archive(
     node: str,
     waiting: Callable[[float], Awaitable[None]],
     limit_seconds: float,
+    pipeline_seconds: float = PIPELINE_SECONDS,
     bearer: bool = False,
 ) -> None:
     """Import an archive on the node that has it; its 204 says little, only the inventory says what arrived.
 
-    Never cut off before ``limit_seconds``, and repeated only when the server answered that it cannot now (500, 503):
-    an import is a merge. ``waiting`` as in ``post_kept_alive``.
+    Never cut off before ``limit_seconds``. Repeated at once when it failed within the patience (500, connection
+    refused), which is safe because an import is a merge; ``waiting`` as in ``post_kept_alive``.
     """
     call = Call(
         node=api.http.node(node),
@@ -181,11 +194,9 @@ async def import_archive(
         body={"filename": name, "node": node},
         authorization=await api.http.authorization(bearer=bearer),
     )
-    async for attempt in stamina.retry_context(
-        on=NotNow, attempts=None, timeout=api.http.patience_seconds, wait_max=1.0, wait_jitter=0.2
-    ):
+    async for attempt in attempts(api.http.patience_seconds):
         with attempt:
-            await post_kept_alive(call, limit_seconds=limit_seconds, waiting=waiting)
+            await post_kept_alive(call, limit_seconds=limit_seconds, waiting=waiting, pipeline_seconds=pipeline_seconds)
 
 
 async def delete_archive(api: ClusterApi, facts: ExportFacts, *, bearer: bool = False) -> None:

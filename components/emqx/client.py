@@ -6,7 +6,7 @@ import base64
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Self
 
@@ -151,16 +151,14 @@ class EmqxHttp:
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
         timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         request = _Request(method, path, node, params, body, files, headers or {}, bearer, timeout)
-        attempts = None if may_repeat and patience > 0 else 1
-
-        async def once() -> Reply:
-            reply = await self._once(request)
-            if reply.status == 401 and bearer:
-                self._token_until = 0.0  # the token may have been revoked; a fresh one is the only second try
+        async for attempt in attempts(patience, most=None if may_repeat and patience > 0 else 1):
+            with attempt:
                 reply = await self._once(request)
-            return judged(reply, accept)
-
-        return await _patiently(once, attempts, patience)
+                if reply.status == 401 and bearer:
+                    self._token_until = 0.0  # the token may have been revoked; a fresh one is the only second try
+                    reply = await self._once(request)
+                judged(reply, accept)
+        return reply
 
     @asynccontextmanager
     async def stream(
@@ -234,19 +232,19 @@ class EmqxHttp:
         raise failure
 
 
-async def _patiently(once: Callable[[], Any], attempts: int | None, patience: float) -> Reply:
-    """Repeat while the error may pass; the last error is the one that is raised."""
-    async for attempt in stamina.retry_context(
+def attempts(patience_seconds: float, *, most: int | None = None) -> AsyncIterable[stamina.Attempt]:
+    """The one way in which anything is repeated here: while it is Retryable, for so long, with growing pauses.
+
+    The last error is the one that is raised. Use as ``async for attempt in attempts(15): with attempt: ...``.
+    """
+    return stamina.retry_context(
         on=Retryable,
-        attempts=attempts,
-        timeout=patience if attempts is None else None,
+        attempts=most,
+        timeout=patience_seconds if most is None else None,
         wait_initial=0.2,
         wait_max=1.0,
         wait_jitter=0.2,
-    ):
-        with attempt:
-            reply: Reply = await once()
-    return reply
+    )
 
 
 def unreachable(tried: str, node: str, error: BaseException) -> Unreachable:

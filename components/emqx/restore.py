@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from components.emqx.client import attempts
 from components.emqx.errors import Rejected
 from components.emqx.inventory import unix_seconds
 from components.emqx.reading import read
@@ -86,16 +87,28 @@ async def carry_delayed(source: ClusterApi, target: ClusterApi) -> int:
     One that is due on the target at the same time already is not published again. The retain flag is not listed by
     EMQX and is lost. The copy on the source stays and reaches whoever is still connected there.
     """
-    there = [(str(row.get("topic")), unix_seconds(row.get("expected_at")) or 0.0) for row in await _delayed(target)]
     carried = 0
-    for row in await _delayed(source):
-        topic, due = str(row.get("topic")), unix_seconds(row.get("expected_at")) or 0.0
-        twin = next((one for one in there if one[0] == topic and abs(one[1] - due) <= _SAME_SECONDS), None)
-        if twin is not None:
-            there.remove(twin)
-        elif await _carry_one(source, target, str(row.get("node")), str(row.get("msgid"))):
-            carried += 1
+
+    async def carry_all() -> None:
+        nonlocal carried
+        there = [_due(row) for row in await _delayed(target)]
+        for row in await _delayed(source):
+            topic, due = _due(row)
+            twin = next((one for one in there if one[0] == topic and abs(one[1] - due) <= _SAME_SECONDS), None)
+            if twin is not None:
+                there.remove(twin)
+            elif await _carry_one(source, target, str(row.get("node")), str(row.get("msgid"))):
+                carried += 1
+
+    # A publish must not be repeated blindly; looking at what is there again makes the repetition safe.
+    async for attempt in attempts(target.http.patience_seconds):
+        with attempt:
+            await carry_all()
     return carried
+
+
+def _due(row: dict[str, Any]) -> tuple[str, float]:
+    return str(row.get("topic")), unix_seconds(row.get("expected_at")) or 0.0
 
 
 async def _delayed(api: ClusterApi) -> list[dict[str, Any]]:

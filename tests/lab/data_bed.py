@@ -139,6 +139,10 @@ class Balancer:
         return {}
 
 
+async def _not_measured(handle: ClusterHandle) -> float | None:
+    return None
+
+
 @dataclass
 class Bed:
     """A run and what it wrote down."""
@@ -169,6 +173,7 @@ def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
         progress=lines.append,
         interrupted=interrupted,
         clock=SystemClock(),
+        connect_milliseconds=_not_measured,
     )
     found = Bed(run, balancer, events, lines)
     return found
