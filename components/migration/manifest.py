@@ -15,7 +15,7 @@ LABEL_LENGTH = 80
 LISTED_CARRIED = 200  # manifest.md lists so many carried items of a section; manifest.json lists all of them
 
 
-class BadSource(ValueError):
+class BadSource(ValueError):  # noqa: N818 - it names what is bad, as the seams do
     """A source that is refused.
 
     Args:
@@ -126,6 +126,12 @@ class Ledger:
     def expect(self, section: str, count: int) -> None:
         """The source has ``count`` items in ``section``."""
         self._sections.setdefault(section, []).extend([None] * count)
+
+    def grow(self, section: str, count: int) -> int:
+        """``count`` more items of a section that is found piece by piece; the index of the first of them."""
+        first = len(self._sections.get(section, ()))
+        self.expect(section, count)
+        return first
 
     def carried(self, section: str, index: int, label: str, how: str = "as it was") -> None:
         """The item is on green with the same meaning."""

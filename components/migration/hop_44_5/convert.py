@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from components.migration.hop_44_5.result import Conversion, archive_stem, hocon, write_archive
-from components.migration.hop_44_5.source import Options, Source, check_export, minor
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from components.migration.hop_44_5.acl import convert_acl
+from components.migration.hop_44_5.authn import convert_authn
+from components.migration.hop_44_5.authz import convert_authz
+from components.migration.hop_44_5.features import convert_features, convert_gateways
+from components.migration.hop_44_5.listeners import convert_listeners
+from components.migration.hop_44_5.mqtt import convert_mqtt
+from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
+from components.migration.hop_44_5.plugins import MODULES, Plugin, expect_loaded, read_plugins
+from components.migration.hop_44_5.rest import account_sections, account_settings
+from components.migration.hop_44_5.result import Conversion, Request, archive_stem, hocon, write_archive
+from components.migration.hop_44_5.rules import convert_rules
+from components.migration.hop_44_5.settings import Settings
+from components.migration.hop_44_5.source import Options, Source, check_export, minor, patch
+from components.migration.hop_44_5.table import Term, backup, users_header
+from components.migration.hop_44_5.users import HASHES, Users, convert_users
 from components.migration.manifest import BadSource, Ledger
+from components.migration.permissions.after import dialects
+
+Json = dict[str, Any]
 
 
 def convert(source: Source, from_version: str, to_version: str, options: Options | None = None) -> Conversion:
@@ -15,17 +35,54 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
 
     """
     options = options or Options()
-    _check_versions(from_version, to_version)
-    if source.export is not None:
-        check_export(source.export_name, source.export, from_version)
-    ledger = Ledger()
+    _check(source, from_version, to_version, options)
+    target, ledger = minor(to_version), Ledger()
+    settings = Settings(source, ledger)
+    ledger.expect(MODULES, len((source.export or {}).get(MODULES, [])))
+    expect_loaded(source, ledger)
+    plugins = read_plugins(source, settings)
+    loose = any(dialect.loose for dialect in dialects(patch(to_version)))
+
+    users = convert_users(source, options, hash_name(plugins), ledger)
+    default_users = list(_default_users(settings, users))
+    acl = convert_acl(source, ledger, loose=loose)
+    chain = convert_authn(source, options, settings, ledger, plugins, users)
+    authorization = convert_authz(source, settings, ledger, plugins, chain, acl, loose=loose, target=target)
+    config: Json = {"authentication": chain.authenticators, "authorization": authorization.config()}
+    config |= convert_rules(source, options, ledger, target)
+    config |= convert_mqtt(settings, target)
+    features, files = convert_features(source, settings, ledger)
+    config = _merged(config, features)
+    gateways = convert_gateways(source, ledger, target)
+    config |= {"gateway": gateways} if gateways else {}
+    listeners = convert_listeners(settings, target)
+    keys = convert_apps(source, options, ledger)
+    convert_dashboard_users(source, ledger)
+    banned = list(convert_banned(source, options, ledger))
+    account_settings(settings)
+    account_sections(source, ledger)
+
+    if "psk_authentication" in config:
+        listeners = {"listeners": listeners, "psk_authentication": config.pop("psk_authentication")}
+    else:
+        listeners = {"listeners": listeners} if listeners else {}
+    requests = (
+        *chain.requests(),
+        *authorization.requests(),
+        *acl.requests(),
+        *users.requests(),
+        *default_users,
+        *banned,
+    )
+    bootstrap = files | _texts(listeners, keys)
     stem = archive_stem(options.now)
-    meta = f'edition = {options.edition}\nversion = "{to_version}"\n'.encode()
-    archive = write_archive(stem, {"META.hocon": meta, "cluster.hocon": hocon({})}, options.now)
-    return Conversion(from_version, to_version, {}, f"{stem}.tar.gz", archive, (), {}, ledger.account())
+    archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
+    return Conversion(
+        from_version, to_version, config, f"{stem}.tar.gz", archive, requests, bootstrap, ledger.account()
+    )
 
 
-def _check_versions(from_version: str, to_version: str) -> None:
+def _check(source: Source, from_version: str, to_version: str, options: Options) -> None:
     if minor(from_version) != (4, 4):
         raise BadSource(
             "--from", from_version[:20], "this conversion starts from 4.4", "upgrade to the newest 4.4 first"
@@ -34,3 +91,77 @@ def _check_versions(from_version: str, to_version: str) -> None:
         raise BadSource(
             "--to", to_version[:20], "this conversion leads to 5.1 and newer", "choose a supported 5.x or 6.x"
         )
+    if options.credential not in ("", "username", "clientid"):
+        raise BadSource(
+            "--credential", options.credential[:20], "no type of built-in users", "say username or clientid"
+        )
+    if options.edition not in ("ee", "ce"):
+        raise BadSource("--edition", options.edition[:20], "no edition", "say ee or ce")
+    if source.export is None and not source.settings and not source.files:
+        raise BadSource("SOURCE", "", "there is nothing to convert", "give an export, configuration files, or both")
+    if source.export is not None:
+        check_export(source.export_name, source.export, from_version)
+
+
+def hash_name(plugins: Iterable[Plugin]) -> str:
+    """The hash that 4.4 is configured with; empty where that is not known.
+
+    Raises:
+        BadSource: it is none that 5.x knows for built-in users.
+
+    """
+    name = next((str(plugin.config.get("password_hash") or "") for plugin in plugins if plugin.name == "mnesia"), "")
+    if name and name not in HASHES:
+        remedy = f"4.4 knows {', '.join(HASHES)}: mend auth.mnesia.password_hash"
+        raise BadSource("emqx_auth_mnesia", "password_hash", "an unknown hash of the built-in users", remedy)
+    return name
+
+
+def _default_users(settings: Settings, users: Users) -> Iterable[Request]:
+    """Users that 4.4 makes at its start from ``auth.user.N`` and ``auth.client.N``, with passwords in clear text."""
+    for found, match in list(settings.matching(r"auth\.(user|client)\.(\d+)\.(username|clientid)")):
+        kind = "username" if match[1] == "user" else "clientid"
+        password_key = f"auth.{match[1]}.{match[2]}.password"
+        keys = [key for key in (found.key, password_key) if key in settings]
+        if kind != users.kind:
+            for key in keys:
+                settings.dropped(
+                    key, f"5.x holds one type of built-in users and {users.kind} was chosen", "give it another login"
+                )
+        elif found.value in users.stored or password_key not in settings:
+            for key in keys:
+                settings.carried(key, "this user is in the export")
+        else:
+            for key in keys:
+                settings.carried(key, "as a user of the built-in database")
+            body = {"user_id": found.value, "password": settings.peek(password_key), "is_superuser": False}
+            yield Request("POST", "/authentication/password_based%3Abuilt_in_database/users", body)
+
+
+def _merged(left: Json, right: Json) -> Json:
+    """Roots of both; where both have one, its keys."""
+    both = left.keys() & right.keys()
+    return {**left, **right, **{root: {**left[root], **right[root]} for root in both if isinstance(left[root], dict)}}
+
+
+def _parts(config: Json, users: Users, options: Options, to_version: str) -> dict[str, bytes]:
+    meta = f'edition = {options.edition}\nversion = "{_plain(to_version)}"\n'.encode()
+    parts = {"META.hocon": meta, "cluster.hocon": hocon(config)}
+    rows: list[Term] = list(users.table_rows())
+    if rows:
+        parts["mnesia/emqx_authn_mnesia"] = b"".join(backup(users_header(options.now), rows))
+    return parts
+
+
+def _plain(version: str) -> str:
+    """The version without ``e``, ``v`` and what stands behind its numbers, as META.hocon has it."""
+    return ".".join(map(str, patch(version))) if re.search(r"\d", version) else version
+
+
+def _texts(listeners: Json, keys: str) -> dict[str, str]:
+    """The files of the nodes."""
+    base = dict(listeners)
+    if keys:
+        base["api_key"] = {"bootstrap_file": f"${{EMQX_ETC_DIR}}/{KEY_FILE}"}
+    texts = {"base.hocon": hocon(base).decode()} if base else {}
+    return texts | ({KEY_FILE: keys} if keys else {})

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from components.migration.hop_44_5.source import Source
-from components.migration.manifest import Ledger
+from components.migration.manifest import BadSource, Ledger
 
 ON = frozenset({"on", "true", "yes", "1"})
 HOT = "configs"
@@ -99,6 +99,19 @@ class Settings:
                     earlier.section, earlier.at, key, "a later setting of the same key counts", "nothing"
                 )
         return all_of_it[-1:]
+
+    def whole(self, key: str) -> int:
+        """The value as a whole number, accounted as carried.
+
+        Raises:
+            BadSource: it is none; with file and line.
+
+        """
+        value = self.carried(key)
+        try:
+            return int(value)
+        except ValueError:
+            raise BadSource(*self.place(key), f"{key} is not a whole number", "mend the line") from None
 
     def open_keys(self) -> Iterator[str]:
         """The keys that nobody has accounted for."""

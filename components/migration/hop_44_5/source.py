@@ -153,7 +153,17 @@ def minor(version: str) -> tuple[int, int]:
         BadSource: it is not a version.
 
     """
-    match = re.fullmatch(r"[ev]?(\d+)\.(\d+)(?:\.\d+)?(?:[-+.].*)?", version)
+    return patch(version)[:2]
+
+
+def patch(version: str) -> tuple[int, int, int]:
+    """``5.8.11`` as (5, 8, 11); without a patch number its newest is meant, 99.
+
+    Raises:
+        BadSource: it is not a version.
+
+    """
+    match = re.fullmatch(r"[ev]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[-+.][\w.+-]*)?", version)
     if not match:
         raise BadSource("--to/--from", version[:20], "it is not a version", "write it as 5.8.11")
-    return int(match[1]), int(match[2])
+    return int(match[1]), int(match[2]), int(match[3] or 99)

@@ -19,12 +19,19 @@ GLOBAL_CHAIN = "mqtt:global"
 
 @dataclass(frozen=True)
 class Atom:
-    """An Erlang atom; a plain ``str`` is written as one too, ``bytes`` as a binary."""
+    """An Erlang atom."""
 
     name: str
 
 
-Term = Atom | bool | int | bytes | list["Term"] | tuple["Term", ...]
+@dataclass(frozen=True)
+class Chars:
+    """An Erlang string: a list of bytes."""
+
+    text: str
+
+
+Term = Atom | Chars | bool | int | bytes | list["Term"] | tuple["Term", ...]
 
 
 def encode(term: Term) -> bytes:
@@ -35,8 +42,10 @@ def encode(term: Term) -> bytes:
             return b"w" + bytes([len(raw)]) + raw
         case bool():
             return encode(Atom("true" if term else "false"))
+        case Chars(text):
+            return b"k" + struct.pack(">H", len(text)) + text.encode("latin-1")
         case int():
-            return b"a" + bytes([term]) if 0 <= term < 256 else b"b" + struct.pack(">i", term)
+            return _integer(term)
         case bytes():
             return b"m" + struct.pack(">I", len(term)) + term
         case tuple():
@@ -45,6 +54,16 @@ def encode(term: Term) -> bytes:
             return (
                 b"l" + struct.pack(">I", len(term)) + b"".join(encode(part) for part in term) + b"j" if term else b"j"
             )
+
+
+def _integer(number: int) -> bytes:
+    """Small ones in one byte, then in four, then as many as it takes."""
+    if 0 <= number < 256:
+        return b"a" + bytes([number])
+    if -(2**31) <= number < 2**31:
+        return b"b" + struct.pack(">i", number)
+    size = (abs(number).bit_length() + 7) // 8
+    return b"n" + bytes([size, int(number < 0)]) + abs(number).to_bytes(size, "little")
 
 
 def entry(term: bytes) -> bytes:
@@ -61,6 +80,41 @@ def backup(header: Iterable[Term], rows: Iterable[Term]) -> Iterator[bytes]:
     yield CLOSED_LOG
     for term in (*header, *rows):
         yield entry(encode(term))
+
+
+def users_header(now: float, node: str = "emqx@127.0.0.1") -> list[Term]:
+    """The log header and the schema of the table of built-in users; ``node`` is only a name there."""
+    moment = (int(now) // 1_000_000, int(now) % 1_000_000, 0)
+    return [
+        (Atom("log_header"), Atom("backup_log"), Chars("1.2"), Chars("4.23.5"), Atom(node), moment),
+        (Atom("schema"), Atom("emqx_authn_mnesia"), users_schema(node, moment)),
+    ]
+
+
+def users_schema(node: str, moment: tuple[int, int, int]) -> list[Term]:
+    """The properties that the table was made with, as an export of 5.8.11 has them."""
+    fields: list[Term] = [Atom(name) for name in ("user_id", "password_hash", "salt", "is_superuser")]
+    ets: list[Term] = [(Atom("ets"), [(Atom("read_concurrency"), True)])]
+    return [
+        (Atom("name"), Atom("emqx_authn_mnesia")),
+        (Atom("type"), Atom("ordered_set")),
+        (Atom("ram_copies"), []),
+        (Atom("disc_copies"), [Atom(node)]),
+        (Atom("disc_only_copies"), []),
+        (Atom("load_order"), 0),
+        (Atom("access_mode"), Atom("read_write")),
+        (Atom("majority"), False),
+        (Atom("index"), []),
+        (Atom("snmp"), []),
+        (Atom("local_content"), False),
+        (Atom("record_name"), Atom("user_info")),
+        (Atom("attributes"), fields),
+        (Atom("user_properties"), []),
+        (Atom("frag_properties"), []),
+        (Atom("storage_properties"), ets),
+        (Atom("cookie"), ((moment[0] * 10**12 + moment[1] * 10**6, -1, 1), Atom(node))),
+        (Atom("version"), ((4, 0), (Atom(node), moment))),
+    ]
 
 
 def user_row(user: str, password_hash: bytes, salt: bytes) -> Term:

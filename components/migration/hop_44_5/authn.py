@@ -1,0 +1,144 @@
+"""The authentication chain of 5.x; who was refused stays refused.
+
+The rule kept here: 5.x lets everybody in who comes to an empty chain. An empty chain is written only where 4.4 is known to have let
+everybody in; otherwise the built-in database stands in it, even without users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from components.migration.hop_44_5.backends import BACKENDS, Backend, jwt
+from components.migration.hop_44_5.plugins import AUTH, MODULES, Plugin, is_known
+from components.migration.hop_44_5.result import Request
+from components.migration.hop_44_5.settings import Settings, is_on
+from components.migration.hop_44_5.source import Options, Source
+from components.migration.hop_44_5.users import Users
+from components.migration.manifest import Ledger
+
+Json = dict[str, Any]
+ORDER_NAMES = {"mongodb": "mongo", "postgres": "pgsql", "internal": "file"}
+UNKNOWN = "it is not known whether this plugin is on, so it is left out and nobody gets in by it"
+GIVE_LOADED = "give data/loaded_plugins of a node too"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """``authentication``, and what the authorization needs of it."""
+
+    authenticators: list[Json]
+    backends: dict[str, Backend]
+
+    def requests(self) -> Iterator[Request]:
+        """The import appends to what is there: put the chain into its order."""
+        names = [_identifier(one) for one in self.authenticators]
+        if len(names) > 1:
+            for name in reversed(names):
+                yield Request("PUT", f"/authentication/{name.replace(':', '%3A')}/position/front", None)
+
+
+def _identifier(authenticator: Json) -> str:
+    return ":".join(filter(None, (authenticator["mechanism"], authenticator.get("backend"))))
+
+
+def anonymous_is_let_in(settings: Settings) -> bool:
+    """``allow_anonymous``; where no file says so, no: the default of 4.4's schema."""
+    zone = settings.peek("zone.external.allow_anonymous")
+    return is_on(zone or settings.peek("allow_anonymous", "false"))
+
+
+def in_order(plugins: list[Plugin], order: str) -> list[Plugin]:
+    """Plugins by ``auth_order`` or ``acl_order``: those it names first."""
+    wanted = [ORDER_NAMES.get(name, name) for name in order.replace(",", " ").split() if name != "none"]
+    return sorted(plugins, key=lambda plugin: wanted.index(plugin.name) if plugin.name in wanted else len(wanted))
+
+
+def built_in(users: Users, *, enabled: bool = True) -> Json:
+    """The authenticator of the built-in users."""
+    algorithm = {"name": users.hash_name, "salt_position": "prefix"}
+    who = {"user_id_type": users.kind, "password_hash_algorithm": algorithm}
+    return {"mechanism": "password_based", "backend": "built_in_database", "enable": enabled, **who}
+
+
+def convert_authn(
+    source: Source, options: Options, settings: Settings, ledger: Ledger, plugins: list[Plugin], users: Users
+) -> Chain:
+    """Write the chain, in ``auth_order`` where there is one, else as the plugins were loaded."""
+    backends: dict[str, Backend] = {}
+    authenticators: list[Json] = []
+    for plugin in in_order(plugins, settings.peek("auth_order")):
+        if plugin.name == "mnesia":
+            authenticators.append(built_in(users, enabled=plugin.enabled is not False))
+            _account(settings, ledger, plugin, (), "")
+            continue
+        backend = _backend(plugin, options)
+        backends[plugin.name] = backend
+        if backend.authenticator and plugin.enabled is not None and (plugin.enabled or plugin.module is not None):
+            authenticators.append({**backend.authenticator, "enable": plugin.enabled})
+        _account(settings, ledger, plugin, backend.notes, backend.refused)
+    if not any(one["enable"] for one in authenticators) and not _everybody_was_let_in(source, settings, plugins):
+        authenticators = [one for one in authenticators if one.get("backend") != "built_in_database"]
+        authenticators.append(built_in(users))
+    _account_anonymous(settings, authenticators)
+    return Chain(authenticators, backends)
+
+
+def _backend(plugin: Plugin, options: Options) -> Backend:
+    if plugin.name == "jwt":
+        return jwt(plugin.config, options.jwt_key)
+    convert = BACKENDS.get(plugin.name)
+    if convert is None:
+        return Backend(None, None, (), "LDAP of 5.x asks in another way (base_dn, filter, method)")
+    return convert(plugin.config)
+
+
+def _everybody_was_let_in(source: Source, settings: Settings, plugins: list[Plugin]) -> bool:
+    known = is_known(source) and not any(plugin.enabled is not False for plugin in plugins)
+    return known and anonymous_is_let_in(settings)
+
+
+def _account(settings: Settings, ledger: Ledger, plugin: Plugin, notes: tuple[str, ...], refused: str) -> None:
+    """The module, or the settings of the plugin's file."""
+    if plugin.module is not None:
+        label = AUTH[plugin.name]
+        if refused:
+            ledger.dropped(
+                MODULES, plugin.module, label, refused, "set it up on green by hand; until then nobody gets in by it"
+            )
+        elif notes:
+            ledger.changed(
+                MODULES, plugin.module, label, "; ".join(dict.fromkeys(notes)), "do this before devices move"
+            )
+        else:
+            ledger.carried(MODULES, plugin.module, label, "on" if plugin.enabled else "off as it was")
+    for key in plugin.keys:
+        if plugin.enabled is False:
+            settings.dropped(key, "its plugin is not loaded", "nothing")
+        elif plugin.name == "mnesia":
+            settings.carried(key, "in the built-in authenticator")
+        elif plugin.enabled is None:
+            settings.dropped(key, UNKNOWN, GIVE_LOADED)
+        elif refused:
+            settings.dropped(key, refused, "set it up on green by hand; until then nobody gets in by it")
+        elif notes:
+            settings.changed(key, "; ".join(dict.fromkeys(notes)), "do this before devices move")
+        else:
+            settings.carried(key, f"in the {plugin.name} back end")
+
+
+def _account_anonymous(settings: Settings, authenticators: list[Json]) -> None:
+    is_open = not any(one["enable"] for one in authenticators)
+    if is_on(settings.peek("allow_anonymous")) and not is_open:
+        how = "who is not known to the chain was let in and is refused on 5.x"
+        settings.changed(
+            "allow_anonymous",
+            how,
+            "give these devices credentials, or set enable_authn = false on a listener of theirs",
+        )
+    else:
+        settings.carried(
+            "allow_anonymous", "an empty chain lets everybody in" if is_open else "who is not known is refused"
+        )
+    settings.carried("auth_order", "as the order of the chain")

@@ -1,0 +1,239 @@
+"""The authorization chain of 5.x: its sources in 4.4's order, ``no_match`` and the action on a denial.
+
+The rule kept here: behind a source that decided everything in 4.4, or whose data 5.x cannot read yet, nothing may allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from components.migration.hop_44_5.acl import DEFAULT_MAX_RULES, Acl
+from components.migration.hop_44_5.aclfile import ALL, FileConversion, convert_file
+from components.migration.hop_44_5.authn import Chain, in_order
+from components.migration.hop_44_5.backends import ACL_DATA
+from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, loaded, module
+from components.migration.hop_44_5.result import Request
+from components.migration.hop_44_5.settings import Settings, is_on
+from components.migration.hop_44_5.source import Source
+from components.migration.manifest import BadSource, Ledger
+from components.migration.permissions.client import Access
+from components.migration.permissions.erlang import Atom, Placed, TermError, Text, parse
+
+Json = dict[str, Any]
+FILE = "file"
+SOURCE_TYPES = {"mnesia": "built_in_database", "pgsql": "postgresql", "mongo": "mongodb"}
+MAX_RULES_SINCE = (5, 6)
+OFF_FILE: Json = {"type": FILE, "enable": False, "rules": "{deny, all}.\n"}
+
+
+@dataclass(frozen=True)
+class AclFile:
+    """``acl.conf``: where it is from, its terms, and whether 4.4 used it; no terms where it is not given."""
+
+    section: str
+    terms: tuple[Placed, ...]
+    enabled: bool
+    module: int | None = None
+
+
+@dataclass
+class Authorization:
+    """The root ``authorization``."""
+
+    sources: list[Json] = field(default_factory=list)
+    no_match: Access = Access.DENY
+    deny_action: str = "ignore"
+    cache: Json = field(default_factory=dict)
+
+    def config(self) -> Json:
+        """As it is in ``cluster.hocon``."""
+        return {
+            "no_match": str(self.no_match),
+            "deny_action": self.deny_action,
+            "cache": self.cache,
+            "sources": self.sources,
+        }
+
+    def requests(self) -> Iterator[Request]:
+        """The import keeps green's own ``acl.conf`` in front: put every source into its place, the last first."""
+        for source in reversed(self.sources):
+            yield Request("POST", f"/authorization/sources/{source['type']}/move", {"position": "front"})
+        settings = {"no_match": str(self.no_match), "deny_action": self.deny_action, "cache": self.cache}
+        yield Request("PUT", "/authorization/settings", settings)
+
+
+def read_file(source: Source, settings: Settings) -> AclFile:
+    """``acl.conf`` of the module internal_acl, or the file that ``acl_file`` names.
+
+    Raises:
+        BadSource: it is not what 4.4 would read; with file and line.
+
+    """
+    found = module(source, "internal_acl")
+    if found is not None:
+        at, config, enabled = found
+        content = config.get("acl_rule_file")
+        text = content.get("file", "") if isinstance(content, dict) else ""
+        return AclFile("acl.conf", _terms(f"{source.export_name}, modules[{at}] acl.conf", text), enabled, at)
+    modules = loaded(source, "loaded_modules")
+    enabled = modules is None or modules.get("emqx_mod_acl_internal", False)
+    given = find_file(source, PurePath(settings.peek("acl_file", "acl.conf")).name) or find_file(source, "acl.conf")
+    if given is None:
+        return AclFile("acl.conf", (), enabled and "modules" not in (source.export or {}))
+    return AclFile(given[0], _terms(*given), enabled)
+
+
+def _terms(file: str, text: str) -> tuple[Placed, ...]:
+    try:
+        return tuple(parse(text))
+    except TermError as error:
+        remedy = "mend the line; 4.4 itself does not load such a file, so look what it decides by now"
+        raise BadSource(file, f"line {error.line}", error.seen, remedy) from None
+
+
+def convert_authz(
+    source: Source,
+    settings: Settings,
+    ledger: Ledger,
+    plugins: list[Plugin],
+    chain: Chain,
+    acl: Acl,
+    *,
+    loose: bool,
+    target: tuple[int, int],
+) -> Authorization:
+    """Write the sources, and forbid what must not follow."""
+    acl_file = read_file(source, settings)
+    file = _convert_file(acl_file, acl, loose=loose)
+    authorization = Authorization(no_match=no_match(settings))
+    open_end = authorization.no_match is Access.ALLOW and file.ends_with is None
+    if file.root_denied and open_end:
+        file.rules.append((Atom("allow"), ALL, ALL, [Text("#")]))
+    stopped = ""
+    stops = _stops(acl_file, file)
+    for plugin in _sources(plugins, settings, acl_file):
+        written = _source(plugin, chain, acl, file, target)
+        if written is None:
+            continue
+        enabled = plugin.enabled is True or (plugin.enabled is None and plugin.name in ("mnesia", FILE))
+        authorization.sources.append({**written, "enable": enabled and not stopped})
+        if enabled and not stopped and plugin.name in SOURCE_DATA:
+            stopped, authorization.no_match = ACL_DATA, Access.DENY
+            _account_data(settings, ledger, plugin)
+        if enabled and plugin.name == FILE and stops:
+            stopped = stopped or "everything was decided before it in 4.4"
+    if file.ends_with is Access.DENY or file.root_denied or (acl_file.enabled and not acl_file.terms):
+        authorization.no_match = Access.DENY
+    if not any(one["type"] == FILE for one in authorization.sources):
+        authorization.sources.append(OFF_FILE)
+    _account_file(ledger, acl_file, file, stopped)
+    _finish(authorization, settings)
+    return authorization
+
+
+SOURCE_DATA = ("redis", "mysql", "pgsql", "mongo", "http")
+
+
+def no_match(settings: Settings) -> Access:
+    """``acl_nomatch``, the stricter of the zone's and the general one; where no file says so: deny, as 4.4's schema does."""
+    given = [settings.peek(key) for key in ("acl_nomatch", "zone.external.acl_nomatch") if key in settings]
+    return Access.ALLOW if given and all(value == "allow" for value in given) else Access.DENY
+
+
+def _stops(acl_file: AclFile, file: FileConversion) -> bool:
+    return acl_file.enabled and file.ends_with is not None
+
+
+def _sources(plugins: list[Plugin], settings: Settings, acl_file: AclFile) -> list[Plugin]:
+    """The plugins that answer for permissions in their order; ``acl.conf`` is the last where no order is set."""
+    last = [Plugin(FILE, acl_file.enabled)] if acl_file.terms else []
+    mnesia = [] if any(plugin.name == "mnesia" for plugin in plugins) else [Plugin("mnesia", None)]
+    return in_order([*plugins, *mnesia, *last], settings.peek("acl_order"))
+
+
+def _source(plugin: Plugin, chain: Chain, acl: Acl, file: FileConversion, target: tuple[int, int]) -> Json | None:
+    if plugin.name == FILE:
+        return {"type": FILE, "rules": file.text()}
+    if plugin.name == "mnesia":
+        many = acl.max_rules() > DEFAULT_MAX_RULES and target >= MAX_RULES_SINCE
+        return {"type": "built_in_database"} | ({"max_rules": acl.max_rules()} if many else {})
+    backend = chain.backends.get(plugin.name)
+    if backend is None or backend.source is None or plugin.enabled is None:
+        return None
+    return backend.source
+
+
+def _convert_file(acl_file: AclFile, acl: Acl, *, loose: bool) -> FileConversion:
+    topics = {rule["topic"].removeprefix("eq ").split("/")[0] for rules in acl.rules.values() for rule in rules}
+    roots = [root for root in topics if root.startswith("$") and "${" not in root]
+    try:
+        return convert_file(acl_file.terms, roots, loose=loose)
+    except TermError as error:
+        remedy = "mend the line; 4.4 itself does not load such a file, so look what it decides by now"
+        raise BadSource(acl_file.section, f"line {error.line}", error.seen, remedy) from None
+
+
+def _account_data(settings: Settings, ledger: Ledger, plugin: Plugin) -> None:
+    todo = "rewrite its rows or answers, test a denied topic, then switch on the sources behind it"
+    if plugin.module is not None:
+        ledger.changed(MODULES, plugin.module, plugin.name, ACL_DATA, todo)
+    for key in plugin.keys:
+        if "acl" in key:
+            settings.changed(key, ACL_DATA, todo)
+
+
+def _account_file(ledger: Ledger, acl_file: AclFile, file: FileConversion, stopped: str) -> None:
+    ledger.expect(acl_file.section, len(acl_file.terms))
+    if acl_file.module is not None:
+        ledger.carried(
+            MODULES, acl_file.module, "internal_acl", "as the source file" if acl_file.enabled else "off as it was"
+        )
+    for at, (line, _) in enumerate(acl_file.terms):
+        label = f"rule in line {line}"
+        if not acl_file.enabled:
+            ledger.carried(acl_file.section, at, label, "off as it was")
+        elif at in file.dropped:
+            ledger.dropped(acl_file.section, at, label, file.dropped[at], "nothing, or write it by hand")
+        elif at in file.notes or stopped == ACL_DATA:
+            ledger.changed(
+                acl_file.section,
+                at,
+                label,
+                "; ".join(file.notes.get(at, [ACL_DATA])),
+                "look whether this is what you want",
+            )
+        else:
+            ledger.carried(acl_file.section, at, label)
+
+
+def _finish(authorization: Authorization, settings: Settings) -> None:
+    """The settings beside the sources."""
+    wanted = no_match(settings)
+    for key in ("acl_nomatch", "zone.external.acl_nomatch"):
+        if authorization.no_match is wanted:
+            settings.carried(key, f"authorization.no_match = {authorization.no_match}")
+        else:
+            settings.changed(
+                key, "authorization.no_match = deny, because the sources could miss a denial of 4.4", "see the sources"
+            )
+    for key in ("acl_deny_action", "zone.external.acl_deny_action"):
+        if key in settings:
+            action = settings.carried(key, "authorization.deny_action")
+            authorization.deny_action = action if action in ("ignore", "disconnect") else "disconnect"
+    settings.carried("acl_order", "as the order of the sources")
+    settings.carried("acl_file", "read")
+    authorization.cache = {"enable": is_on(settings.peek("enable_acl_cache", "on"))}
+    settings.carried("enable_acl_cache")
+    if "acl_cache_max_size" in settings:
+        authorization.cache["max_size"] = settings.whole("acl_cache_max_size")
+    if "acl_cache_ttl" in settings:
+        authorization.cache["ttl"] = settings.carried("acl_cache_ttl")
+    if "zone.external.enable_acl" in settings:
+        if is_on(settings.peek("zone.external.enable_acl")):
+            settings.carried("zone.external.enable_acl", "5.x always asks")
+        else:
+            how = "4.4 did not ask for permissions in this zone, 5.x does"
+            settings.changed("zone.external.enable_acl", how, "look whether the rules let your devices through")

@@ -1,0 +1,295 @@
+"""Retainer, delayed publish, rewrite, automatic subscription, PSK, presence, slow subscriptions, gateways, schemas.
+
+Each has two origins, a module of Enterprise or a module and settings of the open source edition; the file says which is asked first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from components.migration.hop_44_5.plugins import MODULES, find_file, loaded, module
+from components.migration.hop_44_5.settings import Settings
+from components.migration.hop_44_5.source import Source
+from components.migration.hop_44_5.values import number, truth
+from components.migration.manifest import Ledger
+
+Json = dict[str, Any]
+PSK_FILE = "init.psk"
+GONE_MODULES = {
+    "recon": ("5.x has it built in", "nothing"),
+    "lua_hook": ("5.x has no Lua hook", "move it into rules or an ExHook server"),
+    "event_message": ("5.x has no such module", "use rules FROM $events/..."),
+    "topic_metrics": ("its topics are not in an export", "add the topics again: POST /mqtt/topic_metrics"),
+    "tracing": ("traces are not carried", "start them again"),
+}
+
+
+def convert_features(source: Source, settings: Settings, ledger: Ledger) -> tuple[Json, dict[str, str]]:
+    """The roots of the configuration, and the files of the bootstrap part."""
+    config: Json = {}
+    files: dict[str, str] = {}
+    _retainer(source, settings, ledger, config)
+    _delayed(source, ledger, config)
+    _rewrite(source, settings, ledger, config)
+    _subscriptions(source, settings, ledger, config)
+    _presence(source, settings, ledger, config)
+    _slow(source, settings, ledger, config)
+    _psk(source, settings, ledger, config, files)
+    _gone(source, ledger)
+    return config, files
+
+
+def _is_on(source: Source, name: str) -> bool:
+    """A module of the open source edition: on where ``loaded_modules`` says so."""
+    return (loaded(source, "loaded_modules") or {}).get(f"emqx_mod_{name}", False)
+
+
+def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
+    found = module(source, "retainer")
+    given: dict[str, Any] = {match[1]: setting.value for setting, match in settings.matching(r"retainer\.(\w+)")}
+    plugins = loaded(source, "loaded_plugins")
+    enabled = plugins is None or plugins.get("emqx_retainer", True)
+    if found:
+        given, enabled = {**given, **found[1]}, found[2]
+    if not given:
+        return
+    storage = str(given.get("storage_type", "ram"))
+    backend = {
+        "type": "built_in_database",
+        "enable": True,
+        "storage_type": "disc" if storage.startswith("disc") else "ram",
+    }
+    backend["max_retained_messages"] = number(given.get("max_retained_messages"), 0)
+    expiry = str(given.get("expiry_interval", "0"))
+    config["retainer"] = {
+        "enable": enabled,
+        "max_payload_size": str(given.get("max_payload_size", "1MB")),
+        "msg_expiry_interval": "0s" if expiry == "0" else f"{expiry}s" if expiry.isdigit() else expiry,
+        "stop_publish_clear_msg": truth(given.get("stop_publish_clear_msg")),
+        "backend": backend,
+    }
+    note = "disc_only is disc in 5.x" if storage == "disc_only" else ""
+    if found and note:
+        ledger.changed(MODULES, found[0], "retainer", note)
+    elif found:
+        ledger.carried(MODULES, found[0], "retainer", "the settings; the retained messages themselves go over MQTT")
+    for setting, match in list(settings.matching(r"retainer\.(\w+)")):
+        if match[1] == "storage_type" and note:
+            settings.changed(setting.key, note)
+        else:
+            settings.carried(setting.key, "retainer")
+
+
+def _delayed(source: Source, ledger: Ledger, config: Json) -> None:
+    found = module(source, "delayed")
+    if found:
+        limit = number(found[1].get("max_delayed_messages"), 0)
+        config["delayed"] = {"enable": found[2], "max_delayed_messages": limit}
+        ledger.carried(MODULES, found[0], "delayed", "the settings; messages that wait are lost")
+    elif _is_on(source, "delayed"):
+        config["delayed"] = {"enable": True, "max_delayed_messages": 0}
+
+
+def _rewrite(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
+    rules: list[Json] = []
+    found = module(source, "rewrite")
+    if found:
+        rows = found[1].get("rules") or []
+        rules += [rule for row in rows if isinstance(row, Mapping) and (rule := _rewrite_row(row))]
+        whole = len(rules) == len(rows)
+        if whole:
+            ledger.carried(MODULES, found[0], "rewrite")
+        else:
+            ledger.changed(
+                MODULES,
+                found[0],
+                "rewrite",
+                f"{len(rows) - len(rules)} of its rules could not be read",
+                "write them on green",
+            )
+    for setting, match in list(settings.matching(r"module\.rewrite\.(?:(pub|sub)\.)?rule\.\d+")):
+        parts = setting.value.split()
+        if len(parts) != 3:
+            settings.dropped(setting.key, "no filter, expression and destination", "write it on green")
+            continue
+        action = {"pub": "publish", "sub": "subscribe"}.get(match[1], "all")
+        rules.append({"action": action, "source_topic": parts[0], "re": parts[1], "dest_topic": _named(parts[2])})
+        settings.carried(setting.key, "rewrite")
+    if rules and (found is None or found[2]):
+        config["rewrite"] = rules
+
+
+def _rewrite_row(row: Mapping[str, Any]) -> Json | None:
+    names = {"source_topic": ("source_topic", "topic"), "re": ("re",), "dest_topic": ("dest_topic", "dest")}
+    values = {new: next((str(row[old]) for old in olds if row.get(old)), "") for new, olds in names.items()}
+    action = {"pub": "publish", "sub": "subscribe"}.get(str(row.get("action")), str(row.get("action") or "all"))
+    if not all(values.values()) or action not in ("publish", "subscribe", "all"):
+        return None
+    return {"action": action, **values, "dest_topic": _named(values["dest_topic"])}
+
+
+def _named(topic: str) -> str:
+    return topic.replace("%u", "${username}").replace("%c", "${clientid}")
+
+
+def _subscriptions(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
+    topics: dict[str, Json] = {}
+    for setting, match in list(settings.matching(r"module\.subscription\.(\d+)\.(topic|qos|nl|rap|rh)")):
+        value: Any = _named(setting.value) if match[2] == "topic" else number(setting.value, 0)
+        topics.setdefault(match[1], {"qos": 0, "nl": 0, "rap": 0, "rh": 0})[match[2]] = value
+        settings.carried(setting.key, "auto_subscribe")
+    wanted = [one for one in topics.values() if one.get("topic")]
+    found = module(source, "subscription")
+    if found:
+        rows = [
+            row for row in found[1].get("topics") or found[1].get("subscriptions") or [] if isinstance(row, Mapping)
+        ]
+        wanted += [
+            {"topic": _named(str(row["topic"])), **{key: number(row.get(key), 0) for key in ("qos", "nl", "rap", "rh")}}
+            for row in rows
+            if row.get("topic")
+        ]
+        ledger.carried(MODULES, found[0], "subscription", "auto_subscribe" if found[2] else "off as it was")
+    is_on = found[2] if found else _is_on(source, "subscription") or loaded(source, "loaded_modules") is None
+    if wanted and is_on:
+        config["auto_subscribe"] = {"topics": wanted}
+
+
+def _presence(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
+    found = module(source, "presence")
+    is_on = found[2] if found else _is_on(source, "presence") or "module.presence.qos" in settings
+    if is_on:
+        config["sys_topics"] = {"sys_event_messages": {"client_connected": True, "client_disconnected": True}}
+    if found:
+        ledger.carried(MODULES, found[0], "presence", "sys_topics.sys_event_messages")
+    settings.changed("module.presence.qos", "5.x sends these messages with QoS 0")
+
+
+def _slow(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
+    found = module(source, "slow_subscribers_statistics") or module(source, "slow_subs")
+    given: dict[str, Any] = {
+        match[1]: setting.value for setting, match in settings.matching(r"module\.slow_subs\.(\w+)")
+    }
+    if found:
+        given |= found[1]
+        ledger.carried(MODULES, found[0], "slow_subs")
+    for setting, _ in list(settings.matching(r"module\.slow_subs\.(\w+)")):
+        settings.carried(setting.key, "slow_subs")
+    if given:
+        names = ("threshold", "expire_interval", "stats_type")
+        slow: Json = {name: str(given[name]) for name in names if given.get(name)}
+        if given.get("top_k_num"):
+            slow["top_k_num"] = number(given["top_k_num"], 10)
+        config["slow_subs"] = {"enable": found[2] if found else _is_on(source, "slow_subs"), **slow}
+
+
+def _psk(source: Source, settings: Settings, ledger: Ledger, config: Json, files: dict[str, str]) -> None:
+    found = module(source, "psk_authentication")
+    text, enabled = "", True
+    if found:
+        content = found[1].get("psk_file")
+        text = str(content.get("file", "")) if isinstance(content, Mapping) else ""
+        enabled = found[2]
+        ledger.carried(MODULES, found[0], "psk_authentication", f"{PSK_FILE} of the nodes and psk_authentication")
+    elif "psk.file.path" in settings:
+        given = find_file(source, settings.peek("psk.file.path").rsplit("/", 1)[-1])
+        plugins = loaded(source, "loaded_plugins") or {}
+        if given is None or not plugins.get("emqx_psk_file", True):
+            settings.dropped(
+                "psk.file.path",
+                "the file is not given, or its plugin is not loaded",
+                "give the file too, if it is used",
+            )
+            settings.dropped("psk.file.delimiter", "without the file it says nothing", "nothing")
+            return
+        text = given[1]
+        settings.carried("psk.file.path", f"{PSK_FILE} of the nodes")
+    if not text:
+        return
+    separator = settings.carried("psk.file.delimiter") or ":"
+    lines = [line for line in text.splitlines() if line.strip()]
+    ledger.expect("psk", len(lines))
+    for at, line in enumerate(lines):
+        identity, found_separator, _ = line.partition(separator)
+        if found_separator:
+            ledger.carried("psk", at, identity, f"in {PSK_FILE}")
+        else:
+            ledger.dropped("psk", at, f"line {at + 1}", "no identity and key", "write the line anew")
+    files[PSK_FILE] = "".join(f"{line}\n" for line in lines if separator in line)
+    config["psk_authentication"] = {
+        "enable": enabled,
+        "separator": separator,
+        "init_file": f"${{EMQX_ETC_DIR}}/{PSK_FILE}",
+    }
+
+
+def _gone(source: Source, ledger: Ledger) -> None:
+    for at, row in enumerate((source.export or {}).get(MODULES, [])):
+        kind = str(row.get("type"))
+        if kind in GONE_MODULES:
+            ledger.dropped(MODULES, at, kind, *GONE_MODULES[kind])
+    for at, row in enumerate((source.export or {}).get("schemas", [])):
+        ledger.expect("schemas", 1)
+        name = str(row.get("name", ""))
+        ledger.dropped(
+            "schemas",
+            at,
+            name,
+            "the id of 4.4's schemas is not 5.x's",
+            "add it under POST /schema_registry and change schema_decode in the SQL",
+        )
+
+
+GATEWAYS = {
+    "stomp": "tcp",
+    "coap": "udp",
+    "lwm2m": "udp",
+    "mqttsn": "udp",
+    "exproto": "tcp",
+    "jt808": "tcp",
+    "gbt32960": "tcp",
+    "ocpp": "ws",
+}
+
+
+def convert_gateways(source: Source, ledger: Ledger, target: tuple[int, int]) -> Json:
+    """The root ``gateway``: which ones are on, and on which address they listen; the rest of their settings is 5.x's."""
+    gateways: Json = {}
+    for at, row in enumerate((source.export or {}).get(MODULES, [])):
+        kind = (
+            re.sub(r"_(protocol|gateway)$", "", str(row.get("type")))
+            .replace("mqtt_sn", "mqttsn")
+            .replace("gb32960", "gbt32960")
+        )
+        if kind not in GATEWAYS:
+            continue
+        if kind in ("jt808", "gbt32960", "ocpp") and target < (5, 5):
+            ledger.dropped(
+                MODULES, at, kind, "5.x has this gateway from 5.5 on, in the Enterprise edition", "choose 5.5 or newer"
+            )
+            continue
+        binds = [bind for listener in _listeners(row.get("config") or {}) if (bind := _bind(listener))]
+        listeners = {"default" if n == 0 else f"l{n + 1}": {"bind": bind} for n, bind in enumerate(binds)}
+        gateways[kind] = {"enable": row.get("enabled") is True} | (
+            {"listeners": {GATEWAYS[kind]: listeners}} if listeners else {}
+        )
+        ledger.changed(
+            MODULES,
+            at,
+            kind,
+            "the gateway and its addresses; its other settings are 5.x's defaults",
+            "look at GET /gateways/" + kind,
+        )
+    return gateways
+
+
+def _listeners(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = config.get("listeners") or config.get("listener") or []
+    rows = listed if isinstance(listed, list) else [listed]
+    return [row for row in rows if isinstance(row, Mapping)]
+
+
+def _bind(listener: Mapping[str, Any]) -> str:
+    return str(next((listener[key] for key in ("listen_on", "bind", "port") if listener.get(key)), ""))

@@ -1,0 +1,110 @@
+"""Who may call the API and the dashboard, and who is banned."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from components.migration.hop_44_5.result import Request
+from components.migration.hop_44_5.source import Options, Source
+from components.migration.manifest import Ledger
+
+KEY_FILE = "api-keys.txt"
+DEFAULT_SECRETS = ("public",)
+FOREVER = "infinity"
+
+
+def convert_apps(source: Source, options: Options, ledger: Ledger) -> str:
+    """The key bootstrap file: ``id:secret:administrator``, one a line (behaviour.md 9)."""
+    apps = (source.export or {}).get("apps", [])
+    ledger.expect("apps", len(apps))
+    lines: dict[str, str] = {}
+    for at, app in enumerate(apps):
+        name, secret = str(app.get("id", "")), app.get("secret")
+        why = _why_no_key(name, secret, app, options.now)
+        if why:
+            ledger.dropped("apps", at, name, why, "make a key on green: POST /api_key")
+            continue
+        if isinstance(app.get("expired"), int):
+            ledger.changed(
+                "apps", at, name, "a key of the bootstrap file does not expire", "set its end: PUT /api_key/{name}"
+            )
+        else:
+            ledger.carried("apps", at, name, f"in {KEY_FILE}; port and paths of the API are others")
+        lines[name] = f"{name}:{secret}:administrator\n"
+    return "".join(lines.values())
+
+
+def _why_no_key(name: str, secret: Any, app: dict[str, Any], now: float) -> str:
+    expired = app.get("expired")
+    if not name or not isinstance(secret, str) or not secret:
+        return "it has no id or no secret"
+    if secret in DEFAULT_SECRETS:
+        return "its secret is the well-known default"
+    if app.get("status") is not True:
+        return "it is not on in 4.4"
+    if isinstance(expired, int) and expired <= now:
+        return "it has expired"
+    if any(char in name + secret for char in "\r\n") or ":" in name or ":" in secret:
+        return "a line of the key file cannot hold it (colon or line end)"
+    return ""
+
+
+def convert_dashboard_users(source: Source, ledger: Ledger) -> None:
+    """Their hashes are MD5 with a salt, which no API of 5.x takes."""
+    users = (source.export or {}).get("users", [])
+    ledger.expect("users", len(users))
+    for at, user in enumerate(users):
+        todo = "make the account anew: POST /users with a first password; admin is there already"
+        ledger.dropped(
+            "users", at, str(user.get("username", "")), "5.x takes no password hash of a dashboard user", todo
+        )
+
+
+def convert_banned(source: Source, options: Options, ledger: Ledger) -> Iterator[Request]:
+    """One request for each who is still banned."""
+    rows = (source.export or {}).get("blacklist", [])
+    ledger.expect("blacklist", len(rows))
+    for at, row in enumerate(rows):
+        who = row.get("who")
+        known = [
+            (kind, who[kind]) for kind in ("clientid", "username", "peerhost") if isinstance(who, dict) and kind in who
+        ]
+        if not known or not isinstance(known[0][1], str):
+            ledger.dropped("blacklist", at, "", "who is banned cannot be read", "ban again: POST /banned")
+            continue
+        kind, name = known[0]
+        until = row.get("until")
+        if kind == "peerhost" and not _is_address(name):
+            ledger.dropped("blacklist", at, name, "no address", "ban again: POST /banned")
+        elif isinstance(until, int | float) and until <= options.now:
+            ledger.dropped("blacklist", at, name, "the ban was over when this was converted", "nothing")
+        else:
+            ledger.carried("blacklist", at, f"{kind} {name}")
+            yield Request("POST", "/banned", _ban(kind, name, row))
+
+
+def _ban(kind: str, name: str, row: dict[str, Any]) -> dict[str, Any]:
+    until, since = row.get("until"), row.get("at")
+    body = {"as": kind, "who": name, "by": str(row.get("by") or ""), "reason": str(row.get("reason") or "")}
+    body["until"] = _moment(until) if isinstance(until, int | float) else FOREVER
+    began = _moment(since) if isinstance(since, int | float) else FOREVER
+    return body | ({"at": began} if began != FOREVER else {})
+
+
+def _moment(seconds: float) -> str:
+    """A time as the API takes it; one that is out of a calendar's range never ends."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):
+        return FOREVER
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

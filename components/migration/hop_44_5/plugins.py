@@ -1,0 +1,154 @@
+"""Plugins of the open source edition and modules of Enterprise in one shape: a name, whether it is on, and its configuration.
+
+The rule kept here: a plugin whose configuration file exists is not on for that; ``loaded_plugins`` says so, and where it is
+not given, nobody knows (`enabled` is None).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from components.migration.configs.terms import parse_loaded
+from components.migration.hop_44_5.settings import Settings
+from components.migration.hop_44_5.source import Source
+from components.migration.manifest import Ledger
+
+MODULES = "modules"
+AUTH = {
+    "mnesia": "mnesia_authentication",
+    "redis": "redis_authentication",
+    "mysql": "mysql_authentication",
+    "pgsql": "pgsql_authentication",
+    "mongo": "mongo_authentication",
+    "http": "http_authentication",
+    "jwt": "jwt_authentication",
+    "ldap": "ldap_authentication",
+}
+# settings of the plugins' files, as the modules of Enterprise name them
+RENAMED = {
+    "pool": "pool_size",
+    "auth_req.url": "auth_req",
+    "auth_req.method": "method",
+    "auth_req.params": "auth_req_params",
+    "auth_req.headers.content_type": "req_content_type",
+    "auth_req.headers.content-type": "req_content_type",
+    "acl_req.url": "acl_req",
+    "acl_req.params": "acl_req_params",
+    "super_req.url": "super_req",
+    "timeout": "http_opts_timeout",
+    "connect_timeout": "http_opts_connect_timeout",
+    "jwks": "jwks_addr",
+    "auth_query.collection": "auth_query_collection",
+    "auth_query.password_hash": "auth_query_password_hash",
+    "auth_query.password_field": "auth_query_password_field",
+    "auth_query.selector": "auth_query_selector",
+    "acl_query.collection": "acl_query_collection",
+    "super_query.collection": "super_query_collection",
+}
+
+
+@dataclass
+class Plugin:
+    """One authentication plugin or module.
+
+    Args:
+        name: ``mnesia``, ``redis``, ...
+        enabled: None where it is not known.
+        config: as a module of Enterprise has it.
+        keys: the settings it came from.
+        module: its index in ``modules``; None for a plugin.
+
+    """
+
+    name: str
+    enabled: bool | None
+    config: dict[str, Any] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    module: int | None = None
+
+
+def is_known(source: Source) -> bool:
+    """Whether it can be known which plugins are on."""
+    return "modules" in (source.export or {}) or find_file(source, "loaded_plugins") is not None
+
+
+def find_file(source: Source, name: str) -> tuple[str, str] | None:
+    """A file of this name: its path and text."""
+    return next(((path, text) for path, text in source.files.items() if PurePath(path).name == name), None)
+
+
+def loaded(source: Source, file: str) -> dict[str, bool] | None:
+    """``loaded_plugins`` or ``loaded_modules``; None where it is not given."""
+    found = find_file(source, file)
+    return None if found is None else {fact.name: fact.enabled for fact in parse_loaded(*found)}
+
+
+def expect_loaded(source: Source, ledger: Ledger) -> None:
+    """Account for the facts of the two files: they say what is on, and are not data themselves."""
+    for file in ("loaded_plugins", "loaded_modules"):
+        found = find_file(source, file)
+        facts = parse_loaded(*found) if found else ()
+        ledger.expect(file, len(facts))
+        for at, fact in enumerate(facts):
+            ledger.carried(file, at, fact.name, "read: it says what is on")
+
+
+def read_plugins(source: Source, settings: Settings) -> list[Plugin]:
+    """All that check passwords or permissions, in the order that they were loaded in."""
+    export = source.export or {}
+    plugins = [
+        Plugin(name, row.get("enabled") is True, dict(row.get("config") or {}), module=at)
+        for at, row in enumerate(export.get(MODULES, []))
+        for name, kind in AUTH.items()
+        if row.get("type") == kind
+    ]
+    known = loaded(source, "loaded_plugins")
+    for name in AUTH:
+        if any(plugin.name == name for plugin in plugins):
+            continue
+        config, keys = _from_files(settings, name)
+        is_on = None if known is None else known.get(f"emqx_auth_{name}", False)
+        if keys or is_on:
+            plugins.append(Plugin(name, is_on if MODULES not in export or keys else False, config, keys))
+    order = [fact.removeprefix("emqx_auth_") for fact in known or ()]
+    return sorted(plugins, key=lambda plugin: order.index(plugin.name) if plugin.name in order else len(order))
+
+
+def _from_files(settings: Settings, name: str) -> tuple[dict[str, Any], list[str]]:
+    config: dict[str, Any] = {}
+    keys = []
+    for found, match in settings.matching(rf"auth\.{name}\.(.+)"):
+        keys.append(found.key)
+        _put(config, match[1], found.value)
+    if name in ("mysql", "pgsql") and "username" in config:
+        config["user"] = config.pop("username")
+    if name == "mongo" and "username" in config:
+        config["login"] = config.pop("username")
+    return config, keys
+
+
+def _put(config: dict[str, Any], key: str, value: str) -> None:
+    if key in RENAMED:
+        config[RENAMED[key]] = value
+    elif re.fullmatch(r"acl_query\.selector(\.\d+)?", key):
+        config.setdefault("acl_query_selectors", []).append(value)
+    elif key.startswith("verify_claims."):
+        config.setdefault("claims", {})[key.removeprefix("verify_claims.")] = value
+    elif key.startswith("auth_req.headers."):
+        config.setdefault("http_headers", {})[key.removeprefix("auth_req.headers.")] = value
+    elif key.startswith("ssl."):
+        config[key.removeprefix("ssl.")] = value
+    else:
+        config[key] = value
+
+
+def module(source: Source, kind: str) -> tuple[int, Mapping[str, Any], bool] | None:
+    """A module of Enterprise: its index, its configuration, and whether it is on."""
+    for at, row in enumerate((source.export or {}).get(MODULES, [])):
+        if row.get("type") == kind:
+            return at, row.get("config") or {}, row.get("enabled") is True
+    return None

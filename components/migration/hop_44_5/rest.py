@@ -1,0 +1,97 @@
+"""What is not carried by design, each kind with its reason, so that a person sees a reason and not a gap."""
+
+from __future__ import annotations
+
+import re
+
+from components.migration.hop_44_5.plugins import MODULES
+from components.migration.hop_44_5.settings import Settings
+from components.migration.hop_44_5.source import LIST_SECTIONS, Source
+from components.migration.manifest import Ledger
+
+OWN = "green's nodes have their own"
+REASONS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"node\.|vm\.",
+        f"names, memory and directories of a node: {OWN}",
+        "set node.* in green's emqx.conf where you need other values",
+    ),
+    (r"cluster\.", f"how nodes find each other: {OWN}", "declare it for green (cluster.discovery_strategy)"),
+    (r"rpc\.", f"the links between nodes: {OWN}", "set rpc.* on green where you need other values"),
+    (r"log\.", f"logs: {OWN}", "set log.* on green"),
+    (r"sysmon\.|os_mon\.|vm_mon\.", "thresholds of the monitor have other names and units", "set sysmon.* on green"),
+    (
+        r"management\.|dashboard\.",
+        "the API and the dashboard of 5.x share one listener, 18083",
+        "set dashboard.listeners on green",
+    ),
+    (r"prometheus\.", "5.x has it built in", "set prometheus on green"),
+    (
+        r"web\.hook\.",
+        "5.x has no web hook plugin: rules with an HTTP action do this",
+        "write a rule FROM $events/... with an http action",
+    ),
+    (
+        r"bridge\.",
+        "5.x has no bridge plugins: connectors, sources and actions do this",
+        "make an mqtt connector with actions and sources",
+    ),
+    (r"exhook\.", "ExHook servers are set in another way", "POST /exhooks"),
+    (r"rule_engine\.", "5.x publishes no event messages for rules", "use FROM $events/... in the SQL"),
+    (
+        r"plugins\.|modules\.|module\.",
+        "5.x has no modules; its plugins are other files",
+        "nothing, or install the plugin for 5.x",
+    ),
+    (
+        r"broker\.|allow_|crl_|quota\.|zone\.|mqtt\.|acl_|enable_",
+        "5.x has no such setting",
+        "look for it in GET /configs of green",
+    ),
+    (
+        r"license\.",
+        "the licence of 4.4 is no licence for 5.x",
+        "put license.key into emqx.conf of each node before it starts",
+    ),
+    (r"stomp\.|coap\.|lwm2m\.|mqtt\.sn\.|exproto\.", "a gateway of 5.x has other settings", "PUT /gateways/{name}"),
+    (r"auth\.", "no back end of this conversion reads it", "set it on the authenticator"),
+    (r"", "5.x has no setting of this name", "look for it in GET /configs of green"),
+)
+
+
+def account_settings(settings: Settings) -> None:
+    """Every key that no step has read."""
+    for key in list(settings.open_keys()):
+        why, todo = next((why, todo) for pattern, why, todo in REASONS if re.match(pattern, key))
+        settings.dropped(key, why, todo)
+
+
+def account_sections(source: Source, ledger: Ledger) -> None:
+    """Modules that no step has read, and sections that nobody knows."""
+    export = source.export or {}
+    modules = export.get(MODULES, [])
+    for at, row in enumerate(modules):
+        if ledger.is_open(MODULES, at):
+            ledger.dropped(
+                MODULES,
+                at,
+                str(row.get("type", "")),
+                "5.x has no counterpart that this conversion knows",
+                "see the list of modules in docs",
+            )
+    for section, rows in export.items():
+        if section in ("version", "date") or section in KNOWN:
+            continue
+        ledger.expect(section, len(rows) if isinstance(rows, list) else 1)
+    for at, row in enumerate(export.get("listeners_state", [])):
+        label = str(row.get("identifier") or row.get("id") or "")
+        ledger.dropped(
+            "listeners_state",
+            at,
+            label,
+            "whether a listener was stopped by hand",
+            "stop it on green too, if it must stay so",
+        )
+
+
+KNOWN = LIST_SECTIONS - {"listeners_state"}

@@ -1,0 +1,270 @@
+"""Rules with their resources and actions as rules, connectors, actions and sources of 5.x.
+
+The rule kept here: an action that cannot go is left out of its rule and said to be; the rule itself stays, changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from components.migration.hop_44_5.names import component_name
+from components.migration.hop_44_5.plugins import MODULES, module
+from components.migration.hop_44_5.recipes import MQTT_CONNECTOR, RECIPES, Missing, Recipe, build
+from components.migration.hop_44_5.source import Options, Source
+from components.migration.hop_44_5.values import filled, number, template, truth
+from components.migration.manifest import Ledger, shorten
+
+Json = dict[str, Any]
+RULES, RESOURCES, ACTIONS, FALLBACKS = "rules", "resources", "rules.actions", "rules.fallbacks"
+ACTIONS_SINCE = (5, 6)
+ANEW = "make it anew on green"
+
+
+@dataclass
+class Engine:
+    """What is built: the roots ``rule_engine``, ``connectors``, ``actions``, ``sources``."""
+
+    rules: Json = field(default_factory=dict)
+    connectors: Json = field(default_factory=dict)
+    actions: Json = field(default_factory=dict)
+    sources: Json = field(default_factory=dict)
+    names: dict[str, tuple[Recipe, str, Json]] = field(
+        default_factory=dict
+    )  # resource id -> recipe, connector, configuration
+    missing: dict[str, str] = field(default_factory=dict)  # resource id -> why it is not there
+
+    def config(self) -> Json:
+        """The roots that are not empty."""
+        roots = {"connectors": self.connectors, "actions": self.actions, "sources": self.sources}
+        return filled(roots) | ({"rule_engine": {"rules": self.rules}} if self.rules else {})
+
+
+def convert_rules(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> Json:
+    """Convert resources, then rules; each action on the way."""
+    engine = Engine()
+    export = source.export or {}
+    resources, rules = export.get(RESOURCES, []), export.get(RULES, [])
+    ledger.expect(RESOURCES, len(resources))
+    ledger.expect(RULES, len(rules))
+    for at, resource in enumerate(resources):
+        _resource(engine, at, resource, options, ledger, target)
+    for at, rule in enumerate(rules):
+        _rule(engine, at, rule, ledger)
+    _subscriber(engine, source, ledger, target)
+    return engine.config()
+
+
+def _resource(
+    engine: Engine, at: int, resource: Json, options: Options, ledger: Ledger, target: tuple[int, int]
+) -> None:
+    name, kind = str(resource.get("id", "")), str(resource.get("type", ""))
+    recipe = RECIPES.get(kind)
+    config = resource.get("config")
+    why = _why_not(recipe, kind, options, target)
+    built: Json = {}
+    if recipe is not None and not why:
+        try:
+            built = build(recipe.connector, config if isinstance(config, Mapping) else {})
+        except Missing as missing:
+            why = f"5.x requires its {missing}, which is not there"
+        except (TypeError, ValueError, AttributeError):
+            why = "its configuration is not of the shape that 4.4 writes"
+    if recipe is None or why:
+        engine.missing[name] = why
+        ledger.dropped(RESOURCES, at, f"{kind} {name}", why, ANEW)
+        return
+    taken = engine.connectors.setdefault(recipe.kind, {})
+    connector = component_name(name, "resource:", taken)
+    taken[connector] = {**built, "enable": True} | filled({"description": _text(resource.get("description"))})
+    engine.names[name] = (recipe, connector, dict(config or {}))
+    if recipe.notes:
+        ledger.changed(
+            RESOURCES, at, f"{kind} {name}", "; ".join(recipe.notes), "look at the connector and its actions"
+        )
+    else:
+        ledger.carried(RESOURCES, at, f"{kind} {name}", f"connector {recipe.kind}:{connector}")
+
+
+def _why_not(recipe: Recipe | None, kind: str, options: Options, target: tuple[int, int]) -> str:
+    if recipe is None:
+        return f"5.x has no counterpart of {shorten(kind)} that this conversion knows"
+    if target < ACTIONS_SINCE:
+        return "connectors and actions have their shape since 5.6; choose 5.6 or newer"
+    if target >= recipe.until:
+        return f"{recipe.kind} is gone since {recipe.until[0]}.{recipe.until[1]}"
+    if options.edition == "ce" and not recipe.community and target < (5, 9):
+        return f"{recipe.kind} is not in the open source edition"
+    return ""
+
+
+def _text(value: Any) -> str:
+    """A description: text, or one for each language."""
+    if isinstance(value, Mapping):
+        return str(value.get("en") or next(iter(value.values()), ""))
+    return str(value or "")
+
+
+def _rule(engine: Engine, at: int, rule: Json, ledger: Ledger) -> None:
+    name, sql = str(rule.get("id", "")), rule.get("rawsql")
+    listed = rule.get("actions")
+    actions = listed if isinstance(listed, list) else []
+    first = ledger.grow(ACTIONS, len(actions))
+    written = [_action(engine, first + number_, action, ledger) for number_, action in enumerate(actions)]
+    kept = [one for one in written if one is not None]
+    if not isinstance(sql, str) or not sql:
+        ledger.dropped(RULES, at, name, "it has no SQL", ANEW)
+        return
+    rule_id = component_name(name, "", engine.rules)
+    described = filled({"description": _text(rule.get("description"))})
+    engine.rules[rule_id] = {
+        "sql": sql,
+        "enable": rule.get("enabled") is True,
+        "actions": kept,
+        "name": shorten(name),
+        **described,
+    }
+    if len(kept) < len(actions):
+        ledger.changed(
+            RULES, at, name, f"without {len(actions) - len(kept)} of its {len(actions)} actions", "see its actions"
+        )
+    else:
+        ledger.carried(RULES, at, name, f"rule {rule_id}, its SQL as it was")
+
+
+def _action(engine: Engine, at: int, action: Any, ledger: Ledger) -> Any:
+    """The action as an entry of the rule's list, or None where it is left out."""
+    if not isinstance(action, Mapping):
+        ledger.dropped(ACTIONS, at, "", "it is no object", ANEW)
+        return None
+    name, raw = str(action.get("name", "")), action.get("args")
+    args: Json = dict(raw) if isinstance(raw, Mapping) else {}
+    label = str(action.get("id") or name)
+    fallbacks = action.get("fallbacks")
+    if isinstance(fallbacks, list) and fallbacks:
+        start = ledger.grow(FALLBACKS, len(fallbacks))
+        for number_, one in enumerate(fallbacks):
+            inner = str(one.get("name", "")) if isinstance(one, Mapping) else ""
+            ledger.dropped(
+                FALLBACKS,
+                start + number_,
+                f"{inner} of {label}",
+                "5.x has another kind of fallback, since 5.9",
+                "set fallback_actions",
+            )
+    if name == "do_nothing":
+        ledger.dropped(ACTIONS, at, label, "it did nothing", "nothing")
+        return None
+    if name == "inspect":
+        ledger.carried(ACTIONS, at, label, "console")
+        return {"function": "console"}
+    if name == "republish":
+        return _republish(at, label, args, ledger)
+    return _to_resource(engine, at, label, args, ledger)
+
+
+def _republish(at: int, label: str, args: Json, ledger: Ledger) -> Json | None:
+    topic = args.get("target_topic")
+    if not topic:
+        ledger.dropped(ACTIONS, at, label, "it has no target topic", ANEW)
+        return None
+    qos, retain = args.get("target_qos", 0), args.get("target_retain", False)
+    if qos not in (0, 1, 2, "0", "1", "2"):
+        qos = "${qos}"
+    out: Json = {
+        "topic": str(topic),
+        "qos": number(qos, 0) if qos != "${qos}" else qos,
+        "retain": retain if isinstance(retain, bool) else "${flags.retain}",
+    }
+    out["payload"] = str(args.get("payload_tmpl") or "${payload}")
+    properties = args.get("mqtt_properties_template")
+    if isinstance(properties, list) and properties:
+        out["mqtt_properties"] = {
+            str(one.get("key")): str(one.get("value")) for one in properties if isinstance(one, Mapping)
+        }
+    if args.get("user_properties_template"):
+        out["user_properties"] = "${pub_props.'User-Property'}"
+        ledger.changed(
+            ACTIONS, at, label, "its user properties become those of the message", "select pub_props in the SQL"
+        )
+    else:
+        ledger.carried(ACTIONS, at, label, "republish")
+    return {"function": "republish", "args": out}
+
+
+def _to_resource(engine: Engine, at: int, label: str, args: Json, ledger: Ledger) -> str | None:
+    resource = args.get("$resource")
+    if not isinstance(resource, str):
+        ledger.dropped(ACTIONS, at, label, "5.x has no such action", ANEW)
+        return None
+    if resource not in engine.names:
+        why = engine.missing.get(resource, "the resource that it names is not in the export")
+        ledger.dropped(ACTIONS, at, label, why, ANEW)
+        return None
+    recipe, connector, config = engine.names[resource]
+    try:
+        parameters = build(recipe.action, {**{k: v for k, v in config.items() if k not in ("headers", "body")}, **args})
+        opts = build(recipe.options, {**config, **args})
+    except Missing as missing:
+        ledger.dropped(ACTIONS, at, label, f"5.x requires its {missing}, which is not there", ANEW)
+        return None
+    except (TypeError, ValueError, AttributeError):
+        ledger.dropped(ACTIONS, at, label, "its arguments are not of the shape that 4.4 writes", ANEW)
+        return None
+    parameters |= {"redis_type": config_type} if (config_type := _redis_type(engine, recipe, connector)) else {}
+    taken = engine.actions.setdefault(recipe.kind, {})
+    name = component_name(label, "", taken)
+    taken[name] = {"enable": True, "connector": connector, "parameters": parameters} | (
+        {"resource_opts": opts} if opts else {}
+    )
+    if recipe.notes:
+        ledger.changed(ACTIONS, at, label, "; ".join(recipe.notes), "look at the action")
+    elif args.get("strategy") == "roundrobin" and recipe.kind == "kafka_producer":
+        ledger.changed(ACTIONS, at, label, "partitions are chosen at random, 5.x has no round robin")
+    else:
+        ledger.carried(ACTIONS, at, label, f"action {recipe.kind}:{name}")
+    return f"{recipe.kind}:{name}"
+
+
+def _redis_type(engine: Engine, recipe: Recipe, connector: str) -> str:
+    """5.x says it in the action too."""
+    if recipe.kind != "redis":
+        return ""
+    return str(engine.connectors["redis"][connector]["parameters"]["redis_type"])
+
+
+def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[int, int]) -> None:
+    """The module that subscribes at another broker: a connector, a source for each topic, and a rule that republishes."""
+    found = module(source, "mqtt_subscriber")
+    if found is None:
+        return
+    at, config, enabled = found
+    try:
+        connector = build(MQTT_CONNECTOR, config)
+    except Missing as missing:
+        ledger.dropped(MODULES, at, "mqtt_subscriber", f"5.x requires its {missing}, which is not there", ANEW)
+        return
+    if target < ACTIONS_SINCE:
+        ledger.dropped(MODULES, at, "mqtt_subscriber", "sources have their shape since 5.6; choose 5.6 or newer", ANEW)
+        return
+    name = component_name("subscriber", "", engine.connectors.setdefault("mqtt", {}))
+    engine.connectors["mqtt"][name] = {**connector, "enable": truth(enabled)}
+    topics = [one for one in config.get("subscription_opts") or [] if isinstance(one, Mapping) and one.get("topic")]
+    made = []
+    for one in topics:
+        source_name = component_name(f"subscriber_{len(made) + 1}", "", engine.sources.setdefault("mqtt", {}))
+        parameters = {"topic": str(one["topic"]), "qos": number(one.get("qos"), 0)}
+        engine.sources["mqtt"][source_name] = {"enable": truth(enabled), "connector": name, "parameters": parameters}
+        made.append(f'"$bridges/mqtt:{source_name}"')
+    if made:
+        rule = component_name("subscriber", "", engine.rules)
+        out = {"topic": "${topic}", "qos": "${qos}", "retain": "${retain}", "payload": template("${payload}")}
+        engine.rules[rule] = {
+            "sql": f"SELECT * FROM {', '.join(made)}",
+            "enable": True,
+            "actions": [{"function": "republish", "args": out}],
+        }
+    ledger.carried(
+        MODULES, at, "mqtt_subscriber", f"connector mqtt:{name}, {len(made)} sources and a rule that republishes"
+    )
