@@ -23,6 +23,8 @@ from components.migration.configs.terms import Loaded, parse_loaded
 from components.migration.manifest import BadSource
 
 Credential = Literal["username", "clientid"]
+NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk"})
+"""Files of a node that are known by their name and are no configuration."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it. ``confs`` are 4.x files, ``hocons`` 5.x ones (an archive's ``cluster.hocon`` among them)."""
+    """All of it. ``confs`` are 4.x files, ``hocons`` 5.x ones (an archive's ``cluster.hocon`` among them); ``files`` all texts by name."""
 
     plan: Plan
     export: Export | None = None
@@ -104,6 +106,7 @@ class Facts:
     archive: Archive | None = None
     live: Live = field(default_factory=Live)
     texts: tuple[Text, ...] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_export(file: str, text: str) -> Export:
@@ -194,7 +197,14 @@ def add(facts: Facts, file: str, data: bytes) -> Facts:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadSource(file, f"line {line}", "bytes that are no UTF-8", "save the file as UTF-8") from None
+    return _add_text(replace(facts, files={**facts.files, file: text}), file, name, text)
+
+
+def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
+    """The facts with one more text; what a ``.conf`` is depends on the version that wrote it."""
     if name.endswith(".json"):
+        if facts.export is not None:
+            raise BadSource(file, "", "a second export", "give one export; two of them cannot be one cluster")
         return replace(facts, export=read_export(file, text))
     if name == "loaded_plugins":
         return replace(facts, plugins=(*(facts.plugins or ()), *parse_loaded(file, text)))
@@ -204,6 +214,8 @@ def add(facts: Facts, file: str, data: bytes) -> Facts:
         return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text)))
     if name.endswith(".conf"):
         return replace(facts, confs=(*(facts.confs or ()), flat.parse(file, text)))
+    if name in NODE_FILES:
+        return facts
     return replace(facts, texts=(*(facts.texts or ()), Text(file, text)))
 
 
@@ -239,4 +251,4 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
 
 def _is_configuration(file: Path) -> bool:
     """What is read from a directory: settings, not certificates, tables or logs."""
-    return file.suffix in {".conf", ".hocon"} or file.name in {"loaded_plugins", "loaded_modules"}
+    return file.suffix in {".conf", ".hocon"} or file.name in NODE_FILES

@@ -1,0 +1,79 @@
+"""The whole hop: files, loaded plugins and the export of a 4.2 cluster, the account, and what a person does with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.migration.configs.flat import Conf
+from components.migration.facts import Credential, Facts
+from components.migration.hop_42_43.export import convert_export, credential_for, require_importable
+from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
+from components.migration.manifest import Account, Ledger
+
+DEFAULT: Credential = "username"
+"""``auth.mnesia.as`` of the file that 4.2 ships; only used where no built-in user depends on it."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The result of 4.2 -> 4.3.
+
+    ``texts`` are files under the names that their sources had; passwords and hashes are in them. ``steps`` is for the person on call.
+    """
+
+    texts: Mapping[str, str]
+    account: Account
+    steps: tuple[str, ...]
+
+
+def convert(facts: Facts) -> Converted:
+    """Convert everything of a 4.2 cluster that was given.
+
+    Raises:
+        BadSource: no credential type or two of them, users in an export that is too old, a damaged file.
+
+    """
+    confs = facts.confs or ()
+    configured = credential_of(confs)
+    credential = configured or facts.plan.credential
+    if facts.export is not None:
+        require_importable(facts.export)
+        credential = credential_for(facts.export, configured, facts.plan.credential) or credential
+    ledger = Ledger()
+    files = convert_confs(confs, credential or DEFAULT, ledger)
+    texts = dict(files.texts)
+    for name in sorted(facts.files):
+        if name.replace("\\", "/").rsplit("/", 1)[-1] == "loaded_plugins":
+            texts[name] = convert_loaded(name, facts.files[name], ledger)
+    if facts.export is not None:
+        data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
+        texts[facts.export.file] = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    for text in facts.acl or ():
+        # acl.conf has the same grammar in 4.3 (the shipped files differ in one comment).
+        texts[text.file] = text.text
+        ledger.expect(text.file, 1)
+        ledger.carried(text.file, 0, text.file.rsplit("/", 1)[-1])
+    return Converted(texts, ledger.account(), (*files.notes, *_steps(facts, confs)))
+
+
+def _steps(facts: Facts, confs: tuple[Conf, ...]) -> tuple[str, ...]:
+    """What is not in a file: the data directory, the import, the restart (seed 004 lines 24 to 46)."""
+    set_by_file = [setting.value for conf in confs for setting in conf.settings if setting.key == "node.data_dir"]
+    where = (
+        set_by_file[-1]
+        if set_by_file
+        else "EMQX_NODE__DATA_DIR, else /var/lib/emqx (packages), /opt/emqx/data (docker) or <install-path>/data"
+    )
+    steps = [
+        f"back up the data directory of every 4.2 node: {where}",
+        "copy data/ to the new nodes without data/mnesia, or delete data/mnesia there, before 4.3 starts for the first time",
+    ]
+    if facts.export is not None:
+        name = facts.export.file.replace("\\", "/").rsplit("/", 1)[-1]
+        steps.append(
+            f"on one 4.3 node: emqx_ctl data import <absolute path>/{name} (the credential type is in the file; no --env is needed)"
+        )
+        steps.append("restart all 4.3 nodes after the import")
+    return tuple(steps)
