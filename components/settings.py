@@ -25,10 +25,8 @@ from components.problems import problems_of, shown
 from components.value import Value
 
 KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory")
-CREDENTIAL_KEYS = tuple(
-    f"{colour}{part}" for colour in ("blue", "green") for part in ("ApiKey", "ApiSecret", "Username", "Password")
-)
-"""Config keys that the providers read by themselves, never this module: ``emqx:blueApiSecret`` and so on."""
+CREDENTIALS = "credentials"
+"""The key that only the providers read (and the plan, which counts), never this module."""
 _SHAPES = {
     "name": (re.compile(r"[^\s@/]+@[^\s@/]+"), "a node's name like emqx@10.0.0.1"),
     "api": (re.compile(r"https?://[^\s@/]+:[0-9]{1,5}/?"), "http://host:port, without credentials and path"),
@@ -134,8 +132,8 @@ def load(
         BadInput: with one line for each problem.
 
     """
-    unknown = sorted(set(names) - {*KEYS, *CREDENTIAL_KEYS})
-    problems = [Problem(f"emqx:{name}", "unknown key", ", ".join((*KEYS, *CREDENTIAL_KEYS))) for name in unknown]
+    unknown = sorted(set(names) - {*KEYS, CREDENTIALS})
+    problems = [Problem(f"emqx:{name}", "unknown key", ", ".join((*KEYS, CREDENTIALS))) for name in unknown]
     raw = {key: value for key in KEYS if (value := _decoded(key, read(key))) is not None}
     raw.setdefault("workDirectory", f".emqx/{stack}")
     settings = None

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from components.emqx.errors import BadInput
-from components.settings import CREDENTIAL_KEYS, KEYS, Settings, load
+from components.settings import CREDENTIALS, KEYS, Settings, load
 
 pytestmark = pytest.mark.unit
 
@@ -215,6 +215,6 @@ def test_credentials_are_known_keys_that_are_never_read() -> None:
         seen.append(key)
         return raw.get(key)
 
-    settings = load(look, stack="dev", names=[*raw, *CREDENTIAL_KEYS])
+    settings = load(look, stack="dev", names=[*raw, CREDENTIALS])
     assert seen == list(KEYS)
     assert settings.live == "green"
