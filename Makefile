@@ -26,7 +26,7 @@ setup:  ## make .venv with everything in it, pulumi included
 
 lock: setup  ## pin again what requirements.in asks for
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip -q install uv
-	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header -o requirements.lock requirements.in
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header -o requirements.lock requirements.in
 
 lint: setup  ## style, types, and who may import whom
 	@echo "---- lint: ruff"

@@ -24,6 +24,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
         terminal = item.config.pluginmanager.get_plugin("terminalreporter")
         if terminal:
             terminal.ensure_newline()
+            if terminal._tw.width_of_current_line:  # with -q the dots of the last tier are still there
+                terminal._tw.line()
             terminal.section(f"tier {tier}", sep="-")
 
 

@@ -133,8 +133,7 @@ def test_nested_credentials_reach_configure_and_no_state(workspace: Workspace) -
     assert "planted-s3cret" not in state
 
 
-@pytest.mark.parametrize("how", ["long", "blocking"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("how", "number"), [("long", signal.SIGINT), ("blocking", signal.SIGTERM)])
 def test_ctrl_c_ends_a_long_action_at_a_safe_point(workspace: Workspace, how: str, number: signal.Signals) -> None:
     run = started(workspace, how)
     run.interrupt(number)
