@@ -1,0 +1,224 @@
+"""Blue's data on green: everything arrives or is named, nothing foreign is overwritten, and every interruption can be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from components.cutover.words import Edition
+from components.emqx.backup import import_archive, list_archives, upload
+from components.emqx.errors import GaveUp, NotNow, Refused, Rejected, Stopped, Unreachable
+from components.emqx.inventory import read_inventory
+from components.emqx.v5 import ClusterApi
+from components.migration.inventory import Section
+from components.operations.archives import ArchiveDirectory
+from components.operations.data_export import ExportResult, export
+from components.operations.data_import import import_
+from components.operations.run import Run
+from tests.lab.data_bed import LOGIN, SECRET, USERS, bed, fill, pair
+
+pytestmark = pytest.mark.lab
+
+PLANTED = (SECRET, LOGIN[1], "planted-header", "alice-pw", "bob-pw", "s1-pw")
+
+
+async def moved(run: Run, directory: Path) -> tuple[ExportResult, list[str]]:
+    exported = await export(run, "blue", directory)
+    return exported, list((await import_(run, "blue", "green", exported, directory)).differences)
+
+
+async def retained(api: ClusterApi) -> int:
+    section = (await read_inventory(api)).sections["retained"]
+    assert isinstance(section, Section)
+    return len(section.items)
+
+
+async def nothing(elapsed: float) -> None:
+    """Go on waiting."""
+
+
+@pytest.mark.parametrize(
+    ("edition", "version"), [("ee", "5.8.10"), ("ce", "5.8.9")], ids=["5.8.10-to-5.8.11", "open-source-to-enterprise"]
+)
+async def test_everything_arrives_in_order_once_and_without_a_secret_told(
+    tmp_path: Path, edition: Edition, version: str
+) -> None:
+    store = tmp_path / "archives"
+    async with (
+        pair(tmp_path, blue=("--edition", edition), versions=(version, "5.8.11")) as (one, two),
+        one.api() as blue,
+        two.api() as green,
+    ):
+        await fill(blue)
+        here = bed(blue, green)
+        exported = await export(here.run, "blue", store)
+        assert [archive.table_set for archive in exported.archives][-1] == "builtin_retainer"
+        assert exported.counts["users:password_based:built_in_database"] == 2
+        assert exported.counts["psk"] is None
+        assert "accounts" in exported.not_carried
+        assert await list_archives(blue) == [], "an archive with secrets is not left on the source"
+        found = await import_(here.run, "blue", "green", exported, store)
+        assert found.differences == ()
+        assert "authorization_sources" in found.orders_restored
+        assert found.sys_removed == 4
+        assert found.delayed_carried == 1
+        again = await import_(here.run, "blue", "green", exported, store)
+        assert again.adopted == len(exported.archives)
+        assert again.delayed_carried == 0, "a delayed message is not published twice"
+        assert again.differences == ()
+        told = json.dumps([exported.model_dump(), found.model_dump(), here.events, here.lines])
+        assert not [secret for secret in PLANTED if secret in told]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in store.iterdir()} == {0o600}
+        assert stat.S_IMODE(store.stat().st_mode) == 0o700
+
+
+async def test_a_green_with_anything_of_its_own_is_refused_by_section_and_name_and_not_touched(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        await green.http.call("POST", "/banned", body={"as": "clientid", "who": "somebody-elses-ban"})
+        here = bed(blue, green)
+        with pytest.raises(Refused, match="banned holds clientid:somebody-elses-ban"):
+            await moved(here.run, tmp_path / "archives")
+        assert await list_archives(green) == []
+        await green.http.call("DELETE", "/banned/clientid/somebody-elses-ban")
+        exported, differences = await moved(here.run, tmp_path / "archives")
+        assert differences == []
+        # Devices of that attempt wrote on green, then moved back; the next attempt exports anew.
+        await green.http.call("POST", "/publish", body={"topic": "written/since", "payload": "x", "retain": True})
+        second = await export(here.run, "blue", tmp_path / "archives")
+        found = await import_(here.run, "blue", "green", second, tmp_path / "archives")
+        assert len(found.written_by_clients) == 1
+        assert "written/since" in found.written_by_clients[0]
+        assert {facts.filename for facts in await list_archives(green)} == {a.name for a in second.archives}
+        # A user that blue does not know is nobody's half import, archive or not.
+        await green.http.call("POST", USERS, body={"user_id": "eve", "password": "eve-pw"})
+        with pytest.raises(Refused, match="users:password_based:built_in_database holds eve"):
+            await import_(here.run, "blue", "green", second, tmp_path / "archives")
+        assert exported.archives != second.archives
+
+
+async def test_an_import_that_applied_half_is_named_and_the_next_run_completes_it(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        here = bed(blue, green)
+        await two.fault("partial_import")
+        with pytest.raises(Rejected, match="import of") as caught:
+            await moved(here.run, tmp_path / "archives")
+        assert "users" in str(caught.value) or "missing" in str(caught.value) or "expected" in str(caught.value)
+        await two.heal()
+        _, differences = await moved(here.run, tmp_path / "archives")
+        assert differences == []
+
+
+async def test_an_import_that_was_cut_off_while_indexing_names_the_remedy(tmp_path: Path) -> None:
+    async with pair(tmp_path, green=("--import-rate", "2")) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue, retained=12)
+        here = bed(blue, green)
+        exported = await export(here.run, "blue", tmp_path / "archives")
+        task = asyncio.create_task(import_(here.run, "blue", "green", exported, tmp_path / "archives"))
+        async with asyncio.timeout(30):
+            while not any("builtin_retainer" in line for line in here.lines[len(exported.archives) :]):  # noqa: ASYNC110 - a line in a list has no event
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1.5)
+        here.stopped = True
+        with pytest.raises(Stopped):
+            await asyncio.wait_for(task, 3)
+        here.stopped = False
+        with pytest.raises(Rejected, match="emqx ctl retainer reindex start true"):
+            await import_(here.run, "blue", "green", exported, tmp_path / "archives")
+
+
+async def test_an_archive_that_is_cut_off_is_never_uploaded(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        here = bed(blue, green)
+        await one.fault("truncate_download", count=1)
+        exported = await export(here.run, "blue", tmp_path / "archives")
+        store = ArchiveDirectory(tmp_path / "archives")
+        await store.check(exported.archives)
+        path = store.file(exported.archives[1])
+        path.write_bytes(path.read_bytes()[:-30])
+        with pytest.raises(Refused, match="builtin_authn"):
+            await import_(here.run, "blue", "green", exported, tmp_path / "archives")
+        assert await list_archives(green) == []
+        await one.fault("truncate_download")
+    async with one.api(patience_seconds=0.5) as blue:
+        with pytest.raises((NotNow, Unreachable)):
+            await export(bed(blue, green).run, "blue", tmp_path / "archives")
+
+
+async def test_an_import_that_takes_longer_than_the_servers_patience_arrives_only_when_kept_alive(
+    tmp_path: Path,
+) -> None:
+    slow = ("--import-rate", "8", "--wall-seconds", "1")
+    async with pair(tmp_path, green=slow) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue, retained=24)
+        here = bed(blue, green)
+        exported = await export(here.run, "blue", tmp_path / "archives")
+        store = ArchiveDirectory(tmp_path / "archives")
+        last = exported.archives[-1]
+        node = green.node_names[0]
+        await upload(green, store.file(last), last.sha256, size=last.size, node=node)
+        with pytest.raises(GaveUp):
+            await import_archive(green, last.name, node=node, waiting=nothing, limit_seconds=0.4, pipeline_seconds=0.3)
+    async with pair(tmp_path / "2", green=slow) as (_, two), two.api() as green:
+        node = green.node_names[0]
+        await upload(green, store.file(last), last.sha256, size=last.size, node=node)
+        await import_archive(green, last.name, node=node, waiting=nothing, limit_seconds=60, pipeline_seconds=0.3)
+        assert await retained(green) == 24
+        with pytest.raises(Unreachable, match="closed without an answer"):
+            await import_archive(
+                _impatient(green), last.name, node=node, waiting=nothing, limit_seconds=60, pipeline_seconds=60
+            )
+
+
+def _impatient(api: ClusterApi) -> ClusterApi:
+    api.http.patience_seconds = 0.1
+    return api
+
+
+async def test_an_api_that_answers_500_for_seconds_stops_neither_export_nor_import(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        here = bed(blue, green)
+        await asyncio.gather(one.fault("status", status=500, seconds=4), two.fault("status", status=500, seconds=6))
+        _, differences = await moved(here.run, tmp_path / "archives")
+        assert differences == []
+
+
+async def test_accounts_are_carried_with_a_login_on_both_sides(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api(login=True) as blue, two.api(login=True) as green:
+        await fill(blue)
+        app = {"name": "app1", "desc": "d", "enable": True, "role": "viewer", "expired_at": "2099-01-01T00:00:00Z"}
+        await blue.http.call("POST", "/api_key", body=app, bearer=True)
+        user = {"username": "ops", "password": "Ops12345x", "role": "viewer", "description": "o"}
+        await blue.http.call("POST", "/users", body=user, bearer=True)
+        here = bed(blue, green)
+        exported, differences = await moved(here.run, tmp_path / "archives")
+        assert differences == []
+        assert exported.archives[-1].table_set == "accounts"
+        sections = (await read_inventory(green)).sections
+        for name, key in (("api_keys", "app1"), ("dashboard_users", "ops")):
+            section = sections[name]
+            assert isinstance(section, Section)
+            assert list(section.items) == [key]
+
+
+async def test_what_blue_has_beside_its_data_is_named_by_path(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        listener = (await blue.http.call("GET", "/listeners/tcp:default")).json()
+        changed = {key: listener[key] for key in ("type", "bind", "acceptors")} | {
+            "id": "tcp:default",
+            "max_connections": 777,
+        }
+        await blue.http.call("PUT", "/listeners/tcp:default", body=changed)
+        here = bed(blue, green)
+        exported = await export(here.run, "blue", tmp_path / "archives")
+        found = await import_(here.run, "blue", "green", exported, tmp_path / "archives")
+        assert found.configuration.get("listeners.tcp.default.max_connections") == "different on both"
+        assert found.differences == ()
