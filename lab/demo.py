@@ -30,7 +30,9 @@ def demo(
     rate: Annotated[int, typer.Option(min=1, help="budget, clients per second")] = 200,
     steps: Annotated[str, typer.Option(help="shares in percent, with commas")] = "10,50,100",
     report: Annotated[Path, typer.Option(help="where report.json and report.html go")] = Path("report"),
-    edition: Annotated[str, typer.Option(help="ee or ce")] = "ee",
+    edition: Annotated[
+        str, typer.Option(help="ce moves everybody by paced kicks, ee drains by node evacuation")
+    ] = "ce",
 ) -> None:
     """Upgrade a fleet on this machine, from nothing to the report."""
     scene = Scene(

@@ -38,8 +38,8 @@ class Scene:
     budget_per_second: int = 200
     steps: tuple[Mapping[str, Any], ...] = ({"share": 10}, {"share": 50}, {"share": 100})
     edition: str = "ee"
-    blue: str = "5.8.9"
-    green: str = "5.8.11"
+    blue: str = "5.8.6"
+    green: str = "5.8.9"
     nodes: int = 3
     persistent_fraction: float = 0.0
     publish_interval_seconds: float = 1.0
@@ -100,7 +100,7 @@ class Stage:
         if not self._configured:
             values["credentials"] = {
                 colour: {
-                    "apiKey": "upgrade",
+                    "apiKey": f"upgrade-{colour}",
                     "apiSecret": Secret(self.secrets[colour]),
                     "username": "admin",
                     "password": Secret(self.secrets["admin"]),
@@ -121,7 +121,7 @@ class Stage:
         """The management API of the colour's first node."""
         ready = self.ready(colour)
         return httpx.Client(
-            base_url=f"{ready['nodes'][0]['api']}/api/v5", auth=("upgrade", self.secrets[colour]), timeout=30
+            base_url=f"{ready['nodes'][0]['api']}/api/v5", auth=(f"upgrade-{colour}", self.secrets[colour]), timeout=30
         )
 
     def ready(self, colour: str) -> dict[str, Any]:

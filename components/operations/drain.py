@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,8 @@ from components.operations.moving import Moved
 from components.operations.run import Run
 from components.value import Value
 
+BURST_SECONDS = 1.0
+"""EMQX evicts in one burst a second (behaviour.md section 1); nodes that start apart do not burst at the same instant."""
 POLL_SECONDS = 0.1
 POLL_PATIENCE_SECONDS = 1.0
 LOST_NODE_SECONDS = 10.0
@@ -65,7 +66,10 @@ async def evacuate(
         )
     rates = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, knobs.conn_evict_rate)
     await run.act("evacuation", colour=colour, rates=rates, adopted=adoption.adopted)
-    await asyncio.gather(*(api.evacuation_start(node, _body(rate, knobs)) for node, rate in rates.items()))
+    for node, rate in rates.items():
+        await run.checkpoint()
+        await api.evacuation_start(node, _body(rate, knobs))
+        await run.clock.sleep(BURST_SECONDS / len(rates))
     await _wait_until_empty(run, colour, list(live), limit_seconds, moved, notice)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from components.cutover.words import Colour, other
+from components.emqx.errors import BadInput
 from components.emqx.inventory import read_inventory
+from components.emqx.models import Credentials
 from components.migration.inventory import written_since
 from components.operations.data_export import export
 from components.operations.measure import known
@@ -31,9 +34,25 @@ class DataExportProvider(LinkProvider[DataExportInputs]):
         """Export, or on the way back list what was written on the colour that the clients leave."""
         if inputs.direction == "back":
             return {"left_behind": await left_behind(run, inputs.to)}
+        if inputs.carry_api_keys:
+            refuse_same_key(self.credentials)
         accounts = None if inputs.carry_api_keys else False
         result = await export(run, other(inputs.to), archives(inputs), accounts=accounts)
         return result.model_dump(mode="json")
+
+
+def refuse_same_key(credentials: Mapping[str, Credentials]) -> None:
+    """Refuse two clusters whose API keys have one name and two secrets: the import would lock this program out of the new one."""
+    secrets_by_key: dict[str, set[str]] = {}
+    for each in credentials.values():
+        secrets_by_key.setdefault(each.api_key, set()).add(each.api_secret)
+    twice = sorted(key for key, known_secrets in secrets_by_key.items() if len(known_secrets) > 1)
+    if twice:
+        raise BadInput(
+            "carrying API keys",
+            seen=f"the colours' own keys are both called {twice[0]}, with different secrets",
+            todo="give the new colour's key another name, or set emqx:cutover.carryApiKeys to false",
+        )
 
 
 def archives(inputs: LinkInputs) -> Path:
