@@ -96,19 +96,13 @@ def forecast(
     """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; ``mover`` is that of the last clients."""
     if direction == "nothing":
         steps, fleet = (), Fleet(clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
-    start = share_percent(to, share_parts)
-    reached = [start]
     rows: list[StepForecast] = []
+    reached = start = share_percent(to, share_parts)
     for step in steps:
-        if step.kind != "share":
-            rows.append(StepForecast(name=step.name, expected_seconds=step.seconds if step.kind == "hold" else None))
-            continue
-        reached.append(max(reached[-1], step.share))
-        moves_by: Mover = mover if step.share == 100 else "kick"
-        clients = _clients(fleet, to, start, reached[-2], reached[-1])
-        rows.append(_row(step, clients, moves_by, budget_per_second, wait_health_check_seconds))
-    limit = None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second)
-    durations = [row.expected_seconds for row in rows if row.share is not None or row.expected_seconds is not None]
+        clients = _clients(fleet, to, start, reached, step.share) if step.kind == "share" else None
+        reached = max(reached, step.share)
+        rows.append(_row(step, clients, mover, budget_per_second, wait_health_check_seconds))
+    durations = [row.expected_seconds for row in rows if not row.name.startswith("gate")]
     known = [seconds for seconds in durations if seconds is not None]
     return Forecast(
         to=to,
@@ -120,7 +114,7 @@ def forecast(
         gates=tuple(gates),
         losses=_losses(fleet, rows),
         expected_seconds=sum(known) if len(known) == len(durations) else None,
-        limit_seconds=limit,
+        limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
     )
 
 
@@ -156,13 +150,14 @@ def render(plan: Forecast) -> str:
     )
 
 
-def _row(step: Step, clients: int | None, mover: Mover, budget: int, wait_seconds: float) -> StepForecast:
-    if clients is None:
-        seconds = None
-    elif mover == "evacuation":
-        seconds = evacuation_seconds(clients, budget, wait_seconds)
-    else:
-        seconds = limit_seconds(clients, budget)
+def _row(step: Step, clients: int | None, last_mover: Mover, budget: int, wait_seconds: float) -> StepForecast:
+    if step.kind != "share":
+        return StepForecast(name=step.name, expected_seconds=step.seconds if step.kind == "hold" else None)
+    mover: Mover = last_mover if step.share == 100 else "kick"
+    seconds = None
+    if clients is not None:
+        evacuated = mover == "evacuation"
+        seconds = evacuation_seconds(clients, budget, wait_seconds) if evacuated else limit_seconds(clients, budget)
     return StepForecast(
         name=step.name,
         share=step.share,

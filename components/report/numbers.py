@@ -127,12 +127,12 @@ def _steps(events: Sequence[Event], began: float) -> list[StepReport]:
         name, at = str(event.get("name", event.get("step", ""))), round(float(event["t"]) - began, 3)
         if event["event"] == "step" and event.get("phase") == "begin":
             was = steps.get(name)
-            share, mover = event.get("share"), event.get("mover")
+            share, mover = _number(event.get("share")), event.get("mover")
             fresh = StepReport(name=name, share=share, mover=mover, clients=0, began=at, ended=None, moving_seconds=0)
             steps[name] = was.model_copy(update={"ended": None}) if was else fresh
         elif event["event"] == "step" and name in steps:
             # The moves of a run that ended its step are in that step's own figures.
-            done, seconds = _whole(event.get("clients")) or 0, float(event.get("moving_seconds") or 0)
+            done, seconds = _whole(event.get("clients")) or 0, _number(event.get("moving_seconds")) or 0.0
             moves.pop(name, None)
             steps[name] = _added(steps[name], done, seconds, at)
         elif event["event"] == "move":
@@ -203,8 +203,8 @@ def _gates(events: Sequence[Event]) -> tuple[GateReport, ...]:
             step=key[1],
             failed=(was.failed if was else 0) + failed,
             unknown=(was.unknown if was else 0) + (not failed),
-            value=event.get("value"),
-            threshold=event.get("threshold"),
+            value=_number(event.get("value")),
+            threshold=_number(event.get("threshold")),
             node=str(event.get("node") or ""),
             reason=str(event.get("reason", ""))[:256],
         )
@@ -229,7 +229,9 @@ def _links(events: Sequence[Event]) -> tuple[LinkReport, ...]:
     for event in events:
         if event["event"] == "link":
             name = str(event.get("name", "?"))
-            links[name] = LinkReport(name=name, seconds=event.get("seconds") if event.get("phase") == "end" else None)
+            links[name] = LinkReport(
+                name=name, seconds=_number(event.get("seconds")) if event.get("phase") == "end" else None
+            )
     return tuple(links.values())[: 4 * MOST_LINES]
 
 
@@ -241,5 +243,9 @@ def _errors(events: Sequence[Event]) -> tuple[str, ...]:
     return tuple(line[:1_000] for line in dict.fromkeys(lines))[-MOST_LINES:]
 
 
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
 def _whole(value: Any) -> int | None:
-    return None if value is None else int(value)
+    return int(value) if isinstance(value, int | float) else None

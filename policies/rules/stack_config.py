@@ -67,9 +67,9 @@ def decoded(text: str) -> Any:
 
 
 def stack_file(stack: str) -> Mapping[str, Any] | None:
-    """The ``config`` of ``stacks/Pulumi.<stack>.yaml`` beside the pack, or where the engine was started; None without one."""
+    """The ``config`` of ``stacks/Pulumi.<stack>.yaml`` where the engine was started, or beside the pack; None without one."""
     beside = Path(os.path.abspath(sys.argv[-1])).parent  # noqa: PTH100  -- a linked pack belongs to the project it is linked into
-    for project in (beside, Path(os.environ.get("PWD", os.curdir))):
+    for project in (Path(os.environ.get("PWD", os.curdir)), Path.cwd(), beside):
         path = project / "stacks" / f"Pulumi.{Path(stack).name}.yaml"
         if path.is_file():
             found = yaml.safe_load(path.read_text(encoding="utf-8"))

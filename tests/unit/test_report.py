@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components.report.__main__ import main
 from components.report.files import read_lines, write_report
@@ -196,6 +198,40 @@ def test_gates_that_failed_name_step_value_threshold_and_node() -> None:
     assert (shown.failed, shown.unknown, shown.value, shown.node) == (1, 1, 0.95, "emqx@127.0.2.1")
     assert "emqx@127.0.2.1" in page(report)
     assert "memory_used_fraction failed in shift-10" in summary(report)
+
+
+VALUES = st.none() | st.integers(-5, 5_000) | st.floats(-5, 5_000) | st.text(max_size=5) | st.booleans()
+EVENTS = st.fixed_dictionaries(
+    {
+        "t": st.floats(BEGAN, BEGAN + 100),
+        "run": st.sampled_from(["aaaa", "bbbb"]),
+        "event": st.sampled_from(
+            ["run", "link", "step", "sample", "move", "gate", "loss", "error", "end", "sent-back", "new"]
+        ),
+    },
+    optional={
+        "name": st.text(max_size=5),
+        "step": st.sampled_from(["shift-10", "drain"]),
+        "phase": st.sampled_from(["begin", "end"]),
+        "verdict": st.sampled_from(["pass", "fail", "unknown"]),
+        **dict.fromkeys(
+            ["clients", "budget_per_second", "blue", "green", "share", "count", "value", "moving_seconds", "seconds"],
+            VALUES,
+        ),
+    },
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(EVENTS, max_size=25))
+def test_whatever_a_journal_holds_it_is_reported_or_holds_no_cutover(events: list[Event]) -> None:
+    try:
+        report = report_of(sorted(events, key=lambda one: one["t"]))
+    except NoCutoverError:
+        assert not any(one["event"] == "run" for one in events)
+        return
+    assert page(report).endswith("</html>\n")
+    assert summary(report)
 
 
 class Tags(HTMLParser):
