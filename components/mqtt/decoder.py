@@ -9,7 +9,7 @@ from components.mqtt.packets import Connect, Packet
 from components.mqtt.parsers import PARSERS
 from components.mqtt.wire import MalformedPacket, PacketTooLarge, Reader
 
-_NAMES = {code: name for code, (name, _) in PARSERS.items()}
+_CONNECT = 1
 
 
 class Decoder:
@@ -59,8 +59,6 @@ class Decoder:
         first = buffer[start] >> 4
         if first not in PARSERS:
             raise MalformedPacket(f"there is no packet of type {first}")
-        if self.level is None and first != 1:
-            raise MalformedPacket(f"{_NAMES[first]} before CONNECT")
         value = shift = 0
         position = start + 1
         while position < len(buffer):
@@ -81,6 +79,10 @@ class Decoder:
     def _packet(self, buffer: bytes, start: int, body: int, end: int) -> Packet:
         first = buffer[start]
         name, parse = PARSERS[first >> 4]
+        if self.level is None and first >> 4 != _CONNECT:
+            raise MalformedPacket(
+                f"{name} before CONNECT"
+            )  # only once it is complete: EMQX waits for the end of junk too
         reader = Reader(buffer, body, end)
         packet = parse(reader, first & 0x0F, self.level or 4)
         if reader.left:

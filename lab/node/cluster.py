@@ -28,6 +28,7 @@ from lab.node.store import Store
 from lab.node.subscriptions import Subscriptions
 
 TICK_SECONDS = 0.05
+SWEEP_SECONDS = 60.0
 
 
 class Cluster:
@@ -70,7 +71,7 @@ class Cluster:
         self.authenticator, self.authorizer = Authenticator(store), Authorizer(store)
         self.publishing = Publishing(self)
         self.delayed = DelayedQueue(store, self.agenda, self._publish_delayed)
-        self._stats_due = 0.0
+        self._stats_due = self._sweep_due = 0.0
         self._ticker: asyncio.Task[None] | None = None
         store.watch(self._config_changed)
 
@@ -230,6 +231,9 @@ class Cluster:
             self._stats_due = now + STATS_SECONDS
             for node in self.running_nodes():
                 node.refresh_stats()
+        if now >= self._sweep_due:
+            self._sweep_due = now + SWEEP_SECONDS
+            self.store.retained.drop_expired(now)
 
     def node_started(self, node: BrokerNode) -> None:
         """A node serves: let time pass in the cluster, and look at its gauges soon."""

@@ -13,9 +13,9 @@ from components.mqtt import Auth, Connack, Connect, Packet, Property, Reason
 from components.mqtt.reasons import connack_code
 from lab.node.authn import Credentials, Verdict
 from lab.node.bans import banned
-from lab.node.inbound import subscribe_automatically
 from lab.node.opening import open_session
 from lab.node.scram import METHODS, Exchange
+from lab.node.subscribing import subscribe_automatically
 
 if TYPE_CHECKING:
     from lab.node.channel import Channel

@@ -56,11 +56,11 @@ class Publishing:
         """The decision about what a session's client wants, with its counters."""
         metrics = session.node.metrics
         metrics["client.authorize"] += 1
+        metrics["authorization.cache_miss"] += 1
         if session.is_superuser:
             metrics["authorization.superuser"] += 1
             metrics["authorization.allow"] += 1
             return Decision(allowed=True, matched=True)
-        metrics["authorization.cache_miss"] += 1
         decision = self._cluster.authorizer.decide(request)
         word = "allow" if decision.allowed else "deny"
         metrics[f"authorization.{word}"] += 1
