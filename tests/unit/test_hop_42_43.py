@@ -1,0 +1,472 @@
+"""4.2 -> 4.3: nothing is lost silently; comments, order and what means the same stay as they were."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.cutover.versions import parse as version
+from components.migration import facts as known
+from components.migration.configs import flat
+from components.migration.configs.terms import parse_loaded
+from components.migration.detectors import DETECTORS
+from components.migration.facts import Export, Facts, Plan
+from components.migration.hop_42_43.convert import convert
+from components.migration.hop_42_43.export import convert_export, credential_for
+from components.migration.hop_42_43.files import convert_confs, convert_loaded
+from components.migration.hop_42_43.known import is_known, keys
+from components.migration.manifest import BadSource, Ledger, Verdict
+from components.migration.rules import Clear
+
+pytestmark = pytest.mark.unit
+
+RECORDED = Path(__file__).parent / "recordings/migration"
+MENTIONED = re.compile(r"^\s*(?:##?\s*)?([a-z][A-Za-z0-9_$]*(?:\.[^\s=]+)*)\s*=\s*(.*?)\s*$")
+PLAN = Plan(version("4.2.14"), version("4.3.22"), "ce", "ce")
+
+
+def recorded(line: str) -> list[tuple[str, str, str]]:
+    """(file, key, value) of every setting that the files of a version mention, commented out or not."""
+    found = []
+    for file in sorted((RECORDED / line).rglob("*.conf")):
+        for text in file.read_text(encoding="utf-8").splitlines():
+            mentioned = MENTIONED.match(text)
+            if mentioned and "<" not in mentioned[1]:
+                found.append((str(file.relative_to(RECORDED / line)), mentioned[1], mentioned[2]))
+    return found
+
+
+OLD, NEW = recorded("4.2"), recorded("4.3")
+
+
+def converted(*confs: flat.Conf, credential: Any = "username") -> tuple[dict[str, str], Any]:
+    ledger = Ledger()
+    files = convert_confs(confs, credential, ledger)
+    return dict(files.texts), ledger.account()
+
+
+def one(text: str, file: str = "emqx.conf", **more: Any) -> tuple[str, Any]:
+    texts, account = converted(flat.parse(file, text), **more)
+    return "".join(texts.values()), account
+
+
+def test_the_recorded_files_are_the_shipped_ones() -> None:
+    assert len(OLD) > 450
+    assert len(NEW) > 590
+    assert {is_known(key) for _, key, _ in NEW} == {True}
+    assert len(keys()) > 550
+
+
+@pytest.mark.parametrize(("file", "key", "value"), OLD, ids=[f"{i}-{key}" for i, (_, key, _) in enumerate(OLD)])
+def test_every_key_that_4_2_mentions_is_known_to_4_3_afterwards_or_named(file: str, key: str, value: str) -> None:
+    text, account = one(f"## before\n{key} = {value or 'x'}\n## after\n", file)
+    made = [setting.key for setting in flat.parse(file, text).settings]
+    item = account.items[0]
+    assert item.label.startswith("line 2: ")
+    assert key in item.label
+    if item.verdict is Verdict.DROPPED:
+        assert made == []
+        assert f"## not in 4.3: {key}" in text
+        assert item.how
+        assert item.todo
+    elif item.verdict is Verdict.CARRIED:
+        assert made
+        assert all(is_known(one_key) for one_key in made), made
+    else:
+        assert item.how
+        assert item.todo or key == "auth.mnesia.as"
+
+
+def test_figures_of_the_shipped_keys() -> None:
+    verdicts = [one(f"{key} = {value or 'x'}\n", file)[1].items[0] for file, key, value in OLD]
+    named = [item.label.split(": ", 1)[1] for item in verdicts if item.verdict is not Verdict.CARRIED]
+    assert sorted(set(named)) == [
+        "auth.http.request.retry_backoff",
+        "auth.http.request.retry_interval",
+        "auth.http.request.retry_times",
+        "auth.mnesia.1.is_superuser",
+        "auth.mnesia.2.is_superuser",
+        "auth.mnesia.3.is_superuser",
+        "auth.mnesia.as",
+        "listener.ssl.external.psk_ciphers",
+        "listener.wss.external.psk_ciphers",
+        "rpc.tcp_client_port",
+    ]
+
+
+RENAMED = [
+    ("auth.http.auth_req = http://h/a", "auth.http.auth_req.url = http://h/a"),
+    ("auth.http.super_req = http://h/a", "auth.http.super_req.url = http://h/a"),
+    ("auth.http.acl_req = http://h/a", "auth.http.acl_req.url = http://h/a"),
+    ("auth.http.acl_req.content_type = json", "auth.http.acl_req.headers.content-type = application/json"),
+    (
+        "auth.http.super_req.content_type = x-www-form-urlencoded",
+        "auth.http.super_req.headers.content-type = application/x-www-form-urlencoded",
+    ),
+    ("auth.http.request.timeout = 5s", "auth.http.timeout = 5s"),
+    ("auth.http.request.connect_timeout = 5", "auth.http.connect_timeout = 5s"),
+    ("auth.mongo.login = u", "auth.mongo.username = u"),
+    ("auth.mongo.ssl = true", "auth.mongo.ssl = on"),
+    ("auth.mongo.ssl_opts.certfile = c", "auth.mongo.ssl.certfile = c"),
+    ("auth.pgsql.ssl_opts.cacertfile = c", "auth.pgsql.ssl.cacertfile = c"),
+    ("auth.pgsql.ssl = false", "auth.pgsql.ssl = off"),
+    ("auth.redis.cafile = c", "auth.redis.ssl.cacertfile = c"),
+    ("auth.redis.cacertfile = c", "auth.redis.ssl.cacertfile = c"),
+    ("auth.redis.keyfile = k", "auth.redis.ssl.keyfile = k"),
+    ("auth.mysql.ssl.cafile = c", "auth.mysql.ssl.cacertfile = c"),
+    ("web.hook.api.url = http://h", "web.hook.url = http://h"),
+    ("web.hook.encode_payload = base64", "web.hook.body.encoding_of_payload_field = base64"),
+    ("web.hook.ssl.cafile = c", "web.hook.ssl.cacertfile = c"),
+    ("listener.ws.external.verify_protocol_header = on", "listener.ws.external.fail_if_no_subprotocol = true"),
+    ("listener.wss.other.verify_protocol_header = off", "listener.wss.other.fail_if_no_subprotocol = false"),
+    ("  auth.mongo.login   =   u  ", "  auth.mongo.username   =   u  "),
+    ("node.heartbeat = on", "node.heartbeat = on"),
+    ("bridge.x.forwards = a/#,b/#", "bridge.x.forwards = a/#,b/#"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), RENAMED)
+def test_a_renamed_line_keeps_its_place_and_its_blanks(before: str, after: str) -> None:
+    assert one(f"# a\n{before}\r\n\n# b", "etc/plugins/x.conf")[0] == f"# a\n{after}\r\n\n# b"
+
+
+@pytest.mark.parametrize(
+    ("line", "todo"),
+    [
+        ("auth.http.request.timeout = 0", "choose a time"),
+        ("auth.http.auth_req.content_type = text", "application/json"),
+        ("listener.ws.external.verify_protocol_header = off", "supported_subprotocols"),
+        ("log.to = off", "console"),
+        ("listener.ssl.external.psk_ciphers = PSK-AES128-CBC-SHA", "RSA-PSK"),
+        ("rpc.tcp_client_num = 2", "reorder"),
+        ("dashboard.listener.http = 18083", "does not know"),
+    ],
+)
+def test_a_doubtful_value_is_named_with_its_line(line: str, todo: str) -> None:
+    item = one(f"\n{line}\n")[1].items[0]
+    assert item.verdict is Verdict.CHANGED
+    assert item.label == f"line 2: {line.split(' ', maxsplit=1)[0]}"
+    assert todo in item.todo
+
+
+def test_a_header_is_written_for_each_request_that_is_made() -> None:
+    text, account = one(
+        "auth.http.auth_req = http://h\nauth.http.acl_req = http://h\nauth.http.header.Accept = */*\n# end\n"
+    )
+    assert text.splitlines()[2:] == [
+        "auth.http.auth_req.headers.Accept = */*",
+        "auth.http.acl_req.headers.Accept = */*",
+        "# end",
+    ]
+    assert account.counts == {"emqx.conf": 3}
+
+
+@pytest.mark.parametrize(
+    ("credential", "prefix", "field"), [("username", "user", "username"), ("clientid", "client", "clientid")]
+)
+def test_built_in_users_of_the_file_become_users_of_their_kind(credential: str, prefix: str, field: str) -> None:
+    text, account = one(
+        "auth.mnesia.7.login = name~!@#$%^&*()_+\nauth.mnesia.7.password = p#w\nauth.mnesia.7.is_superuser = true\n",
+        credential=credential,
+    )
+    assert text.splitlines()[:2] == [f"auth.{prefix}.1.{field} = name~!@#$%^&*()_+", f"auth.{prefix}.1.password = p#w"]
+    assert [item.verdict for item in account.items] == [Verdict.CARRIED, Verdict.CARRIED, Verdict.DROPPED]
+
+
+USERS = "## users\nauth.user.password_hash = sha256\nauth.user.1.username = a\nauth.user.1.password = p\n"
+CLIENTS = "auth.client.password_hash = sha256\nauth.client.1.clientid = c\nauth.client.1.password = p\n"
+MNESIA = "# mine\nauth.mnesia.password_hash = sha256\nauth.mnesia.as = username\nauth.mnesia.1.login = m\nauth.mnesia.1.password = p\n"
+
+
+def test_merged_plugins_move_their_users_without_losing_one() -> None:
+    texts, account = converted(
+        flat.parse("p/emqx_auth_clientid.conf", CLIENTS),
+        flat.parse("p/emqx_auth_mnesia.conf", MNESIA),
+        flat.parse("p/emqx_auth_username.conf", USERS),
+    )
+    assert set(texts) == {"p/emqx_auth_mnesia.conf"}
+    settings = {setting.key: setting.value for setting in flat.parse("f", texts["p/emqx_auth_mnesia.conf"]).settings}
+    assert sorted(value for key, value in settings.items() if key.endswith("username")) == ["a", "m"]
+    assert settings["auth.client.1.clientid"] == "c"
+    assert settings["auth.mnesia.password_hash"] == "sha256"
+    assert not [item for item in account.items if item.verdict is Verdict.DROPPED]
+    assert texts["p/emqx_auth_mnesia.conf"].startswith("# mine\n")
+
+
+def test_users_that_are_hashed_otherwise_are_named() -> None:
+    _, account = converted(
+        flat.parse("p/emqx_auth_username.conf", USERS),
+        flat.parse("p/emqx_auth_mnesia.conf", MNESIA.replace("sha256", "md5")),
+    )
+    dropped = [item for item in account.items if item.verdict is Verdict.DROPPED]
+    assert [item.label for item in dropped] == ["line 2: auth.user.password_hash"]
+    assert "new password" in dropped[0].todo
+
+
+def test_users_without_a_file_of_the_merged_plugin_get_one() -> None:
+    texts, _ = converted(flat.parse("etc/plugins/emqx_auth_username.conf", USERS))
+    assert set(texts) == {"etc/plugins/emqx_auth_mnesia.conf"}
+
+
+def test_defaults_that_4_3_changes_are_written_as_they_were() -> None:
+    text, _ = one("listener.ssl.external = 8883\nlog.to = file")
+    assert text.splitlines()[-2:] == [
+        "listener.ssl.external.tls_versions = tlsv1.2,tlsv1.1,tlsv1",
+        "log.formatter.text.date.format = %Y-%m-%d %H:%M:%S.%3N",
+    ]
+    text, _ = one(
+        "listener.ssl.external = 8883\nlistener.ssl.external.tls_versions = tlsv1.2\nlog.formatter.text.date.format = rfc3339\n"
+    )
+    assert "kept from 4.2" not in text
+
+
+def test_a_file_that_relies_on_no_default_comes_out_as_it_went_in() -> None:
+    text = "# only\n\nnode.name = emqx@127.0.0.1\n"
+    assert one(text) == (text, one(text)[1])
+
+
+def test_what_is_4_3_already_stays() -> None:
+    for file, key, value in NEW:
+        if key in {"rpc.tcp_client_num", "log.to"} or "psk_ciphers" in key:
+            continue
+        text, account = one(f"{key} = {value or 'x'}\n", file)
+        assert text.splitlines()[0] == f"{key} = {value or 'x'}" or "auth.user" in key or "auth.client" in key, key
+        assert account.items[0].verdict is Verdict.CARRIED
+
+
+def test_loaded_plugins_name_the_merged_plugin_once() -> None:
+    ledger = Ledger()
+    text = "{emqx_management, true}.\n{emqx_auth_username, true}.\n%% comment\n{emqx_auth_clientid, true}.\n{emqx_auth_mnesia, false}.\n"
+    done = convert_loaded("loaded_plugins", text, ledger)
+    assert done == "{emqx_management, true}.\n{emqx_auth_mnesia, true}.\n"
+    assert ledger.account().tally() == {"loaded_plugins": {"source": 4, "carried": 4, "changed": 0, "dropped": 0}}
+    assert parse_loaded("l", "emqx_retainer.\n")[0].enabled
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from([f"{key} = {value or 'x'}" for _, key, value in OLD]),
+        st.sampled_from(["", "# comment", "## = odd", "   ", "{{ additional_configs }}", "no setting"]),
+        st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]), max_size=20),
+    ),
+    max_size=30,
+)
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_a_file_reads_back_byte_for_byte(lines: list[str], end: str, closed: bool) -> None:
+    text = end.join(lines) + (end if closed else "")
+    assert str(flat.parse("f", text)) == text
+
+
+@given(LINES, st.sampled_from(["username", "clientid"]))
+def test_comments_and_their_order_survive_and_the_account_adds_up(lines: list[str], credential: str) -> None:
+    text, account = one("\n".join(lines), credential=credential)
+    before = [line for line in "\n".join(lines).split("\n") if line.lstrip().startswith("#")]
+    after = [
+        line
+        for line in text.split("\n")
+        if line.lstrip().startswith("#") and not line.startswith(("## not in 4.3: ", "## kept from 4.2"))
+    ]
+    assert after == [line for line in before if not line.startswith(("## not in 4.3: ", "## kept from 4.2"))]
+    for row in account.tally().values():
+        assert row["source"] == row["carried"] + row["changed"] + row["dropped"]
+    settings = sum(1 for line in flat.parse("f", "\n".join(lines)).rows if line.setting or line.is_foreign)
+    assert account.counts.get("emqx.conf", 0) == settings == len(account.items)
+
+
+@given(LINES)
+def test_the_account_holds_no_value(lines: list[str]) -> None:
+    secret = "s3cr3t-of-the-fleet"
+    _, account = one(
+        "\n".join([*lines, f"auth.mysql.password = {secret}", f"auth.mnesia.1.password = {secret}", f"x {secret}"])
+    )
+    assert secret not in account.to_json(origin="4.2.14", target="4.3.22")
+    assert secret not in account.to_markdown(origin="4.2.14", target="4.3.22")
+
+
+def sample(name: str) -> Export:
+    return known.read_export(name, (RECORDED / "samples" / name).read_text(encoding="utf-8"))
+
+
+PASSWORD = base64.b64encode(b"salt" + b"a" * 64).decode()
+
+
+def users(*rows: dict[str, Any], **sections: Any) -> Export:
+    return Export(
+        "e.json", {"version": "4.2.11", "auth_mnesia": [{"password": PASSWORD, **row} for row in rows], **sections}
+    )
+
+
+def test_a_genuine_export_of_4_2_11_has_what_every_4_3_reads() -> None:
+    ledger = Ledger()
+    data = convert_export(sample("v4.2.11.json"), "username", ledger)
+    assert data["version"] == "4.2.11"
+    assert data["auth.mnesia.as"] == "username"
+    assert data["auth_mnesia"][0] == {
+        "login": "user_mnesia",
+        "type": "username",
+        "password": sample("v4.2.11.json").rows("auth_mnesia")[0]["password"],
+    }
+    assert data["acl_mnesia"][0] == {
+        "login": "emqx_c", "topic": "Topic/A", "action": "sub", "allow": True,
+        "type": "username", "type_value": "emqx_c", "access": "allow",
+    }  # fmt: skip
+    changed = [item for item in ledger.account().items if item.verdict is not Verdict.CARRIED]
+    assert [(item.section, item.label, item.verdict) for item in changed] == [
+        ("auth_mnesia", "user_mnesia", Verdict.CHANGED)
+    ]
+    facts = Facts(PLAN, export=Export("out.json", data))
+    assert DETECTORS["43-02"](facts) == Clear()
+    assert DETECTORS["43-40"](facts) == Clear()
+
+
+def test_users_of_4_2_10_are_refused_with_the_patch_to_go_to() -> None:
+    with pytest.raises(BadSource, match=r"v4\.2\.10\.json, auth_clientid.*4\.2\.11.*newest patch"):
+        convert_export(sample("v4.2.10.json"), "username", Ledger())
+
+
+def test_an_export_of_4_2_10_without_users_is_carried() -> None:
+    ledger = Ledger()
+    export = sample("v4.2.10-no-auth.json")
+    assert convert_export(export, None, ledger) == export.data
+    assert {item.verdict for item in ledger.account().items} == {Verdict.CARRIED}
+
+
+@pytest.mark.parametrize(
+    ("said", "configured", "wanted"),
+    [("username", "clientid", None), (None, "username", "clientid"), ("clientid", None, "username")],
+)
+def test_both_credential_types_are_refused(said: Any, configured: Any, wanted: Any) -> None:
+    export = users({"login": "u"}, **({"auth.mnesia.as": said} if said else {}))
+    with pytest.raises(BadSource, match="both credential types"):
+        credential_for(export, configured, wanted)
+
+
+def test_no_credential_type_is_refused_only_where_a_user_needs_one() -> None:
+    with pytest.raises(BadSource, match="--credential"):
+        credential_for(users({"login": "u"}), None, None)
+    assert credential_for(users(), None, None) is None
+
+
+def test_duplicate_users_are_named_and_the_one_that_the_import_keeps_stays() -> None:
+    export = users(
+        {"login": "u"},
+        {"login": "u"},
+        auth_username=[{"username": "u", "password": PASSWORD}],
+        auth_clientid=[{"clientid": "u", "password": PASSWORD}],
+    )
+    ledger = Ledger()
+    data = convert_export(export, "username", ledger)
+    assert (len(data["auth_mnesia"]), data["auth_username"], len(data["auth_clientid"])) == (1, [], 1)
+    dropped = [f"{item.section}[{item.at}]" for item in ledger.account().items if item.verdict is Verdict.DROPPED]
+    assert sorted(dropped) == ["auth_mnesia[0]", "auth_username[0]"]
+
+
+@pytest.mark.parametrize("password", [None, "", "not base64!", "YWJj", 7])
+def test_a_password_that_could_never_be_checked_is_named(password: Any) -> None:
+    ledger = Ledger()
+    assert convert_export(users({"login": "u", "password": password}), "username", ledger)["auth_mnesia"] == []
+    assert ledger.account().items[0].verdict is Verdict.DROPPED
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"login": "u", "topic": "t", "action": "x", "allow": True},
+        {"login": "u", "topic": 1, "action": "pub", "allow": True},
+        {"login": "u", "topic": "t", "action": "pub", "allow": "maybe"},
+    ],
+)
+def test_a_rule_that_is_none_is_named(row: dict[str, Any]) -> None:
+    ledger = Ledger()
+    assert convert_export(users(acl_mnesia=[row]), "username", ledger)["acl_mnesia"] == []
+    assert ledger.account().items[0].verdict is Verdict.DROPPED
+
+
+def test_a_deny_that_an_allow_may_overtake_is_changed() -> None:
+    rows = [
+        {"login": "u", "topic": "cmd/secret", "action": "pubsub", "allow": False},
+        {"login": "u", "topic": "cmd/#", "action": "pub", "allow": True},
+    ]
+    ledger = Ledger()
+    convert_export(users(acl_mnesia=rows), "username", ledger)
+    assert [item.verdict for item in ledger.account().items] == [Verdict.CHANGED, Verdict.CARRIED]
+
+
+def test_open_source_does_not_take_enterprise_sections() -> None:
+    export = users(modules=[{"id": "m", "type": "retainer"}], schemas=[{"name": "s"}])
+    for enterprise, verdict in ((True, Verdict.CARRIED), (False, Verdict.DROPPED)):
+        ledger = Ledger()
+        convert_export(export, None, ledger, enterprise=enterprise)
+        assert {item.verdict for item in ledger.account().items} == {verdict}
+
+
+NAMES = st.one_of(st.text(max_size=30), st.sampled_from(['"', "'", "\n", "a\r\nb", "ключ", "x" * 65536, "\x00", "%u"]))
+
+
+@given(st.lists(NAMES, max_size=20), st.sampled_from(["username", "clientid"]))
+def test_any_name_is_carried_or_named_and_survives_as_json(names: list[str], credential: Any) -> None:
+    export = users(
+        *({"login": name} for name in names),
+        acl_mnesia=[{"login": name, "topic": "t", "action": "pub", "allow": True} for name in names],
+    )
+    ledger = Ledger()
+    data = json.loads(json.dumps(convert_export(export, credential, ledger)))
+    assert {row["login"] for row in data["auth_mnesia"]} == set(names)
+    assert [row["type_value"] for row in data["acl_mnesia"]] == names
+    account = ledger.account()
+    assert all(row["source"] == row["carried"] + row["changed"] + row["dropped"] for row in account.tally().values())
+    assert len(account.items) == 2 * len(names)
+    assert PASSWORD not in account.to_json(origin="a", target="b")
+
+
+def test_100_000_users_have_a_full_account() -> None:
+    ledger = Ledger()
+    data = convert_export(users(*({"login": f"u{i}"} for i in range(100_000))), "clientid", ledger)
+    assert len(data["auth_mnesia"]) == 100_000
+    assert ledger.account().tally()["auth_mnesia"]["carried"] == 100_000
+
+
+def test_a_converted_directory_has_nothing_left_of_the_settings_rules() -> None:
+    files = {"emqx.conf": "\n".join(f"{key} = {value or 'x'}" for file, key, value in OLD if file == "emqx.conf")}
+    for name in {file for file, _, _ in OLD if file != "emqx.conf"}:
+        files[name] = "\n".join(f"{key} = {value or 'x'}" for file, key, value in OLD if file == name)
+    facts = Facts(PLAN, confs=tuple(flat.parse(name, text) for name, text in files.items()))
+    result = convert(facts)
+    after = Facts(PLAN, confs=tuple(flat.parse(name, text) for name, text in result.texts.items()))
+    for rule in (
+        "43-06",
+        "43-07",
+        "43-08",
+        "43-09",
+        "43-10",
+        "43-22",
+        "43-29",
+        "43-31",
+        "43-32",
+        "43-33",
+        "43-35",
+        "43-38",
+        "43-39",
+    ):
+        assert DETECTORS[rule](after) == Clear(), rule
+        assert rule == "43-22" or DETECTORS[rule](facts) != Clear(), rule
+
+
+def test_the_steps_name_the_data_directory_the_import_and_the_restart() -> None:
+    facts = Facts(
+        PLAN, export=sample("v4.2.10-no-auth.json"), confs=(flat.parse("emqx.conf", "node.data_dir = /srv/emqx\n"),)
+    )
+    steps = convert(facts).steps
+    assert any("/srv/emqx" in step for step in steps)
+    assert any("mnesia" in step for step in steps)
+    assert [word in step for step, word in zip(steps[-2:], ("data import", "restart"), strict=True)] == [True, True]
