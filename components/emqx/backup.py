@@ -185,8 +185,8 @@ async def import_archive(
 ) -> None:
     """Import an archive on the node that has it; its 204 says little, only the inventory says what arrived.
 
-    Never cut off before ``limit_seconds``. Repeated at once when it failed within the patience (500, connection
-    refused), which is safe because an import is a merge; ``waiting`` as in ``post_kept_alive``.
+    Never cut off before ``limit_seconds``, and repeated only when the server answered that it cannot now (500, 503), which
+    is safe because an import is a merge. ``waiting`` as in ``post_kept_alive``.
     """
     call = Call(
         node=api.http.node(node),
@@ -194,7 +194,7 @@ async def import_archive(
         body={"filename": name, "node": node},
         authorization=await api.http.authorization(bearer=bearer),
     )
-    async for attempt in attempts(api.http.patience_seconds):
+    async for attempt in attempts(api.http.patience_seconds, on=NotNow):
         with attempt:
             await post_kept_alive(call, limit_seconds=limit_seconds, waiting=waiting, pipeline_seconds=pipeline_seconds)
 

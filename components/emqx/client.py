@@ -24,6 +24,9 @@ TOKEN_SECONDS = 3_000.0
 
 Params = Mapping[str, str | int]
 
+# What was repeated is told by the error that ends it; a log line for each attempt would stand in the update's output.
+stamina.instrumentation.set_on_retry_hooks([])
+
 
 class _Request(NamedTuple):
     """One call, as it is sent at each attempt."""
@@ -232,13 +235,15 @@ class EmqxHttp:
         raise failure
 
 
-def attempts(patience_seconds: float, *, most: int | None = None) -> AsyncIterable[stamina.Attempt]:
+def attempts(
+    patience_seconds: float, *, most: int | None = None, on: type[Retryable] = Retryable
+) -> AsyncIterable[stamina.Attempt]:
     """The one way in which anything is repeated here: while it is Retryable, for so long, with growing pauses.
 
     The last error is the one that is raised. Use as ``async for attempt in attempts(15): with attempt: ...``.
     """
     return stamina.retry_context(
-        on=Retryable,
+        on=on,
         attempts=most,
         timeout=patience_seconds if most is None else None,
         wait_initial=0.2,
@@ -286,4 +291,5 @@ def code_and_message(body: bytes) -> tuple[str, str]:
     code = parsed.get("code")
     message = parsed.get("message", parsed.get("errors", ""))
     text = message if isinstance(message, str) else json.dumps(message)
-    return (code if isinstance(code, str) else ""), text[:256]
+    # EMQX breaks and indents long reasons; an error is one line.
+    return (code if isinstance(code, str) else ""), " ".join(text.split())[:256]

@@ -42,6 +42,7 @@ IMPORT_SECONDS = 3600.0
 """Bound of one import: retained messages took 172 s for 140,000 on three nodes, on two cores (section A)."""
 
 _PROGRESS_SECONDS = 10.0
+_MOST_SHOWN = 3
 _REINDEX_TODO = (
     "run `emqx ctl retainer reindex start true` on a green node and let it finish (it must not be cut off either), then "
     "run `pulumi up` again"
@@ -221,10 +222,11 @@ def _judge_failures(failed: Sequence[tuple[Archive, str]], differences: Sequence
     if not failed or not wrong:
         return
     archive, reason = failed[0]
+    more = f"; and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
     raise Rejected(
         f"import of {', '.join(one.table_set for one, _ in failed)}",
         node=node,
-        seen=f"{archive.table_set} answered {reason}; of the whole import {some(map(str, wrong), most=3)}",
+        seen=f"{archive.table_set} answered {reason}; then {'; '.join(map(str, wrong[:_MOST_SHOWN]))}{more}",
         todo="remove the cause on green, then run `pulumi up` again: it recognises what it has imported",
     )
 
