@@ -10,8 +10,10 @@ from typing import NamedTuple
 from components.report.model import Report, StepReport
 from components.report.terminal import number
 
-WIDTH, HEIGHT = 960, 340
-LEFT, RIGHT, TOP, BOTTOM = 64, 76, 34, 44
+WIDTH, HEIGHT = 960, 360
+LEFT, RIGHT, TOP, BOTTOM = 64, 76, 60, 44
+NAME_ROWS = (8, 21, 34)
+"""How far above the chart the names of steps stand; steps that follow each other closely get different rows."""
 Point = tuple[float, float]
 
 
@@ -102,7 +104,7 @@ def _rows(scale: Scale, title: str) -> Iterable[str]:
 
 def _steps(scale: Scale, steps: Sequence[StepReport]) -> Iterable[str]:
     """A band for each step, its name above it where there is room; the tooltip always has it."""
-    free = 0.0
+    free = dict.fromkeys(NAME_ROWS, 0.0)
     for step in steps:
         left = scale.x(step.began)
         right = max(left + 1.5, scale.x(min(step.ended if step.ended is not None else scale.most_x, scale.most_x)))
@@ -111,10 +113,12 @@ def _steps(scale: Scale, steps: Sequence[StepReport]) -> Iterable[str]:
             f'<rect class="step" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{HEIGHT - TOP - BOTTOM}">'
             f"<title>{escape(tip)}</title></rect>"
         )
-        yield f'<line class="mark" x1="{left:.1f}" y1="{TOP - 6}" x2="{left:.1f}" y2="{HEIGHT - BOTTOM}"/>'
-        if left >= free:
-            yield _text(left + 3, TOP - 8, step.name, "start")
-            free = left + 8 + 7 * len(step.name)
+        row = next((row for row in NAME_ROWS if left >= free[row]), None)
+        top = TOP - (row or 0)
+        yield f'<line class="mark" x1="{left:.1f}" y1="{top}" x2="{left:.1f}" y2="{HEIGHT - BOTTOM}"/>'
+        if row is not None:
+            yield _text(left + 3, top, step.name, "start")
+            free[row] = left + 8 + 7 * len(step.name)
 
 
 def _line(scale: Scale, points: Sequence[Point], kind: str, *, stairs: bool = False) -> str:

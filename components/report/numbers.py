@@ -248,4 +248,5 @@ def _number(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
+    """A count; what is none is not known."""
+    return int(value) if isinstance(value, int | float) and value >= 0 else None

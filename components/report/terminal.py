@@ -13,7 +13,7 @@ def summary(report: Report) -> str:
         lines.append(
             f"  messages     {told.published} published, {told.received} received, {told.lost} lost, {told.duplicated} doubled"
         )
-    steps = [f"{step.name} {step.clients} in {step.moving_seconds:.1f} s" for step in report.steps if step.mover]
+    steps = [f"{step.name} {step.clients} in {step.moving_seconds:.1f} s" for step in report.steps if step.clients]
     lines += [f"  steps        {', '.join(steps)}"] if steps else []
     lines += [
         f"  gate         {gate.name} failed in {gate.step}: {gate.reason}" for gate in report.gates if gate.failed
