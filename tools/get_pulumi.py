@@ -120,19 +120,17 @@ def pinned_version() -> str:
 
 
 def find_go() -> str:
-    """The `go` command, which must be able to build the module."""
-    wanted = re.search(r"^go (\S+)$", (MODULE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
-    minimum = wanted[1] if wanted else "1.25"
-    how = (
-        f"install Go {minimum} or newer (https://go.dev/dl/), or a pulumi {text(MINIMUM)} or newer, and put it on PATH"
-    )
+    """The `go` command, which must be recent enough for the module."""
+    wanted = parse_version((MODULE / "go.mod").read_text(encoding="utf-8"), r"^go (\d+)\.(\d+)\.?(\d*)$")
+    how = f"install Go {text(wanted)} or newer (https://go.dev/dl/), or a pulumi {text(MINIMUM)} or newer, and put it on PATH"
     go = shutil.which("go")
     if not go:
         raise Missing(f"neither pulumi nor go is on PATH: {how}")
     # In the module's directory, so that a go which may fetch its own newer version answers with that one.
     answer = subprocess.run([go, "version"], cwd=MODULE, capture_output=True, text=True, timeout=300, check=False)
-    if answer.returncode:
-        seen = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
+    found = parse_version(answer.stdout, r"\bgo(\d+)\.(\d+)\.?(\d*)")
+    if answer.returncode or not found or not wanted or found < wanted:
+        seen = (answer.stdout + answer.stderr).strip().rpartition("\n")[2] or "no answer"
         raise Missing(f"{go} cannot build pulumi ({seen}): {how}")
     return go
 
@@ -224,15 +222,15 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def parse_version(answer: str) -> tuple[int, int, int] | None:
-    """`v3.259.0` as numbers."""
-    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", answer.strip())
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+def parse_version(answer: str, pattern: str = r"^v?(\d+)\.(\d+)\.(\d+)") -> tuple[int, ...] | None:
+    """The first three numbers that the pattern finds, a missing last one as 0."""
+    found = re.search(pattern, answer.strip(), re.MULTILINE)
+    return tuple(int(number or 0) for number in found.groups()) if found else None
 
 
-def text(version: tuple[int, int, int]) -> str:
-    """Numbers as `v3.259.0`."""
-    return "v" + ".".join(map(str, version))
+def text(version: tuple[int, ...] | None) -> str:
+    """Numbers as `3.259.0`."""
+    return ".".join(map(str, version or ()))
 
 
 def is_ours(directory: Path) -> bool:

@@ -196,6 +196,22 @@ def test_nothing_outlives_the_engine(workspace: Workspace, how: str) -> None:
     assert run.wait(20).code
 
 
+def test_no_program_outlives_a_killed_language_host(workspace: Workspace) -> None:
+    workspace.set_config({"mode": "sleep"})
+    run = workspace.start_up()
+    run.wait_for("the program runs", 60)
+    family = {
+        name: each
+        for each in psutil.process_iter()
+        for name in ("host.py", "runner.py")
+        if session(each.pid) == run.engine_pid and any(word.endswith(name) for word in each.cmdline())
+    }
+    family["host.py"].kill()
+    psutil.wait_procs([family["runner.py"]], 20)
+    assert not family["runner.py"].is_running()
+    assert run.wait(60).code
+
+
 def test_closing_a_workspace_ends_what_works_in_it_and_nothing_else(workspace: Workspace) -> None:
     workspace.set_config({"mode": "sleep"})
     run = workspace.start_up()

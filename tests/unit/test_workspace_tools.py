@@ -72,7 +72,7 @@ def test_a_recent_pulumi_with_its_own_language_host_is_used(machine: Machine) ->
         machine.has(name, "#!/bin/sh\n")
     code, said = machine.get()
     assert code == 0
-    assert "v3.300.1" in said
+    assert "version 3.300.1" in said
     assert (machine.venv / "pulumi").resolve() == machine.path / "pulumi"
     assert os.listdir(machine.venv) == ["pulumi"]  # noqa: PTH208  -- names only
 
@@ -80,7 +80,7 @@ def test_a_recent_pulumi_with_its_own_language_host_is_used(machine: Machine) ->
 @pytest.mark.parametrize(
     ("version", "why"),
     [
-        ("v3.100.0", "is v3.100.0, at least v3.216.0 is needed"),
+        ("v3.100.0", "is 3.100.0, at least 3.216.0 is needed"),
         ("nonsense", "does not tell its version"),
         ("v3.300.0", "comes without pulumi-language-python"),
     ],
@@ -99,6 +99,14 @@ def test_without_pulumi_and_go_it_says_how_to_get_them(machine: Machine) -> None
     assert code == 1
     assert said.startswith("pulumi: neither pulumi nor go is on PATH: install Go 1.")
     assert said.count("\n") == 1
+
+
+def test_a_go_that_is_too_old_is_named_before_anything_is_built(machine: Machine) -> None:
+    machine.has("go", GO.replace("go1.99", "go1.20.3"))
+    code, said = machine.get()
+    assert code == 1
+    assert "cannot build pulumi (go version go1.20.3): install Go 1." in said
+    assert machine.build_count() == 0
 
 
 def test_a_build_has_the_language_host_beside_it_and_is_made_once(machine: Machine) -> None:
