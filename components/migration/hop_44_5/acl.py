@@ -36,6 +36,7 @@ class Acl:
     """The rules of each login in their order, as the API takes them."""
 
     rules: dict[Key, list[dict[str, str]]] = field(default_factory=dict)
+    shut: dict[Key, None] = field(default_factory=dict)  # logins that are denied everything, because their name is a wildcard
 
     def max_rules(self) -> int:
         """The most rules of one login."""
@@ -121,9 +122,24 @@ def convert_acl(source: Source, ledger: Ledger, *, loose: bool) -> Acl:
         rules = acl.rules.setdefault(key, [])
         for one in placed:
             written, note = _convert(source.export_name, one, loose=loose)
+            if loose and written and one.row.access == "allow":
+                written, note = _guarded(acl, one.row, written, note)
             rules += written
             _account(ledger, one, written, note, unordered=unordered)
+    for key in acl.shut:
+        acl.rules[key] = [{"permission": "deny", "action": "all", "topic": "#"}, *acl.rules.get(key, [])]
     return acl
+
+
+def _guarded(acl: Acl, row: Row, written: list[dict[str, str]], note: str) -> tuple[list[dict[str, str]], str]:
+    """A client named ``+`` or ``#`` would make a leading placeholder a wildcard for ``$`` topics: such names are denied everything."""
+    first = words(row.topic)[0]
+    if first not in ("%c", "%u"):
+        return written, note
+    if first == "%u" and row.kind == "clientid":
+        return [], "before 5.8.1 a user named + could use it for topics that begin with $; choose 5.8.1 or newer"
+    acl.shut |= {("clientid" if first == "%c" else "username", name): None for name in ("+", "#")}
+    return written, note or "clients and users named + or # are denied everything before 5.8.1"
 
 
 def _account(ledger: Ledger, one: Placed, written: list[dict[str, str]], note: str, *, unordered: bool) -> None:
@@ -139,40 +155,37 @@ def _account(ledger: Ledger, one: Placed, written: list[dict[str, str]], note: s
 
 def _convert(file: str, one: Placed, *, loose: bool) -> tuple[list[dict[str, str]], str]:
     """The rules of 5.x for one row, and what is not the same."""
-    row = one.row
-    allow = row.access == "allow"
-    if allow and loose and begins_with_wildcard(row.topic):
-        return (
-            [],
-            "before 5.8.1 such a filter matches topics that begin with $ too, which 4.4 did not allow; choose 5.8.1 or newer",
-        )
-    parts = words(row.topic)
-    if is_syntax(row.topic):
-        if not {"+", "#", "%u", "%c"} & set(parts):
-            return [_rule(row, row.access, f"eq {row.topic}")], ""
+    row, topic, note = one.row, one.row.topic, ""
+    allow, parts = one.row.access == "allow", words(one.row.topic)
+    if loose and begins_with_wildcard(topic):
+        if allow:
+            return [], "before 5.8.1 such a filter matches topics that begin with $ too, which 4.4 did not allow; choose 5.8.1 or newer"
+        note = "before 5.8.1 it denies topics that begin with $ too"
+    elif loose and parts[0] in ("%c", "%u"):
+        note = "before 5.8.1 a name that is + or # is a wildcard for topics that begin with $ too"
+    if is_syntax(topic):
+        if not {"+", "#", "%u", "%c"} & set(parts) and not (allow and topic.startswith("${")):
+            return [_rule(row, row.access, f"eq {topic}")], note
         if allow:
             return [], "a filter with ${ or a leading eq, which 5.x reads as its own syntax"
-        wide = widened(row.topic)
-        if wide is None:
+        topic, note = widened(topic) or "", "a filter with ${ or a leading eq: it denies more on 5.x"
+        if not topic:
             seen = "a deny for topics that begin with ${, which 5.x cannot say"
             raise BadSource(file, f"{SECTION}[{one.at}]", seen, "rename these topics, or take the row out")
-        return [
-            _rule(row, "deny", _placed(wide, "${username}"))
-        ], "a filter with ${ or a leading eq: it denies more on 5.x"
-    rules = [_rule(row, row.access, _placed(row.topic, "${username}"))]
+    rules = [_rule(row, row.access, _placed(topic, "${username}"))]
     if "%u" not in parts or row.kind == "username":
-        return rules, ""
-    return _without_username(row, rules)
+        return rules, note
+    return _without_username(row, topic, rules)
 
 
-def _without_username(row: Row, rules: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
+def _without_username(row: Row, topic: str, rules: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
     """A client without a user name: 4.4 leaves ``%u`` as it is, 5.x puts ``undefined``."""
     if row.access == "allow":
-        guard = _rule(row, "deny", _placed(row.topic, "undefined"))
+        guard = _rule(row, "deny", _placed(topic, "undefined"))
         return [guard, *rules], "with a deny for the user name 'undefined', which 5.x gives to clients without one"
     return [
         *rules,
-        _rule(row, "deny", _placed(row.topic, "%u")),
+        _rule(row, "deny", _placed(topic, "%u")),
     ], "clients without a user name are denied the topic with %u for everybody"
 
 

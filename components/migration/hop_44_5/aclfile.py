@@ -21,6 +21,7 @@ from components.migration.permissions.erlang import Atom, Placed, Term, TermErro
 from components.migration.permissions.topics import words
 
 ALL = Atom("all")
+SINGLE_BYTES = "4.4 compares its letters above U+007F as single bytes, 5.x in UTF-8: it denies now what it says"
 ONE_WORD = "^([^/+#]|[^/]{2,})$"  # a name that is a word of a topic by itself, and no wildcard
 ONE_WORD_NO_DOLLAR = "^([^/+#$]|[^/$][^/]+)$"
 _ACTIONS = {"pubsub": "all", "publish": "publish", "subscribe": "subscribe"}
@@ -106,6 +107,8 @@ def _end(result: FileConversion, index: int, rule: FileRule) -> None:
 def _convert_rule(result: FileConversion, index: int, rule: FileRule, term: Term, roots: list[str]) -> None:
     assert isinstance(term, tuple)  # noqa: S101 - compile_file has read it as a rule
     line, allow = rule.line, rule.access is Access.ALLOW
+    if not allow and _has_single_bytes(line, term[1]):
+        result.note(index, SINGLE_BYTES)
     who = _who(line, term[1], allow=allow)
     if who is None:
         result.dropped[index] = "its names have letters that 4.4 compares as single bytes: it matched nobody"
@@ -145,6 +148,12 @@ def _who(line: int, term: Term, *, allow: bool) -> Term | None:
     return term
 
 
+def _has_single_bytes(line: int, term: Term) -> bool:
+    if isinstance(term, Text):
+        return in_bytes(line, term) != term.text
+    return isinstance(term, tuple | list) and any(_has_single_bytes(line, part) for part in term)
+
+
 def _topics(
     result: FileConversion, index: int, line: int, terms: Term, *, allow: bool, roots: list[str]
 ) -> Iterable[tuple[_Condition, Term]]:
@@ -153,8 +162,13 @@ def _topics(
         exact = isinstance(term, tuple)
         text = term[1] if isinstance(term, tuple) else term
         assert isinstance(text, Text)  # noqa: S101 - compile_file has read it as a topic
-        if in_bytes(line, text) != text.text and allow:
-            result.note(index, "a topic with letters that 4.4 compares as single bytes is left out: it matched nothing")
+        if in_bytes(line, text) != text.text:
+            if allow:
+                result.note(index, "a topic with letters that 4.4 compares as single bytes is left out: it matched nothing")
+                continue
+            result.note(index, SINGLE_BYTES)
+        if allow and text.text.startswith("${"):
+            result.note(index, "a topic that begins with ${ is left out: no deny of 5.x could be put before it")
             continue
         if exact:
             yield _Condition("^" if behind_username and allow else ""), (Atom("eq"), Text(text.text))

@@ -19,6 +19,7 @@ from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
+from components.migration.permissions.after import Dialect
 from components.migration.permissions.client import Access
 from components.migration.permissions.erlang import Atom, Placed, TermError, Text, parse
 
@@ -37,6 +38,10 @@ class AclFile:
     terms: tuple[Placed, ...]
     enabled: bool
     module: int | None = None
+
+    def last_all(self) -> int:
+        """The index of the first {allow, all} or {deny, all}."""
+        return next(at for at, (_, term) in enumerate(self.terms) if isinstance(term, tuple) and term[1:] == (ALL,))
 
 
 @dataclass
@@ -102,19 +107,20 @@ def convert_authz(
     chain: Chain,
     acl: Acl,
     *,
-    loose: bool,
+    speaks: tuple[Dialect, ...],
     target: tuple[int, int],
 ) -> Authorization:
     """Write the sources, and forbid what must not follow."""
     acl_file = read_file(source, settings)
-    file = _convert_file(acl_file, acl, loose=loose)
+    file = _convert_file(acl_file, acl, loose=any(dialect.loose for dialect in speaks))
     authorization = Authorization(no_match=no_match(settings))
-    open_end = authorization.no_match is Access.ALLOW and file.ends_with is None
-    if file.root_denied and open_end:
+    chain_of_sources = _sources(plugins, settings, acl_file)
+    is_last = bool(chain_of_sources) and chain_of_sources[-1].name == FILE
+    if file.root_denied and is_last and authorization.no_match is Access.ALLOW and file.ends_with is None:
         file.rules.append((Atom("allow"), ALL, ALL, [Text("#")]))
     stopped = ""
     stops = _stops(acl_file, file)
-    for plugin in _sources(plugins, settings, acl_file):
+    for plugin in chain_of_sources:
         written = _source(plugin, chain, acl, file, target)
         if written is None:
             continue
@@ -127,6 +133,8 @@ def convert_authz(
             stopped = stopped or "everything was decided before it in 4.4"
     if file.ends_with is Access.DENY or file.root_denied or (acl_file.enabled and not acl_file.terms):
         authorization.no_match = Access.DENY
+    if file.ends_with is Access.ALLOW and authorization.no_match is Access.DENY and not all(d.loose or d.all_is_any for d in speaks):
+        file.note(acl_file.last_all(), "before 5.8.9 it is not for topics that begin with $: no_match decides these")
     if not any(one["type"] == FILE for one in authorization.sources):
         authorization.sources.append(OFF_FILE)
     _account_file(ledger, acl_file, file, stopped)
@@ -161,7 +169,7 @@ def _source(plugin: Plugin, chain: Chain, acl: Acl, file: FileConversion, target
         many = acl.max_rules() > DEFAULT_MAX_RULES and target >= MAX_RULES_SINCE
         return {"type": "built_in_database"} | ({"max_rules": acl.max_rules()} if many else {})
     backend = chain.backends.get(plugin.name)
-    if backend is None or backend.source is None or plugin.enabled is None:
+    if backend is None or backend.source is None or (not plugin.enabled and plugin.module is None):
         return None
     return backend.source
 

@@ -41,13 +41,13 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     ledger.expect(MODULES, len((source.export or {}).get(MODULES, [])))
     expect_loaded(source, ledger)
     plugins = read_plugins(source, settings)
-    loose = any(dialect.loose for dialect in dialects(patch(to_version)))
+    speaks = dialects(patch(to_version))
 
     users = convert_users(source, options, hash_name(plugins), ledger)
     default_users = list(_default_users(settings, users))
-    acl = convert_acl(source, ledger, loose=loose)
+    acl = convert_acl(source, ledger, loose=any(dialect.loose for dialect in speaks))
     chain = convert_authn(source, options, settings, ledger, plugins, users)
-    authorization = convert_authz(source, settings, ledger, plugins, chain, acl, loose=loose, target=target)
+    authorization = convert_authz(source, settings, ledger, plugins, chain, acl, speaks=speaks, target=target)
     config: Json = {"authentication": chain.authenticators, "authorization": authorization.config()}
     config |= convert_rules(source, options, ledger, target)
     config |= convert_mqtt(settings, target)

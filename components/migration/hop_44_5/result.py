@@ -99,6 +99,13 @@ def write_archive(stem: str, parts: Mapping[str, bytes], now: float) -> bytes:
     return buffer.getvalue()
 
 
+def read_archive(archive: bytes) -> dict[str, bytes]:
+    """The parts of an archive by their names below its top directory."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        parts = {member.name.partition("/")[2]: tar.extractfile(member) for member in tar if member.isfile()}
+        return {name: part.read() for name, part in parts.items() if part is not None}
+
+
 def hocon(config: Mapping[str, Any]) -> bytes:
     """HOCON in the shape of JSON, which every HOCON reader takes; ``${`` inside a quoted string is not substituted."""
     return _dump(config)

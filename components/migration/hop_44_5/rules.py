@@ -251,7 +251,7 @@ def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[in
     name = component_name("subscriber", "", engine.connectors.setdefault("mqtt", {}))
     engine.connectors["mqtt"][name] = {**connector, "enable": truth(enabled)}
     topics = [one for one in config.get("subscription_opts") or [] if isinstance(one, Mapping) and one.get("topic")]
-    made = []
+    made: list[str] = []
     for one in topics:
         source_name = component_name(f"subscriber_{len(made) + 1}", "", engine.sources.setdefault("mqtt", {}))
         parameters = {"topic": str(one["topic"]), "qos": number(one.get("qos"), 0)}

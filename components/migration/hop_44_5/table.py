@@ -121,3 +121,73 @@ def user_row(user: str, password_hash: bytes, salt: bytes) -> Term:
     """One built-in user of the global chain."""
     key = (Atom(GLOBAL_CHAIN), user.encode())
     return (Atom("emqx_authn_mnesia"), key, password_hash, salt, False)
+
+
+class _Decoder:
+    """Reads what ``encode`` writes, and what EMQX itself writes into such a file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def _take(self, count: int) -> bytes:
+        piece = self._data[self._at : self._at + count]
+        if len(piece) < count:
+            raise ValueError("a backup table that ends in the middle")
+        self._at += count
+        return piece
+
+    def _size(self, count: int) -> int:
+        return int.from_bytes(self._take(count), "big")
+
+    def term(self) -> Term:
+        """One term."""
+        match self._take(1):
+            case b"w":
+                name = self._take(self._size(1)).decode()
+                return name == "true" if name in ("true", "false") else Atom(name)
+            case b"k":
+                return Chars(self._take(self._size(2)).decode("latin-1"))
+            case b"a":
+                return self._size(1)
+            case b"b":
+                return int.from_bytes(self._take(4), "big", signed=True)
+            case b"n":
+                size, sign = self._size(1), self._size(1)
+                return int.from_bytes(self._take(size), "little") * (-1 if sign else 1)
+            case b"m":
+                return self._take(self._size(4))
+            case b"h":
+                return tuple(self.term() for _ in range(self._size(1)))
+            case b"j":
+                return []
+            case b"l":
+                parts = [self.term() for _ in range(self._size(4))]
+                self._take(1)
+                return parts
+            case tag:
+                raise ValueError(f"an Erlang term of a kind that no such table has: {tag!r}")
+
+
+def read(data: bytes) -> Iterator[Term]:
+    """All terms of a backup file, header and schema first.
+
+    Raises:
+        ValueError: it is no such file.
+
+    """
+    if not data.startswith(CLOSED_LOG[:4]):
+        raise ValueError("no backup table")
+    at = len(CLOSED_LOG)
+    while at < len(data):
+        size = struct.unpack(">I", data[at : at + 4])[0]
+        body = at + 8 + (0 if data[at + 4 : at + 8] == MAGIC else 16)
+        yield _Decoder(data[body + 1 : body + size]).term()
+        at = body + size
+
+
+def read_users(data: bytes) -> Iterator[tuple[str, bytes, bytes]]:
+    """Login, salt and hash of the built-in users in a backup file."""
+    for term in read(data):
+        match term:
+            case (Atom("emqx_authn_mnesia"), (_, bytes(user)), bytes(stored), bytes(salt), bool()):
+                yield user.decode(), salt, stored
