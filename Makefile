@@ -47,13 +47,13 @@ demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STE
 	@exec $(BIN)/python -m lab demo --clients $(CLIENTS) --rate $(RATE) --steps $(STEPS) --report $(REPORT)
 
 bench: setup  ## the figures of the cutover
-	@exec $(BIN)/python -m lab bench cutover
+	@exec $(BIN)/python -m lab bench
 
 bench-migration: setup  ## the figures of the conversion
-	@exec $(BIN)/python -m lab bench migration
+	@exec $(BIN)/python -m tools.bench_migration
 
 bench-proof: setup  ## the proof that no permission widens, with a million random decisions
-	@exec $(BIN)/python -m lab bench proof
+	@exec $(BIN)/python -m tools.bench_proof
 
 clean:  ## take away what was made here; the build of pulumi in the cache stays
 	rm -rf .venv .emqx report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
