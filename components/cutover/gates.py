@@ -49,10 +49,9 @@ def names(thresholds: Thresholds) -> tuple[str, ...]:
     return tuple(name for name in _GATES if getattr(thresholds, name) is not None)
 
 
-def failure_rate(seen: Sequence[Facts], minimum_connects: int) -> float | None:
-    """Refused connects over all connects between the first and the last observation; None for fewer than ``minimum_connects``."""
-    sent, error = _connects(seen)
-    return error / sent if sent >= minimum_connects else None
+def failure_rate(sent: int, refused: int, minimum_connects: int) -> float | None:
+    """Refused connects over all connects; None for fewer than ``minimum_connects``, which say nothing."""
+    return refused / sent if sent >= minimum_connects else None
 
 
 def _bounded(verdict: Verdict, thresholds: Thresholds, baseline: float, seen: Sequence[Facts], gate: _Gate) -> Verdict:
@@ -82,12 +81,12 @@ def _connect_failures(thresholds: Thresholds, baseline: float, seen: Sequence[Fa
     if facts.connack_sent is None or facts.connack_error is None:
         return [Verdict(name, "unknown", None, limit, "", "the counters of connects could not be read")]
     window = [one for one in seen if one.at >= facts.at - thresholds.window_seconds]
-    sent, error = _connects(window)
-    if sent < thresholds.connect_failure_minimum_connects:
+    sent, refused = _connects(window)
+    rate = failure_rate(sent, refused, thresholds.connect_failure_minimum_connects)
+    if rate is None:
         return [Verdict(name, "pass", None, limit, "", f"{sent} connects are too few to judge")]
-    above = error / sent - baseline
-    reason = f"{error} of {sent} connects refused, {baseline:.1%} were before"
-    return [Verdict(name, "fail" if above > limit else "pass", above, limit, "", reason)]
+    reason = f"{refused} of {sent} connects refused, {baseline:.1%} were before"
+    return [Verdict(name, "fail" if rate - baseline > limit else "pass", rate - baseline, limit, "", reason)]
 
 
 def _connects(seen: Sequence[Facts]) -> tuple[int, int]:

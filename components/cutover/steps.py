@@ -24,15 +24,6 @@ class Step(Value):
     share: float = 0.0
     seconds: float = 0.0
 
-    def as_config(self) -> dict[str, float | bool]:
-        """The step as the config writes it, which is also what the policies read: ``{"share": 10.0}``."""
-        values: dict[str, dict[str, float | bool]] = {
-            "share": {"share": self.share},
-            "hold": {"hold": self.seconds},
-            "gate": {"gate": True},
-        }
-        return values[self.kind]
-
 
 class Problem(NamedTuple):
     """One thing that is wrong with a setting: ``steps[2].share``, the value as it may be shown, what is allowed."""

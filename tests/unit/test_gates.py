@@ -78,9 +78,11 @@ def test_old_connects_leave_the_window() -> None:
     assert one(gate, seen).verdict == "pass"
 
 
-def test_the_baseline_is_measured_by_the_same_rate() -> None:
-    assert failure_rate(connects((0, 100, 0), (9, 200, 10)), 50) == pytest.approx(0.1)
-    assert failure_rate(connects((0, 100, 0), (9, 120, 10)), 50) is None
+def test_the_baseline_of_too_few_connects_is_not_known() -> None:
+    assert failure_rate(100, 10, 50) == pytest.approx(0.1)
+    assert failure_rate(49, 10, 50) is None
+    gate = only("connect_failure_rate_above_baseline", 0.05)
+    assert one(gate, connects((0, 0, 0), (5, 100, 6)), baseline=None).verdict == "fail"
 
 
 @pytest.mark.parametrize(
