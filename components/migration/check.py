@@ -28,17 +28,21 @@ MOST_PLACES = 5
 
 @dataclass(frozen=True)
 class Report:
-    """The answer to ``check``."""
+    """The answer to ``check``; ``refusal`` is why the data cannot be converted, empty where it can."""
 
     facts: Facts
     answer: Route | RefusedRoute
     verdicts: tuple[Verdict, ...]
     losses: tuple[str, ...]
+    refusal: str = ""
 
     @property
     def blocking(self) -> tuple[str, ...]:
-        """What has to be settled: ids of rules, and ``route``."""
-        refused = ("route",) if isinstance(self.answer, RefusedRoute) else ()
+        """What has to be settled: ``route``, ``conversion``, and ids of rules."""
+        refused = (
+            *(("route",) if isinstance(self.answer, RefusedRoute) else ()),
+            *(("conversion",) if self.refusal else ()),
+        )
         return (*refused, *(verdict.rule.id for verdict in self.verdicts if verdict.blocks))
 
     def text(self) -> str:
@@ -50,7 +54,7 @@ class Report:
                     "",
                     *_rules(self.verdicts),
                     "",
-                    *_losses(self.losses),
+                    *_losses(self.losses, self.refusal),
                     "",
                     _result(self.blocking),
                 ]
@@ -77,6 +81,7 @@ class Report:
                 ],
                 "rules": [_row(verdict) for verdict in self.verdicts if not isinstance(verdict.finding, Clear)],
                 "losses": self.losses,
+                "conversion_refused": self.refusal or None,
                 "blocking": self.blocking,
             },
             indent=1,
@@ -84,7 +89,12 @@ class Report:
 
 
 def check(
-    facts: Facts, *, acknowledged: Collection[str] = (), account: Account | None = None, known: Known = KNOWN
+    facts: Facts,
+    *,
+    acknowledged: Collection[str] = (),
+    account: Account | None = None,
+    refusal: str = "",
+    known: Known = KNOWN,
 ) -> Report:
     """Everything that is known about a move before it is made.
 
@@ -92,6 +102,7 @@ def check(
         facts: the plan and what was given of the clusters.
         acknowledged: ids of rules that a person has answered for.
         account: of the conversion of the first hop, when there is one.
+        refusal: why that conversion is refused.
         known: the releases that exist.
 
     Raises:
@@ -110,13 +121,11 @@ def check(
     losses = tuple(map(_loss, account.losses())) if account else ()
     if plan.source.major > 4 and plan.strategy in {None, "two-cluster"}:
         losses = (*losses, *(f"in no archive: {what}" for what in NEVER_CARRIED))
-    return Report(facts, answer, evaluate(facts, DETECTORS, acknowledged), losses)
+    return Report(facts, answer, evaluate(facts, DETECTORS, acknowledged), losses, refusal)
 
 
 def _loss(item: Item) -> str:
-    return (
-        f"{item.section}[{item.at}] {item.label}: {item.verdict}: {item.how}{f'; {item.todo}' if item.todo else ''}"
-    )
+    return f"{item.section}[{item.at}] {item.label}: {item.verdict}: {item.how}{f'; {item.todo}' if item.todo else ''}"
 
 
 def _hop(hop: Hop) -> Iterator[str]:
@@ -158,7 +167,10 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
     yield f"    do: {rule.remedy}"
 
 
-def _losses(losses: tuple[str, ...]) -> Iterator[str]:
+def _losses(losses: tuple[str, ...], refusal: str) -> Iterator[str]:
+    if refusal:
+        yield f"Conversion: refused. {refusal}"
+        return
     yield f"Losses: {len(losses)}"
     yield from (f"  {loss}" for loss in losses)
 

@@ -21,6 +21,8 @@ from components.migration.configs.flat import Conf
 from components.migration.configs.hocon import Hocon
 from components.migration.configs.terms import Loaded, parse_loaded
 from components.migration.manifest import BadSource
+from components.migration.permissions.erlang import TermError
+from components.migration.permissions.erlang import parse as parse_terms
 
 Credential = Literal["username", "clientid"]
 NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk"})
@@ -209,6 +211,12 @@ def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
     if name == "loaded_plugins":
         return replace(facts, plugins=(*(facts.plugins or ()), *parse_loaded(file, text)))
     if name.startswith("acl") and name.endswith(".conf"):
+        try:
+            parse_terms(text)
+        except TermError as error:
+            raise BadSource(
+                file, f"line {error.line}", error.seen, "mend the line, or take the file from the node again"
+            ) from None
         return replace(facts, acl=(*(facts.acl or ()), Text(file, text)))
     if name.endswith(".hocon") or (name.endswith(".conf") and facts.plan.source.major >= 5):
         return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text)))
