@@ -203,6 +203,9 @@ class Stage:
         except subprocess.TimeoutExpired:
             fleet.kill()
             fleet.wait(END_SECONDS)
+        finally:
+            if fleet.stdout:
+                fleet.stdout.close()
 
 
 AUTHENTICATOR = {

@@ -53,6 +53,8 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
 
     async def _open(self, inputs: CutoverInputs) -> State:
         async with opened(inputs, self.credentials, secrets.token_hex(8)) as run:
+            began = run.clock.now()
+            run.record("link", name=inputs.name, phase="begin")
             declared = [entry["colour"] for entry in inputs.declared]
             found = await open_run(
                 run,
@@ -65,6 +67,7 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
             run.progress(f"cutover to {inputs.to}: {found.direction} ({found.reason})")
             if found.direction != "nothing":
                 await run.clock.sleep(inputs.initial_delay_seconds)
+            run.record("link", name=inputs.name, phase="end", seconds=round(run.clock.now() - began, 3))
             return {"token": found.run, "direction": found.direction, "facts": found.model_dump(mode="json")}
 
 

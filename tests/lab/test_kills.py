@@ -1,0 +1,97 @@
+"""SIGKILL in the middle of each link, three ways: the next `pulumi up` goes on, and no device is disconnected twice in all."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.engine_run import EngineRun
+from lab.stage import Scene, Stage, upgraded
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+LINKS = (
+    "cutover",
+    "cutover-export",
+    "cutover-import",
+    "cutover-verification",
+    "cutover-shift-10",
+    "cutover-shift-50",
+    "cutover-shift-100",
+    "cutover-drain",
+)
+SCENE = Scene(clients=120, budget_per_second=40, steps=({"share": 10}, {"share": 50}, {"share": 100}))
+WATCH_SECONDS = 1.5
+LINK_SECONDS = 90.0
+
+
+@pytest.fixture(params=["provider", "engine", "group"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with upgraded(tmp_path, SCENE) as stage:
+        yield stage
+
+
+def test_killed_in_each_link_in_turn_the_upgrade_ends_green_and_nobody_is_disconnected_twice(
+    stage: Stage, way: str
+) -> None:
+    stage.configure("green", "blue", "green", initialDelaySeconds=0.5)
+    for link in LINKS:
+        run = stage.workspace.start_up()
+        in_the_middle(stage, run, link)
+        tokens = {event["run"] for event in stage.journal()}
+        orphans = kill(run, way)
+        watch_for_acts(stage, tokens, seconds=WATCH_SECONDS if way == "engine" else 0.0)
+        run.kill_all()
+        assert way != "engine" or orphans, "the provider should have outlived its engine"
+        if way != "provider":
+            stage.workspace.cancel().good()
+    done = stage.workspace.up()
+    assert done.code == 0, done.output
+    assert stage.live() == {"blue": 0, "green": SCENE.clients}
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] == 1, fleet
+    assert fleet["refused_connections"] == 0, fleet
+
+
+def in_the_middle(stage: Stage, run: EngineRun, link: str) -> None:
+    """Wait until the link has begun in this run."""
+    known = {event["run"] for event in stage.journal()}
+    end = time.monotonic() + LINK_SECONDS
+    while time.monotonic() < end and run.running:
+        for event in stage.journal():
+            begun = event["event"] == "link" and event.get("phase") == "begin" and event.get("name") == link
+            if begun and event["run"] not in known:
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"{link} did not begin:\n{run.output()[-3000:]}")
+
+
+def kill(run: EngineRun, way: str) -> list[int]:
+    """Kill; the processes that serve dynamic resources and are still there."""
+    if way == "provider":
+        run.kill_providers()
+        with contextlib.suppress(TimeoutError):
+            run.wait(30)
+    elif way == "engine":
+        run.kill_engine()
+    else:
+        run.kill_all()
+    return run.provider_pids()
+
+
+def watch_for_acts(stage: Stage, tokens: set[str], seconds: float) -> None:
+    """The orphan of a killed run does nothing more: nothing that it writes is an act."""
+    quiet_from = time.time() + 0.5
+    time.sleep(seconds)
+    acts = ("move", "share", "evacuation", "imported", "drained", "run")
+    late = [event for event in stage.journal() if event["run"] in tokens and event["t"] > quiet_from]
+    assert not [event for event in late if event["event"] in acts], late
