@@ -19,6 +19,7 @@ from lab.node.authn import Authenticator
 from lab.node.authz import Authorizer
 from lab.node.broker import STATS_SECONDS, BrokerNode
 from lab.node.delayed import DelayedQueue
+from lab.node.flapping import Flapping
 from lab.node.licence import Licence
 from lab.node.limits import Limits
 from lab.node.message import Message, message_id
@@ -69,6 +70,7 @@ class Cluster:
         self.licence = Licence(licence_max_sessions if edition == "ee" else None)
         self.limits = Limits.of(store.effective("mqtt"))
         self.authenticator, self.authorizer = Authenticator(store), Authorizer(store)
+        self.flapping = Flapping(store)
         self.publishing = Publishing(self)
         self.delayed = DelayedQueue(store, self.agenda, self._publish_delayed)
         self._stats_due = self._sweep_due = 0.0
@@ -178,6 +180,7 @@ class Cluster:
             session.node.live_connections -= 1
             session.node.metrics["client.disconnected"] += 1
         now = self.clock()
+        self.flapping.disconnected(session.client_id, now)
         session.disconnected_at = now
         session.epoch += 1
         self._settle_will(session, will, now)
@@ -188,10 +191,13 @@ class Cluster:
             self.agenda.add(now + session.expiry, lambda: self._expire(session, epoch))
 
     def terminate(self, session: Session) -> None:
-        """A session ends: subscriptions, queue and registry entry are gone."""
+        """A session ends: subscriptions, queue and registry entry are gone; what a shared subscription gave it goes to others."""
         self.publish_will(session)
+        unfinished = session.unfinished_shared()
         self.lose(session)
         session.node.metrics["session.terminated"] += 1
+        for delivery in unfinished:
+            self.subscriptions.hand_on(delivery, self.clock())
 
     def lose(self, session: Session) -> None:
         """Forget a session without will or counter, as the death of its node does."""
@@ -234,6 +240,7 @@ class Cluster:
         if now >= self._sweep_due:
             self._sweep_due = now + SWEEP_SECONDS
             self.store.retained.drop_expired(now)
+            self.flapping.sweep(now)
 
     def node_started(self, node: BrokerNode) -> None:
         """A node serves: let time pass in the cluster, and look at its gauges soon."""
@@ -279,3 +286,5 @@ class Cluster:
     def _config_changed(self, root: str) -> None:
         if root == "mqtt":
             self.limits = Limits.of(self.store.effective("mqtt"))
+        elif root == "flapping_detect":
+            self.flapping.configure()

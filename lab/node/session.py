@@ -42,7 +42,7 @@ class Delivery(NamedTuple):
         retain: the flag that the client will see.
         identifiers: subscription identifiers.
         inserted: nanoseconds since the epoch at which it came to this session (``inserted_at``).
-        shared: it came through a shared subscription.
+        shared: the shared filter (``$share/g/t``) that it came through; empty for an ordinary subscription.
 
     """
 
@@ -51,7 +51,7 @@ class Delivery(NamedTuple):
     retain: bool
     identifiers: tuple[int, ...]
     inserted: int
-    shared: bool = False
+    shared: str = ""
 
 
 class Inflight:
@@ -121,7 +121,7 @@ class Session:
         return len(self.queue) if self.queue else 0
 
     def deliver(
-        self, message: Message, options: SubOptions, now: float, *, retained: bool = False, shared: bool = False
+        self, message: Message, options: SubOptions, now: float, *, retained: bool = False, shared: str = ""
     ) -> None:
         """Take a message for this client: send it, or keep it.
 
@@ -130,7 +130,7 @@ class Session:
             options: of the subscription that matched.
             now: unix seconds.
             retained: it comes from the retained table, so the client sees the retain flag.
-            shared: it comes through a shared subscription.
+            shared: the shared filter that it comes through, if any.
 
         """
         metrics = self.node.metrics
@@ -178,6 +178,14 @@ class Session:
             else:
                 channel.send(self._packet(waiting.delivery, packet_id, now, dup=True))
         self.drain(now)
+
+    def unfinished_shared(self) -> list[Delivery]:
+        """What another member of a shared subscription must get when this session ends.
+
+        All that is queued, and QoS 1 in flight; QoS 2 in flight must not be sent to anybody else (MQTT 5 section 4.8.2).
+        """
+        waiting = [one.delivery for one in self.inflight.values() if one.delivery.qos == 1]
+        return [delivery for delivery in (*waiting, *(self.queue or ())) if delivery.shared]
 
     def drain(self, now: float) -> None:
         """Send from the queue while there is room in flight."""

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from lab.node.message import Message
-from lab.node.session import Session, SubOptions
+from lab.node.session import Delivery, Session, SubOptions
 from lab.node.topics import FilterIndex, split_share
 
 
 class Group:
     """The members of one shared subscription, served in turn, connected or not (two-cluster.md section F: 50 of 100 waited)."""
 
-    __slots__ = ("members", "turn")
+    __slots__ = ("members", "name", "turn")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.members: dict[Session, SubOptions] = {}
         self.turn = 0
 
-    def next(self) -> tuple[Session, SubOptions]:
-        """The member whose turn it is (`round_robin`)."""
+    def deliver(self, message: Message, now: float) -> None:
+        """Hand the message to the member whose turn it is (`round_robin`)."""
         self.turn = (self.turn + 1) % len(self.members)
-        return list(self.members.items())[self.turn]
+        session, options = next(islice(self.members.items(), self.turn, None))
+        session.deliver(message, options, now, shared=self.name)
 
 
 class Subscriptions:
@@ -46,7 +49,7 @@ class Subscriptions:
         if groups is None:
             groups = {}
             self._shared.put(real, groups)
-        groups.setdefault(group, Group()).members[session] = options
+        groups.setdefault(group, Group(topic_filter)).members[session] = options
 
     def remove(self, session: Session, topic_filter: str) -> bool:
         """Unsubscribe; False when there was no such subscription."""
@@ -83,10 +86,16 @@ class Subscriptions:
                 count += 1
         for groups in self._shared.match(message.topic):
             for group in tuple(groups.values()):
-                session, options = group.next()
-                session.deliver(message, options, now, shared=True)
+                group.deliver(message, now)
                 count += 1
         return count
+
+    def hand_on(self, delivery: Delivery, now: float) -> None:
+        """Give a shared delivery of a session that is gone to the next member of its group, if there is one."""
+        name, real = split_share(delivery.shared)
+        group = (self._shared.get(real) or {}).get(name or "")
+        if group is not None:
+            group.deliver(delivery.message, now)
 
     def topics(self) -> Iterator[tuple[str, set[str]]]:
         """Each subscribed filter (share prefix taken off) with the names of the nodes that have subscribers (`GET /topics`)."""

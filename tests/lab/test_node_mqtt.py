@@ -743,3 +743,65 @@ async def test_behind_a_balancer_the_broker_sees_the_devices_address(cluster: Cl
     async with client(cluster, "plain", 3) as plain:
         await plain.fin()
         assert plain.raw == b""
+
+
+async def test_what_a_shared_subscriber_did_not_finish_goes_to_another_when_its_session_ends(cluster: Cluster) -> None:
+    async with client(cluster, "a", 1, **persistent(5)) as a, client(cluster, "b", 2) as b:
+        await a.subscribe("$share/g/t", qos=2)
+        await a.next(Suback)
+        for qos, payload in ((1, b"in flight"), (2, b"in flight, for nobody else")):
+            cluster.publish(Message("t", payload, qos))
+            await a.next(Publish)
+        await a.drop()
+        await seen(lambda: not cluster.sessions["a"].connected)
+        cluster.publish(Message("t", b"queued", 1))
+        await b.subscribe("$share/g/t", qos=2)
+        await b.next(Suback)
+        cluster.kick("a")
+        assert [(await b.next(Publish)).payload, (await b.next(Publish)).payload] == [b"in flight", b"queued"]
+        await settled(b)
+        assert b.messages() == []
+
+
+async def test_delayed_messages_and_retained_ones_survive_a_restart_of_the_whole_cluster(
+    cluster: Cluster, clock: Time
+) -> None:
+    cluster.publish(Message("$delayed/60/later", b"x", 1))
+    cluster.publish(Message("r", b"kept", 1, retain=True))
+    again = Cluster("blue", cluster.store, clock=clock, licence_max_sessions=None)
+    await cluster.stop()
+    for name in cluster.nodes:
+        await again.add_node(name.removeprefix("emqx@")).start()
+    try:
+        async with client(again) as one:
+            await one.subscribe("later", "r")
+            assert (await one.next(Publish)).payload == b"kept"
+            clock.ahead += 61
+            assert (await one.next(Publish)).payload == b"x"
+    finally:
+        await again.stop()
+
+
+async def test_a_listener_can_be_closed_and_opened_while_others_serve(cluster: Cluster) -> None:
+    async with client(cluster, "here", 1) as one, client(cluster, "there", 2) as other:
+        await one.connack()
+        await other.connack()
+        assert await node(cluster).stop_listener("tcp:default")
+        await one.fin()
+        assert not await node(cluster).stop_listener("tcp:default")
+        with pytest.raises(ConnectionRefusedError):
+            await client(cluster, "here", 1).open()
+        assert await node(cluster).start_listener("tcp:default")
+        assert not await node(cluster).start_listener("tcp:default")
+        async with client(cluster, "here", 1) as again:
+            assert (await again.connack()).reason == 0
+        await settled(other)
+
+
+async def test_a_kick_counts_for_flapping_detection(cluster: Cluster) -> None:
+    cluster.store.put("flapping_detect", {"enable": True, "max_count": 2, "window_time": "1m", "ban_time": "5m"})
+    for wanted in (0, 0, 5):
+        async with client(cluster, "dev") as one:
+            assert (await one.connack()).reason == wanted
+            cluster.kick("dev")
+            await one.fin()

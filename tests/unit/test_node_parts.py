@@ -8,6 +8,7 @@ import pytest
 
 from lab.node.agenda import Agenda
 from lab.node.bans import banned
+from lab.node.flapping import Flapping
 from lab.node.licence import Licence
 from lab.node.limits import rate, seconds, size
 from lab.node.network import allocated
@@ -114,3 +115,19 @@ def test_two_allocations_never_share_a_network() -> None:
     with allocated() as one, allocated() as two:
         assert one != two
         assert one.startswith("127.")
+
+
+def test_who_disconnects_too_often_within_the_window_is_banned_for_a_while() -> None:
+    store = Store()
+    flapping = Flapping(store)
+    for now in (float(second) for second in range(10)):
+        flapping.disconnected("c", now)
+    assert store.banned == {}
+    store.put("flapping_detect", {"enable": True, "max_count": 3, "window_time": "10s", "ban_time": "1m"})
+    flapping.configure()
+    for now in (0.0, 11.0, 12.0):
+        flapping.disconnected("c", now)
+    assert store.banned == {}
+    flapping.disconnected("c", 13.0)
+    assert banned(store, "c", None, "10.0.0.1", 72.0) is not None
+    assert banned(store, "c", None, "10.0.0.1", 73.0) is None
