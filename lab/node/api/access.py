@@ -36,6 +36,11 @@ class Actor:
     role: str | None
 
 
+def short_hash(text: str) -> str:
+    """EMQX's name of a bootstrap key and key of a made one: the first 16 digits of sha512 (contract/raw/01, 04)."""
+    return hashlib.sha512(text.encode()).hexdigest()[:16]
+
+
 def hash_secret(secret: str) -> str:
     """``salt$hex`` of a password or an API secret (records.ApiKey, records.DashboardUser)."""
     return secret_hash(secret, SystemRandom())
@@ -142,7 +147,7 @@ def read_bootstrap(store: Store, path: Path, now: float) -> list[int]:
         if not key or not secret or role not in ROLES:
             wrong.append(number)
             continue
-        name = f"from_bootstrap_file_{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        name = f"from_bootstrap_file_{short_hash(key)}"
         old = store.api_keys.get(name)
         store.api_keys[name] = ApiKey(
             name=name,

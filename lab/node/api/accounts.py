@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from lab.node.api import check
-from lab.node.api.access import expired, hash_secret
+from lab.node.api.access import expired, hash_secret, short_hash
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, parse_time, timestamp
 from lab.node.api.errors import ApiError, bad_request, invalid, not_found
 from lab.node.passwords import secret_fits
@@ -122,7 +122,7 @@ async def create_key(call: Call) -> Answer:
     secret = secrets.token_urlsafe(33).replace("-", "0").replace("_", "1")
     key = ApiKey(
         name=fields["name"],
-        key=secrets.token_hex(8),
+        key=short_hash(fields["name"]),
         secret_hash=hash_secret(secret),
         role=fields.get("role", "administrator") if call.managed.edition == "ee" else None,
         enable=fields.get("enable", True),

@@ -88,7 +88,7 @@ class Call:
         raw = await self.request.body()
         if not raw:
             return {}
-        kind = self.request.headers.get("content-type", JSON).partition(";")[0].strip()
+        kind = self.request.headers.get("content-type", "").partition(";")[0].strip()
         if kind != JSON:
             raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "content-type:application/json Required")
         try:

@@ -249,7 +249,7 @@ def _message(one: Delivery, form: str, queue: bool) -> dict[str, Any]:
     shown |= {
         "publish_at": int(one.message.at * 1000),
         "msgid": one.message.id,
-        "from_username": one.message.username or "undefined",
+        "from_username": one.message.username,
         "from_clientid": one.message.sender,
         "qos": one.qos,
         "topic": one.message.topic,
