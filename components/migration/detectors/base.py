@@ -165,7 +165,7 @@ def absent(path: str, question: str) -> Detector:
 
     def detect(facts: Facts) -> Finding:
         if facts.hocons is None:
-            return Question(question)
+            return Question(f"is {path} set on the new cluster?" if facts.plan.source.major == 4 else question)
         if any(True for file in facts.hocons for _ in file.find(path)):
             return CLEAR
         return Hit((Place(facts.hocons[0].file, item=f"{path} is not set"),))
