@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -153,33 +153,30 @@ def require_declared(export: Export, source: Version) -> None:
             f"an export of {said[:20]}, declared as {source}",
             f"say --from {said[:20]}, or give the right file",
         )
-    typed = any("type" in row for row in export.rows("auth_mnesia"))
-    untyped = any("type" not in row for row in export.rows("auth_mnesia"))
-    if typed and untyped:
-        raise BadSource(
-            export.file, "auth_mnesia", "rows with and without a credential type", "export again; two files were mixed"
-        )
-    if typed and source < Version(4, 3, 0):
-        raise BadSource(
-            export.file,
-            "auth_mnesia",
-            "rows of 4.3 or later (they have a type) in an export that says 4.2",
-            "say the version that it was exported from",
-        )
-    if untyped and source >= Version(4, 3, 0):
-        raise BadSource(
-            export.file, "auth_mnesia", "rows from before 4.3 (they have no type)", "convert 4.2 -> 4.3 first"
-        )
-    created = any("created_at" in row for row in (*export.rows("auth_mnesia"), *export.rows("acl_mnesia")))
-    if source.line == (4, 4) and {"auth_clientid", "auth_username"} & set(export.data):
-        raise BadSource(export.file, "auth_clientid", "sections that ended with 4.2", "convert 4.2 -> 4.3 first")
-    if source < Version(4, 3, 0) and created:
-        raise BadSource(
-            export.file,
-            "acl_mnesia",
-            "rows with created_at, which 4.2 did not write",
-            "say the version that it was exported from",
-        )
+    for is_wrong, section, seen, remedy in _shapes(export, source):
+        if is_wrong:
+            raise BadSource(export.file, section, seen, remedy)
+
+
+def _shapes(export: Export, source: Version) -> Iterator[tuple[bool, str, str, str]]:
+    """What the rows of other versions look like: whether it is seen, where, in words, and what to do."""
+    users = export.rows("auth_mnesia")
+    typed, untyped = any("type" in row for row in users), any("type" not in row for row in users)
+    is_old = source < Version(4, 3, 0)
+    yield (
+        typed and untyped,
+        "auth_mnesia",
+        "rows with and without a credential type",
+        "export again; two files were mixed",
+    )
+    again = "say the version that it was exported from"
+    yield typed and is_old, "auth_mnesia", "rows of 4.3 or later (they have a type) in an export that says 4.2", again
+    first = "convert 4.2 -> 4.3 first"
+    yield untyped and not is_old, "auth_mnesia", "rows from before 4.3 (they have no type)", first
+    foreign = {"auth_clientid", "auth_username"} & set(export.data)
+    yield source.line == (4, 4) and bool(foreign), "auth_clientid", "sections that ended with 4.2", first
+    created = any("created_at" in row for row in (*users, *export.rows("acl_mnesia")))
+    yield is_old and created, "acl_mnesia", "rows with created_at, which 4.2 did not write", again
 
 
 def add(facts: Facts, file: str, data: bytes) -> Facts:
