@@ -75,8 +75,7 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
     store = ArchiveDirectory(directory)
     store.prepare()
     carried = _accounts_wanted(run, accounts)
-    before = await read_inventory(api)
-    node = await running_node(api)
+    before, node = await read_inventory(api), await running_node(api)
     archives: list[Archive] = []
     unknown: list[str] = []
     for portion in _portions((await api.dialect()).export_roots, accounts=carried):
@@ -85,12 +84,10 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
         unknown += strange
         if archive is not None:
             archives.append(archive)
-            run.record("fact", section="export", archive=archive.name, table_set=archive.table_set, size=archive.size)
             run.progress(f"exported {archive.table_set}: {archive.size} bytes, sha256 {archive.sha256[:12]}")
-    expected = settled(before, await read_inventory(api))
-    name = f"inventory-{run.token[:12]}.json"
+    expected, name = settled(before, await read_inventory(api)), f"inventory-{run.token[:12]}.json"
     left = {} if carried else {"accounts": "API keys and dashboard users need a dashboard login on both clusters"}
-    return ExportResult(
+    result = ExportResult(
         archives=tuple(archives),
         node=node,
         unknown=tuple(unknown),
@@ -101,6 +98,8 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
         inventory_sha256=store.keep_inventory(name, expected),
         seconds=round(run.clock.now() - began, 3),
     )
+    run.record("fact", section="export", **result.model_dump(mode="json"))
+    return result
 
 
 def _accounts_wanted(run: Run, accounts: bool | None) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from components.cutover.words import Colour
 from components.emqx.backup import (
@@ -94,38 +95,67 @@ async def import_(
     expected = store.inventory(exported.inventory, exported.inventory_sha256)
     await wait_until_joined(run, target)
     others = await _refuse_unless_empty(green, expected, store)
-    node = await running_node(green)
-    adopted, failed = 0, []
-    for archive in exported.archives:
-        await run.checkpoint()
-        fresh = await upload(
-            green, store.file(archive), archive.sha256, size=archive.size, node=node, bearer=archive.bearer
-        )
-        adopted += not fresh
-        reason = await _import_one(run, green, archive, node, limit_seconds)
-        failed += [(archive, reason)] if reason else []
-        run.record("fact", section="import", archive=archive.name, table_set=archive.table_set, refused=bool(reason))
-    await run.checkpoint()
+    done = await _import_all(run, green, store, exported.archives, limit_seconds)
     await _still_ours(green)
     orders, removed, delayed = await _finish(run, blue, green, expected)
     found = await read_inventory(green)
     differences = compare(expected, found, run.clock.now())
-    _judge_failures(failed, differences, node)
+    _judge_failures(done, differences)
     await _forget_older(green, store, exported)
-    names = [*expected.sections, *(name for name in found.sections if name not in expected.sections)]
-    return ImportResult(
-        node=node,
-        sections={name: (expected.counts().get(name), found.counts().get(name)) for name in names},
+    result = ImportResult(
+        node=done.node,
+        sections=_counts(expected, found),
         differences=tuple(map(str, differences)),
         written_by_clients=tuple(map(str, others)),
-        failed=tuple(archive.table_set for archive, _ in failed),
-        adopted=adopted,
+        failed=tuple(archive.table_set for archive, _ in done.failed),
+        adopted=done.adopted,
         orders_restored=tuple(orders),
         sys_removed=removed,
         delayed_carried=delayed,
         configuration={setting.path: setting.where for setting in await compare_effective(blue, green)},
         seconds=round(run.clock.now() - began, 3),
     )
+    _tell(run, result)
+    return result
+
+
+def _tell(run: Run, result: ImportResult) -> None:
+    run.record("fact", section="import", **result.model_dump(mode="json"))
+    if result.configuration:
+        run.progress(f"set otherwise in the configuration files, not carried: {some(result.configuration)}")
+
+
+def _counts(expected: Inventory, found: Inventory) -> dict[str, tuple[int | None, int | None]]:
+    ours, theirs = expected.counts(), found.counts()
+    return {
+        name: (ours.get(name), theirs.get(name)) for name in [*ours, *(more for more in theirs if more not in ours)]
+    }
+
+
+class _Done(NamedTuple):
+    """On which node, how many archives lay there already, and which answered 400, with the reason."""
+
+    node: str
+    adopted: int
+    failed: list[tuple[Archive, str]]
+
+
+async def _import_all(
+    run: Run, green: ClusterApi, store: ArchiveDirectory, archives: Sequence[Archive], limit_seconds: float
+) -> _Done:
+    """Upload and import on one node, one archive after the other; a refused one does not stop the others."""
+    node, adopted, failed = await running_node(green), 0, []
+    for archive in archives:
+        await run.checkpoint()
+        fresh = await upload(
+            green, store.file(archive), archive.sha256, size=archive.size, node=node, bearer=archive.bearer
+        )
+        adopted += not fresh
+        reason = await _import_one(run, green, archive, node, limit_seconds)
+        if reason:
+            failed.append((archive, reason))
+    await run.checkpoint()
+    return _Done(node, adopted, failed)
 
 
 async def _refuse_unless_empty(green: ClusterApi, expected: Inventory, store: ArchiveDirectory) -> list[Difference]:
@@ -216,16 +246,16 @@ async def _finish(run: Run, blue: ClusterApi, green: ClusterApi, expected: Inven
     return orders, removed, await carry_delayed(blue, green)
 
 
-def _judge_failures(failed: Sequence[tuple[Archive, str]], differences: Sequence[Difference], node: str) -> None:
+def _judge_failures(done: _Done, differences: Sequence[Difference]) -> None:
     """Rejected for a refused archive when something is missing or other; nothing when all of it is there anyway."""
     wrong = blocking(differences)
-    if not failed or not wrong:
+    if not done.failed or not wrong:
         return
-    archive, reason = failed[0]
+    archive, reason = done.failed[0]
     more = f"; and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
     raise Rejected(
-        f"import of {', '.join(one.table_set for one, _ in failed)}",
-        node=node,
+        f"import of {', '.join(one.table_set for one, _ in done.failed)}",
+        node=done.node,
         seen=f"{archive.table_set} answered {reason}; then {'; '.join(map(str, wrong[:_MOST_SHOWN]))}{more}",
         todo="remove the cause on green, then run `pulumi up` again: it recognises what it has imported",
     )

@@ -90,9 +90,11 @@ async def api_state(api: ClusterApi) -> str:
 
 
 async def _node_state(api: ClusterApi, name: str) -> str:
-    members = await api.cluster_members(name, patience_seconds=0)
-    if members != tuple(sorted(api.node_names)):
-        return f"{name} sees the members {', '.join(members)}"
+    members = set(await api.cluster_members(name, patience_seconds=0))
+    declared = set(api.node_names)
+    if members != declared:
+        missing, more = ", ".join(sorted(declared - members)), ", ".join(sorted(members - declared))
+        return f"{name} sees another cluster than declared: missing {missing or 'none'}, not declared {more or 'none'}"
     facts = {one.name: one for one in await api.nodes(node=name, patience_seconds=0)}
     down = [one for one in api.node_names if one not in facts or not facts[one].running]
     if down:

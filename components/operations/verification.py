@@ -47,7 +47,6 @@ class Verified(Value):
 
     ready_seconds: float
     clients: int
-    sessions: int
     room: int | None
     sections: dict[str, int | None]
     unlisted: dict[str, str]
@@ -75,12 +74,10 @@ async def verify(
     blue, green, began = run.clusters[source], run.clusters[target], run.clock.now()
     ready = await wait_until_ready(run, target, limit_seconds=ready_limit_seconds)
     clients = sum((await blue.live_connections()).values())
-    sessions = len(await green.persistent_sessions())
-    room, findings = await _room(green, clients, sessions)
+    room, findings = await _room(green, clients)
     await run.checkpoint()
     found = await read_inventory(green)
-    differences = compare(expected, found, run.clock.now())
-    wrong = blocking(differences)
+    wrong = blocking(differences := compare(expected, found, run.clock.now()))
     findings += [Finding(section=d.section, expected=d.expected, found=f"{d.found} ({d.kind})") for d in wrong]
     await run.checkpoint()
     reference, seen, strange = await _probe(blue, green, expected)
@@ -88,7 +85,6 @@ async def verify(
     result = Verified(
         ready_seconds=round(ready, 3),
         clients=clients,
-        sessions=sessions,
         room=room,
         sections=found.counts(),
         unlisted={**expected.unlisted(), **found.unlisted()},
@@ -115,20 +111,22 @@ def _refuse(findings: list[Finding], target: Colour) -> None:
     )
 
 
-async def _room(green: ClusterApi, clients: int, sessions: int) -> tuple[int | None, list[Finding]]:
+async def _room(green: ClusterApi, clients: int) -> tuple[int | None, list[Finding]]:
     """How many more clients green may hold (None: no licence limits it), and what is too little.
 
-    The licence counts prepared sessions too (two-cluster.md section F); a client needs a file on its node.
+    The licence counts disconnected sessions too (two-cluster.md section F), and so does ``connections`` of GET /nodes; a
+    client needs a file on its node.
     """
     findings: list[Finding] = []
+    facts = [one for one in await green.nodes() if one.name in green.node_names]
     licence = await green.license()
-    room = licence.max_sessions - sessions if licence is not None and licence.max_sessions > 0 else None
+    limit = licence.max_sessions if licence is not None and licence.max_sessions > 0 else None
+    room = None if limit is None else limit - sum(one.connections or 0 for one in facts)
     if licence is not None and licence.expiry:
         findings.append(Finding(section="licence", expected="a valid licence", found=f"expired {licence.expiry_at}"))
     if room is not None and clients > room:
-        more = f"{room} (limit {room + sessions}, {sessions} sessions are there)"
+        more = f"{room} (the limit is {limit})"
         findings.append(Finding(section="licence", expected=f"room for {clients} clients", found=more))
-    facts = [one for one in await green.nodes() if one.name in green.node_names]
     files = sum(max(0, (one.max_fds or 0) - FILE_RESERVE) for one in facts)
     if all(one.max_fds is not None for one in facts) and clients > files:
         limits = ", ".join(f"{one.name} {one.max_fds}" for one in facts)
