@@ -61,8 +61,7 @@ def split(budget_per_second: int, connections: Mapping[str, int], conn_evict_rat
         if conn_evict_rate is not None and rates[name] >= conn_evict_rate:
             continue
         rates[name] += 1
-        if rates[name] < connections[name]:
-            heapq.heappush(waiting, (-connections[name] / rates[name], name))
+        heapq.heappush(waiting, (-connections[name] / rates[name], name))
     return rates
 
 

@@ -169,6 +169,7 @@ def moving(at: float, moved: int | None, to_move: int = 100) -> Facts:
         ([moving(0, 7), moving(15, 8), moving(30.1, 8)], "pass"),
         ([moving(0, 100), moving(90, 100)], "pass"),
         ([moving(0, 7), Facts(at=90)], "pass"),
+        ([Facts(at=0, moved=0), moving(60, 0), moving(90, 0)], "pass"),
     ],
 )
 def test_no_client_moved_for_too_long_is_a_stall(seen: list[Facts], says: str) -> None:

@@ -152,6 +152,27 @@ def test_the_order_of_an_ordinary_cutover() -> None:
     ]
 
 
+def test_kicks_move_the_last_clients_in_the_last_step_and_the_drain_finds_nobody() -> None:
+    world = World(share=5_000, healthy=BOTH)
+    acts = [(one.act, one.step) for one in plan(world, Desired("green", DEFAULT_STEPS, "kick"))]
+    assert acts == [("move", "shift-50"), ("share", "shift-100"), ("move", "shift-100"), ("drain", "drain")]
+
+
+def test_a_hold_is_not_repeated_once_a_later_share_is_reached() -> None:
+    steps = parse_steps([{"share": 10}, {"hold": 5}, {"share": 50}, {"gate": True}, {"share": 100}])
+
+    def passed(share: int) -> list[str]:
+        return [
+            one.step
+            for one in plan(World(share, BOTH), Desired("green", steps, "kick"))
+            if one.act in {"hold", "judge"}
+        ]
+
+    assert passed(1_000) == ["hold-1", "gate-1"]
+    assert passed(5_000) == ["gate-1"]
+    assert passed(10_000) == []
+
+
 def test_a_colour_that_evacuates_is_opened_before_it_gets_anybody() -> None:
     world = World(share=10_000, healthy=BOTH, draining=frozenset(["blue"]), drained=frozenset(["blue"]))
     first = next(plan(world, Desired("blue", DEFAULT_STEPS, "kick")))
@@ -163,13 +184,16 @@ def test_a_colour_that_evacuates_is_opened_before_it_gets_anybody() -> None:
     [
         (Transition("share", "shift-10", "green", 1_000), World(1_000, BOTH), "would fall"),
         (Transition("share", "shift-50", "green", 5_000), World(5_000, BOTH), "not healthy"),
+        (Transition("share", "shift-50", "blue", 1_000), World(1_000, BOTH), "not healthy"),
         (Transition("drain", "drain", "blue", 2_000), World(2_000, BOTH), "would drain while"),
         (Transition("move", "shift-50", "blue", 5_000), World(2_000, BOTH), "not set"),
     ],
 )
 def test_a_transition_that_breaks_an_invariant_is_an_error(transition: Transition, now: World, why: str) -> None:
+    before = World(2_000, frozenset(["blue"]), draining=frozenset(["blue"]))
+    to: Colour = "green" if transition.act != "share" else transition.colour
     with pytest.raises(PlanError, match=why):
-        check_invariants(World(2_000, frozenset(["blue"])), now, transition, "green")
+        check_invariants(before, now, transition, to)
 
 
 def test_names_do_not_say_a_direction() -> None:
