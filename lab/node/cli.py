@@ -64,7 +64,8 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     network = free_network(settings.network, settings.directory)
     managed = Managed(settings, os.environ, network)
-    control = Control(managed)
+    address = ""
+    control = Control(managed, lambda: announce(settings, managed, address))
     try:
         await managed.start()
         address = await control.start(f"{network}.1")

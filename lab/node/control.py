@@ -32,9 +32,9 @@ Handler = Callable[[Request], Awaitable[JSONResponse]]
 class Control:
     """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``."""
 
-    def __init__(self, managed: Managed) -> None:
-        """Nothing listens yet."""
-        self.managed = managed
+    def __init__(self, managed: Managed, scaled: Callable[[], None] = lambda: None) -> None:
+        """Nothing listens yet; ``scaled`` is called when a node has come or gone."""
+        self.managed, self._scaled = managed, scaled
         self._server: QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
         self._undo: set[asyncio.Task[None]] = set()
@@ -161,6 +161,7 @@ class Control:
         free = (f"{self.managed.network}.{number}" for number in range(1, 254))
         node = self.managed.add_node(next(ip for ip in free if ip not in taken))
         await self.managed.revive_node(node.name)
+        self._scaled()
         return JSONResponse({"name": node.name}, 201)
 
     async def _remove_node(self, request: Request) -> JSONResponse:
@@ -168,4 +169,5 @@ class Control:
         if name not in self.managed.cluster.nodes:
             return JSONResponse({"error": f"node {name!r} is no member"}, 404)
         await self.managed.remove_node(name)
+        self._scaled()
         return JSONResponse({})
