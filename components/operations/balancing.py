@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.balancer.haproxy import HaproxySettings, Side, render
+from components.router.configuration import HaproxySettings, Side, render
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.words import COLOURS, Colour, Edition, other
 from components.emqx.errors import Refused, Retryable
