@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.cutover.versions import parse
 from components.migration.archive import Archive
 from components.migration.configs import flat, hocon
 from components.migration.configs.terms import parse_loaded
 from components.migration.detectors import DETECTORS
+from components.migration.detectors.overlap import Filters
 from components.migration.facts import Export, Facts, Live, Plan, Text
 from components.migration.rules import Clear, Hit, Question, catalogue
 
@@ -282,7 +286,7 @@ VERSIONS_DECIDE = {"58-06", "51-24", "58-05", "62-01", "63-01", "BK-01", "BK-04"
 """The plan always has versions and editions, so these may be clear without a further fact."""
 
 
-def given(rule_id: str, what: dict[str, Any]) -> Facts:
+def given_facts(rule_id: str, what: dict[str, Any]) -> Facts:
     words = dict(what.get("plan", {}))
     base = plan(rule_id, **words)
     return replace(base, **{name: value for name, value in what.items() if name != "plan"})
@@ -296,7 +300,7 @@ def test_no_rule_lacks_its_pair_of_facts() -> None:
 
 @pytest.mark.parametrize("rule_id", PAIRS)
 def test_a_fact_hits_and_names_its_place(rule_id: str) -> None:
-    finding = DETECTORS[rule_id](given(rule_id, PAIRS[rule_id][0]))
+    finding = DETECTORS[rule_id](given_facts(rule_id, PAIRS[rule_id][0]))
     assert isinstance(finding, Hit), finding
     assert finding.places
     assert all(str(place) for place in finding.places)
@@ -304,12 +308,12 @@ def test_a_fact_hits_and_names_its_place(rule_id: str) -> None:
 
 @pytest.mark.parametrize("rule_id", PAIRS)
 def test_a_fact_that_just_misses_is_clear(rule_id: str) -> None:
-    assert DETECTORS[rule_id](given(rule_id, PAIRS[rule_id][1])) == Clear()
+    assert DETECTORS[rule_id](given_facts(rule_id, PAIRS[rule_id][1])) == Clear()
 
 
 @pytest.mark.parametrize("rule_id", sorted({*PAIRS, *PEOPLE}))
 def test_without_its_fact_a_rule_asks(rule_id: str) -> None:
-    finding = DETECTORS[rule_id](given(rule_id, OPEN))
+    finding = DETECTORS[rule_id](given_facts(rule_id, OPEN))
     if rule_id in VERSIONS_DECIDE:
         assert not isinstance(finding, Question)
     else:
@@ -328,13 +332,13 @@ def test_what_only_a_person_knows_is_asked_whatever_is_given(rule_id: str) -> No
         **plugins("x"),
         **live(connections=1),
     }
-    assert isinstance(DETECTORS[rule_id](given(rule_id, everything)), Question)
+    assert isinstance(DETECTORS[rule_id](given_facts(rule_id, everything)), Question)
 
 
 @pytest.mark.parametrize(("rule_id", "hits"), [(rule_id, hits) for rule_id, (hits, _) in PAIRS.items()])
 def test_each_rule_that_hits_here_lies_on_the_way_of_its_facts(rule_id: str, hits: dict[str, Any]) -> None:
     row = next(rule for rule in catalogue() if rule.id == rule_id)
-    facts = given(rule_id, hits)
+    facts = given_facts(rule_id, hits)
     edition: Any = row.edition if row.edition != "both" else facts.plan.edition_from
     narrow = {"43-03": {"edition_from": "ce"}, "51-36": {"edition_from": "ce"}}.get(rule_id, {})
     versions = {"59-07": {"target": parse("5.9.0")}, "60-05": {"source": parse("6.0.2")}, "61-03": {"source": parse("6.1.1")}, "BK-02": {"target": parse("5.9.3")},
@@ -344,7 +348,7 @@ def test_each_rule_that_hits_here_lies_on_the_way_of_its_facts(rule_id: str, hit
 
 def test_a_place_never_holds_a_value() -> None:
     secret = "s3cr3t-of-the-fleet"
-    everything = given(
+    everything = given_facts(
         "51-01",
         {
             **conf(
@@ -366,7 +370,7 @@ def test_a_place_never_holds_a_value() -> None:
 
 
 def test_settings_of_a_plugin_that_is_not_loaded_do_not_count() -> None:
-    facts = given("51-17", {**conf("auth.pgsql.acl_query = select 1"), **plugins("emqx_auth_mnesia")})
+    facts = given_facts("51-17", {**conf("auth.pgsql.acl_query = select 1"), **plugins("emqx_auth_mnesia")})
     assert DETECTORS["51-17"](facts) == Clear()
 
 
@@ -387,10 +391,58 @@ def test_settings_of_a_plugin_that_is_not_loaded_do_not_count() -> None:
 )
 def test_filters_overlap_when_one_topic_fits_both(one: str, two: str, met: bool) -> None:
     rows = grants(("u", one, "pub", "allow"), ("u", two, "pub", "deny"))
-    assert isinstance(DETECTORS["51-35"](given("51-35", export(acl_mnesia=rows))), Hit) is met
+    assert isinstance(DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=rows))), Hit) is met
 
 
 def test_a_rule_for_all_stands_against_everybodys_rules() -> None:
     everybody = [{"type": "all", "topic": "#", "action": "pubsub", "access": "deny"}]
     rows = [*grants(("u", "a", "pub", "allow")), *everybody]
-    assert isinstance(DETECTORS["51-35"](given("51-35", export(acl_mnesia=rows))), Hit)
+    assert isinstance(DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=rows))), Hit)
+
+
+LEVEL = st.sampled_from(["a", "b", "c"])
+TOPIC = st.lists(LEVEL, min_size=1, max_size=3).map("/".join)
+FILTER = st.lists(st.one_of(LEVEL, st.just("+")), min_size=1, max_size=3).flatmap(
+    lambda levels: st.sampled_from(["/".join(levels), "/".join([*levels, "#"]), "#"])
+)
+
+
+def fits(topic: str, pattern: str) -> bool:
+    """MQTT's own rule, spelled out (5.0, section 4.7.1)."""
+    levels, wanted = topic.split("/"), pattern.split("/")
+    if wanted[-1] == "#":
+        wanted = wanted[:-1]
+        levels = levels[: len(wanted)] if len(levels) >= len(wanted) else []
+    return len(levels) == len(wanted) and all(want in {"+", level} for level, want in zip(levels, wanted, strict=True))
+
+
+@given(st.lists(FILTER, min_size=1, max_size=4), FILTER)
+def test_filters_meet_exactly_when_some_topic_fits_both(granted: list[str], denied: str) -> None:
+    filters = Filters()
+    for one_filter in granted:
+        filters.add(one_filter)
+    # Four levels of three letters are enough to tell filters of at most four levels apart.
+    topics = ("/".join(levels) for count in range(1, 5) for levels in product("abcd", repeat=count))
+    met = any(fits(topic, denied) and any(fits(topic, one_filter) for one_filter in granted) for topic in topics)
+    assert filters.meets(denied) is met
+
+
+@given(TOPIC, FILTER)
+def test_a_topic_is_a_filter_of_its_own(topic: str, pattern: str) -> None:
+    filters = Filters()
+    filters.add(pattern)
+    assert filters.meets(topic) is fits(topic, pattern)
+
+
+def test_100_000_rules_of_one_login_are_looked_through() -> None:
+    rows = [("u", f"dev/{index}/#", "pub", "allow") for index in range(50_000)] + [
+        ("u", f"cmd/{index}/#", "pub", "deny") for index in range(50_000)
+    ]
+    assert DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=grants(*rows)))) == Clear()
+
+
+def test_a_topic_of_64_kb_is_looked_at() -> None:
+    filters = Filters()
+    filters.add("a/" * 32_768)
+    assert filters.meets("a/" * 32_768)
+    assert not filters.meets("a/" * 32_767)

@@ -1,62 +1,82 @@
-"""Whether two topic filters can mean one topic, and which logins have an allow and a deny that do."""
+"""Whether two topic filters can mean one topic, and which logins have an allow and a deny that do; linear in ordinary rule sets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"%(?:cida|cna|cn|dn|[ucaPCd])")
 EVERYBODY = ("all", "")
 """The rows that are nobody's own concern every login."""
+Who = tuple[str, str]
 
 
-def overlap(one: str, two: str) -> bool:
-    """Whether some topic is matched by both filters; a placeholder can be any one level."""
-    return _overlap(
-        *(
-            [_PLACEHOLDER.sub("+", part) if _PLACEHOLDER.fullmatch(part) else part for part in text.split("/")]
-            for text in (one, two)
-        )
-    )
+class Filters:
+    """Topic filters as a tree of levels, to ask whether some topic fits one of them and another filter too.
+
+    A level with a placeholder counts as ``+``: 4.4 fills in whole levels only, so this can find too much and never too little.
+    """
+
+    __slots__ = ("below", "ends")
+
+    def __init__(self) -> None:
+        """No filter yet."""
+        self.below: dict[str, Filters] = {}
+        self.ends = False
+
+    def add(self, topic: str) -> None:
+        """One more filter."""
+        node = self
+        for level in _levels(topic):
+            node = node.below.setdefault(level, Filters())
+        node.ends = True
+
+    def meets(self, topic: str) -> bool:
+        """Whether some topic is matched by ``topic`` and by one of these filters; a topic may have thousands of levels."""
+        levels = _levels(topic)
+        waiting: list[tuple[Filters, int]] = [(self, 0)]
+        while waiting:
+            node, at = waiting.pop()
+            level = levels[at] if at < len(levels) else None
+            if "#" in node.below or (level is None and node.ends) or level == "#":
+                return True
+            if level == "+":
+                waiting += [(way, at + 1) for way in node.below.values()]
+            elif level is not None:
+                waiting += [(node.below[one], at + 1) for one in (level, "+") if one in node.below]
+        return False
 
 
-def _overlap(one: Sequence[str], two: Sequence[str]) -> bool:
-    for first, second in zip(one, two, strict=False):
-        if "#" in {first, second}:
-            return True
-        if (
-            first != second
-            and "+" not in {first, second}
-            and not (_PLACEHOLDER.search(first) or _PLACEHOLDER.search(second))
-        ):
-            return False
-    longer = max(one, two, key=len)
-    # "a/#" also matches "a", so one more level is allowed when it is the last "#".
-    return len(one) == len(two) or (abs(len(one) - len(two)) == 1 and longer[-1] == "#")
+def _levels(topic: str) -> list[str]:
+    return ["+" if _PLACEHOLDER.search(level) else level for level in topic.split("/")]
 
 
 def contradictions(rows: Iterable[Mapping[str, Any]], section: str = "acl_mnesia") -> list[str]:
     """Each login, by its first deny, whose allow and deny overlap for one action; rows as 4.2 or as 4.3 and 4.4 write them."""
-    allowed: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    denied: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = {}
+    granted: dict[tuple[Who | None, str], Filters] = defaultdict(Filters)
+    denied: list[tuple[int, Who, Mapping[str, Any]]] = []
     for index, row in enumerate(rows):
-        if _allows(row):
-            allowed.setdefault(_who(row), []).append(row)
-        else:
-            denied.setdefault(_who(row), []).append((index, row))
-    places = []
-    for who, denials in denied.items():
-        grants = [*allowed.get(who, ()), *(allowed.get(EVERYBODY, ()) if who != EVERYBODY else ())]
-        if who == EVERYBODY:
-            grants = [row for some in allowed.values() for row in some]
-        against = (index for index, row in denials if any(_same(row, grant) for grant in grants))
-        places += [f"{section}[{index}]" for index in islice(against, 1)]
-    return places
+        who = _who(row)
+        if not _allows(row):
+            denied.append((index, who, row))
+            continue
+        for action in _actions(row):
+            granted[who, action].add(str(row.get("topic")))
+            granted[None, action].add(str(row.get("topic")))
+    places: dict[Who, str] = {}
+    for index, who, row in denied:
+        against = (None,) if who == EVERYBODY else (who, EVERYBODY)
+        topic = str(row.get("topic"))
+        if who not in places and any(
+            (one, act) in granted and granted[one, act].meets(topic) for one in against for act in _actions(row)
+        ):
+            places[who] = f"{section}[{index}]"
+    return list(places.values())
 
 
-def _who(row: Mapping[str, Any]) -> tuple[str, str]:
+def _who(row: Mapping[str, Any]) -> Who:
     if "login" in row:
         return ("login", str(row["login"]))
     value = row.get("type_value")
@@ -67,7 +87,6 @@ def _allows(row: Mapping[str, Any]) -> bool:
     return str(row.get("access", row.get("allow"))).lower() in {"allow", "true"}
 
 
-def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    """Whether both speak of one action and of topics in common."""
-    actions = {str(one.get("action")), str(two.get("action"))}
-    return (len(actions) == 1 or "pubsub" in actions) and overlap(str(one.get("topic")), str(two.get("topic")))
+def _actions(row: Mapping[str, Any]) -> tuple[str, ...]:
+    action = str(row.get("action"))
+    return ("pub", "sub") if action == "pubsub" else (action,)
