@@ -115,14 +115,8 @@ async def import_(
         configuration={setting.path: setting.where for setting in await compare_effective(blue, green)},
         seconds=round(run.clock.now() - began, 3),
     )
-    _tell(run, result)
-    return result
-
-
-def _tell(run: Run, result: ImportResult) -> None:
     run.record("fact", section="import", **result.model_dump(mode="json"))
-    if result.configuration:
-        run.progress(f"set otherwise in the configuration files, not carried: {some(result.configuration)}")
+    return result
 
 
 def _counts(expected: Inventory, found: Inventory) -> dict[str, tuple[int | None, int | None]]:
