@@ -7,7 +7,9 @@ Everything stands in one directory and is named relative to it: ``haproxy.cfg``,
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -15,7 +17,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +25,8 @@ from components.router import maps
 from components.router.runtime import ask
 
 CONFIG, PID, LOG, ADMIN, STATE = "haproxy.cfg", "haproxy.pid", "haproxy.log", "admin.sock", "servers.state"
+LOADED = "haproxy.loaded"
+"""Holds the hash of the configuration that the running HAProxy has read."""
 OLDEST = (2, 8)
 
 _SPAWN = '"$@" </dev/null >haproxy.log 2>&1 & echo $! >haproxy.pid'
@@ -88,6 +91,31 @@ def _validate(directory: Path, name: str) -> None:
         )
 
 
+def bring(directory: Path, text: str, *, map_directory: Path | None = None) -> int:
+    """Bring this directory's HAProxy to a configuration, whatever it does now: started, reloaded, or left as it is.
+
+    Killed at any point, the next call goes on: what the running process has read is remembered only once it has read it.
+
+    Raises:
+        BadInput: HAProxy does not accept it.
+        GaveUp: it does not start, or does not take it over.
+
+    """
+    write(directory, text, map_directory=map_directory)
+    if running(directory) is not None and not _is_loaded(directory):
+        reload(directory)
+    return start(directory)
+
+
+def _is_loaded(directory: Path) -> bool:
+    loaded = directory / LOADED
+    return loaded.exists() and loaded.read_text() == _digest(directory)
+
+
+def _digest(directory: Path) -> str:
+    return hashlib.sha256((directory / CONFIG).read_bytes()).hexdigest()
+
+
 def running(directory: Path) -> int | None:
     """The process id of this directory's HAProxy (its master), or None."""
     try:
@@ -119,12 +147,15 @@ def start(directory: Path, *, patience_seconds: float = 10.0) -> int:
     """
     with _one_at_a_time(directory):
         pid = running(directory)
+        digest = _digest(directory)
         if pid is None:
             # what the servers were before a stop says nothing of now: all begin as UP 1/2
             maps.replace(directory / STATE, "")
             spawned = ["/bin/sh", "-c", _SPAWN, "sh", binary(), "-W", "-f", CONFIG]
             subprocess.run(spawned, cwd=directory, start_new_session=True, timeout=10, check=True)
         _wait("start of HAProxy", directory, patience_seconds, lambda: _worker(directory) is not None)
+        if pid is None:
+            maps.replace(directory / LOADED, digest)
         return running(directory) or _gave_up("start of HAProxy", directory)
 
 
@@ -140,8 +171,9 @@ def reload(directory: Path, *, patience_seconds: float = 10.0) -> None:
         if before is None or pid is None:
             _gave_up("reload of HAProxy", directory)
         maps.replace(directory / STATE, ask(str(directory / ADMIN), "show servers state", 5.0))
-        os.kill(pid, signal.SIGUSR2)
-        _wait("reload of HAProxy", directory, patience_seconds, lambda: _worker(directory) not in {None, before})
+        digest = _digest(directory)
+        _signal(pid, signal.SIGUSR2, "reload of HAProxy", directory, patience_seconds, _is_new(directory, before))
+        maps.replace(directory / LOADED, digest)
 
 
 def stop(directory: Path, *, patience_seconds: float = 10.0) -> None:
@@ -154,8 +186,9 @@ def stop(directory: Path, *, patience_seconds: float = 10.0) -> None:
     with _one_at_a_time(directory):
         pid = running(directory)
         if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-            _wait("stop of HAProxy", directory, patience_seconds, lambda: running(directory) is None, alive=False)
+            _signal(
+                pid, signal.SIGTERM, "stop of HAProxy", directory, patience_seconds, lambda: running(directory) is None
+            )
         (directory / PID).unlink(missing_ok=True)
 
 
@@ -169,10 +202,29 @@ def _worker(directory: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _wait(tried: str, directory: Path, seconds: float, done: Callable[[], bool], *, alive: bool = True) -> None:
+def _is_new(directory: Path, before: int) -> Callable[[], bool]:
+    return lambda: _worker(directory) not in {None, before}
+
+
+def _signal(pid: int, number: int, tried: str, directory: Path, seconds: float, done: Callable[[], bool]) -> None:
+    """Send a signal once a second until it has done its work: one that reaches a master at the moment when it goes to sleep
+    for the first time was seen to wait for ever (2.8.25, right after a start); one too many does no harm.
+    """
     deadline = time.monotonic() + seconds
     while not done():
-        if time.monotonic() > deadline or (alive and running(directory) is None):
+        if time.monotonic() > deadline:
+            _gave_up(tried, directory)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        again = time.monotonic() + 1.0
+        while time.monotonic() < again and not done():
+            time.sleep(0.02)
+
+
+def _wait(tried: str, directory: Path, seconds: float, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline or running(directory) is None:
             _gave_up(tried, directory)
         time.sleep(0.02)
 
@@ -185,7 +237,7 @@ def _gave_up(tried: str, directory: Path) -> NoReturn:
     raise GaveUp(tried, node=str(directory), seen=seen[:800], todo=f"read {directory / LOG}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_at_a_time(directory: Path) -> Iterator[None]:
     """Starts and stops of the same directory wait for each other (each is bounded)."""
     directory.mkdir(parents=True, exist_ok=True)

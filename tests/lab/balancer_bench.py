@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from components.balancer.haproxy import HaproxySettings, Side, render
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.models import BalancerHandle, ClusterHandle, Node
 from components.router import process
+from components.router.configuration import HaproxySettings, Side, render
 from components.router.haproxy import HaproxyRouter
 from components.router.runtime import ask
 

@@ -127,7 +127,7 @@ async def test_fully_up_needs_two_good_checks(tmp_path: Path) -> None:
             up = (await fork.router.health())["blue"][blue.node.name]
             if fork.status(blue) == before:
                 seen[before] = up
-            if up:
+            if "UP" in seen:
                 break
             await asyncio.sleep(0.01)
         assert seen == {"DOWN": False, "DOWN 1/2": False, "UP": True}
@@ -233,6 +233,28 @@ async def test_start_adopts_and_stop_ends_everything(tmp_path: Path) -> None:
         assert process.running(tmp_path) is None
         assert _working_in(tmp_path) == []
         writer.close()
+
+
+async def test_a_configuration_is_taken_over_once_also_after_a_kill_in_between(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue")) as fork:
+        text = (tmp_path / process.CONFIG).read_text()
+        admin = str(tmp_path / process.ADMIN)
+
+        def worker() -> str:
+            return next(line for line in ask(admin, "show info", 2.0).splitlines() if line.startswith("Pid:"))
+
+        first = worker()
+        pid = process.bring(tmp_path, text)
+        assert worker() == first, "nothing to take over"
+        process.write(tmp_path, text + "# changed\n")  # and killed before the reload
+        assert process.bring(tmp_path, text + "# changed\n") == pid
+        second = worker()
+        assert second != first
+        assert process.bring(tmp_path, text + "# changed\n") == pid
+        assert worker() == second
+        process.stop(tmp_path)
+        assert process.bring(tmp_path, text) != pid
+        await fork.all_up()
 
 
 async def test_workers_end_with_a_killed_master(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.balancer.haproxy import HaproxySettings, Side, render
 from components.cutover.words import Colour
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
 from components.router import maps
+from components.router.configuration import HaproxySettings, Side, render
 
 pytestmark = pytest.mark.unit
 
