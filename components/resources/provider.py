@@ -129,18 +129,20 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
 
     def read(self, id_: str, props: State) -> ReadResult:
         """What the world says; what the state says, and a word about it, when the world cannot be reached."""
-        try:
-            return ReadResult(id_, self.look(own(props)))
-        except Retryable as unreachable:
-            engine.progress(f"kept as it is in the state, because it cannot be looked at: {unreachable}")
-            return ReadResult(id_, own(props))
+        with engine.serving():
+            try:
+                return ReadResult(id_, self.look(own(props)))
+            except Retryable as unreachable:
+                engine.progress(f"kept as it is in the state, because it cannot be looked at: {unreachable}")
+                return ReadResult(id_, own(props))
 
     def delete(self, _id: str, _props: State) -> None:
         """Do nothing: deletes come after all creates and updates, and one that acts would undo them."""
 
     def _outputs(self, inputs: Inputs, props: State, olds: State | None) -> State:
         try:
-            return {**own(props), **self.act(inputs, olds)}
+            with engine.serving():
+                return {**own(props), **self.act(inputs, olds)}
         except BaseException as failure:
             self.failed(inputs, failure, traceback.format_exc())
             raise

@@ -22,6 +22,7 @@ from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grp
 
 ROOT = Path(__file__).resolve().parents[2]
 CALL_SECONDS = 60.0
+URN = "urn:pulumi:lab::emqx::pulumi-python:dynamic/emqx:Thing::thing"
 Props = Mapping[str, Any]
 
 
@@ -31,10 +32,14 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.ephemeral: list[bool] = []
+        self.urns: list[str] = []
 
     def Log(self, request: Any, context: Any) -> Any:  # noqa: N802
+        if not request.message:  # clears the resource's row
+            return empty_pb2.Empty()
         self.lines.append(request.message)
         self.ephemeral.append(request.ephemeral)
+        self.urns.append(request.urn)
         return empty_pb2.Empty()
 
 
@@ -69,17 +74,17 @@ class DynamicProcess:
 
     def create(self, provider: ResourceProvider, props: Props) -> tuple[str, dict[str, Any]]:
         """Id and outputs."""
-        answer = self._call("Create", provider_pb2.CreateRequest(properties=self._bag(provider, props)))
+        answer = self._call("Create", provider_pb2.CreateRequest(urn=URN, properties=self._bag(provider, props)))
         return answer.id, plain(answer.properties)
 
     def update(self, provider: ResourceProvider, id_: str, olds: Props, news: Props) -> dict[str, Any]:
         """The new outputs."""
         bags = {"olds": self._bag(provider, olds), "news": self._bag(provider, news)}
-        return plain(self._call("Update", provider_pb2.UpdateRequest(id=id_, **bags)).properties)
+        return plain(self._call("Update", provider_pb2.UpdateRequest(urn=URN, id=id_, **bags)).properties)
 
     def read(self, provider: ResourceProvider, id_: str, props: Props) -> tuple[str, dict[str, Any]]:
         """Id (empty: gone) and outputs as the world has them."""
-        answer = self._call("Read", provider_pb2.ReadRequest(id=id_, properties=self._bag(provider, props)))
+        answer = self._call("Read", provider_pb2.ReadRequest(urn=URN, id=id_, properties=self._bag(provider, props)))
         return answer.id, plain(answer.properties)
 
     def delete(self, provider: ResourceProvider, id_: str, props: Props) -> None:

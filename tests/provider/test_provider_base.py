@@ -192,10 +192,11 @@ def test_a_bug_is_one_line_and_its_traceback_is_printed(things: ModuleType, runn
     wait_for(lambda: any("1 // 0" in line for line in running.output))
 
 
-def test_progress_is_sent_to_the_engine_as_ephemeral(things: ModuleType, running: Any) -> None:
+def test_progress_is_sent_to_the_engine_as_ephemeral_and_names_its_resource(things: ModuleType, running: Any) -> None:
     running.create(things.ThingProvider(), {"name": "a", "share": 3})
     assert running.engine.lines == ["doing a"]
     assert running.engine.ephemeral == [True]
+    assert running.engine.urns == ["urn:pulumi:lab::emqx::pulumi-python:dynamic/emqx:Thing::thing"]
 
 
 def test_cancel_ends_a_long_action_at_a_safe_point(things: ModuleType, running: Any) -> None:
@@ -216,6 +217,7 @@ def test_cancel_ends_a_long_action_at_a_safe_point(things: ModuleType, running: 
         "Stopped: this update: the update was cancelled. Next: run `pulumi up` again; it goes on from what it finds"
     ]
     assert running.engine.lines[-1] == "cleaned up"
+    assert all(urn.endswith("::thing") for urn in running.engine.urns)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
