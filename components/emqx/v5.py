@@ -30,6 +30,9 @@ from components.emqx.reading import read, read_model
 PAGE = 10_000
 """The largest page; above it EMQX answers 400 (two-cluster.md section B)."""
 
+SMALL_PAGE = 2_000
+"""For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
+
 _PAGE_TIMEOUT_SECONDS = 30.0
 _SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at,node"
 _NODES = TypeAdapter(tuple[NodeFacts, ...])
@@ -183,9 +186,10 @@ class ClusterApi:
         params: Mapping[str, str | int] | None = None,
         *,
         bearer: bool = False,
+        limit: int = PAGE,
         hook: Callable[[dict[str, Any]], Any] | None = None,
     ) -> AsyncIterator[list[Any]]:
-        """The pages of a list, as large as EMQX allows; ``hook`` turns each JSON object into something smaller.
+        """The pages of a list, as large as EMQX allows unless told otherwise; ``hook`` turns each JSON object into something smaller.
 
         The last page may be empty (``hasnext`` is true when a page is exactly full, two-cluster.md section B); a list
         without ``hasnext`` ends with a page that is not full.
@@ -194,14 +198,14 @@ class ClusterApi:
         more = True
         while more:
             page += 1
-            asked = {**(params or {}), "page": page, "limit": PAGE}
+            asked = {**(params or {}), "page": page, "limit": limit}
             reply = await self.http.call(
                 "GET", path, params=asked, bearer=bearer, timeout_seconds=_PAGE_TIMEOUT_SECONDS
             )
             body = reply.json(hook)
             rows = read(_ROWS, reply, body.get("data") if isinstance(body, dict) else None)
             meta = body.get("meta")
-            more = bool(rows) and (meta or {}).get("hasnext", len(rows) == PAGE) is True
+            more = bool(rows) and (meta or {}).get("hasnext", len(rows) == limit) is True
             yield rows
 
     async def list_clients(self, fields: Sequence[str]) -> list[dict[str, Any]]:
@@ -216,19 +220,28 @@ class ClusterApi:
         return list(rows.values())
 
     async def connected_client_ids(self) -> list[str]:
-        """The ids of all clients with a socket, each once, in no order; all pages are read before it returns.
+        """The ids of all clients with a socket, each once, sorted; all pages are read before it returns.
 
-        An id is all that is kept of a client, so that memory grows by little more than the ids.
+        An id is all that is kept of a client, and no second table of them is built: 15,000 ids of 12 characters need
+        70 bytes each.
         """
-        ids: set[str] = set()
-        async for page in self.pages("/clients", {"fields": "clientid,connected"}, hook=connected_id):
-            ids.update(row for row in page if isinstance(row, str))
-        return list(ids)
+        ids: list[str] = []
+        fields = {"fields": "clientid,connected"}
+        async for page in self.pages("/clients", fields, limit=SMALL_PAGE, hook=connected_id):
+            ids += [row for row in page if isinstance(row, str)]
+        ids.sort()
+        kept = 0
+        for one in ids:
+            if kept == 0 or one != ids[kept - 1]:
+                ids[kept] = one
+                kept += 1
+        del ids[kept:]
+        return ids
 
     async def persistent_sessions(self) -> list[SessionFacts]:
         """The sessions that outlive their connection: ``expiry_interval > 0``, connected or not, with their queues."""
         found: dict[str, SessionFacts] = {}
-        async for page in self.pages("/clients", {"fields": _SESSION_FIELDS}, hook=persistent):
+        async for page in self.pages("/clients", {"fields": _SESSION_FIELDS}, limit=SMALL_PAGE, hook=persistent):
             found.update((row.clientid, row) for row in page if isinstance(row, SessionFacts))
         return list(found.values())
 
