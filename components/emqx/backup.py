@@ -84,19 +84,21 @@ async def download(api: ClusterApi, facts: ExportFacts, path: Path, *, bearer: b
 async def _download_once(api: ClusterApi, facts: ExportFacts, path: Path, *, bearer: bool) -> str:
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        sha256, size = await _stream(api, facts, _writer(file, path), bearer=bearer)
-        file.flush()
-        os.fsync(file.fileno())
-    if size != facts.size:
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            sha256, size = await _stream(api, facts, _writer(file, path), bearer=bearer)
+            file.flush()
+            os.fsync(file.fileno())
+        if size != facts.size:
+            raise NotNow(
+                f"download of {facts.filename}",
+                node=facts.node,
+                seen=f"{size} of {facts.size} bytes arrived",
+                todo="run again; look at the node's disk when it stays so",
+            )
+        part.replace(path)
+    finally:
         part.unlink(missing_ok=True)
-        raise NotNow(
-            f"download of {facts.filename}",
-            node=facts.node,
-            seen=f"{size} of {facts.size} bytes arrived",
-            todo="run again; look at the node's disk when it stays so",
-        )
-    part.replace(path)
     return sha256
 
 

@@ -154,7 +154,7 @@ class EmqxHttp:
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
         timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         request = _Request(method, path, node, params, body, files, headers or {}, bearer, timeout)
-        async for attempt in attempts(patience, most=None if may_repeat and patience > 0 else 1):
+        async for attempt in attempts(patience, most=None if may_repeat else 1):
             with attempt:
                 reply = await self._once(request)
                 if reply.status == 401 and bearer:
@@ -240,8 +240,11 @@ def attempts(
 ) -> AsyncIterable[stamina.Attempt]:
     """The one way in which anything is repeated here: while it is Retryable, for so long, with growing pauses.
 
+    Without patience, or with ``most`` 1, it is tried once.
+
     The last error is the one that is raised. Use as ``async for attempt in attempts(15): with attempt: ...``.
     """
+    most = 1 if patience_seconds <= 0 else most
     return stamina.retry_context(
         on=on,
         attempts=most,

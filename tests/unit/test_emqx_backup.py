@@ -1,0 +1,202 @@
+"""Export, download, upload and what the import leaves undone, against answers as they were recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from components.emqx.answers import ExportFacts
+from components.emqx.backup import _writer, download, export_archive, upload
+from components.emqx.dialect import DIALECTS
+from components.emqx.errors import BadInput, NotNow, Refused, Rejected
+from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.restore import carry_delayed, remove_foreign_sys, restore_orders
+from components.emqx.v5 import ClusterApi
+from components.migration.inventory import Inventory, Section
+
+pytestmark = pytest.mark.unit
+
+NODE = "emqx@127.0.1.1"
+NAME = "emqx-export-2026-11-22-10-51-15.423.tar.gz"
+FACTS = ExportFacts(filename=NAME, node=NODE, size=6)
+Handler = Callable[[httpx.Request], httpx.Response]
+RECORDED = json.loads((Path(__file__).parent / "recordings/emqx/A_root_keys.json").read_text())
+EXPORTED = next(row["body"] for row in RECORDED if row["status"] == 200)
+
+
+def api(handler: Handler, node: str = NODE) -> ClusterApi:
+    nodes = (Node(name=node, api=f"http://{node[5:]}:18083", mqtt=f"{node[5:]}:1883"),)
+    handle = ClusterHandle(colour="blue", nodes=nodes, version="5.8.11")
+    credentials = Credentials(api_key="k", api_secret="s")
+    return ClusterApi(handle, credentials, transport=httpx.MockTransport(handler), patience_seconds=0)
+
+
+async def test_names_that_the_edition_does_not_know_are_left_out_and_told() -> None:
+    asked: list[dict[str, list[str]]] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        asked.append(body)
+        strange = [name for name in body["root_keys"] if name.startswith("schema_")]
+        if strange:
+            text = f"Invalid root keys: {', '.join(strange)}"
+            return httpx.Response(400, json={"code": "BAD_REQUEST", "message": text})
+        if "psk" in body["table_sets"]:
+            return httpx.Response(400, json={"code": "BAD_REQUEST", "message": "Invalid table sets: psk"})
+        return httpx.Response(200, json=EXPORTED)
+
+    async with api(serve) as blue:
+        roots, tables = ("mqtt", "schema_registry", "schema_validation"), ("psk", "banned")
+        found = await export_archive(blue, roots, tables, node=NODE)
+    assert found.unknown == ("schema_registry", "schema_validation", "psk")
+    assert asked[-1] == {"root_keys": ["mqtt"], "table_sets": ["banned"]}
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in RECORDED if row["status"] == 400], ids=lambda row: row["body"]["message"]
+)
+async def test_a_refusal_of_what_was_not_asked_for_is_an_error_and_no_endless_loop(row: dict[str, Any]) -> None:
+    async with api(lambda _: httpx.Response(400, json=row["body"])) as blue:
+        with pytest.raises(Rejected, match="nonsense"):
+            await export_archive(blue, ["mqtt"], ["banned"], node=NODE)
+
+
+def test_the_root_keys_of_each_edition_were_accepted_by_it_and_the_clusters_own_are_left_out() -> None:
+    own = {"listeners", "node", "rpc", "cluster", "dashboard", "api_key", "log", "license", "zones", "limiter"}
+    for dialect in DIALECTS.values():
+        assert not own & set(dialect.export_roots)
+    assert set(DIALECTS["ee"].export_roots) - set(DIALECTS["ce"].export_roots) == {
+        "schema_registry",
+        "schema_validation",
+        "message_transformation",
+    }
+
+
+async def test_a_download_is_streamed_into_a_file_for_its_owner_and_a_short_one_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    async with api(lambda _: httpx.Response(200, content=b"sixsix")) as blue:
+        assert await download(blue, FACTS, path) == hashlib.sha256(b"sixsix").hexdigest()
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.unlink()
+    async with api(lambda _: httpx.Response(200, content=b"six")) as blue:
+        with pytest.raises(NotNow, match="3 of 6 bytes"):
+            await download(blue, FACTS, path)
+    async with api(lambda _: httpx.Response(404, json={"code": "NOT_FOUND", "message": "no"})) as blue:
+        with pytest.raises(Rejected):
+            await download(blue, FACTS, path)
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - pathlib is for synchronous code
+
+
+def test_a_full_disk_is_told_as_such() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(BadInput, match="No space left"):
+        _writer(full, Path("archive"))(b"x")  # type: ignore[arg-type]
+
+
+async def test_an_archive_that_lies_there_is_adopted_by_its_sha256_and_another_one_is_not_overwritten(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(b"sixsix")
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, content=b"sixsix")
+        assert b'name="filename"; filename="' + NAME.encode() in request.read()
+        message = f'Backup file "{NAME}" already exists'
+        return httpx.Response(400, json={"code": "BAD_REQUEST", "message": message})
+
+    async with api(serve) as green:
+        assert not await upload(green, path, hashlib.sha256(b"sixsix").hexdigest(), size=6, node=NODE)
+        with pytest.raises(Refused, match="another content"):
+            await upload(green, path, hashlib.sha256(b"ours").hexdigest(), size=6, node=NODE)
+
+
+async def test_only_the_sources_sys_messages_are_removed() -> None:
+    topics = ["$SYS/brokers", f"$SYS/brokers/{NODE}/version", "$SYS/brokers/emqx@127.0.2.1/version"]
+    removed: list[str] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            removed.append(request.url.raw_path.decode())
+            return httpx.Response(204)
+        assert request.url.params["topic"] == "$SYS/#"
+        rows = [{"topic": topic} for topic in topics]
+        return httpx.Response(200, json={"data": rows, "meta": {"limit": 10000, "page": 1, "hasnext": False}})
+
+    async with api(serve, node="emqx@127.0.2.1") as green:
+        assert await remove_foreign_sys(green, [NODE]) == 1
+    assert removed == [f"/api/v5/mqtt/retainer/message/%24SYS%2Fbrokers%2Femqx%40{NODE[5:]}%2Fversion"]
+
+
+def inventory(**sections: list[str]) -> Inventory:
+    return Inventory({name: Section(dict.fromkeys(keys, 0), ordered=True) for name, keys in sections.items()})
+
+
+async def test_orders_are_restored_and_a_file_source_that_blue_does_not_have_goes() -> None:
+    sent: list[tuple[str, str, Any]] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else None
+        sent.append((request.method, request.url.path.removeprefix("/api/v5"), body))
+        return httpx.Response(200, json=[{"topic": "t"}]) if request.method == "GET" else httpx.Response(204)
+
+    wanted = inventory(
+        authenticators=["a", "b"], authorization_sources=["built_in_database", "http"], auto_subscribe=["t"]
+    )
+    found = inventory(
+        authenticators=["b", "a"],
+        authorization_sources=["file", "http", "built_in_database"],
+        auto_subscribe=["t", "t#2"],
+    )
+    async with api(serve) as blue, api(serve) as green:
+        changed = await restore_orders(blue, green, wanted, found)
+        assert changed == ["authenticators", "authorization_sources", "auto_subscribe"]
+        assert sent == [
+            ("PUT", "/authentication/order", [{"id": "a"}, {"id": "b"}]),
+            ("DELETE", "/authorization/sources/file", None),
+            ("POST", "/authorization/sources/http/move", {"position": "front"}),
+            ("POST", "/authorization/sources/built_in_database/move", {"position": "front"}),
+            ("GET", "/mqtt/auto_subscribe", None),
+            ("PUT", "/mqtt/auto_subscribe", [{"topic": "t"}]),
+        ]
+        sent.clear()
+        assert await restore_orders(blue, green, wanted, wanted) == []
+        assert sent == []
+
+
+async def test_a_delayed_message_is_published_with_what_remains_of_its_time_and_only_once() -> None:
+    recorded = json.loads((Path(__file__).parent / "recordings/emqx/K_checks.json").read_text())
+    message = next(row["body"] for row in recorded if row["url"].endswith("325A000017230000"))
+    there: list[dict[str, Any]] = []
+    published: list[dict[str, Any]] = []
+
+    def listed(rows: list[dict[str, Any]]) -> httpx.Response:
+        return httpx.Response(200, json={"data": rows, "meta": {"count": len(rows), "hasnext": False}})
+
+    def blue_serves(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/messages"):
+            return listed([{key: value for key, value in message.items() if key != "payload"}])
+        assert message["msgid"] in request.url.path
+        return httpx.Response(200, json={**message, "delayed_remaining": 850})
+
+    def green_serves(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return listed(there)
+        published.append(json.loads(request.content))
+        there.append(message)
+        return httpx.Response(202, json={"message": "no_matching_subscribers", "reason_code": 16})
+
+    async with api(blue_serves) as blue, api(green_serves) as green:
+        assert await carry_delayed(blue, green) == 1
+        assert await carry_delayed(blue, green) == 0
+    assert published == [
+        {"topic": "$delayed/850/later/x", "payload": "bGF0ZXI=", "payload_encoding": "base64", "qos": 1}
+    ]
