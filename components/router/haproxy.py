@@ -18,6 +18,9 @@ from components.emqx.models import BalancerHandle
 from components.router import maps
 from components.router.runtime import ask
 
+stamina.instrumentation.set_on_retry_hooks([])
+"""A replica that is asked again is no news; it would be printed between the lines of the update."""
+
 
 class HaproxyRouter:
     """Router over HAProxy 2.8 (two-cluster.md section J, design.md section 5).

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import signal
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,13 +35,12 @@ def fleet(
     ready_within_seconds: Annotated[float, typer.Option(help="give up when not all are connected by then")] = 300.0,
     source: Annotated[str, typer.Option(help="local addresses to connect from, with commas")] = "",
     log_messages: Annotated[bool, typer.Option("--log-messages", help="a line for every message")] = False,
-    seed: Annotated[int | None, typer.Option(help="of the jitter; random without")] = None,
+    seed: Annotated[int, typer.Option(help="of the jitter")] = 0,
 ) -> None:
     """Devices that reconnect like firmware and record every disconnect, gap and message."""
     try:
-        addresses = tuple(_pair(one) for one in address.split(","))
         settings = FleetSettings(
-            addresses=addresses,
+            addresses=_addresses(address),
             clients=clients,
             prefix=prefix,
             username=_username(username, password_file, anonymous=anonymous),
@@ -52,21 +50,21 @@ def fleet(
             expiry_seconds=expiry_seconds,
             publish_interval_seconds=publish_interval_seconds,
             connects_per_second=connects_per_second,
-            sources=_sources(source, clients, addresses),
+            sources=_sources(source, clients, _addresses(address)),
             log_messages=log_messages,
         )
-        parts = Parts(settings, processes, log.absolute(), random.getrandbits(32) if seed is None else seed)
+        parts = Parts(settings, processes, log.absolute(), seed)
         asyncio.run(_run(parts, clients, ready_within_seconds, summary or log.with_name("summary.json")))
     except (FleetError, OSError) as error:
         typer.echo(f"fleet: {error}", err=True)
         raise typer.Exit(1) from error
 
 
-def _pair(text: str) -> tuple[str, int]:
-    host, _, port = text.strip().rpartition(":")
-    if not host or not port.isdigit():
+def _addresses(text: str) -> tuple[tuple[str, int], ...]:
+    pairs = [one.strip().rpartition(":") for one in text.split(",")]
+    if not all(host and port.isdigit() for host, _, port in pairs):
         raise FleetError(f"address {text!r}: give HOST:PORT")
-    return host, int(port)
+    return tuple((host.strip("[]"), int(port)) for host, _, port in pairs)
 
 
 def _username(username: str | None, password_file: Path | None, *, anonymous: bool) -> str | None:

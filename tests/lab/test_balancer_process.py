@@ -159,6 +159,28 @@ async def test_replicas_agree_after_every_write(tmp_path: Path) -> None:
         assert await fork.router.share() == 3333
 
 
+async def test_two_updates_that_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green"), replicas=2) as fork:
+        others = [HaproxyRouter(_handle_of(fork.directories, tmp_path)) for _ in range(4)]
+        await asyncio.gather(
+            *(router.remember({f"key {number}": f"value {number}"}) for number, router in enumerate(others * 5)),
+            *(router.set_share(1000 + number) for number, router in enumerate(others)),
+        )
+        assert await fork.router.memory() == {f"key {number}": f"value {number}" for number in range(20)}
+        assert await fork.router.share() in range(1000, 1004)
+        for directory in fork.directories:
+            process.stop(directory)
+            process.start(directory)
+        assert await fork.router.memory() == {f"key {number}": f"value {number}" for number in range(20)}
+
+
+async def test_a_lock_that_is_never_given_back_is_said(tmp_path: Path) -> None:
+    router = HaproxyRouter(_handle(str(tmp_path / "none"), tmp_path), patience_seconds=0.2)
+    async with maps.locked(tmp_path, 1.0):
+        with pytest.raises(GaveUp, match="held by another process"):
+            await router.set_share(1)
+
+
 async def test_replicas_that_disagree_are_refused_and_can_be_settled(tmp_path: Path) -> None:
     async with bench(tmp_path, Broker("blue"), Broker("green"), replicas=2) as fork:
         await fork.router.set_share(3333)
@@ -301,6 +323,11 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays_behind(tmp_path: P
 
 def _handle(admin: str, directory: Path) -> BalancerHandle:
     return BalancerHandle(mqtt="127.0.0.1:1883", admin=(admin,), maps=str(directory))
+
+
+def _handle_of(replicas: list[Path], directory: Path) -> BalancerHandle:
+    admin = tuple(str(replica / process.ADMIN) for replica in replicas)
+    return BalancerHandle(mqtt="127.0.0.1:1883", admin=admin, maps=str(directory))
 
 
 def _router(admin: Path, directory: Path) -> HaproxyRouter:
