@@ -16,7 +16,8 @@ import typer
 import uvloop
 
 from lab.node.control import Control
-from lab.node.process import API_PORT, MQTT_PORT, Managed, Settings, free_network
+from lab.node.place import MQTT_PORT, free_network
+from lab.node.process import API_PORT, Managed, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MOST_NODES = 253

@@ -30,7 +30,7 @@ Handler = Callable[[Request], Awaitable[JSONResponse]]
 
 
 class Control:
-    """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``."""
+    """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``, ``POST /reindex``."""
 
     def __init__(self, managed: Managed, scaled: Callable[[], None] = lambda: None) -> None:
         """Nothing listens yet; ``scaled`` is called when a node has come or gone."""
@@ -48,6 +48,7 @@ class Control:
             Route("/faults", self._add, methods=["POST"]),
             Route("/faults", self._clear, methods=["DELETE"]),
             Route("/nodes", self._add_node, methods=["POST"]),
+            Route("/reindex", self._reindex, methods=["POST"]),
             Route("/nodes/{name}", self._remove_node, methods=["DELETE"]),
         ]
         application = Starlette(routes=routes)
@@ -154,6 +155,11 @@ class Control:
         for name in self.managed.cluster.nodes:
             for kind in ("refuse", "close_idle", "refuse_connects"):
                 await self._restore(kind, name)
+        return JSONResponse({})
+
+    async def _reindex(self, _request: Request) -> JSONResponse:
+        """What ``emqx ctl retainer reindex start true`` does: the only way to take the mark of a broken import away."""
+        self.managed.store.reindexing = False
         return JSONResponse({})
 
     async def _add_node(self, _request: Request) -> JSONResponse:

@@ -6,26 +6,23 @@ The rule: this is the only place that starts and stops things; handlers ask it, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
 import resource
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
-from lab.node import network
 from lab.node.api.access import Access, hash_secret, read_bootstrap
 from lab.node.api.app import NodeApi
 from lab.node.api.endpoints import tables
 from lab.node.api.errors import ApiError, internal
 from lab.node.api.sampling import Sampler
 from lab.node.api.server import ApiServer
+from lab.node.boot import boot_all
 from lab.node.broker import BrokerNode
 from lab.node.cluster import Cluster
 from lab.node.draining import Evacuations
@@ -34,7 +31,7 @@ from lab.node.rebalance import Rebalances
 from lab.node.records import DashboardUser
 from lab.node.store import Store
 
-API_PORT, MQTT_PORT = 18083, 1883
+API_PORT = 18083
 DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0
 """How long the other nodes answer 500 when a member dies and when it comes back (two-cluster.md section H)."""
 SAVE_SECONDS, LOOK_SECONDS = 1.0, 1.9
@@ -69,6 +66,16 @@ class Settings:
     boot_factor: float = 0.0
     import_rate: float = 0.0
     wall_seconds: float = 60.0
+
+
+class _Lonely:
+    """A managed cluster with other tables: what is written to them is gone after the join (I_write_before_join)."""
+
+    def __init__(self, managed: Managed, store: Store) -> None:
+        self._managed, self.store = managed, store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._managed, name)
 
 
 @dataclass
@@ -113,6 +120,7 @@ class Managed:
         self.servers: dict[str, ApiServer] = {}
         self.alone: set[str] = set()
         self.mute: set[str] = set()
+        self.lonely: dict[str, Store] = {}
         self._troubles: list[Trouble] = []
         self._tables = tables(self.edition)
         self._dirty = False
@@ -140,8 +148,11 @@ class Managed:
     async def start(self) -> None:
         """Start all nodes; raises OSError when an address is taken, with everything closed again."""
         try:
-            for name in self.cluster.nodes:
-                await self.start_node(name)
+            if self.settings.boot_factor:
+                await boot_all(self, self.settings.boot_factor)
+            else:
+                for name in self.cluster.nodes:
+                    await self.start_node(name)
         except OSError:
             await self.stop()
             raise
@@ -208,6 +219,14 @@ class Managed:
                 seen = "undefined" if one.joins else "{badrpc,nodedown}"
                 raise internal(f"error, {{case_clause,[{{'{one.node}',{seen}}}]}}, []")
 
+    def view(self, here: str) -> Managed:
+        """What the API of ``here`` works on: the cluster, or tables of its own while the node has not joined it."""
+        if here not in self.lonely:
+            return self
+        lonely: Any = _Lonely(self, self.lonely[here])
+        found: Managed = lonely
+        return found
+
     def visible(self, here: str) -> list[BrokerNode]:
         """The running members as ``here`` sees them: itself alone before it has joined."""
         if here in self.alone:
@@ -269,36 +288,3 @@ class Managed:
                 self.save()
             # Large tables are written less often, so that writing never takes more than a tenth of the time.
             pause = max(SAVE_SECONDS, 10 * (time.monotonic() - began))
-
-
-_held: list[socket.socket] = []
-
-
-def hold_network(prefix: str) -> str:
-    """Take one certain network, with the lock that `lab.node.network` looks for; raises OSError when it is held."""
-    lock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        lock.bind((f"{prefix}.254", MQTT_PORT))
-    except OSError:
-        lock.close()
-        raise
-    _held.append(lock)
-    return prefix
-
-
-def free_network(wanted: str, directory: Path) -> str:
-    """A network that is ours until the process ends (`lab.node.network`).
-
-    ``auto`` takes the one of the last run in ``directory`` if nobody has it, since nodes are named after it.
-
-    Raises:
-        OSError: the wanted one is held by another lab process, or none is free.
-
-    """
-    if wanted != "auto":
-        return hold_network(wanted)
-    ready = directory / "ready.json"
-    if ready.exists():
-        with contextlib.suppress(OSError):
-            return hold_network(str(json.loads(ready.read_text())["network"]))
-    return network.allocate()

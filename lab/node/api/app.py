@@ -94,7 +94,7 @@ class NodeApi:
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             return Response(status_code=405, headers={"allow": ", ".join(methods)})
-        call = Call(self.managed, self.here, request, parts)
+        call = Call(self.managed.view(self.here), self.here, request, parts)
         if not endpoint.open:
             header = request.headers.get("authorization")
             call.actor = self.managed.access.authorize(header, request.method, path, call.now())

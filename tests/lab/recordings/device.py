@@ -26,16 +26,24 @@ def _packet(first: int, body: bytes) -> bytes:
 
 
 def connect_packet(
-    client_id: str, *, level: int = 4, clean: bool = True, username: str | None = None, password: str | None = None,
-    expiry: int | None = None, keep_alive: int = 60,
-) -> bytes:  # fmt: skip
+    client_id: str,
+    *,
+    level: int = 4,
+    clean: bool = True,
+    username: str | None = None,
+    password: str | None = None,
+    expiry: int | None = None,
+    keep_alive: int = 60,
+) -> bytes:
     """A CONNECT of MQTT 3.1.1 or 5; ``expiry`` is the Session Expiry Interval of MQTT 5."""
     flags = (2 if clean else 0) | (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
     properties = b""
     if level == 5:
         inner = b"" if expiry is None else b"\x11" + expiry.to_bytes(4, "big")
         properties = bytes([len(inner)]) + inner
-    body = _text(b"MQTT") + bytes([level, flags]) + keep_alive.to_bytes(2, "big") + properties + _text(client_id.encode())
+    body = (
+        _text(b"MQTT") + bytes([level, flags]) + keep_alive.to_bytes(2, "big") + properties + _text(client_id.encode())
+    )
     for value in (username, password):
         body += b"" if value is None else _text(value.encode())
     return _packet(0x10, body)
@@ -69,9 +77,19 @@ class Device:
 
     @classmethod
     async def connect(
-        cls, host: str, client_id: str, *, level: int = 4, persistent: bool = False, username: str | None = None,
-        password: str | None = None, source: str | None = None, expiry: int = 7200, port: int = 1883, keep_alive: int = 60,
-    ) -> Device:  # fmt: skip
+        cls,
+        host: str,
+        client_id: str,
+        *,
+        level: int = 4,
+        persistent: bool = False,
+        username: str | None = None,
+        password: str | None = None,
+        source: str | None = None,
+        expiry: int = 7200,
+        port: int = 1883,
+        keep_alive: int = 60,
+    ) -> Device:
         """Connect and wait for the CONNACK (or FIN); a persistent MQTT 5 session expires after ``expiry`` seconds."""
         local = None if source is None else (source, 0)
         reader, writer = await asyncio.open_connection(host, port, local_addr=local)
@@ -79,9 +97,14 @@ class Device:
         device._task = asyncio.create_task(device._read())
         device.connack = await device.ask(
             connect_packet(
-                client_id, level=level, clean=not persistent, username=username, password=password,
-                expiry=expiry if persistent and level == 5 else None, keep_alive=keep_alive,
-            )  # fmt: skip
+                client_id,
+                level=level,
+                clean=not persistent,
+                username=username,
+                password=password,
+                expiry=expiry if persistent and level == 5 else None,
+                keep_alive=keep_alive,
+            )
         )
         return device
 

@@ -23,11 +23,13 @@ async def setup_resources(world: World, pair: dict[str, Any]) -> None:
         users = managed.store.authn_users[PASSWORD_ID]
         algorithm = {"name": "sha256", "salt_position": "suffix"}
         for name in ("bob", "carol"):
-            users[name] = new_user(algorithm, name, f"{name}pw", False, SystemRandom())  # noqa: FBT003
+            users[name] = new_user(algorithm, name, f"{name}pw", False, SystemRandom())
     if pair["url"].endswith("/clients?limit=10"):
         host = world.here("127.0.2.1")
         for name, level in (("alice", 5), ("bob", 4), ("carol", 4)):
-            device = await Device.connect(host, f"c-{name}", level=level, username=name, password=f"{name}pw", keep_alive=0)
+            device = await Device.connect(
+                host, f"c-{name}", level=level, username=name, password=f"{name}pw", keep_alive=0
+            )
             world.devices.append(device)
 
 
@@ -67,16 +69,27 @@ async def order_matters(world: World, pair: dict[str, Any]) -> None:
     """A_order: alice's publish to d/secret is refused at the source, accepted at the target, refused after the move."""
     expected = {11: (("127.0.1.1", "400400018700"), ("127.0.2.1", "400400011000"))}
     for recorded, puback in expected.get(pair["n"], ()):
-        device = await Device.connect(world.here(recorded), f"order-{recorded}", level=5, username="alice", password="alice-pw")
+        device = await Device.connect(
+            world.here(recorded), f"order-{recorded}", level=5, username="alice", password="alice-pw"
+        )
         seen = await device.ask(publish_packet("d/secret", b"x", level=5, qos=1))
         await device.close()
         assert seen == puback, f"{recorded}: PUBACK {seen} instead of {puback}"
 
 
-async def _prepare(world: World, recorded: str, client_id: str, subscriptions: dict[str, int], expiry: int = 3600) -> Device:
+async def _prepare(
+    world: World, recorded: str, client_id: str, subscriptions: dict[str, int], expiry: int = 3600
+) -> Device:
     """A session made by the superuser ``maker`` and left behind."""
     device = await Device.connect(
-        world.here(recorded), client_id, level=5, persistent=True, username="maker", password="maker-pw", expiry=expiry, keep_alive=0
+        world.here(recorded),
+        client_id,
+        level=5,
+        persistent=True,
+        username="maker",
+        password="maker-pw",
+        expiry=expiry,
+        keep_alive=0,
     )
     for number, (topic, options) in enumerate(subscriptions.items(), 1):
         await device.ask(subscribe_packet(topic, level=5, options=options, identifier=number))
@@ -84,18 +97,31 @@ async def _prepare(world: World, recorded: str, client_id: str, subscriptions: d
     return device
 
 
-async def _alice(world: World, recorded: str, client_id: str, level: int, *, persistent: bool = True, expiry: int = 3600) -> Device:
+async def _alice(
+    world: World, recorded: str, client_id: str, level: int, *, persistent: bool = True, expiry: int = 3600
+) -> Device:
     device = await Device.connect(
-        world.here(recorded), client_id, level=level, persistent=persistent, username="alice", password="alice-pw", expiry=expiry
+        world.here(recorded),
+        client_id,
+        level=level,
+        persistent=persistent,
+        username="alice",
+        password="alice-pw",
+        expiry=expiry,
     )
     world.devices.append(device)
     return device
 
 
-async def kick_and_way_back(world: World, pair: dict[str, Any]) -> None:
+async def kick_and_way_back(  # noqa: C901, PLR0912  one branch for each moment of the recording
+    world: World, pair: dict[str, Any]
+) -> None:
     """E: five clients kicked on blue, sessions made for their return, and what devices make of prepared sessions."""
     number = pair["n"]
     if number == 0:
+        for managed in world.clusters.values():
+            for client_id in tuple(managed.cluster.sessions):
+                managed.cluster.kick(client_id)
         for index, level in enumerate((4, 5, 4, 5, 5)):
             recorded = "127.0.14.2" if index == 1 else "127.0.14.1"
             device = await _alice(world, recorded, f"k{index}", level, persistent=index in {0, 1, 4})
@@ -130,32 +156,52 @@ async def kick_and_way_back(world: World, pair: dict[str, Any]) -> None:
         await asyncio.sleep(0.1)
     elif number == 36:
         await _prepare(world, "127.0.16.1", "k7", {"cmd/k7/x": 1}, expiry=7200)
-        assert (await _alice(world, "127.0.16.1", "k7", 5, expiry=100)).connack == "20160100"
+        assert (await _alice(world, "127.0.16.1", "k7", 5, expiry=100)).connack.startswith("20160100")
 
 
 async def session_formats(world: World, pair: dict[str, Any]) -> None:
     """F: sessions with every kind of subscription, their queues, and deliveries that nobody acknowledged."""
     if pair["n"] == 9:
-        f1 = {"f/qos0": 0, "f/qos1": 1, "f/qos2/+/#": 2, "f/nl": 5, "f/rap": 9, "f/rh1": 17, "f/rh2": 46, "$share/g1/f/shared": 1, "$queue/f/q": 1}
+        f1 = {
+            "f/qos0": 0,
+            "f/qos1": 1,
+            "f/qos2/+/#": 2,
+            "f/nl": 5,
+            "f/rap": 9,
+            "f/rh1": 17,
+            "f/rh2": 46,
+            "$share/g1/f/shared": 1,
+            "$queue/f/q": 1,
+        }
         await _session(world, "127.0.14.1", "f1", 5, f1)
         await _session(world, "127.0.14.2", "f2", 4, {"f/qos1": 1, "f/q2": 2})
-        device = await Device.connect(world.here("127.0.14.1"), "f3", level=4, persistent=True, username="maker", password="maker-pw")
+        device = await Device.connect(
+            world.here("127.0.14.3"), "f3", level=4, persistent=True, username="maker", password="maker-pw"
+        )
         await device.ask(subscribe_packet("f/inf", level=4))
         await device.ask(subscribe_packet("f/inf2", level=4, options=2, identifier=2))
         world.devices.append(device)
     elif pair["n"] == 23:
-        maker = await Device.connect(world.here("127.0.14.1"), "pub", level=4, username="maker", password="maker-pw")
-        for topic, payload in (("f/qos1", b"plain"), ("f/qos1", b"\x00\xff\x01"), ("f/qos2/a/b", b"q2")):
-            await maker.ask(publish_packet(topic, payload, level=4, qos=1))
-        for payload in (b"unacked1", b"unacked2"):
-            await maker.ask(publish_packet("f/inf", payload, level=4, qos=1))
-        await maker.close()
+        await _publish(world, ("f/qos2/a/b", b"q2"))
+    elif pair["n"] == 24:
+        # Two nodes' messages overtook each other on their way; this is the order in which f1 got them.
+        await _publish(
+            world, ("f/qos1", b"plain"), ("f/qos1", bytes(range(256))), *(("f/q2", f"x{i}".encode()) for i in range(3))
+        )
+        await _publish(world, ("f/inf", b"unacked1"), ("f/inf", b"unacked2"))
         url = "http://" + world.here("127.0.14.1") + ":18083/api/v5/publish"
         body = {"topic": "f/inf2", "payload": "q2 unacked", "qos": 2}
         await world.client.post(url, json=body, auth=("lab", "lab-secret-lab-secret"))
     elif pair["n"] == 25:
         world.devices[-1].drop()
         await asyncio.sleep(0.1)
+
+
+async def _publish(world: World, *messages: tuple[str, bytes]) -> None:
+    maker = await Device.connect(world.here("127.0.14.1"), "pub", level=4, username="maker", password="maker-pw")
+    for topic, payload in messages:
+        await maker.ask(publish_packet(topic, payload, level=4, qos=1))
+    await maker.close()
 
 
 async def _session(world: World, recorded: str, client_id: str, level: int, subscriptions: dict[str, int]) -> None:
@@ -168,7 +214,9 @@ async def _session(world: World, recorded: str, client_id: str, level: int, subs
 
 
 async def checks(world: World, pair: dict[str, Any]) -> None:
-    """K: four messages of nine bytes wait for one session."""
+    """K: four messages of nine bytes wait for one session; the source's delayed message had become due by then."""
+    if pair["n"] == 5:
+        world.clusters["127.0.14"].store.delayed.clear()
     if pair["n"] == 0:
         await _session(world, "127.0.14.1", "pg", 4, {"pg/t": 1})
         maker = await Device.connect(world.here("127.0.14.1"), "pgp", level=4, username="maker", password="maker-pw")
@@ -181,7 +229,14 @@ async def mountpoint(world: World, pair: dict[str, Any]) -> None:
     """F: a device behind a listener with a mountpoint."""
     if pair["n"] == 4:
         device = await Device.connect(
-            world.here("127.0.14.1"), "mp1", level=5, persistent=True, username="maker", password="maker-pw", expiry=600, port=2883
+            world.here("127.0.14.1"),
+            "mp1",
+            level=5,
+            persistent=True,
+            username="maker",
+            password="maker-pw",
+            expiry=600,
+            port=2883,
         )
         await device.ask(subscribe_packet("a/b", level=5))
         await device.ask(subscribe_packet("$share/g/a/s", level=5, identifier=2))
@@ -199,7 +254,9 @@ async def empty_client_id(world: World, pair: dict[str, Any]) -> None:
             managed.cluster.kick(client_id)
         for level, recorded in ((5, "VD8HsMuOdpH2qGST"), (4, "NUcKDfwDCw0aWzIJ")):
             before = set(managed.cluster.sessions)
-            device = await Device.connect(world.here("127.0.14.1"), "", level=level, username="maker", password="maker-pw")
+            device = await Device.connect(
+                world.here("127.0.14.1"), "", level=level, username="maker", password="maker-pw"
+            )
             world.devices.append(device)
             world.names[recorded] = (set(managed.cluster.sessions) - before).pop()
 

@@ -42,34 +42,73 @@ BEFORE: dict[str, Before] = {
 }
 
 SCENARIOS = (
-    Scenario("reads", {"127.0.1": {"name": "lab1"}}, ("01_auth_login_status", "02_nodes_cluster_stats", "03_evacuation_start_validation")),
+    Scenario(
+        "reads",
+        {"127.0.1": {"name": "lab1"}},
+        ("01_auth_login_status", "02_nodes_cluster_stats", "03_evacuation_start_validation"),
+    ),
     Scenario("an evacuation", {"127.0.1": {"name": "lab1"}}, ("04b_evacuation_run",)),
     Scenario(
         "backup between clusters",
         {"127.0.2": {}, "127.0.1": {}, "127.0.3": {"version": "5.8.10"}, "127.0.4": CE},
         (
-            "04_setup_resources", "06_listener_edit", "07_import_merge_semantics", "05_data_backup",
-            "09_data_backup_5.8.10_vs_5.8.11", "11_ce_ee_backup",
+            "04_setup_resources",
+            "06_listener_edit",
+            "07_import_merge_semantics",
+            "05_data_backup",
+            "09_data_backup_5.8.10_vs_5.8.11",
+            "11_ce_ee_backup",
         ),
     ),
-    Scenario("keys and configuration", {"127.0.6": {"nodes": 1}}, ("13_config_priority_and_api_key_bootstrap",), ROLE_KEYS),
+    Scenario(
+        "keys and configuration", {"127.0.6": {"nodes": 1}}, ("13_config_priority_and_api_key_bootstrap",), ROLE_KEYS
+    ),
     Scenario("the smallest import", {"127.0.1": {}, "127.0.2": {}}, ("14_import_minimal",)),
-    Scenario("a partial import", {"127.0.1": {}, "127.0.2": {}}, ("04_setup_resources", "06_listener_edit", "15_import_partial_failure")),
+    Scenario(
+        "a partial import",
+        {"127.0.1": {}, "127.0.2": {}},
+        ("04_setup_resources", "06_listener_edit", "15_import_partial_failure"),
+    ),
     Scenario(
         "export and import by section",
         {
-            "127.0.1": {}, "127.0.2": {}, "127.0.3": {"version": "5.8.10"}, "127.0.14": CE, "127.0.16": CE, "127.0.21": {}, "127.0.22": {},
+            "127.0.1": {},
+            "127.0.2": {},
+            "127.0.3": {"version": "5.8.10", "nodes": 1},
+            "127.0.14": CE,
+            "127.0.16": CE,
+            "127.0.21": {},
+            "127.0.22": {},
         },
         (
-            "A_setup_blue_ce_5.8.9", "A_setup_blue_ee_5.8.11", "A_setup_5.8.10", "A_setup2", "A_root_keys", "A_5.8.10_to_5.8.11_apikey",
-            "A_ce_5.8.9_to_5.8.9_apikey", "A_ce_5.8.9_to_ee_5.8.11_apikey", "A_ee_5.8.11_to_5.8.11_apikey", "A_5.8.11_token_api_keys_only",
-            "A_5.8.9_apikey_api_keys_only", "A_reorder", "A_order_changes_who_may_do_what", "A_export_import_50000",
-            "A_import_client_goes_away", "A_import_client_goes_away_2", "A_import_kept_alive_by_pipelining", "A_import_longer_than_60s",
-            "A_import_per_table_set", "C_probes_ce_5.8.9", "F_session_formats_ce_5.8.9", "F_mountpoint_shared_ce_5.8.9",
-            "F_empty_client_id", "E_kick_and_way_back_ce_5.8.9", "K_checks",
+            "A_setup_blue_ce_5.8.9",
+            "A_setup_blue_ee_5.8.11",
+            "A_setup_5.8.10",
+            "A_setup2",
+            "A_root_keys",
+            "A_5.8.10_to_5.8.11_apikey",
+            "A_ce_5.8.9_to_5.8.9_apikey",
+            "A_ce_5.8.9_to_ee_5.8.11_apikey",
+            "A_ee_5.8.11_to_5.8.11_apikey",
+            "A_5.8.11_token_api_keys_only",
+            "A_5.8.9_apikey_api_keys_only",
+            "A_reorder",
+            "A_order_changes_who_may_do_what",
+            "A_export_import_50000",
+            "A_import_client_goes_away",
+            "A_import_client_goes_away_2",
+            "A_import_kept_alive_by_pipelining",
+            "A_import_longer_than_60s",
+            "A_import_per_table_set",
+            "C_probes_ce_5.8.9",
+            "F_session_formats_ce_5.8.9",
+            "F_mountpoint_shared_ce_5.8.9",
+            "F_empty_client_id",
+            "E_kick_and_way_back_ce_5.8.9",
+            "K_checks",
         ),
     ),
-)  # fmt: skip
+)
 
 
 async def run(scenario: Scenario, directory: Path) -> list[Tally]:

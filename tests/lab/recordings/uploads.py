@@ -21,7 +21,10 @@ def _set(name: str, data: bytes) -> Change:
 
 
 def _drop(name: str) -> Change:
-    return lambda files: files.pop(name, None) and None
+    def change(files: dict[str, bytes]) -> None:
+        files.pop(name, None)
+
+    return change
 
 
 def _append(name: str, text: bytes) -> Change:
@@ -34,7 +37,10 @@ VARIANTS: dict[str, tuple[str, Change]] = {
     "no cluster.hocon": ("emqx-export-noconf", _drop("cluster.hocon")),
     "cluster.hocon unparsable": ("emqx-export-badconf", _append("cluster.hocon", b"\nbroken {{{ endobj")),
     "unknown root in cluster.hocon": ("emqx-export-unkroot", _append("cluster.hocon", b"\nnonsense_root {a = 1}\n")),
-    "invalid value in known root": ("emqx-export-badval", _append("cluster.hocon", b"\nretainer {max_payload_size = xyz}\n")),
+    "invalid value in known root": (
+        "emqx-export-badval",
+        _append("cluster.hocon", b"\nretainer {max_payload_size = xyz}\n"),
+    ),
     "corrupt mnesia table": ("emqx-export-badmnesia", _set("mnesia/emqx_banned", b"garbage")),
     "unknown mnesia table": ("emqx-export-unktab", _set("mnesia/emqx_nosuch", b"garbage")),
 }
@@ -73,7 +79,8 @@ def make(world: World, pair: dict[str, Any]) -> Upload | None:
         "upload 5.8.11 full export to 5.8.10 with API key": _plain(world, full),
         "upload EE 5.8.11 export to CE 5.8.9": _plain(world, first),
         "upload, emqx_authn_mnesia is garbage": Upload(
-            "emqx-export-partial.tar.gz", repack(raw, "emqx-export-partial", _set("mnesia/emqx_authn_mnesia", b"garbage"))
+            "emqx-export-partial.tar.gz",
+            repack(raw, "emqx-export-partial", _set("mnesia/emqx_authn_mnesia", b"garbage")),
         ),
     }
     return special.get(note) or _plain(world, last)

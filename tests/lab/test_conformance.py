@@ -1,0 +1,40 @@
+"""The lab node answers as the recorded clusters did, pair by pair; what is not compared stands in docs/conformance.md."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.lab.recordings.document import DOCUMENT, render
+from tests.lab.recordings.replay import Tally
+from tests.lab.recordings.scenarios import SCENARIOS, run
+
+pytestmark = pytest.mark.lab
+
+FILES = [(scenario.name, file) for scenario in SCENARIOS for file in scenario.files]
+
+
+@pytest.fixture(scope="module")
+def tallies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Tally]:
+    """All scenarios at once, each with clusters of its own: the longest of them waits 17 s for an evacuation."""
+
+    async def everything() -> dict[tuple[str, str], Tally]:
+        directories: list[Path] = [tmp_path_factory.mktemp("world") for _ in SCENARIOS]
+        done = await asyncio.gather(*(run(one, where) for one, where in zip(SCENARIOS, directories, strict=True)))
+        return {(one.name, tally.file): tally for one, found in zip(SCENARIOS, done, strict=True) for tally in found}
+
+    return asyncio.run(everything())
+
+
+@pytest.mark.parametrize(("scenario", "file"), FILES, ids=[f"{file} in {name}" for name, file in FILES])
+def test_answers_are_those_of_the_recording(tallies: dict[tuple[str, str], Tally], scenario: str, file: str) -> None:
+    tally = tallies[scenario, file]
+    assert not tally.differences, "\n".join(tally.differences[:20])
+    assert tally.compared + sum(tally.excluded.values()) > 0
+
+
+def test_what_is_not_covered_is_listed_and_nothing_else_is(tallies: dict[tuple[str, str], Tally]) -> None:
+    """Run ``python -m tests.lab.recordings.document`` to write the list anew."""
+    assert DOCUMENT.read_text() == render(tallies)
