@@ -162,7 +162,8 @@ def _shapes(export: Export, source: Version) -> Iterator[tuple[bool, str, str, s
     """What the rows of other versions look like: whether it is seen, where, in words, and what to do."""
     users = export.rows("auth_mnesia")
     typed, untyped = any("type" in row for row in users), any("type" not in row for row in users)
-    is_old = source < Version(4, 3, 0)
+    # Enterprise had types and times from 4.2 on; it is known by its modules, which open source never exports.
+    is_old = source < Version(4, 3, 0) and not (source.line == (4, 2) and "modules" in export.data)
     yield (
         typed and untyped,
         "auth_mnesia",
@@ -172,7 +173,7 @@ def _shapes(export: Export, source: Version) -> Iterator[tuple[bool, str, str, s
     again = "say the version that it was exported from"
     yield typed and is_old, "auth_mnesia", "rows of 4.3 or later (they have a type) in an export that says 4.2", again
     first = "convert 4.2 -> 4.3 first"
-    yield untyped and not is_old, "auth_mnesia", "rows from before 4.3 (they have no type)", first
+    yield untyped and source >= Version(4, 3, 0), "auth_mnesia", "rows from before 4.3 (they have no type)", first
     foreign = {"auth_clientid", "auth_username"} & set(export.data)
     yield source.line == (4, 4) and bool(foreign), "auth_clientid", "sections that ended with 4.2", first
     created = any("created_at" in row for row in (*users, *export.rows("acl_mnesia")))

@@ -98,7 +98,7 @@ OPEN: dict[str, Any] = {}
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "43-01": (said_of(strategy="rolling"), said_of(strategy="two-cluster")),
     "43-02": (export(auth_mnesia=[USER42]), {**export(auth_mnesia=[USER42]), **said_of(credential="username")}),
-    "43-03": (export(version="4.2.10", auth_username=[{"username": "u"}]), export(version="4.2.11", auth_username=[{"username": "u"}])),
+    "43-03": ({**said_of(edition_to="ce"), **export(version="4.2.10", auth_username=[{"username": "u"}])}, {**said_of(edition_to="ce"), **export(version="4.2.11", auth_username=[{"username": "u"}])}),
     "43-04": (said_of(steps=("export", "import")), said_of(steps=("export", "import", "restart"))),
     "43-05": (plugins("emqx_auth_username"), plugins("emqx_auth_mnesia")),
     "43-06": (conf("listener.ws.external.verify_protocol_header = on"), conf("# listener.ws.external.verify_protocol_header = on")),
@@ -282,7 +282,7 @@ PEOPLE = {
 }
 """Rules that only a person can answer, and why."""
 
-VERSIONS_DECIDE = {"58-06", "51-24", "58-05", "62-01", "63-01", "BK-01", "BK-04"}
+VERSIONS_DECIDE = {"43-03", "58-06", "51-24", "58-05", "62-01", "63-01", "BK-01", "BK-04"}
 """The plan always has versions and editions, so these may be clear without a further fact."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -330,7 +331,52 @@ def test_a_genuine_export_of_4_2_11_has_what_every_4_3_reads() -> None:
 
 def test_users_of_4_2_10_are_refused_with_the_patch_to_go_to() -> None:
     with pytest.raises(BadSource, match=r"v4\.2\.10\.json, auth_clientid.*4\.2\.11.*newest patch"):
-        convert_export(sample("v4.2.10.json"), "username", Ledger())
+        convert_export(sample("v4.2.10.json"), "username", Ledger(), enterprise=False)
+
+
+def test_users_of_4_2_10_go_into_enterprise_with_their_hash_in_base64() -> None:
+    data = convert_export(sample("v4.2.10.json"), "username", Ledger())
+    before = sample("v4.2.10.json").rows("auth_mnesia")[0]["password"]
+    assert base64.b64decode(data["auth_mnesia"][0]["password"]) == before.encode()
+    assert data["auth_clientid"] == sample("v4.2.10.json").data["auth_clientid"]
+
+
+def test_enterprise_4_2_has_types_of_its_own_and_may_have_both() -> None:
+    rows = [
+        {"login": "u", "type": "username", "password": PASSWORD, "created_at": 1},
+        {"login": "u", "type": "clientid", "password": PASSWORD, "created_at": 2},
+    ]
+    acl = [
+        {"type": "clientid", "type_value": "u", "topic": "t", "action": "pubsub", "access": "allow", "created_at": 3},
+        {"type": "all", "topic": "t", "action": "sub", "access": "allow"},
+        {"type": "all", "type_value": "u", "topic": "t", "action": "sub", "access": "allow"},
+    ]
+    export = Export("e.json", {"version": "4.2", "modules": [], "auth_mnesia": rows, "acl_mnesia": acl})
+    known.require_declared(export, version("4.2.9"))
+    assert credential_for(export, None, None) is None
+    ledger = Ledger()
+    data = convert_export(export, None, ledger)
+    assert data["auth_mnesia"] == rows
+    assert data["acl_mnesia"] == acl[:2]
+    assert [item.verdict for item in ledger.account().items] == [Verdict.CARRIED] * 4 + [Verdict.DROPPED]
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("4.0", True),
+        ("4.0.12", True),
+        ("4.0.13", False),
+        ("4.1", False),
+        ("4.2", True),
+        ("4.2.10", True),
+        ("4.2.11", False),
+    ],
+)
+def test_open_source_takes_users_from_the_patches_that_4_3_names(said: str, refused: bool) -> None:
+    export = Export("e.json", {"version": said, "auth_username": [{"username": "u", "password": PASSWORD}]})
+    with pytest.raises(BadSource) if refused else nullcontext():
+        convert_export(export, None, Ledger(), enterprise=False)
 
 
 def test_an_export_of_4_2_10_without_users_is_carried() -> None:

@@ -54,7 +54,9 @@ def _no_credential_type(facts: Facts) -> Finding:
 
 
 def _patch_too_old(facts: Facts) -> Finding:
-    """The version in the file counts, not the declared one: until 4.2.11 it says ``4.2`` without a patch."""
+    """The version in the file counts, not the declared one: until 4.2.11 it says ``4.2`` without a patch. Enterprise does not ask."""
+    if facts.plan.edition_to == "ee":
+        return CLEAR
     if facts.export is None:
         return Question(EXPORT)
     said = str(facts.export.data.get("version"))

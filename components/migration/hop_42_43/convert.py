@@ -39,7 +39,8 @@ def convert(facts: Facts) -> Converted:
     configured = credential_of(confs)
     credential = configured or facts.plan.credential
     if facts.export is not None:
-        require_importable(facts.export)
+        if facts.plan.edition_to == "ce":
+            require_importable(facts.export)
         credential = credential_for(facts.export, configured, facts.plan.credential) or credential
     ledger = Ledger()
     files = convert_confs(confs, credential or DEFAULT, ledger)

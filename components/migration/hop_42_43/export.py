@@ -2,14 +2,17 @@
 
 Rows of built-in users and rules get the fields of both shapes, because the patches of 4.3 differ (emqx main-v4.3
 ``emqx_mgmt_data_backup``): the first ones choose by ``version`` and read ``login`` and ``allow``, later ones look for ``type`` and ``access``,
-Enterprise reads only the latter. ``version`` stays, because the import mends rules' web hooks by it.
+Enterprise reads only the latter. ``version`` stays, because the import mends rules' web hooks by it. Enterprise 4.2 wrote ``type`` itself,
+and may have both types; such rows stay as they are. Hashes with and without salt are understood (``emqx_auth_mnesia`` is_salt_hash).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from components.migration.detectors.overlap import contradictions
@@ -20,6 +23,9 @@ AS = "auth.mnesia.as"
 FIRST_PATCH = {(4, 0): 13, (4, 2): 11}
 """Open source exports with users are taken from these patches on (rule 43-03)."""
 _SALT = 4
+_HEX = frozenset({32, 40, 64, 128})
+"""Characters of an md5, sha, sha256 and sha512 hash."""
+_PLAIN_HEX = re.compile(r"[0-9a-f]+")
 _USERS = ("auth_clientid", "auth_username", "auth_mnesia")
 _WHOLE = ("rules", "resources", "blacklist", "apps", "users")
 _ENTERPRISE = ("modules", "schemas", "configs", "listeners_state")
@@ -27,7 +33,7 @@ Row = dict[str, Any]
 
 
 def require_importable(export: Export) -> None:
-    """Users in an export that is too old: 4.3 open source refuses it whole, and the hashes of 4.2.10 have no salt to be checked with.
+    """Users in an export that is too old for 4.3 open source, which refuses it whole (``is_version_supported``); Enterprise does not ask.
 
     Raises:
         BadSource: with the patch to go to first.
@@ -64,7 +70,8 @@ def credential_for(export: Export, configured: Credential | None, wanted: Creden
             "both credential types: the export, the configuration and the plan do not agree",
             "take the value of etc/plugins/emqx_auth_mnesia.conf of the old cluster",
         )
-    if not named and (export.rows("auth_mnesia") or export.rows("acl_mnesia")):
+    untyped = any("type" not in row for section in ("auth_mnesia", "acl_mnesia") for row in export.rows(section))
+    if not named and untyped:
         raise BadSource(
             export.file,
             "auth_mnesia",
@@ -89,18 +96,17 @@ def convert_export(
         BadSource: users in an export that is too old.
 
     """
-    require_importable(export)
+    if not enterprise:
+        require_importable(export)
     result = dict(export.data)
     if credential is not None:
         result[AS] = credential
     last = _last_users(export, credential)
     order = set(contradictions(export.rows("acl_mnesia")))
-    convert: Mapping[str, Callable[[int, Row], Row | None]] = {
-        "auth_clientid": lambda index, row: _user("auth_clientid", index, row, "clientid", last, ledger),
-        "auth_username": lambda index, row: _user("auth_username", index, row, "username", last, ledger),
-        "auth_mnesia": lambda index, row: _user("auth_mnesia", index, row, credential, last, ledger),
-        "acl_mnesia": lambda index, row: _acl(index, row, credential, order, ledger),
+    convert: dict[str, Callable[[int, Row], Row | None]] = {
+        section: partial(_user, section, credential, last, ledger) for section in _USERS
     }
+    convert["acl_mnesia"] = partial(_acl, credential, order, ledger)
     for section, rows in export.data.items():
         if not isinstance(rows, list):
             continue
@@ -118,11 +124,8 @@ def _whole(section: str, rows: list[Row], ledger: Ledger, *, taken: bool) -> Non
     for index, row in enumerate(rows):
         name = str(row.get("id") or row.get("username") or row.get("name") or row.get("type") or "")
         if taken:
-            how = (
-                "as it was; the import mends web hooks of before 4.3"
-                if section in {"rules", "resources"}
-                else "as it was"
-            )
+            mended = section in {"rules", "resources", "modules"}
+            how = "as it was; the import mends what is of before 4.3" if mended else "as it was"
             ledger.carried(section, index, name, how)
         else:
             ledger.dropped(
@@ -140,25 +143,30 @@ def _name(section: str, row: Row) -> str:
 
 def _last_users(export: Export, credential: Credential | None) -> dict[tuple[str, str], tuple[str, int]]:
     """Which row wins a name: the import writes the sections in this order, and the last one stays."""
-    kinds = {"auth_clientid": "clientid", "auth_username": "username", "auth_mnesia": credential or ""}
     return {
-        (kinds[section], _name(section, row)): (section, index)
+        (_kind(section, row, credential), _name(section, row)): (section, index)
         for section in _USERS
         for index, row in enumerate(export.rows(section))
     }
 
 
+def _kind(section: str, row: Row, credential: Credential | None) -> str:
+    """What a user is: said by its section, by its row (Enterprise 4.2), or by the plan."""
+    said = {"auth_clientid": "clientid", "auth_username": "username"}.get(section) or row.get("type")
+    return str(said or credential or "")
+
+
 def _user(
     section: str,
-    index: int,
-    row: Row,
-    kind: str | None,
+    credential: Credential | None,
     last: Mapping[tuple[str, str], tuple[str, int]],
     ledger: Ledger,
+    index: int,
+    row: Row,
 ) -> Row | None:
     """A user, unless another row wins its name or nobody could ever log in with it."""
-    name = _name(section, row)
-    winner = last[kind or "", name]
+    name, kind = _name(section, row), _kind(section, row, credential)
+    winner = last[kind, name]
     if winner != (section, index):
         ledger.dropped(
             section,
@@ -168,54 +176,42 @@ def _user(
             "decide which password is right",
         )
         return None
-    if not _is_salted(row.get("password")):
-        ledger.dropped(
-            section,
-            index,
-            name,
-            "a password that is no salted hash in base64; nobody could log in with it",
-            "give the user a new password on the new cluster",
-        )
+    password = _in_base64(row.get("password"))
+    if password is None or kind not in {"username", "clientid"}:
+        seen = f"no user of 4.3: a password that is no hash in base64, or a type that is neither username nor clientid ({kind[:20]})"
+        ledger.dropped(section, index, name, seen, "give the user a new password on the new cluster")
         return None
-    if section != "auth_mnesia":
-        ledger.carried(section, index, name, "a built-in user of emqx_auth_mnesia")
-        return row
-    done = {field: value for field, value in row.items() if field != "is_superuser"} | {"type": kind}
+    done = {field: value for field, value in row.items() if field != "is_superuser"} | {"password": password}
+    if section == "auth_mnesia":
+        done["type"] = kind
     if str(row.get("is_superuser")).lower() == "true":
         ledger.changed(
             section, index, name, "no longer a superuser", "give it an ACL rule allow pubsub # after the import"
         )
     else:
-        ledger.carried(section, index, name, f"a {kind}")
+        ledger.carried(section, index, name, f"a {kind} of emqx_auth_mnesia")
     return done
 
 
-def _is_salted(password: Any) -> bool:
-    """Four bytes of salt and a hash, in base64."""
+def _in_base64(password: Any) -> str | None:
+    """A stored password as the import reads it; before 4.2.11 a hash was exported as plain hex, which is no base64 of any hash."""
+    if not isinstance(password, str):
+        return None
+    if len(password) in _HEX and _PLAIN_HEX.fullmatch(password):
+        return base64.b64encode(password.encode()).decode()
     try:
-        return isinstance(password, str) and len(base64.b64decode(password, validate=True)) > _SALT
+        return password if len(base64.b64decode(password, validate=True)) > _SALT else None
     except (binascii.Error, ValueError):
-        return False
+        return None
 
 
-def _acl(index: int, row: Row, credential: Credential | None, order: set[str], ledger: Ledger) -> Row | None:
-    """A rule, with the fields of both shapes."""
-    login, topic, action, allow = (row.get(field) for field in ("login", "topic", "action", "allow"))
-    label = f"{login} {action} {topic}"
-    permits = {"true": True, "false": False}.get(str(allow).lower())
-    if (
-        not isinstance(login, str)
-        or not isinstance(topic, str)
-        or action not in {"pub", "sub", "pubsub"}
-        or permits is None
-    ):
-        ledger.dropped(
-            "acl_mnesia",
-            index,
-            label,
-            "no rule of 4.2: login, topic, action (pub, sub, pubsub) and allow are needed",
-            "make the rule anew",
-        )
+def _acl(credential: Credential | None, order: set[str], ledger: Ledger, index: int, row: Row) -> Row | None:
+    """A rule, with the fields of both shapes; one of Enterprise 4.2 has a type already."""
+    new = _typed_rule(row) if "type" in row else _old_rule(row, credential)
+    label = f"{row.get('login', row.get('type_value', 'all'))} {row.get('action')} {row.get('topic')}"
+    if new is None:
+        seen = "no rule: who, topic, action (pub, sub, pubsub) and allow or deny are needed"
+        ledger.dropped("acl_mnesia", index, label, seen, "make the rule anew")
         return None
     if f"acl_mnesia[{index}]" in order:
         ledger.changed(
@@ -227,4 +223,21 @@ def _acl(index: int, row: Row, credential: Credential | None, order: set[str], l
         )
     else:
         ledger.carried("acl_mnesia", index, label)
-    return {**row, "type": credential, "type_value": login, "access": "allow" if permits else "deny"}
+    return new
+
+
+def _old_rule(row: Row, credential: Credential | None) -> Row | None:
+    access = {"true": "allow", "false": "deny"}.get(str(row.get("allow")).lower())
+    if not isinstance(row.get("login"), str) or not _has_topic(row) or access is None:
+        return None
+    return {**row, "type": credential, "type_value": row["login"], "access": access}
+
+
+def _typed_rule(row: Row) -> Row | None:
+    named = row["type"] in {"username", "clientid"} and isinstance(row.get("type_value"), str)
+    everybody = row["type"] == "all" and "type_value" not in row
+    return row if (named or everybody) and _has_topic(row) and row.get("access") in {"allow", "deny"} else None
+
+
+def _has_topic(row: Row) -> bool:
+    return isinstance(row.get("topic"), str) and row.get("action") in {"pub", "sub", "pubsub"}
