@@ -16,10 +16,10 @@ from collections import Counter
 
 from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import BadSource, Conversion, Options, Source, convert
+from components.migration.hop_44_5.source import patch
 from components.migration.manifest import Verdict
 from components.migration.permissions.after import dialects
 from components.migration.permissions.client import Action, Client, hashed
-from components.migration.hop_44_5.source import patch
 from components.migration.prove import Proof, after_of, before_of, compare
 
 WORDS = (

@@ -32,7 +32,14 @@ from components.migration.permissions.erlang import parse
 MOST_DECISIONS = 2_000_000
 COMMON_TOPICS = 200
 LISTED = 1000
-STRANGERS = (Client("stranger-1"), Client("stranger-2", "stranger"), Client("+", "+"), Client("#", "#"), Client("a/b", "a/b"), Client("local", None, "127.0.0.1"))
+STRANGERS = (
+    Client("stranger-1"),
+    Client("stranger-2", "stranger"),
+    Client("+", "+"),
+    Client("#", "#"),
+    Client("a/b", "a/b"),
+    Client("local", None, "127.0.0.1"),
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,9 @@ def before_of(source: Source) -> Before:
     name = hash_name(plugins)
     users = {(user.kind, user.login): divide(user.stored, name) for user in read_users(source)}
     rows = {key: [placed.row for placed in listed] for key, listed in read_rows(source).items()}
-    wanted = in_order([*([mnesia] if uses else []), *([Plugin("file", True)] if acl_file.enabled else [])], settings.peek("acl_order"))
+    wanted = in_order(
+        [*([mnesia] if uses else []), *([Plugin("file", True)] if acl_file.enabled else [])], settings.peek("acl_order")
+    )
     return Before(
         users=users,
         hash_name=name or "sha256",
@@ -148,7 +157,9 @@ def _rows(conversion: Conversion) -> dict[tuple[str, str], Sequence[after.Rule]]
     return rows
 
 
-def prove(source: Source, from_version: str, to_version: str, *, topics: Iterable[str] = (), options: Options | None = None) -> Proof:
+def prove(
+    source: Source, from_version: str, to_version: str, *, topics: Iterable[str] = (), options: Options | None = None
+) -> Proof:
     """Compare the decisions of 4.4 on ``source`` with those of its conversion, for every dialect that the target may speak.
 
     Args:
@@ -168,11 +179,17 @@ def prove(source: Source, from_version: str, to_version: str, *, topics: Iterabl
     asked_for = dict.fromkeys(client for client, _, _ in asked)
     logins = {value for kind, value in (*old.rows, *old.users) if kind != "all"}
     left_out = len(logins - {name for client in asked_for for name in (client.clientid, client.username)})
-    return compare(old, [after_of(conversion, dialect) for dialect in dialects(patch(to_version))], asked, asked_for, left_out)
+    return compare(
+        old, [after_of(conversion, dialect) for dialect in dialects(patch(to_version))], asked, asked_for, left_out
+    )
 
 
 def compare(
-    old: Before, new: Iterable[After], asked: Sequence[tuple[Client, Action, str]], clients: Iterable[Client] = (), left_out: int = 0
+    old: Before,
+    new: Iterable[After],
+    asked: Sequence[tuple[Client, Action, str]],
+    clients: Iterable[Client] = (),
+    left_out: int = 0,
 ) -> Proof:
     """Ask both sides the same."""
     differences: list[Difference] = []
@@ -186,7 +203,9 @@ def compare(
     return Proof(count, tuple(differences), by_direction[True], by_direction[False], left_out)
 
 
-def _differ(old: Before, new: After, asked: Iterable[tuple[Client, Action, str]], clients: Iterable[Client]) -> Iterator[Difference]:
+def _differ(
+    old: Before, new: After, asked: Iterable[tuple[Client, Action, str]], clients: Iterable[Client]
+) -> Iterator[Difference]:
     for client in clients:
         for password in (None, "not its password"):
             was, is_now = old.connect(client, password), new.connect(client, password)

@@ -36,7 +36,9 @@ class Acl:
     """The rules of each login in their order, as the API takes them."""
 
     rules: dict[Key, list[dict[str, str]]] = field(default_factory=dict)
-    shut: dict[Key, None] = field(default_factory=dict)  # logins that are denied everything, because their name is a wildcard
+    shut: dict[Key, None] = field(
+        default_factory=dict
+    )  # logins that are denied everything, because their name is a wildcard
 
     def max_rules(self) -> int:
         """The most rules of one login."""
@@ -112,6 +114,8 @@ def convert_acl(source: Source, ledger: Ledger, *, loose: bool) -> Acl:
     """Convert the rows.
 
     Args:
+        source: its section ``acl_mnesia``.
+        ledger: where each row is accounted.
         loose: whether a leading wildcard matches ``$SYS`` on the target; in 4.4's built-in ACL it does not.
 
     """
@@ -159,7 +163,10 @@ def _convert(file: str, one: Placed, *, loose: bool) -> tuple[list[dict[str, str
     allow, parts = one.row.access == "allow", words(one.row.topic)
     if loose and begins_with_wildcard(topic):
         if allow:
-            return [], "before 5.8.1 such a filter matches topics that begin with $ too, which 4.4 did not allow; choose 5.8.1 or newer"
+            return (
+                [],
+                "before 5.8.1 such a filter matches topics that begin with $ too, which 4.4 did not allow; choose 5.8.1 or newer",
+            )
         note = "before 5.8.1 it denies topics that begin with $ too"
     elif loose and parts[0] in ("%c", "%u"):
         note = "before 5.8.1 a name that is + or # is a wildcard for topics that begin with $ too"

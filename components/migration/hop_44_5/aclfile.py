@@ -18,12 +18,12 @@ from components.migration.hop_44_5.names import is_syntax, widened
 from components.migration.permissions.before import ALIASES, FileRule, compile_file, in_bytes
 from components.migration.permissions.client import Access
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text, write
-from components.migration.permissions.topics import words
+from components.migration.permissions.topics import begins_with_wildcard, words
 
 ALL = Atom("all")
 SINGLE_BYTES = "4.4 compares its letters above U+007F as single bytes, 5.x in UTF-8: it denies now what it says"
 ONE_WORD = "^([^/+#]|[^/]{2,})$"  # a name that is a word of a topic by itself, and no wildcard
-ONE_WORD_NO_DOLLAR = "^([^/+#$]|[^/$][^/]+)$"
+DOLLAR_NAME = "^[$]"
 _ACTIONS = {"pubsub": "all", "publish": "publish", "subscribe": "subscribe"}
 
 
@@ -68,6 +68,7 @@ def convert_file(terms: Sequence[Placed], roots: Iterable[str], *, loose: bool) 
     """Convert the terms of an ``acl.conf``.
 
     Args:
+        terms: of the file, with their lines.
         roots: the first words with ``$`` that rules of other sources mention.
         loose: whether a leading wildcard matches ``$SYS`` on the target.
 
@@ -157,44 +158,60 @@ def _has_single_bytes(line: int, term: Term) -> bool:
 def _topics(
     result: FileConversion, index: int, line: int, terms: Term, *, allow: bool, roots: list[str]
 ) -> Iterable[tuple[_Condition, Term]]:
-    behind_username = False
+    behind, next_behind = False, False
     for term in terms if isinstance(terms, list) else [terms]:
         exact = isinstance(term, tuple)
         text = term[1] if isinstance(term, tuple) else term
         assert isinstance(text, Text)  # noqa: S101 - compile_file has read it as a topic
-        if in_bytes(line, text) != text.text:
-            if allow:
-                result.note(index, "a topic with letters that 4.4 compares as single bytes is left out: it matched nothing")
-                continue
-            result.note(index, SINGLE_BYTES)
-        if allow and text.text.startswith("${"):
-            result.note(index, "a topic that begins with ${ is left out: no deny of 5.x could be put before it")
+        parts = words(text.text)
+        behind, next_behind = next_behind, next_behind or (not exact and "%u" in parts)
+        left_out = _left_out(result, index, line, text, allow=allow)
+        if left_out:
             continue
         if exact:
-            yield _Condition("^" if behind_username and allow else ""), (Atom("eq"), Text(text.text))
+            yield _Condition("^" if behind and allow else ""), (Atom("eq"), Text(text.text))
             continue
-        parts = words(text.text)
         if any(alias in parts for alias in ALIASES):
             if allow:
                 result.note(index, "%cida and %cna have no counterpart: the topic and those behind it are left out")
                 return
             result.note(index, "%cida and %cna have no counterpart: denied for every name")
             text = Text("/".join("+" if part in ALIASES else part for part in parts))
-        condition = _condition(text.text, behind_username=behind_username, allow=allow, denied_roots=result.root_denied)
-        if behind_username and not allow:
+        if behind and not allow:
             result.note(index, "clients without a user name are denied too what stands behind a %u")
-        behind_username = behind_username or "%u" in parts
         if not allow and is_syntax(text.text) and widened(text.text) is None:
             raise TermError(line, "a deny for topics that begin with ${, which 5.x cannot say; rename these topics")
+        condition = _condition(text.text, behind_username=behind, allow=allow)
         for topic in _spelled(result, index, text.text, allow=allow, roots=roots):
             yield condition, topic
+        if not allow and roots and begins_with_wildcard(text.text):
+            result.note(
+                index, "of topics that begin with $ it denies $SYS, those that rules mention, and a client's own name"
+            )
+            yield condition._replace(username=DOLLAR_NAME), Text("${username}/#")
+            yield condition._replace(clientid=DOLLAR_NAME), Text("${clientid}/#")
 
 
-def _condition(topic: str, *, behind_username: bool, allow: bool, denied_roots: bool) -> _Condition:
+def _left_out(result: FileConversion, index: int, line: int, text: Text, *, allow: bool) -> bool:
+    """Whether an allow must lose the topic; a deny keeps it, and is said to have grown."""
+    if in_bytes(line, text) != text.text:
+        result.note(
+            index,
+            "a topic with letters that 4.4 compares as single bytes is left out: it matched nothing"
+            if allow
+            else SINGLE_BYTES,
+        )
+        return allow
+    if allow and text.text.startswith("${"):
+        result.note(index, "a topic that begins with ${ is left out: no deny of 5.x could be put before it")
+        return True
+    return False
+
+
+def _condition(topic: str, *, behind_username: bool, allow: bool) -> _Condition:
     parts = words(topic)
-    word = ONE_WORD_NO_DOLLAR if denied_roots and allow and parts[0] in ("%u", "%c") else ONE_WORD
-    username = word if "%u" in parts else "^" if behind_username and allow else ""
-    return _Condition(username, word if "%c" in parts else "")
+    username = ONE_WORD if "%u" in parts else "^" if behind_username and allow else ""
+    return _Condition(username, ONE_WORD if "%c" in parts else "")
 
 
 def _spelled(result: FileConversion, index: int, topic: str, *, allow: bool, roots: list[str]) -> Iterable[Term]:

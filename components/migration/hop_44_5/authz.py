@@ -133,7 +133,11 @@ def convert_authz(
             stopped = stopped or "everything was decided before it in 4.4"
     if file.ends_with is Access.DENY or file.root_denied or (acl_file.enabled and not acl_file.terms):
         authorization.no_match = Access.DENY
-    if file.ends_with is Access.ALLOW and authorization.no_match is Access.DENY and not all(d.loose or d.all_is_any for d in speaks):
+    if (
+        file.ends_with is Access.ALLOW
+        and authorization.no_match is Access.DENY
+        and not all(d.loose or d.all_is_any for d in speaks)
+    ):
         file.note(acl_file.last_all(), "before 5.8.9 it is not for topics that begin with $: no_match decides these")
     if not any(one["type"] == FILE for one in authorization.sources):
         authorization.sources.append(OFF_FILE)

@@ -11,7 +11,8 @@ from typing import Any
 
 from components.migration.hop_44_5.names import component_name
 from components.migration.hop_44_5.plugins import MODULES, module
-from components.migration.hop_44_5.recipes import MQTT_CONNECTOR, RECIPES, Missing, Recipe, build
+from components.migration.hop_44_5.recipe_table import MQTT_CONNECTOR, RECIPES
+from components.migration.hop_44_5.recipes import MissingError, Recipe, build
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.values import filled, number, template, truth
 from components.migration.manifest import Ledger, shorten
@@ -67,7 +68,7 @@ def _resource(
     if recipe is not None and not why:
         try:
             built = build(recipe.connector, config if isinstance(config, Mapping) else {})
-        except Missing as missing:
+        except MissingError as missing:
             why = f"5.x requires its {missing}, which is not there"
         except (TypeError, ValueError, AttributeError):
             why = "its configuration is not of the shape that 4.4 writes"
@@ -206,7 +207,7 @@ def _to_resource(engine: Engine, at: int, label: str, args: Json, ledger: Ledger
     try:
         parameters = build(recipe.action, {**{k: v for k, v in config.items() if k not in ("headers", "body")}, **args})
         opts = build(recipe.options, {**config, **args})
-    except Missing as missing:
+    except MissingError as missing:
         ledger.dropped(ACTIONS, at, label, f"5.x requires its {missing}, which is not there", ANEW)
         return None
     except (TypeError, ValueError, AttributeError):
@@ -242,7 +243,7 @@ def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[in
     at, config, enabled = found
     try:
         connector = build(MQTT_CONNECTOR, config)
-    except Missing as missing:
+    except MissingError as missing:
         ledger.dropped(MODULES, at, "mqtt_subscriber", f"5.x requires its {missing}, which is not there", ANEW)
         return
     if target < ACTIONS_SINCE:

@@ -116,6 +116,9 @@ def convert_users(source: Source, options: Options, hash_name: str, ledger: Ledg
     """Choose the type, keep the last of doubles, and divide salt and hash.
 
     Args:
+        source: its section ``auth_mnesia``.
+        options: the type that was chosen.
+        ledger: where each row is accounted.
         hash_name: what 4.4 is configured with; empty where that is not known: then the lengths tell.
 
     Raises:
