@@ -49,11 +49,6 @@ class Decoder:
         self._buffer = buffer[start:]
         return packets
 
-    @property
-    def pending(self) -> int:
-        """Bytes of a packet that is not complete."""
-        return len(self._buffer)
-
     def _length(self, buffer: bytes, start: int) -> tuple[int, int] | None:
         """Where the body begins and ends; None while the length itself is not complete."""
         first = buffer[start] >> 4

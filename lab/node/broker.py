@@ -188,10 +188,6 @@ class BrokerNode:
             self.cluster.relocate(session, self.cluster.random.choice(able))
         return len(chosen)
 
-    def kick(self, client_id: str) -> bool:
-        """End a session of this node (see `Cluster.kick`); False when it does not live here."""
-        return client_id in self.sessions and self.cluster.kick(client_id)
-
     def live_stats(self) -> dict[str, int]:
         """The gauges of `metrics.GAUGES` as they are now (`GET /nodes` shows three of them)."""
         return self.cluster.counts(self)

@@ -91,13 +91,6 @@ class Store:
         """Lay an object on one root through the API (``PUT /configs?mode=merge``)."""
         self.put(root, merged(self._running.get(root, {}), value))
 
-    def remove(self, root: str) -> None:
-        """Take one root out of the overrides; what is left is the default and ``emqx.conf``."""
-        self.overrides.pop(root, None)
-        base = deepcopy(DEFAULTS.get(root))
-        self._running[root] = merged(base, self.config_file[root]) if root in self.config_file else base
-        self._changed(root)
-
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Call `watcher(root)` after each change of a root, in the order of registration."""
         self._watchers.append(watcher)

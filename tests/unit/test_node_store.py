@@ -28,9 +28,6 @@ def test_only_what_was_written_through_the_api_is_in_the_overrides() -> None:
     assert store.overrides == {}
     store.put("rewrite", [{"action": "publish"}])
     assert store.overrides == {"rewrite": [{"action": "publish"}]}
-    store.remove("rewrite")
-    assert (store.overrides, store.effective("rewrite")) == ({}, [])
-    store.remove("authentication")
     assert store.effective("authentication") == [{"mechanism": "jwt"}]
 
 
