@@ -24,7 +24,7 @@ from pathlib import Path
 TOOLS = Path(__file__).resolve().parent
 MODULE = TOOLS / "pulumi"
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3"
-MINIMUM = (3, 216, 0)  # the first whose `refresh` takes inputs from a dynamic provider's read()
+MINIMUM = (3, 259, 0)  # what this was tried with; older engines were not
 PLUGINS = ("pulumi-language-python", "pulumi-resource-pulumi-python")
 SIGNATURE = "# Written by tools/get_pulumi.py"
 BUILD_SECONDS = 1800.0

@@ -80,7 +80,7 @@ def test_a_recent_pulumi_with_its_own_language_host_is_used(machine: Machine) ->
 @pytest.mark.parametrize(
     ("version", "why"),
     [
-        ("v3.100.0", "is 3.100.0, at least 3.216.0 is needed"),
+        ("v3.100.0", "is 3.100.0, at least 3.259.0 is needed"),
         ("nonsense", "does not tell its version"),
         ("v3.300.0", "comes without pulumi-language-python"),
     ],
