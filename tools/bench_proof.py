@@ -87,12 +87,8 @@ def random_source(rng: random.Random) -> Source:
     rows = []
     for _ in range(rng.randint(0, 10)):
         kind = rng.choice(("all", "username", "clientid"))
-        row = {
-            "type": kind,
-            "topic": random_topic(rng),
-            "action": rng.choice(("pub", "sub")),
-            "access": rng.choice(("allow", "deny")),
-        }
+        action, access = rng.choice(("pub", "sub")), rng.choice(("allow", "deny"))
+        row: dict[str, object] = {"type": kind, "topic": random_topic(rng), "action": action, "access": access}
         row["created_at"] = rng.randint(1, 4)
         rows.append(row if kind == "all" else row | {"type_value": rng.choice(NAMES)})
     users = [

@@ -118,19 +118,7 @@ def convert_authz(
     is_last = bool(chain_of_sources) and chain_of_sources[-1].name == FILE
     if file.root_denied and is_last and authorization.no_match is Access.ALLOW and file.ends_with is None:
         file.rules.append((Atom("allow"), ALL, ALL, [Text("#")]))
-    stopped = ""
-    stops = _stops(acl_file, file)
-    for plugin in chain_of_sources:
-        written = _source(plugin, chain, acl, file, target)
-        if written is None:
-            continue
-        enabled = plugin.enabled is True or (plugin.enabled is None and plugin.name in ("mnesia", FILE))
-        authorization.sources.append({**written, "enable": enabled and not stopped})
-        if enabled and not stopped and plugin.name in SOURCE_DATA:
-            stopped, authorization.no_match = ACL_DATA, Access.DENY
-            _account_data(settings, ledger, plugin)
-        if enabled and plugin.name == FILE and stops:
-            stopped = stopped or "everything was decided before it in 4.4"
+    stopped = _fill(authorization, chain_of_sources, settings, ledger, chain, acl, file, target)
     if file.ends_with is Access.DENY or file.root_denied or (acl_file.enabled and not acl_file.terms):
         authorization.no_match = Access.DENY
     if (
@@ -146,6 +134,32 @@ def convert_authz(
     return authorization
 
 
+def _fill(
+    authorization: Authorization,
+    plugins: list[Plugin],
+    settings: Settings,
+    ledger: Ledger,
+    chain: Chain,
+    acl: Acl,
+    file: FileConversion,
+    target: tuple[int, int],
+) -> str:
+    """Write the sources in their order; why those behind one of them are off, or nothing."""
+    stopped = ""
+    for plugin in plugins:
+        written = _source(plugin, chain, acl, file, target)
+        if written is None:
+            continue
+        enabled = plugin.enabled is True or (plugin.enabled is None and plugin.name in ("mnesia", FILE))
+        authorization.sources.append({**written, "enable": enabled and not stopped})
+        if enabled and not stopped and plugin.name in SOURCE_DATA:
+            stopped, authorization.no_match = ACL_DATA, Access.DENY
+            _account_data(settings, ledger, plugin)
+        if enabled and plugin.name == FILE and file.ends_with is not None:
+            stopped = stopped or "everything was decided before it in 4.4"
+    return stopped
+
+
 SOURCE_DATA = ("redis", "mysql", "pgsql", "mongo", "http")
 
 
@@ -153,10 +167,6 @@ def no_match(settings: Settings) -> Access:
     """``acl_nomatch``, the stricter of the zone's and the general one; where no file says so: deny, as 4.4's schema does."""
     given = [settings.peek(key) for key in ("acl_nomatch", "zone.external.acl_nomatch") if key in settings]
     return Access.ALLOW if given and all(value == "allow" for value in given) else Access.DENY
-
-
-def _stops(acl_file: AclFile, file: FileConversion) -> bool:
-    return acl_file.enabled and file.ends_with is not None
 
 
 def _sources(plugins: list[Plugin], settings: Settings, acl_file: AclFile) -> list[Plugin]:

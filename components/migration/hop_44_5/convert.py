@@ -21,6 +21,7 @@ from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source, check_export, minor, patch
 from components.migration.hop_44_5.table import Term, backup, users_header
 from components.migration.hop_44_5.users import HASHES, Users, convert_users
+from components.migration.hop_44_5.values import filled
 from components.migration.manifest import BadSource, Ledger
 from components.migration.permissions.after import dialects
 
@@ -49,23 +50,19 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     chain = convert_authn(source, options, settings, ledger, plugins, users)
     authorization = convert_authz(source, settings, ledger, plugins, chain, acl, speaks=speaks, target=target)
     config: Json = {"authentication": chain.authenticators, "authorization": authorization.config()}
-    config |= convert_rules(source, options, ledger, target)
-    config |= convert_mqtt(settings, target)
     features, files = convert_features(source, settings, ledger)
-    config = _merged(config, features)
-    gateways = convert_gateways(source, ledger, target)
-    config |= {"gateway": gateways} if gateways else {}
-    listeners = convert_listeners(settings, target)
+    rest = _merged(convert_mqtt(settings, target), features)
+    config |= convert_rules(source, options, ledger, target) | rest | convert_gateways(source, ledger, target)
     keys = convert_apps(source, options, ledger)
     convert_dashboard_users(source, ledger)
-    banned = list(convert_banned(source, options, ledger))
+    banned = tuple(convert_banned(source, options, ledger))
+    nodes = {
+        "listeners": convert_listeners(settings, target),
+        "psk_authentication": config.pop("psk_authentication", {}),
+    }
     account_settings(settings)
     account_sections(source, ledger)
 
-    if "psk_authentication" in config:
-        listeners = {"listeners": listeners, "psk_authentication": config.pop("psk_authentication")}
-    else:
-        listeners = {"listeners": listeners} if listeners else {}
     requests = (
         *chain.requests(),
         *authorization.requests(),
@@ -74,12 +71,10 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
         *default_users,
         *banned,
     )
-    bootstrap = files | _texts(listeners, keys)
     stem = archive_stem(options.now)
     archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
-    return Conversion(
-        from_version, to_version, config, f"{stem}.tar.gz", archive, requests, bootstrap, ledger.account()
-    )
+    texts = files | _texts(filled(nodes), keys)
+    return Conversion(from_version, to_version, config, f"{stem}.tar.gz", archive, requests, texts, ledger.account())
 
 
 def _check(source: Source, from_version: str, to_version: str, options: Options) -> None:
@@ -158,9 +153,8 @@ def _plain(version: str) -> str:
     return ".".join(map(str, patch(version))) if re.search(r"\d", version) else version
 
 
-def _texts(listeners: Json, keys: str) -> dict[str, str]:
+def _texts(base: Json, keys: str) -> dict[str, str]:
     """The files of the nodes."""
-    base = dict(listeners)
     if keys:
         base["api_key"] = {"bootstrap_file": f"${{EMQX_ETC_DIR}}/{KEY_FILE}"}
     texts = {"base.hocon": hocon(base).decode()} if base else {}

@@ -255,7 +255,7 @@ GATEWAYS = {
 
 
 def convert_gateways(source: Source, ledger: Ledger, target: tuple[int, int]) -> Json:
-    """The root ``gateway``: which ones are on, and on which address they listen; the rest of their settings is 5.x's."""
+    """The root ``gateway``, if any: which ones are on, and on which address they listen; the rest of their settings is 5.x's."""
     gateways: Json = {}
     for at, row in enumerate((source.export or {}).get(MODULES, [])):
         kind = (
@@ -282,7 +282,7 @@ def convert_gateways(source: Source, ledger: Ledger, target: tuple[int, int]) ->
             "the gateway and its addresses; its other settings are 5.x's defaults",
             "look at GET /gateways/" + kind,
         )
-    return gateways
+    return {"gateway": gateways} if gateways else {}
 
 
 def _listeners(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:

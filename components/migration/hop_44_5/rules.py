@@ -262,7 +262,7 @@ def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[in
         rule = component_name("subscriber", "", engine.rules)
         out = {"topic": "${topic}", "qos": "${qos}", "retain": "${retain}", "payload": template("${payload}")}
         engine.rules[rule] = {
-            "sql": f"SELECT * FROM {', '.join(made)}",
+            "sql": "SELECT * FROM " + ", ".join(made),
             "enable": True,
             "actions": [{"function": "republish", "args": out}],
         }

@@ -132,31 +132,23 @@ def convert_users(source: Source, options: Options, hash_name: str, ledger: Ledg
     last = {(user.kind, user.login): user.at for user in users}
     stored: dict[str, tuple[bytes, bytes]] = {}
     for user in users:
-        if user.kind != kind:
-            why = f"5.x holds one type of built-in users and {kind} was chosen"
-            ledger.dropped(
-                SECTION,
-                user.at,
-                user.login,
-                why,
-                f"make the device log in with a {kind}, or keep it in another back end",
-            )
-        elif last[user.kind, user.login] != user.at:
-            ledger.dropped(
-                SECTION,
-                user.at,
-                user.login,
-                "a later row of the same user replaces it, as in an import of 4.4",
-                "nothing",
-            )
-        elif not user.login:
-            ledger.dropped(
-                SECTION, user.at, user.login, "5.x takes no user with an empty name", "give the device a name"
-            )
+        lost = _why_lost(user, kind, last[user.kind, user.login])
+        if lost:
+            ledger.dropped(SECTION, user.at, user.login, *lost)
         else:
             stored[user.login] = divide(user.stored, algorithm)
             ledger.carried(SECTION, user.at, user.login, "with its hash and salt")
     return Users(kind, algorithm or "sha256", stored)
+
+
+def _why_lost(user: User, kind: str, last: int) -> tuple[str, str] | None:
+    """Why a user is dropped and what to do, or None."""
+    if user.kind != kind:
+        todo = f"make the device log in with a {kind}, or keep it in another back end"
+        return f"5.x holds one type of built-in users and {kind} was chosen", todo
+    if last != user.at:
+        return "a later row of the same user replaces it, as in an import of 4.4", "nothing"
+    return None if user.login else ("5.x takes no user with an empty name", "give the device a name")
 
 
 def divide(stored: bytes, algorithm: str) -> tuple[bytes, bytes]:
