@@ -143,28 +143,33 @@ def _route(answer: Route | RefusedRoute) -> Iterator[str]:
 
 
 def _rules(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
+    """What hits, the worst first; then what is asked, each question once."""
     kinds = Counter(type(verdict.finding) for verdict in verdicts)
     yield f"Rules: {len(verdicts)} on the way; {kinds[Hit]} hit, {kinds[Question]} ask, {kinds[Clear]} are clear"
     rank = {"block": 0, "warn": 1, "info": 2}
-    for verdict in sorted(
-        verdicts, key=lambda one: (not one.blocks, isinstance(one.finding, Question), rank[one.rule.severity])
-    ):
-        yield from _verdict(verdict)
+    worst_first = sorted(verdicts, key=lambda one: (not one.blocks, rank[one.rule.severity]))
+    questions: dict[str, list[Verdict]] = {}
+    for verdict in worst_first:
+        if isinstance(verdict.finding, Hit):
+            yield from _hit(verdict, verdict.finding)
+        elif isinstance(verdict.finding, Question):
+            questions.setdefault(verdict.finding.text, []).append(verdict)
+    for question, asked in questions.items():
+        yield f"  ask: {question}"
+        yield from (f"    {_title(verdict)}" for verdict in asked)
 
 
-def _verdict(verdict: Verdict) -> Iterator[str]:
-    rule, finding = verdict.rule, verdict.finding
-    if isinstance(finding, Clear):
-        return
-    mark = "acknowledged" if verdict.acknowledged else "BLOCK" if verdict.blocks else rule.severity
-    yield f"  {rule.id} {mark}: {rule.change}"
-    if isinstance(finding, Hit):
-        places = finding.places[:MOST_PLACES]
-        more = f" and {len(finding.places) - MOST_PLACES} more" if len(finding.places) > MOST_PLACES else ""
-        yield f"    at: {', '.join(map(str, places))}{more}"
-    else:
-        yield f"    ask: {finding.text}"
-    yield f"    do: {rule.remedy}"
+def _title(verdict: Verdict) -> str:
+    mark = "acknowledged" if verdict.acknowledged else "BLOCK" if verdict.blocks else verdict.rule.severity
+    return f"{verdict.rule.id} {mark}: {verdict.rule.change}"
+
+
+def _hit(verdict: Verdict, finding: Hit) -> Iterator[str]:
+    places = finding.places[:MOST_PLACES]
+    more = f" and {len(finding.places) - MOST_PLACES} more" if len(finding.places) > MOST_PLACES else ""
+    yield f"  {_title(verdict)}"
+    yield f"    at: {', '.join(map(str, places))}{more}"
+    yield f"    do: {verdict.rule.remedy}"
 
 
 def _losses(losses: tuple[str, ...], refusal: str) -> Iterator[str]:
