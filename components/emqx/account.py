@@ -20,6 +20,7 @@ from components.emqx.v5 import ClusterApi
 
 PREFIX = "upgrade-probe-"
 USERS = "/authentication/password_based%3Abuilt_in_database/users"
+CANCELLED_SECONDS = 1.5
 _GONE = frozenset({404})
 
 
@@ -57,18 +58,18 @@ async def temporary_account(api: ClusterApi, rules: Sequence[dict[str, str]]) ->
         return
     name, password = PREFIX + secrets.token_hex(8), secrets.token_urlsafe(24)
     by_client_id = authenticator.get("user_id_type") == "clientid"
-    failed = False
+    failure: BaseException | None = None
     try:
         user = {"user_id": name, "password": password, "is_superuser": False}
         await api.http.call("POST", USERS, body=user, accept=frozenset({409}), repeatable=True)
         entry = [{"username": name, "rules": list(rules)}]
         reply = await api.http.call("POST", f"{ACL}/users", body=entry, accept=frozenset({404, 409}), repeatable=True)
         yield Account(name=name, password=password, by_client_id=by_client_id, ruled=reply.status != 404)
-    except BaseException:
-        failed = True
+    except BaseException as error:
+        failure = error
         raise
     finally:
-        await _surely_remove(api, name, already_failed=failed)
+        await _surely_remove(api, name, failure)
 
 
 async def sweep(api: ClusterApi) -> int:
@@ -83,19 +84,25 @@ async def sweep(api: ClusterApi) -> int:
     return len(names)
 
 
-async def _surely_remove(api: ClusterApi, name: str, *, already_failed: bool) -> None:
-    """Remove the account even when we are being cancelled; its own failure never hides an earlier one."""
+async def _surely_remove(api: ClusterApi, name: str, failure: BaseException | None) -> None:
+    """Remove the account even when we are being cancelled; its own failure never hides an earlier one.
+
+    A cancelled run has ``CANCELLED_SECONDS`` for it, because Ctrl-C must end soon; the next run sweeps.
+    """
     removal = asyncio.create_task(_remove(api, name))
-    cancelled = False
+    cancelled = isinstance(failure, asyncio.CancelledError)
     while not removal.done():
         try:
-            await asyncio.wait({removal})
+            await asyncio.wait({removal}, timeout=CANCELLED_SECONDS if cancelled else None)
         except asyncio.CancelledError:
             cancelled = True
-    error = removal.exception()
+        else:
+            if not removal.done():
+                removal.cancel()
+    error = None if removal.cancelled() else removal.exception()
     if cancelled:
         raise asyncio.CancelledError
-    if error is not None and not already_failed:
+    if error is not None and failure is None:
         seen = error.seen if isinstance(error, UpgradeError) else type(error).__name__
         todo = f"remove the MQTT user {name} and its rules; the next run does it too"
         raise Refused("removing the probe's account", node=api.handle.colour, seen=seen, todo=todo) from None

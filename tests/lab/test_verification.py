@@ -211,6 +211,26 @@ async def test_the_account_goes_also_on_failure_and_on_cancellation_and_a_killed
         assert await traces(green) == []
 
 
+async def test_a_cancelled_run_ends_soon_also_when_the_api_hangs(tmp_path: Path) -> None:
+    async with cluster(tmp_path / "green", "green") as two, two.api() as green:
+        await fill(green, retained=0)
+        inside = asyncio.Event()
+
+        async def use() -> None:
+            async with temporary_account(green, Topics.fresh(None).rules()):
+                inside.set()
+                await asyncio.sleep(3600)
+
+        task = asyncio.create_task(use())
+        await inside.wait()
+        await two.fault("hang")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 3)
+        await two.heal()
+        assert await sweep(green) == 1, "the next run removes what this one could not"
+
+
 async def test_an_orphan_whose_lease_is_gone_does_not_verify(tmp_path: Path) -> None:
     async with cluster(tmp_path / "green", "green") as two, two.api() as green:
         here = bed(green, green)
