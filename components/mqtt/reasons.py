@@ -53,7 +53,7 @@ class Reason(IntEnum):
     WILDCARD_NOT_SUPPORTED = 0xA2
 
 
-_RETURN_CODES = {
+_RETURN_CODES: dict[int, int] = {
     Reason.SUCCESS: 0,
     Reason.UNSUPPORTED_PROTOCOL_VERSION: 1,
     Reason.CLIENT_ID_NOT_VALID: 2,
@@ -72,4 +72,4 @@ _RETURN_CODES = {
 
 def connack_code(reason: int) -> int:
     """The 3.1.1 return code that EMQX sends where MQTT 5 has `reason` (two-cluster.md section C; anything else is 5)."""
-    return _RETURN_CODES.get(Reason(reason), 5)
+    return _RETURN_CODES.get(reason, 5)

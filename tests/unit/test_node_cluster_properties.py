@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Coroutine
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,22 +14,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from components.mqtt import (
     Connack,
     Connect,
-    Decoder,
     Disconnect,
-    Packet,
     Property,
-    Puback,
     Publish,
     Subscribe,
     Subscription,
-    encode,
 )
-from lab.node.broker import BrokerNode
-from lab.node.channel import Channel
 from lab.node.cluster import Cluster
-from lab.node.listener import Listener
 from lab.node.message import Message
 from lab.node.store import Store
+from tests.unit.node_wire import Wire
 
 pytestmark = pytest.mark.unit
 
@@ -38,46 +32,13 @@ NODES = st.integers(0, 2)
 EXPIRY = 100
 
 
-class Wire:
-    """A client behind a channel without a socket; it acknowledges what it gets when it is pumped."""
-
-    def __init__(self, node: BrokerNode, connect: Connect) -> None:
-        self.written = b""
-        self.closed = False
-        self.got: list[Packet] = []
-        self.level = connect.level
-        self._decoder = Decoder(level=connect.level)
-        self.channel = Channel(Listener(node, "tcp:default", {}))
-        self.channel.connection_made(cast("asyncio.Transport", self))
-        self.say(connect)
-
-    def get_extra_info(self, _name: str) -> tuple[str, int]:
-        return ("10.0.0.1", 1234)
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def say(self, packet: Packet) -> None:
-        self.channel.data_received(encode(packet, self.level))
-
-    def pump(self) -> bool:
-        data, self.written = self.written, b""
-        packets = self._decoder.feed(data)
-        self.got += packets
-        for packet in packets:
-            if isinstance(packet, Publish) and packet.packet_id and not self.closed:
-                self.say(Puback(packet.packet_id))
-        if self.closed:
-            self.channel.connection_lost(None)
-        return bool(packets)
-
-    def payloads(self) -> list[bytes]:
-        return [packet.payload for packet in self.got if isinstance(packet, Publish)]
+def finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing but its next turn."""
+    try:
+        while True:
+            work.send(None)
+    except StopIteration:
+        return
 
 
 class ClusterMachine(RuleBasedStateMachine):
@@ -181,7 +142,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def lose(self, where: int, kind: str) -> None:
         node = self.nodes[where]
         gone = set(node.sessions)
-        asyncio.run(getattr(node, kind)())
+        finish(getattr(node, kind)())
         assert not gone & set(self.cluster.sessions)
         node.state = "running"
         self.settle()
