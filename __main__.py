@@ -11,7 +11,8 @@ from components.upgrade import BlueGreen
 
 config = pulumi.Config("emqx")
 try:
-    settings = load(config.get, stack=pulumi.get_stack())
+    names = [key.removeprefix("emqx:") for key in pulumi.runtime.get_config_env() if key.startswith("emqx:")]
+    settings = load(config.get, stack=pulumi.get_stack(), names=names)
     plan = plan_of(settings, pulumi.runtime.config.get_config("emqx:credentials"))
 except UpgradeError as refusal:
     raise pulumi.RunError(str(refusal)) from None

@@ -135,7 +135,7 @@ def load(
     unknown = sorted(set(names) - {*KEYS, CREDENTIALS})
     problems = [Problem(f"emqx:{name}", "unknown key", ", ".join((*KEYS, CREDENTIALS))) for name in unknown]
     raw = {key: value for key in KEYS if (value := _decoded(key, read(key))) is not None}
-    raw.setdefault("workDirectory", f".emqx/{stack}")
+    raw["workDirectory"] = raw.get("workDirectory") or f".emqx/{stack}"
     settings = None
     problems += _replace_steps(raw)
     try:

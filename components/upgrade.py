@@ -9,7 +9,6 @@ import pulumi
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
-from components.operations.drain import Evacuation
 from components.operations.shift import Manner
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
@@ -109,6 +108,6 @@ def _manner(settings: Settings) -> Manner:
     return Manner(
         steps=cutover.steps,
         budget_per_second=cutover.budget_per_second,
-        evacuation=Evacuation.model_validate(cutover.evacuation.model_dump()),
+        evacuation=cutover.evacuation,
         gates=cutover.gates,
     )

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.router.configuration import HaproxySettings, Side, render
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.words import COLOURS, Colour, Edition, other
 from components.emqx.errors import Refused, Retryable
@@ -16,6 +15,7 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations.opening import drained_at, origin
 from components.router import maps, process
+from components.router.configuration import HaproxySettings, Side, render
 from components.router.haproxy import HaproxyRouter
 
 ADDRESS = "address"

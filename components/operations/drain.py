@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.cutover.evacuation import adoptable
+from components.cutover.evacuation import Evacuation, adoptable
 from components.cutover.pace import split
 from components.cutover.words import Colour
 from components.emqx.answers import EvacuationFacts
 from components.emqx.errors import GaveUp, Refused, Retryable
 from components.operations.moving import Moved
 from components.operations.run import Run
-from components.value import Value
 
 BURST_SECONDS = 1.0
 """EMQX evicts in one burst a second (behaviour.md section 1); nodes that start apart do not burst at the same instant."""
@@ -21,15 +20,6 @@ POLL_SECONDS = 0.1
 POLL_PATIENCE_SECONDS = 1.0
 LOST_NODE_SECONDS = 10.0
 """A node that is gone for so long has no clients left (two-cluster.md section H: missing, then `stopped` without numbers)."""
-
-
-class Evacuation(Value):
-    """Node evacuation's own knobs; the rates are upper bounds for one node, the budget is for all of them."""
-
-    wait_health_check_seconds: int = 1
-    wait_takeover_seconds: int = 1
-    conn_evict_rate: int = 500
-    sess_evict_rate: int = 500
 
 
 async def evacuate(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from components.cutover.gates import Facts, NodeFacts
+from components.cutover.facts import Facts, NodeFacts
 from components.cutover.words import Colour, other
 from components.emqx.answers import NodeFacts as NodeAnswer
 from components.emqx.errors import UpgradeError

@@ -7,7 +7,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from components.cutover.cohort import to_move
-from components.cutover.gates import Facts, Thresholds, Verdict, judge, remember
+from components.cutover.facts import Facts, Thresholds, Verdict
+from components.cutover.gates import failure_rate, judge, remember
 from components.cutover.words import Colour, other
 from components.emqx.errors import GateFailed
 from components.operations.measure import Observation, known, observe
@@ -54,8 +55,11 @@ class Meter:
         Whoever is there already stays: cohorts of a real fleet are not even, and ids that look assigned are deferred.
         """
         counters = await known(self.run.clusters[other(self.to)].metrics()) or {}
-        sent = counters.get("packets.connack.sent", 0)
-        self._refused_before = counters.get("packets.connack.error", 0) / sent if sent else None
+        self._refused_before = failure_rate(
+            counters.get("packets.connack.sent", 0),
+            counters.get("packets.connack.error", 0),
+            self._thresholds.connect_failure_minimum_connects,
+        )
         here = await known(self.run.clusters[self.to].connected_client_ids()) or []
         there = await known(self.run.clusters[other(self.to)].connected_client_ids()) or []
         self._connected_before = len(here) + len(there)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from components.cutover.decide import decide
+from components.cutover.routes import RefusedRoute, route
 from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import Refused
 from components.operations.measure import known
@@ -52,6 +53,8 @@ async def open_run(
         return Opened(
             run=run.token, direction="nothing", reason=decision.reason, source=source, lost_sessions=0, lost_messages=0
         )
+    if decision.direction == "forward":
+        await _refuse_route(run, source, to)
     sessions, messages = await _losses(run, source, must_answer=decision.direction == "forward")
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
         raise Refused(
@@ -90,6 +93,19 @@ async def open_run(
         lost_sessions=sessions,
         lost_messages=messages,
     )
+
+
+async def _refuse_route(run: Run, source: Colour, to: Colour) -> None:
+    """A forward move is an upgrade: an older colour is only ever gone *back* to, by way of the balancer's memory."""
+    old, new = run.clusters[source], run.clusters[to]
+    way = route(old.handle.version, new.handle.version, await old.edition(), await new.edition())
+    if isinstance(way, RefusedRoute):
+        raise Refused(
+            f"moving the clients to {to}",
+            node=to,
+            seen=f"{old.handle.version} to {new.handle.version}: {way.reason}",
+            todo=f"go by {', then '.join(map(str, way.path))}" if way.path else "declare a version that may be reached",
+        )
 
 
 def total(live: Mapping[str, int] | None) -> int | None:

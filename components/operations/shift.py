@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from components.cutover.cohort import everybody, share_percent
-from components.cutover.gates import Thresholds
+from components.cutover.evacuation import Evacuation
+from components.cutover.facts import Thresholds
 from components.cutover.pace import limit_seconds
 from components.cutover.plan import Desired, Transition, World, plan
 from components.cutover.steps import Step
 from components.cutover.words import COLOURS, Colour, Mover, other
 from components.emqx.errors import GateFailed
-from components.operations.drain import Evacuation, evacuate
+from components.operations.drain import evacuate
 from components.operations.measure import known
 from components.operations.meter import Meter
 from components.operations.moving import Move, kick

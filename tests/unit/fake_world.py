@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.cutover.cohort import belongs
-from components.cutover.words import COLOURS, Colour
+from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts
 from components.emqx.client import Reply
 from components.emqx.errors import Unreachable
@@ -77,7 +77,7 @@ class FakeApi:
         self.handle = ClusterHandle(
             colour=colour,
             nodes=(Node(name=self.node, api="http://127.0.0.1:9", mqtt="127.0.0.1:9"),),
-            version="5.8.11",
+            version="5.8.9",
         )
         self.rate: int | None = None
         self.evicting_from = 0.0
@@ -119,6 +119,9 @@ class FakeApi:
         for one in ids:
             if self.world.at.get(one) == self.colour:
                 self.world.disconnect(one)
+
+    async def edition(self) -> Edition:
+        return "ee" if self.evacuates else "ce"
 
     async def has_evacuation(self) -> bool:
         self.alive()
