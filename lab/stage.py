@@ -56,6 +56,7 @@ class Stage:
         self.workspace = Workspace.create(directory, ROOT)
         self.work = self.workspace.project / WORK_DIRECTORY
         self.secrets = {name: secrets.token_urlsafe(24) for name in ("blue", "green", "admin", "device")}
+        self.nodes = {"blue": scene.nodes, "green": scene.nodes}
         self._fleet: subprocess.Popen[str] | None = None
         self._configured = False
 
@@ -78,14 +79,16 @@ class Stage:
     def configure(self, live: str, *colours: str, **more: Any) -> None:
         """Write the stack's config: which colours are declared, which one is live; ``more`` are fields of the cutover."""
         scene = self.scene
-        cluster = {"target": "local", "edition": scene.edition, "nodes": scene.nodes, "proxyProtocol": True}
+        cluster = {"target": "local", "edition": scene.edition, "proxyProtocol": True}
         if scene.edition == "ee":
             cluster["maxSessions"] = 0
         versions = {"blue": scene.blue, "green": scene.green}
         values: dict[str, Any] = {
             "live": live,
             "workDirectory": WORK_DIRECTORY,
-            "clusters": {colour: {**cluster, "version": versions[colour]} for colour in colours},
+            "clusters": {
+                colour: {**cluster, "version": versions[colour], "nodes": self.nodes[colour]} for colour in colours
+            },
             "balancer": {"maxConnections": max(2_000, 2 * scene.clients)},
             "cutover": {
                 "strategy": "two-cluster",

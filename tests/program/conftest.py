@@ -1,0 +1,75 @@
+"""The program under Pulumi's mocks: what it registers, with which inputs, in preview and in update."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pulumi
+import pytest
+
+SECRET = "4dabf18193072939515e22adb298388d"
+
+
+class Registered(NamedTuple):
+    """One resource as the engine would see it."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+
+
+class Recorder(pulumi.runtime.Mocks):
+    """Answers each registration with what the real resource would have as outputs."""
+
+    def __init__(self) -> None:
+        self.seen: list[Registered] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        inputs = {key: value for key, value in dict(args.inputs).items() if key != "__provider"}
+        self.seen.append(Registered(args.typ, args.name, inputs))
+        outputs: dict[str, Any] = {"token": f"token-of-{args.name}", "facts": {}, "direction": "forward"}
+        if args.typ.endswith("LocalCluster"):
+            nodes = [
+                {"name": f"emqx@127.9.{args.name}.1", "api": "http://127.9.0.1:18083", "mqtt": "127.9.0.1:1883"},
+            ]
+            handle = {"colour": inputs["colour"], "nodes": nodes, "version": inputs["version"], "proxy_protocol": True}
+            outputs = {"handle": handle, "network": "127.9.0", "pids": [1]}
+        if args.typ.endswith("MqttBalancer"):
+            outputs = {"router": "haproxy", "mqtt": "127.0.0.1:1883", "admin": ["a.sock"], "maps": "maps"}
+        return f"{args.name}-id", {**inputs, **outputs}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(args.token)
+
+    def named(self, name: str) -> Registered:
+        return next(one for one in self.seen if one.name == name)
+
+
+@pytest.fixture(params=[True, False], ids=["preview", "update"])
+def recorder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    """The mocks, in an empty directory, so that nothing which runs on this machine is seen."""
+    monkeypatch.chdir(tmp_path)
+    recorder = Recorder()
+    pulumi.runtime.set_mocks(recorder, project="emqx", stack="test", preview=request.param)
+    yield recorder
+    pulumi.runtime.set_all_config({})
+
+
+@pytest.fixture
+def config() -> Callable[..., dict[str, str]]:
+    """The stack's config as Pulumi hands it to the program."""
+
+    def write(live: str, *colours: str, **cutover: Any) -> dict[str, str]:
+        versions = {"blue": "5.8.6", "green": "5.8.9"}
+        clusters = {
+            colour: {"target": "local", "edition": "ce", "version": versions[colour], "nodes": 3} for colour in colours
+        }
+        values: dict[str, Any] = {"live": live, "clusters": json.dumps(clusters), "cutover": json.dumps(cutover)}
+        found = {f"emqx:{key}": value for key, value in values.items()}
+        pulumi.runtime.set_all_config(found)
+        return found
+
+    return write
