@@ -19,6 +19,7 @@ from components.operations.archives import ArchiveDirectory
 from components.operations.data_export import ExportResult, export
 from components.operations.data_import import import_
 from components.operations.run import Run
+from components.operations.verification import verify
 from tests.lab.data_bed import LOGIN, SECRET, USERS, bed, fill, pair
 
 pytestmark = pytest.mark.lab
@@ -222,3 +223,32 @@ async def test_what_blue_has_beside_its_data_is_named_by_path(tmp_path: Path) ->
         found = await import_(here.run, "blue", "green", exported, tmp_path / "archives")
         assert found.configuration.get("listeners.tcp.default.max_connections") == "different on both"
         assert found.differences == ()
+
+
+async def test_a_fleet_that_goes_on_writing_on_blue_fails_neither_import_nor_verification(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        here = bed(blue, green)
+        ended = asyncio.Event()
+
+        async def write() -> None:
+            number = 0
+            while not ended.is_set():
+                number += 1
+                topics = (f"ret/{number % 2}", f"moving/{number % 5}", f"new/{number}")
+                for topic in topics:
+                    body = {"topic": topic, "payload": str(number), "retain": True}
+                    await blue.http.call("POST", "/publish", body=body)
+
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(0.3)
+        exported, differences = await moved(here.run, tmp_path / "archives")
+        assert differences == []
+        expected = ArchiveDirectory(tmp_path / "archives").inventory(exported.inventory, exported.inventory_sha256)
+        section = expected.sections["retained"]
+        assert isinstance(section, Section)
+        assert section.optional, "what was written meanwhile may be there or not"
+        verified = await verify(here.run, "blue", "green", expected)
+        ended.set()
+        await writing
+        assert set(verified.probes) == set(green.node_names)
