@@ -47,6 +47,7 @@ class HaproxySettings(Value):
     """What the configuration depends on.
 
     ``listen`` and ``admin`` are ``host:port``; a unix admin socket ``admin.sock`` beside the configuration is always there.
+    Who reaches an admin port may move every client, it knows no password: only for networks that nobody else is in.
     ``maps`` is the directory of the maps, absolute or relative to the configuration. ``max_connections`` counts clients (two
     files each); without it HAProxy takes what its file limit allows. ``shared_listener`` lets several replicas on one
     machine listen on the same port; without it the second one is refused instead of silently taking half of the clients.

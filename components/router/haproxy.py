@@ -100,13 +100,18 @@ class HaproxyRouter:
         return health
 
     async def _change(self, name: str, values: Mapping[str, str | None]) -> None:
-        async with maps.locked(self._directory, self._patience_seconds):
-            held = maps.read(self._directory / name) | {
-                key: value for key, value in values.items() if value is not None
-            }
-            kept = {key: value for key, value in held.items() if values.get(key, value) is not None}
-            maps.write(self._directory / name, kept)
-            await asyncio.gather(*(self._change_one(replica, name, values) for replica in self._replicas))
+        try:
+            async with maps.locked(self._directory, self._patience_seconds):
+                self._change_file(name, values)
+                await asyncio.gather(*(self._change_one(replica, name, values) for replica in self._replicas))
+        except OSError as error:
+            todo = "see that this machine has the balancer's directory and may write to it"
+            raise Refused(f"writing {name}", node=str(self._directory), seen=str(error), todo=todo) from error
+
+    def _change_file(self, name: str, values: Mapping[str, str | None]) -> None:
+        held = maps.read(self._directory / name) | {key: value for key, value in values.items() if value is not None}
+        kept = {key: value for key, value in held.items() if values.get(key, value) is not None}
+        maps.write(self._directory / name, kept)
 
     async def _change_one(self, replica: str, name: str, values: Mapping[str, str | None]) -> None:
         number = await self._number(replica, name)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.emqx.errors import Unreachable
+from components.emqx.errors import BadInput, Unreachable
 
 SUN_PATH = 107
 """Bytes that a unix socket's address may have on Linux (``sun_path`` is 108 with its closing zero)."""
@@ -24,9 +24,14 @@ def ask(address: str, command: str, timeout_seconds: float) -> str:
         timeout_seconds: for connecting, writing and reading together.
 
     Raises:
+        BadInput: the address is neither.
         Unreachable: no connection, no answer in time, or an empty one (a real answer ends with an empty line).
 
     """
+    if "/" not in address and not address.rpartition(":")[2].isdigit():
+        raise BadInput(
+            "HAProxy's admin socket", node=address, seen="no address", todo="give an absolute path or host:port"
+        )
     deadline = time.monotonic() + timeout_seconds
     try:
         with _connected(address, deadline) as stream:

@@ -174,6 +174,16 @@ async def test_two_updates_that_write_at_once_lose_nothing_of_each_other(tmp_pat
         assert await fork.router.memory() == {f"key {number}": f"value {number}" for number in range(20)}
 
 
+async def test_a_place_that_cannot_be_written_is_said_before_anything_changes(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
+        router = _router(tmp_path / process.ADMIN, tmp_path / "nowhere")
+        with pytest.raises(Refused, match="nowhere"):
+            await router.set_share(1)
+        assert await fork.router.share() == 0
+        with pytest.raises(BadInput, match="host:port"):
+            await HaproxyRouter(_handle("admin.sock", tmp_path)).share()
+
+
 async def test_a_lock_that_is_never_given_back_is_said(tmp_path: Path) -> None:
     router = HaproxyRouter(_handle(str(tmp_path / "none"), tmp_path), patience_seconds=0.2)
     async with maps.locked(tmp_path, 1.0):
