@@ -133,10 +133,11 @@ class Cluster:
             node: whose counters move; the first running node when None.
 
         Returns:
-            The number of subscriptions that it went to.
+            The number of subscriptions that it went to; 0 when no node runs.
 
         """
-        return self.publishing.publish(message, node or self.running_nodes()[0])
+        taker = node or next(iter(self.running_nodes()), None)
+        return self.publishing.publish(message, taker) if taker is not None else 0
 
     def publish_will(self, session: Session) -> None:
         """Publish a session's will now, if it has one that is not published."""
@@ -279,9 +280,7 @@ class Cluster:
             self.terminate(session)
 
     def _publish_delayed(self, message: Message, node: str) -> None:
-        running = self.running_nodes()
-        if running:
-            self.publishing.publish(message, self.nodes[node] if node in self.nodes else running[0])
+        self.publish(message, self.nodes.get(node))
 
     def _config_changed(self, root: str) -> None:
         if root == "mqtt":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -10,6 +12,23 @@ from components.mqtt import Connack, Connect, Decoder, Disconnect, Packet, Publi
 
 P = TypeVar("P")
 PATIENCE_SECONDS = 10.0
+
+
+class Time:
+    """A clock that a test may push forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+async def seen(what: Callable[[], bool]) -> None:
+    """Wait until something is so; bounded."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not what():  # noqa: ASYNC110  the broker has no event for what a test asks
+            await asyncio.sleep(0.01)
 
 
 class RawClient:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
@@ -37,23 +36,13 @@ from lab.node.network import allocated
 from lab.node.passwords import new_user
 from lab.node.records import AclRule, Ban
 from lab.node.store import PASSWORD_ID, Store
-from tests.lab.node_mqtt_client import PATIENCE_SECONDS, RawClient
+from tests.lab.node_mqtt_client import PATIENCE_SECONDS, RawClient, Time, seen
 
 pytestmark = pytest.mark.lab
 
 SHA256 = {"name": "sha256", "salt_position": "suffix"}
 PASSWORD = {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": SHA256}
 LEVELS = pytest.mark.parametrize("level", [4, 5])
-
-
-class Time:
-    """A clock that a test may push forward."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 @pytest.fixture
@@ -85,12 +74,6 @@ def raw(cluster: Cluster, first: bytes, level: int = 4, index: int = 1) -> RawCl
 
 def persistent(level: int) -> dict[str, Any]:
     return {"level": level, "clean_start": False, "properties": {Property.SESSION_EXPIRY: 3600} if level == 5 else {}}
-
-
-async def seen(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not what():  # noqa: ASYNC110  the broker has no event for what a test asks
-            await asyncio.sleep(0.01)
 
 
 async def settled(one: RawClient) -> None:
