@@ -10,7 +10,7 @@ from pathlib import Path
 
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.words import COLOURS, Colour, Edition, other
-from components.emqx.errors import Refused, Retryable
+from components.emqx.errors import Refused, Retryable, Unreachable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations.opening import drained_at, origin
@@ -46,8 +46,13 @@ class Leaving:
 
 
 def handle_of(directory: Path) -> BalancerHandle:
-    """Where the balancer of this directory is reached."""
-    address = (directory / ADDRESS).read_text().strip()
+    """Where the balancer of this directory is reached; Unreachable when none ever ran there."""
+    try:
+        address = (directory / ADDRESS).read_text().strip()
+    except FileNotFoundError:
+        raise Unreachable(
+            "asking the balancer", node=str(directory), seen="none ever ran here", todo="run pulumi up where it runs"
+        ) from None
     return BalancerHandle(mqtt=address, admin=(str(directory / process.ADMIN),), maps=str(directory))
 
 
