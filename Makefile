@@ -8,6 +8,7 @@ CLIENTS ?= 1000
 RATE ?= 200
 STEPS ?= 10,50,100
 REPORT ?= report
+EDITION ?= ce
 
 BIN := .venv/bin
 NEWEST := python3.11 python3.12 python3.13 python3.14 python3
@@ -43,8 +44,8 @@ test: lint  ## everything: lint, then all tiers in one run
 unit program provider policy lab: setup  ## one tier of the tests
 	@$(BIN)/python -m pytest -m $@
 
-demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, REPORT (directory)
-	@exec $(BIN)/python -m lab demo --clients $(CLIENTS) --rate $(RATE) --steps $(STEPS) --report $(REPORT)
+demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), REPORT (directory)
+	@exec $(BIN)/python -m lab demo --clients $(CLIENTS) --rate $(RATE) --steps $(STEPS) --edition $(EDITION) --report $(REPORT)
 
 bench: setup  ## the figures of the cutover
 	@exec $(BIN)/python -m lab bench
