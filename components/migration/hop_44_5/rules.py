@@ -213,7 +213,6 @@ def _to_resource(engine: Engine, at: int, label: str, args: Json, ledger: Ledger
     except (TypeError, ValueError, AttributeError):
         ledger.dropped(ACTIONS, at, label, "its arguments are not of the shape that 4.4 writes", ANEW)
         return None
-    parameters |= {"redis_type": config_type} if (config_type := _redis_type(engine, recipe, connector)) else {}
     taken = engine.actions.setdefault(recipe.kind, {})
     name = component_name(label, "", taken)
     taken[name] = {"enable": True, "connector": connector, "parameters": parameters} | (
@@ -226,13 +225,6 @@ def _to_resource(engine: Engine, at: int, label: str, args: Json, ledger: Ledger
     else:
         ledger.carried(ACTIONS, at, label, f"action {recipe.kind}:{name}")
     return f"{recipe.kind}:{name}"
-
-
-def _redis_type(engine: Engine, recipe: Recipe, connector: str) -> str:
-    """5.x says it in the action too."""
-    if recipe.kind != "redis":
-        return ""
-    return str(engine.connectors["redis"][connector]["parameters"]["redis_type"])
 
 
 def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[int, int]) -> None:

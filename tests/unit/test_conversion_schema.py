@@ -1,0 +1,148 @@
+"""What the conversion writes is what the API document of 5.8.11 describes: every request body, connector, action, source, rule, listener."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.migration.configs.flat import parse
+from components.migration.hop_44_5 import Conversion, Options, Source, convert, read_export
+
+pytestmark = pytest.mark.unit
+
+HERE = Path(__file__).parent / "recordings" / "hop_44_5"
+DOCUMENT = json.loads((Path("components/migration/data/openapi.json")).read_text())
+SCHEMAS = DOCUMENT["components"]["schemas"]
+ROOTS = DOCUMENT["info"]["x-roots"]
+TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "array": list, "object": dict}
+
+
+def faults(value: Any, schema: dict[str, Any], at: str = "") -> Iterator[str]:
+    """What is wrong with a value; durations and sizes are strings, and HOCON takes booleans where an enumeration names them."""
+    if "$ref" in schema:
+        yield from faults(value, SCHEMAS[schema["$ref"].rpartition("/")[2]], at)
+        return
+    choices = schema.get("oneOf") or schema.get("anyOf")
+    if choices:
+        found = [list(faults(value, choice, at)) for choice in choices]
+        if all(found):
+            yield from min(found, key=len)
+        return
+    if "enum" in schema:
+        if value not in schema["enum"]:
+            yield f"{at}: {value!r} is none of {schema['enum']}"
+        return
+    kind = schema.get("type")
+    if kind and (not isinstance(value, TYPES[kind]) or (kind in ("integer", "number") and isinstance(value, bool))):
+        yield f"{at}: {value!r} is no {kind}"
+        return
+    if kind == "array":
+        for number, one in enumerate(value):
+            yield from faults(one, schema.get("items", {}), f"{at}[{number}]")
+    if kind == "object" and "properties" in schema and "$name" not in schema["properties"]:
+        yield from (f"{at}.{name} is missing" for name in schema.get("required", []) if name not in value)
+        for name, one in value.items():
+            if name not in schema["properties"]:
+                yield f"{at}.{name} is not known"
+            else:
+                yield from faults(one, schema["properties"][name], f"{at}.{name}")
+
+
+def named(value: dict[str, Any], kind: str) -> dict[str, Any]:
+    """As it is sent to the API: with its type and name."""
+    return {"type": kind, "name": "n", **value}
+
+
+def variant(table: dict[str, str], kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a back end by its kind."""
+    more = value.get("redis_type") or value.get("mongo_type") or value.get("method") or ""
+    if value.get("mechanism") == "jwt":
+        kind, more = "jwt", "jwks" if value["use_jwks"] else value["algorithm"]
+    return {"$ref": table[f"{kind}:{more}" if f"{kind}:{more}" in table else kind]}
+
+
+def all_faults(conversion: Conversion) -> Iterator[str]:
+    config = conversion.config
+    for root in ("connectors", "actions", "sources"):
+        for kind, ones in config.get(root, {}).items():
+            for name, one in ones.items():
+                yield from faults(named(one, kind), {"$ref": ROOTS[root][kind]}, f"{root}.{kind}.{name}")
+    for name, rule in config.get("rule_engine", {}).get("rules", {}).items():
+        yield from faults(rule, {"$ref": ROOTS["rule"]}, f"rules.{name}")
+    for one in config["authentication"]:
+        one = {key: value for key, value in one.items() if not (key == "use_jwks" and value is False)} | ({"use_jwks": False} if one.get("use_jwks") is False else {})
+        schema = variant(ROOTS["authentication"], one.get("backend", "jwt"), one)
+        yield from (fault for fault in faults(one, schema, f"authentication.{one.get('backend')}") if "use_jwks is not known" not in fault)
+    for one in config["authorization"]["sources"]:
+        yield from faults(one, variant(ROOTS["authorization"], one["type"], one), f"authorization.{one['type']}")
+    for root, schema_name in ROOTS["roots"].items():
+        if root in config:
+            yield from faults(config[root], {"$ref": schema_name}, root)
+    nodes = json.loads(conversion.bootstrap.get("base.hocon", "{}"))
+    for kind, ones in nodes.get("listeners", {}).items():
+        for name, one in ones.items():
+            sent = {"type": kind, "id": f"{kind}:{name}", "running": True, "current_connections": 0, **one}
+            yield from faults(sent, {"$ref": ROOTS["listeners"][kind]}, f"listeners.{kind}.{name}")
+    yield from request_faults(conversion)
+
+
+def request_faults(conversion: Conversion) -> Iterator[str]:
+    for request in conversion.requests:
+        path = request.path.partition("?")[0]
+        template = next(one for one in DOCUMENT["paths"] if same_path(one, path))
+        operation = DOCUMENT["paths"][template][request.method.lower()]
+        content = operation.get("requestBody", {}).get("content", {})
+        if request.upload:
+            assert "multipart/form-data" in content
+            continue
+        if "application/json" in content:
+            yield from faults(request.body, content["application/json"]["schema"], request.path)
+        else:
+            assert request.body is None
+
+
+def same_path(template: str, path: str) -> bool:
+    parts, given = template.split("/"), path.split("/")
+    return len(parts) == len(given) and all(a == b or a.startswith("{") for a, b in zip(parts, given, strict=True))
+
+
+def files_of_44() -> tuple[list[Any], dict[str, str]]:
+    """The files that 4.4.19 shipped, with the plugins of the recording."""
+    texts = {path.name: path.read_text() for path in (HERE / "etc").rglob("*.conf")}
+    settings = [one for name, text in texts.items() if name != "acl.conf" for one in parse(name, text).settings]
+    files = {"acl.conf": texts["acl.conf"], "loaded_plugins": "{emqx_auth_mnesia, true}.\n", "loaded_modules": "{emqx_mod_acl_internal, true}.\n"}
+    return settings, files
+
+
+def export(name: str) -> dict[str, Any]:
+    return read_export(name, (HERE / name).read_bytes(), "4.4.19")
+
+
+def test_everything_of_an_enterprise_export_is_of_the_shape_that_the_api_describes() -> None:
+    conversion = convert(Source(export("ee-4.4-all-kinds.json")), "4.4.19", "5.8.11", Options(now=1795343060.5))
+    assert list(all_faults(conversion)) == []
+
+
+def test_everything_of_the_shipped_files_is_of_the_shape_that_the_api_describes() -> None:
+    settings, files = files_of_44()
+    source = Source(export("oss-4.4.19.json"), "oss", settings, files)
+    conversion = convert(source, "4.4.19", "5.8.11", Options(credential="username", now=1795343060.5))
+    assert list(all_faults(conversion)) == []
+
+
+@pytest.mark.parametrize("name", ["redis", "mysql", "pgsql", "mongo", "http", "jwt"])
+def test_a_plugin_that_is_on_becomes_an_authenticator_of_the_shape_that_the_api_describes(name: str) -> None:
+    settings, files = files_of_44()
+    files["loaded_plugins"] = f"{{emqx_auth_{name}, true}}.\n"
+    conversion = convert(Source(None, "", settings, files), "4.4.19", "5.8.11", Options(now=1.0))
+    assert any(one["enable"] for one in conversion.config["authentication"])
+    assert list(all_faults(conversion)) == []
+
+
+def test_the_validator_finds_a_wrong_value() -> None:
+    schema = {"$ref": ROOTS["authorization"]["built_in_database"]}
+    assert list(faults({"type": "built_in_database", "max_rules": "many", "odd": 1}, schema)) != []
