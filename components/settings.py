@@ -78,11 +78,15 @@ Cluster = Annotated[LocalCluster | ExternalCluster, Field(discriminator="target"
 
 
 class Balancer(Value):
-    """Where the devices connect; ``address`` is ``host:port``, None takes a free port."""
+    """Where the devices connect; ``address`` is ``host:port``, None takes a free port.
+
+    ``replicas`` are HAProxy processes on that address, for more clients than the files of one allow (two for each client).
+    """
 
     target: Literal["local"] = "local"
     address: str | None = Field(default=None, pattern=r"^[^\s@/]+:[0-9]{1,5}$")
     max_connections: int = Field(default=9_000, ge=10, le=1_000_000)
+    replicas: int = Field(default=1, ge=1, le=32)
 
 
 class Cutover(Value):

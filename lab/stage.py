@@ -24,7 +24,9 @@ from lab.engine_run import Finished
 from lab.workspace import Secret, Workspace
 
 ROOT = Path(__file__).parents[1]
-FLEET_SECONDS = 300.0
+CLIENTS_A_REPLICA = 8_000
+"""A HAProxy needs two files for each client, and a process may open 20,000 here."""
+CLIENTS_A_PROCESS = 5_000
 END_SECONDS = 30.0
 WORK_DIRECTORY = ".emqx/lab"
 DEVICE_USER = "device"
@@ -89,7 +91,7 @@ class Stage:
             "clusters": {
                 colour: {**cluster, "version": versions[colour], "nodes": self.nodes[colour]} for colour in colours
             },
-            "balancer": {"maxConnections": max(2_000, 2 * scene.clients)},
+            "balancer": {"maxConnections": 9_000, "replicas": -(-scene.clients // CLIENTS_A_REPLICA)},
             "cutover": {
                 "strategy": "two-cluster",
                 "budgetPerSecond": scene.budget_per_second,
@@ -163,6 +165,7 @@ class Stage:
         password.write_text(self.secrets["device"])
         command = [sys.executable, "-m", "lab", "fleet", "--address", self.mqtt, "--clients", str(scene.clients)]
         command += ["--log", str(self.fleet_log), "--username", DEVICE_USER, "--password-file", str(password)]
+        command += ["--processes", str(-(-scene.clients // CLIENTS_A_PROCESS))]
         command += ["--persistent-fraction", str(scene.persistent_fraction)]
         command += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
         self._fleet = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)

@@ -38,6 +38,7 @@ class MqttBalancer(pulumi.ComponentResource):
                 "directory": directory,
                 "address": settings.balancer.address,
                 "max_connections": settings.balancer.max_connections,
+                "replicas": settings.balancer.replicas,
                 "soak_seconds": settings.cutover.soak_seconds,
             },
             pulumi.ResourceOptions(parent=self),

@@ -33,6 +33,7 @@ class Wanted:
     directory: Path
     address: str | None
     max_connections: int
+    replicas: int
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def handle_of(directory: Path) -> BalancerHandle:
         raise Unreachable(
             "asking the balancer", node=str(directory), seen="none ever ran here", todo="run pulumi up where it runs"
         ) from None
-    return BalancerHandle(mqtt=address, admin=(str(directory / process.ADMIN),), maps=str(directory))
+    admin = tuple(str(replica / process.ADMIN) for replica in _replicas(directory))
+    return BalancerHandle(mqtt=address, admin=admin, maps=str(directory))
 
 
 def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHandle:
@@ -71,26 +73,38 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
         parts = first_share(wanted.live, asyncio.run(_live_counts(wanted, credentials)))
         maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
+    settings = HaproxySettings(
+        listen=(_address(wanted),),
+        sides=sides,
+        maps="..",
+        max_connections=wanted.max_connections,
+        shared_listener=wanted.replicas > 1,
+    )
+    for number in range(1, wanted.replicas + 1):
+        process.bring(directory / str(number), render(settings), map_directory=directory)
+    for surplus in _replicas(directory)[wanted.replicas :]:
+        process.stop(surplus)
+        (surplus / process.CONFIG).unlink()
     handle = handle_of(directory)
-    text = render(HaproxySettings(listen=(handle.mqtt,), sides=sides, max_connections=wanted.max_connections))
-    before = (directory / process.CONFIG).read_text() if (directory / process.CONFIG).exists() else ""
-    process.write(directory, text)
-    if process.running(directory) is None:
-        process.start(directory)
-    elif text != before:
-        process.reload(directory)
     asyncio.run(_settle(handle, wanted))
     return handle
 
 
 def running(directory: Path) -> bool:
-    """Whether the balancer of this directory runs."""
-    return process.running(directory) is not None
+    """Whether every replica of the balancer in this directory runs."""
+    replicas = _replicas(directory)
+    return bool(replicas) and all(process.running(replica) is not None for replica in replicas)
 
 
 def stop(directory: Path) -> None:
     """End the balancer; nothing to do when none runs."""
-    process.stop(directory)
+    for replica in _replicas(directory):
+        process.stop(replica)
+
+
+def _replicas(directory: Path) -> list[Path]:
+    """The directories of the HAProxy processes, which share the maps in the one above them."""
+    return sorted((one.parent for one in directory.glob(f"*/{process.CONFIG}")), key=lambda one: int(one.name))
 
 
 async def refuse_leaving(leaving: Leaving, now: float) -> None:

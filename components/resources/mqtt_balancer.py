@@ -30,13 +30,14 @@ class MqttBalancerInputs(Value):
     directory: str
     address: str | None = None
     max_connections: int
+    replicas: int = 1
     soak_seconds: float
 
 
 class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
     """Runs HAProxy in a directory and remembers share and lease in its maps."""
 
-    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "address"})
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "replicas", "address"})
     REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})
     _model = MqttBalancerInputs
 
@@ -67,6 +68,7 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
             directory=Path(inputs.directory),
             address=inputs.address,
             max_connections=inputs.max_connections,
+            replicas=inputs.replicas,
         )
         return balancing.serve(wanted, self.credentials).model_dump(mode="json")
 
