@@ -66,7 +66,8 @@ def on_publish(channel: Channel, session: Session, packet: Publish) -> None:
         return
     if packet.qos == 2 and not _admit(channel, session, packet):
         return
-    count = cluster.publishing.publish(_message(session, packet, topic, cluster.clock()), channel.node)
+    message = _message(session, packet, session.mountpoint + topic, cluster.clock())
+    count = cluster.publishing.publish(message, channel.node)
     _answer(channel, packet, 0 if count else Reason.NO_MATCHING_SUBSCRIBERS)
 
 

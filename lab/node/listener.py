@@ -22,7 +22,7 @@ class Listener:
     Args:
         node: whose address it uses, whatever host `bind` names (behaviour.md section 0).
         listener_id: ``tcp:default``.
-        config: its object of the `listeners` root; `bind`, `proxy_protocol`, `max_connections`, `enable_authn` count here.
+        config: its object of the `listeners` root; `bind`, `proxy_protocol`, `max_connections`, `enable_authn`, `mountpoint` count here.
 
     Attributes:
         port: as bound; after `open` also for `bind` on port 0.
@@ -36,6 +36,7 @@ class Listener:
         self.proxy_protocol = bool(config.get("proxy_protocol", False))
         self.enable_authn = config.get("enable_authn", True) is not False
         self.max_connections = count(config.get("max_connections", "infinity"))
+        self.mountpoint = str(config.get("mountpoint", ""))
         self.current = 0
         self._server: asyncio.Server | None = None
 

@@ -70,6 +70,10 @@ def _take_terms(session: Session, channel: Channel, packet: Connect) -> None:
     session.proto_name = "MQIsdp" if packet.level == 3 else "MQTT"
     session.clean_start, session.keep_alive, session.will = packet.clean_start, packet.keep_alive, packet.will
     session.listener, session.peer = channel.listener.id, channel.peer
+    mountpoint = channel.listener.mountpoint
+    if mountpoint:
+        mountpoint = mountpoint.replace("${clientid}", session.client_id).replace("${username}", packet.username or "")
+    session.mountpoint = mountpoint
     if packet.level == 5:
         session.expiry = int(properties.get(Property.SESSION_EXPIRY, 0))
     else:

@@ -50,7 +50,9 @@ class Publishing:
         decision = self.authorize(
             session, Request(client_of(session), "publish", message.topic, message.qos, message.retain)
         )
-        return self.publish(message, session.node) if decision.allowed else 0
+        if not decision.allowed:
+            return 0
+        return self.publish(replace(message, topic=session.mountpoint + message.topic), session.node)
 
     def authorize(self, session: Session, request: Request) -> Decision:
         """The decision about what a session's client wants, with its counters."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from components.mqtt.packets import Publish, Pubrel, Will
 from components.mqtt.properties import Property
 from lab.node.message import Message
+from lab.node.topics import split_share
 
 if TYPE_CHECKING:
     from lab.node.broker import BrokerNode
@@ -70,6 +71,7 @@ class Session:
         client_id, username, level (3, 4, 5), proto_name, is_bridge, clean_start, keep_alive (seconds), expiry (seconds, 0 = ends with
         the connection), is_superuser, listener (``tcp:default``), peer (host, port): of the last connection.
         created_at, connected_at, disconnected_at: unix seconds; `disconnected_at` is None while connected.
+        mountpoint: what stands before every topic of the client, filled in; empty for none.  Subscriptions hold it, the client never sees it.
         node: where the session lives.
         channel: the live connection; None for a disconnected session.
         subscriptions: filter as subscribed (``$share/g/t`` included) -> options.
@@ -83,7 +85,7 @@ class Session:
     __slots__ = (
         "awaiting_rel", "channel", "clean_start", "client_id", "connected_at", "created_at", "disconnected_at", "dropped_expired",
         "dropped_full", "dropped_large", "epoch", "expiry", "inflight", "inflight_max", "is_bridge", "is_superuser", "keep_alive", "last_inserted",
-        "level", "listener", "next_id", "node", "peer", "proto_name", "queue", "queue_max", "received", "recv_dropped", "recv_oct",
+        "level", "listener", "mountpoint", "next_id", "node", "peer", "proto_name", "queue", "queue_max", "received", "recv_dropped", "recv_oct",
         "recv_pkt", "send_oct", "send_pkt", "sent", "store_qos0", "subscriptions", "username", "will",
     )  # fmt: skip
 
@@ -93,7 +95,7 @@ class Session:
         self.channel: Channel | None = None
         self.level, self.proto_name, self.is_bridge = 4, "MQTT", False
         self.clean_start, self.keep_alive, self.expiry, self.is_superuser = True, 60, 0, False
-        self.listener, self.peer = "tcp:default", ("127.0.0.1", 0)
+        self.listener, self.peer, self.mountpoint = "tcp:default", ("127.0.0.1", 0), ""
         self.created_at = self.connected_at = now
         self.disconnected_at: float | None = None
         self.subscriptions: dict[str, SubOptions] = {}
@@ -119,6 +121,13 @@ class Session:
     def queue_length(self) -> int:
         """How many messages wait (`mqueue_len`)."""
         return len(self.queue) if self.queue else 0
+
+    def mounted(self, topic_filter: str) -> str:
+        """The filter as the broker knows it: the mountpoint before the topic, a share prefix before both."""
+        if not self.mountpoint:
+            return topic_filter
+        _, real = split_share(topic_filter)
+        return topic_filter[: len(topic_filter) - len(real)] + self.mountpoint + real
 
     def deliver(
         self, message: Message, options: SubOptions, now: float, *, retained: bool = False, shared: str = ""
@@ -243,7 +252,8 @@ class Session:
             if delivery.identifiers:
                 out[Property.SUBSCRIPTION_ID] = delivery.identifiers
             properties = out
-        return Publish(message.topic, message.payload, delivery.qos, delivery.retain, dup, packet_id, properties)
+        topic = message.topic.removeprefix(self.mountpoint)
+        return Publish(topic, message.payload, delivery.qos, delivery.retain, dup, packet_id, properties)
 
     def _free_id(self) -> int:
         while self.next_id in self.inflight:

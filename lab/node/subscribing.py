@@ -31,6 +31,7 @@ def on_subscribe(channel: Channel, session: Session, packet: Subscribe) -> None:
         rules = cluster.store.effective("rewrite")
         name = rewritten(rules, "subscribe", one.topic_filter, session.client_id, session.username)
         refusal = _refuse_subscription(channel, session, name, one)
+        name = session.mounted(name)
         if refusal == Reason.NOT_AUTHORIZED and cluster.authorizer.disconnects:
             channel.fail(None)  # a bare FIN for both versions (C_probes)
             return
@@ -61,7 +62,7 @@ def _refuse_subscription(channel: Channel, session: Session, name: str, one: Sub
         return Reason.SHARED_NOT_SUPPORTED
     if is_wildcard(real) and not limits.wildcards:
         return Reason.WILDCARD_NOT_SUPPORTED
-    if len(session.subscriptions) >= limits.max_subscriptions and name not in session.subscriptions:
+    if len(session.subscriptions) >= limits.max_subscriptions and session.mounted(name) not in session.subscriptions:
         return Reason.QUOTA_EXCEEDED
     if cluster.publishing.authorize(session, Request(client_of(session), "subscribe", real, one.qos)).allowed:
         return 0
@@ -89,6 +90,7 @@ def subscribe_automatically(channel: Channel, session: Session) -> None:
         name = row["topic"].replace("${port}", str(session.peer[1]))
         for placeholder, value in values.items():
             name = name.replace(placeholder, value)
+        name = session.mounted(name)
         options = interned(row.get("qos", 0), row.get("nl", 0), row.get("rap", 0), row.get("rh", 0), 0)
         is_new = name not in session.subscriptions
         cluster.subscriptions.add(session, name, options)
@@ -101,5 +103,5 @@ def on_unsubscribe(channel: Channel, session: Session, packet: Unsubscribe) -> N
     channel.node.metrics["client.unsubscribe"] += 1
     rules = cluster.store.effective("rewrite")
     names = (rewritten(rules, "subscribe", one, session.client_id, session.username) for one in packet.topic_filters)
-    gone = [cluster.subscriptions.remove(session, name) for name in names]
+    gone = [cluster.subscriptions.remove(session, session.mounted(name)) for name in names]
     channel.send(Unsuback(packet.packet_id, tuple(0 if one else Reason.NO_SUBSCRIPTION_EXISTED for one in gone)))

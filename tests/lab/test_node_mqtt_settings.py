@@ -24,6 +24,9 @@ from components.mqtt import (
     Suback,
     Subscribe,
     Subscription,
+    Unsuback,
+    Unsubscribe,
+    Will,
     encode,
 )
 from lab.node.broker import BrokerNode
@@ -203,3 +206,27 @@ async def test_a_message_larger_than_the_client_accepts_is_dropped_and_counted(n
         one.send(Puback(found.packet_id or 0))
         assert found.payload == b"small"
         assert node.metrics["delivery.dropped.too_large"] == 1
+
+
+async def test_a_mountpoint_stands_before_every_topic_and_the_client_never_sees_it(node: BrokerNode) -> None:
+    """F_mountpoint_shared: a session prepared on a plain listener is taken over through the mounted one."""
+    cluster, stays = node.cluster, {"clean_start": False, "properties": {Property.SESSION_EXPIRY: 60}}
+    cluster.store.put("auto_subscribe", {"topics": [{"topic": "auto/${clientid}", "qos": 1}]})
+    async with client(node, **stays) as maker:
+        await maker.subscribe("mp/c/a/b")
+        await maker.next(Suback)
+    await seen(lambda: not node.sessions["c"].connected)
+    await node.stop_listener("tcp:default")
+    cluster.store.merge("listeners", {"tcp": {"default": {"mountpoint": "mp/${clientid}/"}}})
+    await node.start_listener("tcp:default")
+    async with client(node, **stays, will=Will("will", b"x", retain=True)) as device:
+        assert (await device.connack()).session_present
+        await device.subscribe("$share/g/s", "a/+")
+        await device.next(Suback)
+        names = ["auto/c", "mp/c/a/b", "mp/c/auto/c", "$share/g/mp/c/s", "mp/c/a/+"]
+        assert list(node.sessions["c"].subscriptions) == names
+        cluster.publish(Message("mp/c/a/b", b"1", 1))
+        device.send(Publish("s", b"2"), Unsubscribe(3, ("a/+",)))
+        assert [(await device.next(Publish)).topic for _ in range(3)] == ["a/b", "a/b", "s"]
+        assert (await device.next(Unsuback)).reasons == (0,)
+    await seen(lambda: "mp/c/will" in cluster.store.retained)
