@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from components.cutover.words import Edition
 
@@ -105,7 +105,7 @@ class LicenseFacts(Answer):
 
     type: str | None = None
     customer: str | None = None
-    max_sessions: int
+    max_sessions: int = Field(validation_alias=AliasChoices("max_sessions", "max_connections"))
     expiry: bool = False
     expiry_at: str | None = None
 

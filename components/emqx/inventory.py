@@ -157,6 +157,11 @@ def _unlisted(error: Rejected) -> Unlisted:
     return Unlisted("this edition or build has no API for it")
 
 
+def _not_listed(error: Rejected) -> Found:
+    """For parts that can be switched off: how EMQX says that was not recorded, so its own words are the reason."""
+    return Section() if _absent(error) else Unlisted(error.seen)
+
+
 def _core(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {key: _core(value) for key, value in content.items() if key in _CORE}
@@ -211,7 +216,7 @@ async def _retained(api: ClusterApi) -> Found:
         async for page in api.pages("/mqtt/retainer/messages", hook=small):
             items.update(row for row in page if isinstance(row, tuple) and not row[0].startswith("$SYS/"))
     except Rejected as error:
-        return Section() if _absent(error) else _unlisted(error)
+        return _not_listed(error)
     return Section(items)
 
 
@@ -221,7 +226,7 @@ async def _delayed(api: ClusterApi) -> Found:
         async for page in api.pages("/mqtt/delayed/messages"):
             rows += [(unix_seconds(row.get("expected_at")) or 0.0, str(row.get("topic"))) for row in page]
     except Rejected as error:
-        return Section() if _absent(error) else _unlisted(error)
+        return _not_listed(error)
     items: dict[str, int] = {}
     until: dict[str, float] = {}
     seen: Counter[str] = Counter()
