@@ -85,9 +85,10 @@ class Account(NamedTuple):
         return (item for item in self.items if item.verdict is not Verdict.CARRIED)
 
     def to_json(self, *, origin: str, target: str) -> str:
-        """``manifest.json``: tally and every item; without values."""
-        rows = [item._asdict() for item in self.items]
-        return json.dumps({"from": origin, "to": target, "tally": self.tally(), "items": rows}, indent=1) + "\n"
+        """``manifest.json``: tally and every item, one on a line; without values."""
+        head = json.dumps({"from": origin, "to": target, "tally": self.tally()}, indent=1)[:-2]
+        rows = ",\n  ".join(json.dumps(item._asdict()) for item in self.items)
+        return f'{head},\n "items": [\n  {rows}\n ]\n}}\n'
 
     def to_markdown(self, *, origin: str, target: str) -> str:
         """``manifest.md``: the tally as a table, then what was dropped, what changed, and the names of the rest."""

@@ -19,7 +19,7 @@ from components.migration.hop_44_5.result import Conversion, Request, archive_st
 from components.migration.hop_44_5.rules import convert_rules
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source, check_export, minor, patch
-from components.migration.hop_44_5.table import Term, backup, users_header
+from components.migration.hop_44_5.table import backup, users_header
 from components.migration.hop_44_5.users import HASHES, Users, convert_users
 from components.migration.hop_44_5.values import filled
 from components.migration.manifest import BadSource, Ledger
@@ -142,9 +142,8 @@ def _merged(left: Json, right: Json) -> Json:
 def _parts(config: Json, users: Users, options: Options, to_version: str) -> dict[str, bytes]:
     meta = f'edition = {options.edition}\nversion = "{_plain(to_version)}"\n'.encode()
     parts = {"META.hocon": meta, "cluster.hocon": hocon(config)}
-    rows: list[Term] = list(users.table_rows())
-    if rows:
-        parts["mnesia/emqx_authn_mnesia"] = b"".join(backup(users_header(options.now), rows))
+    if any(True for _ in users.table_rows()):
+        parts["mnesia/emqx_authn_mnesia"] = b"".join(backup(users_header(options.now), users.table_rows()))
     return parts
 
 

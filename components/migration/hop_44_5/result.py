@@ -65,10 +65,12 @@ class Conversion:
 
     def files(self) -> dict[str, bytes]:
         """Everything to write, by path below the output directory."""
-        requests = [{"method": r.method, "path": r.path, "upload": r.upload, "body": r.body} for r in self.requests]
+        lines = (
+            json.dumps({"method": r.method, "path": r.path, "upload": r.upload, "body": r.body}) for r in self.requests
+        )
         return {
             f"archive/{self.archive_name}": self.archive,
-            "requests.json": _dump(requests),
+            "requests.json": ("[\n" + ",\n".join(lines) + "\n]\n").encode(),
             **{f"bootstrap/{name}": text.encode() for name, text in self.bootstrap.items()},
             "manifest.json": self.account.to_json(origin=self.origin, target=self.target).encode(),
             "manifest.md": self.account.to_markdown(origin=self.origin, target=self.target).encode(),

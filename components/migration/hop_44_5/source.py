@@ -127,6 +127,15 @@ def check_export(name: str, export: object, from_version: str) -> None:
                 raise BadSource(
                     name, f"{section}[{index}]", "it is not an object", "export again: emqx_ctl data export"
                 )
+            _check_text(name, f"{section}[{index}]", row)
+
+
+def _check_text(name: str, place: str, row: Json) -> None:
+    """A half of a surrogate pair is JSON, but no text: nothing could write it again."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        raise BadSource(name, place, "a text in it is not Unicode (half of a surrogate pair)", "mend the row") from None
 
 
 LIST_SECTIONS = frozenset(

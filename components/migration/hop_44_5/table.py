@@ -7,6 +7,7 @@ An entry is ``size:32, magic, Erlang external term``; the first two are the log 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def entry(term: bytes) -> bytes:
 def backup(header: Iterable[Term], rows: Iterable[Term]) -> Iterator[bytes]:
     """A whole backup file, in pieces."""
     yield CLOSED_LOG
-    for term in (*header, *rows):
+    for term in itertools.chain(header, rows):
         yield entry(encode(term))
 
 
