@@ -97,7 +97,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it. ``confs`` are 4.x files, ``hocons`` 5.x ones (an archive's ``cluster.hocon`` among them); ``files`` all texts by name."""
+    """All of it. ``confs`` are 4.x files, ``hocons`` 5.x ones (an archive's ``cluster.hocon`` among them); ``files`` all texts but the export, by name."""
 
     plan: Plan
     export: Export | None = None
@@ -197,15 +197,15 @@ def add(facts: Facts, file: str, data: bytes) -> Facts:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadSource(file, f"line {line}", "bytes that are no UTF-8", "save the file as UTF-8") from None
+    if name.endswith(".json"):
+        if facts.export is not None:
+            raise BadSource(file, "", "a second export", "give one export; two of them cannot be one cluster")
+        return replace(facts, export=read_export(file, text))
     return _add_text(replace(facts, files={**facts.files, file: text}), file, name, text)
 
 
 def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
     """The facts with one more text; what a ``.conf`` is depends on the version that wrote it."""
-    if name.endswith(".json"):
-        if facts.export is not None:
-            raise BadSource(file, "", "a second export", "give one export; two of them cannot be one cluster")
-        return replace(facts, export=read_export(file, text))
     if name == "loaded_plugins":
         return replace(facts, plugins=(*(facts.plugins or ()), *parse_loaded(file, text)))
     if name.startswith("acl") and name.endswith(".conf"):

@@ -394,6 +394,14 @@ def test_filters_overlap_when_one_topic_fits_both(one: str, two: str, met: bool)
     assert isinstance(DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=rows))), Hit) is met
 
 
+def test_one_login_s_deny_does_not_stand_against_another_s_allow() -> None:
+    everybody = [{"type": "all", "topic": "z", "action": "pub", "access": "deny"}]
+    rows = [*grants(("u", "a", "pub", "allow"), ("v", "a", "pub", "deny")), *everybody]
+    assert DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=rows))) == Clear()
+    rows.append({"type": "all", "topic": "a", "action": "pub", "access": "allow"})
+    assert isinstance(DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=rows))), Hit)
+
+
 def test_a_rule_for_all_stands_against_everybodys_rules() -> None:
     everybody = [{"type": "all", "topic": "#", "action": "pubsub", "access": "deny"}]
     rows = [*grants(("u", "a", "pub", "allow")), *everybody]

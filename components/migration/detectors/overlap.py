@@ -10,6 +10,8 @@ from typing import Any
 _PLACEHOLDER = re.compile(r"%(?:cida|cna|cn|dn|[ucaPCd])")
 EVERYBODY = ("all", "")
 """The rows that are nobody's own concern every login."""
+ANYBODY = ("any", "")
+"""What everybody is denied stands against all that anybody is granted."""
 Who = tuple[str, str]
 
 
@@ -55,25 +57,29 @@ def _levels(topic: str) -> list[str]:
 
 def contradictions(rows: Iterable[Mapping[str, Any]], section: str = "acl_mnesia") -> list[str]:
     """Each login, by its first deny, whose allow and deny overlap for one action; rows as 4.2 or as 4.3 and 4.4 write them."""
-    granted: dict[tuple[Who | None, str], Filters] = defaultdict(Filters)
-    denied: list[tuple[int, Who, Mapping[str, Any]]] = []
-    for index, row in enumerate(rows):
-        who = _who(row)
-        if not _allows(row):
-            denied.append((index, who, row))
-            continue
-        for action in _actions(row):
-            granted[who, action].add(str(row.get("topic")))
-            granted[None, action].add(str(row.get("topic")))
+    listed = list(rows)
+    denied = [(index, _who(row), row) for index, row in enumerate(listed) if not _allows(row)]
+    granted = _granted(listed, {who for _, who, _ in denied})
     places: dict[Who, str] = {}
     for index, who, row in denied:
-        against = (None,) if who == EVERYBODY else (who, EVERYBODY)
-        topic = str(row.get("topic"))
-        if who not in places and any(
-            (one, act) in granted and granted[one, act].meets(topic) for one in against for act in _actions(row)
-        ):
+        against = (ANYBODY,) if who == EVERYBODY else (who, EVERYBODY)
+        trees = [granted[one, action] for one in against for action in _actions(row) if (one, action) in granted]
+        if who not in places and any(tree.meets(str(row.get("topic"))) for tree in trees):
             places[who] = f"{section}[{index}]"
     return list(places.values())
+
+
+def _granted(rows: Iterable[Mapping[str, Any]], denied: set[Who]) -> dict[tuple[Who, str], Filters]:
+    """What is granted, by login and action; only of those who are denied something, which is what keeps this small."""
+    granted: dict[tuple[Who, str], Filters] = defaultdict(Filters)
+    for row in rows:
+        who = _who(row)
+        wanted = ({who} & (denied | {EVERYBODY})) | ({ANYBODY} if EVERYBODY in denied else set())
+        if _allows(row):
+            for one in wanted:
+                for action in _actions(row):
+                    granted[one, action].add(str(row.get("topic")))
+    return granted
 
 
 def _who(row: Mapping[str, Any]) -> Who:

@@ -50,7 +50,7 @@ def convert(facts: Facts) -> Converted:
             texts[name] = convert_loaded(name, facts.files[name], ledger)
     if facts.export is not None:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
-        texts[facts.export.file] = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+        texts[facts.export.file] = json.dumps(data, ensure_ascii=False) + "\n"
     for text in facts.acl or ():
         # acl.conf has the same grammar in 4.3 (the shipped files differ in one comment).
         texts[text.file] = text.text
