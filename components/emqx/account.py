@@ -109,5 +109,6 @@ async def _surely_remove(api: ClusterApi, name: str, failure: BaseException | No
 
 
 async def _remove(api: ClusterApi, name: str) -> None:
-    for path in (USERS, f"{ACL}/users"):
+    # The user is made first and goes last, so that whatever a kill leaves is found by the user's name.
+    for path in (f"{ACL}/users", USERS):
         await api.http.call("DELETE", f"{path}/{quote(name, safe='')}", accept=_GONE, repeatable=True)

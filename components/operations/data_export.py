@@ -1,6 +1,6 @@
 """DataExport: blue's data as archives on our disk, one per table set, with the inventory that green must show afterwards.
 
-Rule: nothing is changed on the source; what an export cannot carry is named in the result (two-cluster.md section A).
+Rule: nothing is changed on the source (but a killed run's own probe account goes); what an export cannot carry is named in the result (two-cluster.md section A).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.cutover.words import Colour
+from components.emqx.account import sweep
 from components.emqx.answers import ExportFacts
 from components.emqx.backup import delete_archive, download, export_archive
 from components.emqx.errors import BadInput, NotNow
@@ -75,6 +76,7 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
     store = ArchiveDirectory(directory)
     store.prepare()
     carried = _accounts_wanted(run, accounts)
+    await sweep(api)  # what a killed verification left must not travel
     before, node = await read_inventory(api), await running_node(api)
     archives: list[Archive] = []
     unknown: list[str] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.cutover.words import Edition
+from components.emqx.account import PREFIX
 from components.emqx.backup import import_archive, list_archives, upload
 from components.emqx.errors import GaveUp, NotNow, Refused, Rejected, Stopped, Unreachable
 from components.emqx.inventory import read_inventory
@@ -100,6 +101,18 @@ async def test_a_green_with_anything_of_its_own_is_refused_by_section_and_name_a
         with pytest.raises(Refused, match="users:password_based:built_in_database holds eve"):
             await import_(here.run, "blue", "green", second, tmp_path / "archives")
         assert exported.archives != second.archives
+
+
+async def test_the_probe_account_of_a_killed_run_neither_travels_nor_stands_in_the_way(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        here = bed(blue, green)
+        await moved(here.run, tmp_path / "archives")
+        for api in (blue, green):
+            await api.http.call("POST", USERS, body={"user_id": f"{PREFIX}{api.handle.colour}", "password": "x"})
+        exported, differences = await moved(here.run, tmp_path / "archives")
+        assert differences == []
+        assert exported.counts["users:password_based:built_in_database"] == 2
 
 
 async def test_an_import_that_applied_half_is_named_and_the_next_run_completes_it(tmp_path: Path) -> None:
