@@ -108,13 +108,13 @@ async def _live(api: ClusterApi) -> int:
 
 async def _fleet(api: ClusterApi) -> Fleet:
     ids = await known(api.connected_client_ids())
-    sessions = await known(api.persistent_sessions())
+    sessions = await known(api.session_totals())
     counts, assigned = cohort_counts(ids) if ids is not None else (None, 0)
     return Fleet(
         clients=None if ids is None else len(ids),
-        persistent_connected=None if sessions is None else sum(one.connected for one in sessions),
-        persistent_offline=None if sessions is None else sum(not one.connected for one in sessions),
-        queued_messages=None if sessions is None else sum(one.mqueue_len + one.inflight_cnt for one in sessions),
+        persistent_connected=None if sessions is None else sessions.connected,
+        persistent_offline=None if sessions is None else sessions.offline,
+        queued_messages=None if sessions is None else sessions.queued_messages,
         cohorts=counts,
         assigned=assigned,
     )

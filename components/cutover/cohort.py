@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
 
 from components.cutover.words import PARTS, Colour
 
@@ -59,27 +58,12 @@ def looks_assigned(client_id: str) -> bool:
     return not client_id or _ASSIGNED.fullmatch(client_id) is not None
 
 
-def to_move(ids: Iterable[str], to: Colour, parts: int) -> list[str]:
-    """Those of ``ids`` (clients on the old colour) that must leave it when green has ``parts``, in their order, each once.
+def moves(client_id: str, to: Colour, parts: int) -> bool:
+    """Whether a client on the old colour must leave it when green has ``parts``.
 
     Ids that look assigned wait until ``to`` has everybody: moving them early may hit them twice, waiting costs nothing.
     """
-    last = parts == everybody(to)
-    return [one for one in dict.fromkeys(ids) if last or (_is_of(one, to, parts) and not looks_assigned(one))]
-
-
-def stay_percent(ids: Iterable[str], to: Colour, parts: int) -> float | None:
-    """The percentage of ``ids`` (all clients of both colours) that ``to`` should have at ``parts``; None without clients.
-
-    This, and not the share itself, is what a measured share is compared with: cohorts of a real fleet are not even, and ids
-    that look assigned are deferred.
-    """
-    total = wanted = 0
-    last = parts == everybody(to)
-    for one in ids:
-        total += 1
-        wanted += last or (_is_of(one, to, parts) and not looks_assigned(one))
-    return wanted * 100 / total if total else None
+    return parts == everybody(to) or (_is_of(client_id, to, parts) and not looks_assigned(client_id))
 
 
 def _is_of(client_id: str, to: Colour, parts: int) -> bool:

@@ -53,7 +53,7 @@ class Facts(Value):
 
     ``connack_sent`` and ``connack_error`` are the sums over the nodes of ``packets.connack.sent`` and ``.error`` (the only pair that
     tells refused connects: section G). ``nodes`` are those that run. ``license_limit`` is 0 where nothing is licensed.
-    ``share_wanted_percent`` is what the cohorts make of the share (``cohort.stay_percent``). ``moved`` of ``to_move`` counts while
+    ``share_wanted_percent`` is what the cohorts make of the share (``cohort.moves``). ``moved`` of ``to_move`` counts while
     ``moving``; shares are judged while not.
     """
 

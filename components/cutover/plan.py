@@ -49,7 +49,7 @@ class Transition(NamedTuple):
     ========  ===========================================================================================
     open      stop the evacuation of ``colour`` everywhere, wait until the balancer has each of its nodes fully up
     share     set green's share to ``parts``
-    move      kick those on the other colour that ``cohort.to_move`` names at ``parts``, at the paced rate
+    move      kick those on the other colour that ``cohort.moves`` names at ``parts``, at the paced rate
     hold      go on judging the gates for ``seconds``
     judge     wait until no gate is unknown, and all pass
     drain     evacuate ``colour`` (or kick all of it) until it has no live connection

@@ -130,6 +130,14 @@ class SessionFacts(NamedTuple):
     node: str
 
 
+class SessionTotals(NamedTuple):
+    """All sessions of a cluster that outlive their connection, and the messages that wait in them."""
+
+    connected: int
+    offline: int
+    queued_messages: int
+
+
 EDITIONS: dict[str, Edition] = {"Enterprise": "ee", "Opensource": "ce"}
 """How ``GET /nodes`` spells the editions (raw/02, raw/10)."""
 

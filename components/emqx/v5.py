@@ -17,6 +17,7 @@ from components.emqx.answers import (
     LicenseFacts,
     NodeFacts,
     SessionFacts,
+    SessionTotals,
     StatusFacts,
     connected_id,
     persistent,
@@ -219,17 +220,23 @@ class ClusterApi:
             rows.update((row["clientid"], row) for row in page if isinstance(row.get("clientid"), str))
         return list(rows.values())
 
-    async def connected_client_ids(self) -> list[str]:
-        """The ids of all clients with a socket, each once, sorted; all pages are read before it returns.
+    async def connected_pages(self) -> AsyncIterator[list[str]]:
+        """The ids of all clients with a socket, page by page; an id may come twice, since pages shift while clients leave.
 
-        An id is all that is kept of a client, and no second table of them is built: 15,000 ids of 12 characters need
-        70 bytes each.
+        The pages are small, so that what is kept of a fleet does not grow with it.
         """
-        ids: list[str] = []
         fields = {"fields": "clientid,connected"}
-        async for page in self.pages("/clients", fields, limit=SMALL_PAGE, hook=connected_id):
-            ids += [row for row in page if isinstance(row, str)]
+        async for page in self.pages("/clients", fields, hook=connected_id, limit=SMALL_PAGE):
+            yield [row for row in page if isinstance(row, str)]
+
+    async def connected_client_ids(self, wanted: Callable[[str], bool] = lambda _: True) -> list[str]:
+        """The ids of the clients with a socket that are ``wanted``, each once, sorted; all pages are read before it returns.
+
+        Nothing but one string is kept of a client.
+        """
+        ids = [one async for page in self.connected_pages() for one in page if wanted(one)]
         ids.sort()
+        # in place: a second table of the fleet would be the larger part of what this needs
         kept = 0
         for one in ids:
             if kept == 0 or one != ids[kept - 1]:
@@ -238,12 +245,21 @@ class ClusterApi:
         del ids[kept:]
         return ids
 
-    async def persistent_sessions(self) -> list[SessionFacts]:
-        """The sessions that outlive their connection: ``expiry_interval > 0``, connected or not, with their queues."""
-        found: dict[str, SessionFacts] = {}
-        async for page in self.pages("/clients", {"fields": _SESSION_FIELDS}, limit=SMALL_PAGE, hook=persistent):
-            found.update((row.clientid, row) for row in page if isinstance(row, SessionFacts))
-        return list(found.values())
+    async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
+        """The sessions that outlive their connection (``expiry_interval > 0``), connected or not, page by page."""
+        async for page in self.pages("/clients", {"fields": _SESSION_FIELDS}, hook=persistent, limit=SMALL_PAGE):
+            yield [row for row in page if isinstance(row, SessionFacts)]
+
+    async def session_totals(self) -> SessionTotals:
+        """How many sessions outlive their connection, and how many messages wait in them."""
+        totals = SessionTotals(0, 0, 0)
+        async for page in self.session_pages():
+            totals = SessionTotals(
+                totals.connected + sum(one.connected for one in page),
+                totals.offline + sum(not one.connected for one in page),
+                totals.queued_messages + sum(one.mqueue_len + one.inflight_cnt for one in page),
+            )
+        return totals
 
     async def kick(self, ids: Sequence[str]) -> None:
         """End the connections **and sessions** of these clients on all nodes; unknown ids are ignored, safe to repeat."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from components.cutover.cohort import to_move
+from components.cutover.cohort import moves
 from components.cutover.facts import Facts, Thresholds, Verdict
 from components.cutover.gates import failure_rate, judge, remember
 from components.cutover.words import Colour, other
@@ -60,12 +60,19 @@ class Meter:
             counters.get("packets.connack.error", 0),
             self._thresholds.connect_failure_minimum_connects,
         )
-        here = await known(self.run.clusters[self.to].connected_client_ids()) or []
-        there = await known(self.run.clusters[other(self.to)].connected_client_ids()) or []
-        self._connected_before = len(here) + len(there)
+        here, _ = await known(self._count(self.to)) or (0, 0)
+        there, leaving = await known(self._count(other(self.to))) or (0, 0)
+        self._connected_before = here + there
         if self._connected_before:
-            stay = len(here) + len(to_move(there, self.to, self.parts))
-            self._wanted = 100 * stay / self._connected_before
+            self._wanted = 100 * (here + leaving) / self._connected_before
+
+    async def _count(self, colour: Colour) -> tuple[int, int]:
+        """The clients of a colour, and those of them that the step moves."""
+        clients = leaving = 0
+        async for page in self.run.clusters[colour].connected_pages():
+            clients += len(page)
+            leaving += sum(moves(one, self.to, self.parts) for one in page)
+        return clients, leaving
 
     def notice(self) -> None:
         """Something was moved: show it when the last line is old enough."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from components.cutover.cohort import to_move
+from components.cutover.cohort import moves
 from components.cutover.pace import Pace
 from components.cutover.words import Colour, other
 from components.emqx.errors import GaveUp
@@ -25,9 +26,9 @@ class Move:
     source: Colour
     green_parts: int
 
-    def cohort(self, ids: Sequence[str]) -> list[str]:
-        """Those of the connected ids that leave (ids that look assigned leave last, when everybody does)."""
-        return to_move(ids, other(self.source), self.green_parts)
+    def leaves(self, client_id: str) -> bool:
+        """Whether the connected client leaves (ids that look assigned leave last, when everybody does)."""
+        return moves(client_id, other(self.source), self.green_parts)
 
 
 @dataclass
@@ -49,18 +50,18 @@ async def kick(run: Run, move: Move, budget_per_second: int, moved: Moved, notic
 
     """
     source = run.clusters[move.source]
-    kicked: set[str] = set()
+    kicked: list[str] = []
     back: list[str] = []
     for _ in range(ROUNDS):
         await run.checkpoint()
-        listed = move.cohort(await source.connected_client_ids())
-        fresh = [client for client in listed if client not in kicked]
-        back = [client for client in listed if client in kicked]
+        listed = await source.connected_client_ids(move.leaves)
+        back = [client for client in listed if _holds(kicked, client)]
+        fresh = [client for client in listed if not _holds(kicked, client)] if back else listed
         if not listed:
             return
         moved.to_move += len(fresh)
         await _kick_paced(run, move, budget_per_second, fresh or back, moved, notice)
-        kicked.update(fresh)
+        kicked = sorted([*kicked, *fresh]) if kicked else fresh
         await run.clock.sleep(SETTLE_SECONDS)
     raise GaveUp(
         f"moving the cohort of {move.step}",
@@ -68,6 +69,12 @@ async def kick(run: Run, move: Move, budget_per_second: int, moved: Moved, notic
         seen=f"{len(back)} clients are connected to {move.source} again after their disconnect, such as {back[:3]}",
         todo=f"let these clients connect through the balancer (they reach {move.source} directly), then run pulumi up again",
     )
+
+
+def _holds(ordered: Sequence[str], one: str) -> bool:
+    """Whether a sorted list has it; a set of a whole fleet would need more memory than the ids themselves."""
+    index = bisect_left(ordered, one)
+    return index < len(ordered) and ordered[index] == one
 
 
 async def _kick_paced(

@@ -45,6 +45,7 @@ async def open_run(
         GaveUp: the balancer does not see every node of the target fully up.
 
     """
+    await run.router.settle()
     memory = await run.router.memory()
     live = {colour: total(await known(run.clusters[colour].live_connections())) for colour in declared}
     decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))
@@ -115,11 +116,9 @@ def total(live: Mapping[str, int] | None) -> int | None:
 
 async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int | None, int | None]:
     """Persistent sessions and their queued messages; unknown on the way back from a colour that does not answer."""
-    asked = run.clusters[source].persistent_sessions()
-    sessions = await asked if must_answer else await known(asked)
-    if sessions is None:
-        return None, None
-    return len(sessions), sum(session.mqueue_len + session.inflight_cnt for session in sessions)
+    asked = run.clusters[source].session_totals()
+    totals = await asked if must_answer else await known(asked)
+    return (None, None) if totals is None else (totals.connected + totals.offline, totals.queued_messages)
 
 
 async def open_target(run: Run, to: Colour) -> None:
@@ -159,7 +158,8 @@ async def _remove_stale(run: Run, to: Colour, began_at: str | None) -> None:
     api = run.clusters[to]
     stale = [
         session.clientid
-        for session in await api.persistent_sessions()
+        async for page in api.session_pages()
+        for session in page
         if not session.connected and _unix(session.disconnected_at) >= float(began_at)
     ]
     if stale:

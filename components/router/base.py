@@ -31,6 +31,10 @@ class Router(Protocol):
         """Set the named values; ``None`` forgets."""
         ...
 
+    async def settle(self) -> None:
+        """Bring every replica to what the files say, after a run that was killed between two of them."""
+        ...
+
     async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
         """For each colour and node name, whether the balancer has it fully up (``UP``, not ``UP 1/2``)."""
         ...

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from components.cutover.cohort import belongs
 from components.cutover.words import COLOURS, Colour, Edition
-from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts
+from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
 from components.emqx.client import Reply
 from components.emqx.errors import Unreachable
 from components.emqx.models import ClusterHandle, Node
@@ -46,6 +46,9 @@ class FakeRouter:
     held: dict[str, str] = field(default_factory=dict)
     down: set[Colour] = field(default_factory=set)
     shares: list[int] = field(default_factory=list)
+
+    async def settle(self) -> None:
+        """One replica always agrees with itself."""
 
     async def share(self) -> int:
         return self.parts
@@ -105,13 +108,23 @@ class FakeApi:
         self.alive()
         return {self.node: len(self.mine())}
 
-    async def connected_client_ids(self) -> list[str]:
+    async def connected_client_ids(self, wanted: Callable[[str], bool] = lambda _: True) -> list[str]:
         self.alive()
-        return self.mine()
+        return sorted(filter(wanted, self.mine()))
 
-    async def persistent_sessions(self) -> list[SessionFacts]:
+    async def connected_pages(self) -> AsyncIterator[list[str]]:
         self.alive()
-        return list(self.world.sessions.get(self.colour, ()))
+        yield self.mine()
+
+    async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
+        self.alive()
+        yield list(self.world.sessions.get(self.colour, ()))
+
+    async def session_totals(self) -> SessionTotals:
+        self.alive()
+        some = self.world.sessions.get(self.colour, ())
+        connected = sum(one.connected for one in some)
+        return SessionTotals(connected, len(some) - connected, sum(one.mqueue_len + one.inflight_cnt for one in some))
 
     async def kick(self, ids: Sequence[str]) -> None:
         self.alive()

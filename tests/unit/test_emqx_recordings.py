@@ -211,7 +211,7 @@ async def test_a_session_persists_by_its_expiry_and_not_by_clean_start() -> None
 
     async with api() as blue:
         blue.http._client._transport = httpx.MockTransport(serve)
-        found = {one.clientid: one for one in await blue.persistent_sessions()}
+        found = {one.clientid: one async for page in blue.session_pages() for one in page}
         assert set(found) == {"v5-clean-600", "gone"}
         assert found["v5-clean-600"].mqueue_len == 2
         assert not found["gone"].connected

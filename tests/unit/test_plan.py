@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.cutover.cohort import everybody, green_parts, parts_of, share_percent, to_move
+from components.cutover.cohort import everybody, green_parts, moves, parts_of, share_percent
 from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
 from components.cutover.plan import Desired, PlanError, Transition, World, check_invariants, plan
 from components.cutover.steps import DEFAULT_STEPS, Step, StepsError, parse_steps
@@ -60,7 +60,7 @@ class Fake:
 
     def _move(self, one: Transition, most: int | None) -> bool:
         old, to = one.colour, other(one.colour)
-        due = to_move(self.on[old], to, one.parts)
+        due = [client for client in self.on[old] if moves(client, to, one.parts)]
         for client in due[:most]:
             self.on[old].remove(client)
             # Back at the balancer, which sends it by the share that is set now.
@@ -258,7 +258,9 @@ def test_the_forecast_with_ids_names_exactly_the_clients_that_are_moved(ids: lis
     counts, assigned = cohort_counts([*ids, "VD8HsMuOdpH2qGST"])
     fleet = Fleet(clients=len(ids) + 1, cohorts=counts, assigned=assigned)
     shown = [row.clients for row in _forecast(fleet, to, everybody(other(to))).steps if row.share is not None]
-    reached = [len(to_move(ids, to, green_parts(to, percent))) for percent in (10, 50, 100)]
+    reached = [
+        len([client for client in ids if moves(client, to, green_parts(to, percent))]) for percent in (10, 50, 100)
+    ]
     assert shown == [reached[0], reached[1] - reached[0], reached[2] - reached[1] + 1]
 
 
