@@ -28,7 +28,8 @@ MOST_SPREAD = 2.0
 def make_export(count: int, seed: int) -> bytes:
     """As many users and as many ACL rows; half of the rules are of users, the rest of clients, a few of everybody."""
     rng = random.Random(seed)
-    users, rows = [], []
+    users: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
     for number in range(count):
         salt = rng.randbytes(4)
         stored = salt + hashlib.sha256(salt + str(number).encode()).hexdigest().encode()

@@ -158,7 +158,13 @@ def _rows(conversion: Conversion) -> dict[tuple[str, str], Sequence[after.Rule]]
 
 
 def prove(
-    source: Source, from_version: str, to_version: str, *, topics: Iterable[str] = (), options: Options | None = None
+    source: Source,
+    from_version: str,
+    to_version: str,
+    *,
+    topics: Iterable[str] = (),
+    options: Options | None = None,
+    most: int = MOST_DECISIONS,
 ) -> Proof:
     """Compare the decisions of 4.4 on ``source`` with those of its conversion, for every dialect that the target may speak.
 
@@ -168,6 +174,7 @@ def prove(
         to_version: of green.
         topics: further topics and filters to ask for: retained messages, subscriptions, delayed messages.
         options: as for the conversion.
+        most: decisions for each dialect of the target; logins beyond it are left out and counted.
 
     Raises:
         BadSource: the source is refused.
@@ -175,7 +182,7 @@ def prove(
     """
     conversion = convert(source, from_version, to_version, options)
     old = before_of(source)
-    asked = list(islice(_questions(old, source, topics), MOST_DECISIONS))
+    asked = list(islice(_questions(old, source, topics), most))
     asked_for = dict.fromkeys(client for client, _, _ in asked)
     logins = {value for kind, value in (*old.rows, *old.users) if kind != "all"}
     left_out = len(logins - {name for client in asked_for for name in (client.clientid, client.username)})

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from components.migration.hop_44_5 import Options, Source, convert
 from components.migration.hop_44_5.result import read_archive
-from components.migration.hop_44_5.table import CLOSED_LOG, Atom, backup, encode, entry, read, read_users, user_row, users_header
+from components.migration.hop_44_5.table import (
+    CLOSED_LOG,
+    Atom,
+    backup,
+    encode,
+    entry,
+    read,
+    read_users,
+    user_row,
+    users_header,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +52,16 @@ def test_the_schema_has_the_properties_of_a_recorded_one() -> None:
     assert fixed[0] == fixed[1]
 
 
-@given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.binary(max_size=8), st.binary(max_size=80)), max_size=5))
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+            st.binary(max_size=8),
+            st.binary(max_size=80),
+        ),
+        max_size=5,
+    )
+)
 def test_every_name_salt_and_hash_comes_back(users: list[tuple[str, bytes, bytes]]) -> None:
     data = b"".join(backup(users_header(0.0), [user_row(name, stored, salt) for name, salt, stored in users]))
     assert list(read_users(data)) == users
@@ -55,12 +74,18 @@ def test_a_name_of_64_kb_comes_back() -> None:
 
 def test_the_archive_is_flat_under_its_own_name_with_two_lines_of_meta() -> None:
     users = [{"login": "a", "type": "username", "password": base64.b64encode(b"\xfb\x16\x4e\x90" + b"0" * 64).decode()}]
-    conversion = convert(Source({"version": "4.4", "auth_mnesia": users}), "4.4.19", "5.8.11", Options(now=1795342351.485))
+    conversion = convert(
+        Source({"version": "4.4", "auth_mnesia": users}), "4.4.19", "5.8.11", Options(now=1795342351.485)
+    )
     assert conversion.archive_name == "emqx-export-2026-11-22-10-12-31.485.tar.gz"
     with tarfile.open(fileobj=io.BytesIO(conversion.archive)) as tar:
         members = tar.getmembers()
     stem = conversion.archive_name.removesuffix(".tar.gz")
-    assert [member.name for member in members] == [f"{stem}/META.hocon", f"{stem}/cluster.hocon", f"{stem}/mnesia/emqx_authn_mnesia"]
+    assert [member.name for member in members] == [
+        f"{stem}/META.hocon",
+        f"{stem}/cluster.hocon",
+        f"{stem}/mnesia/emqx_authn_mnesia",
+    ]
     assert all(member.isfile() and member.uid == 0 for member in members)
     assert read_archive(conversion.archive)["META.hocon"] == b'edition = ee\nversion = "5.8.11"\n'
 

@@ -19,31 +19,71 @@ pytestmark = pytest.mark.unit
 HERE = Path(__file__).parent / "recordings" / "hop_44_5"
 TEXT = st.text(max_size=12)
 JUNK: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | TEXT, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2), max_leaves=4
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
 )
-RULE = st.fixed_dictionaries({"id": TEXT, "rawsql": TEXT, "enabled": st.booleans()}, optional={"actions": st.lists(JUNK, max_size=3), "description": JUNK})
+RULE = st.fixed_dictionaries(
+    {"id": TEXT, "rawsql": TEXT, "enabled": st.booleans()},
+    optional={"actions": st.lists(JUNK, max_size=3), "description": JUNK},
+)
 ACTION = st.fixed_dictionaries(
     {"name": st.sampled_from(["inspect", "do_nothing", "republish", "data_to_mysql", "odd"]), "id": TEXT},
-    optional={"args": st.dictionaries(st.sampled_from(["$resource", "sql", "target_topic", "payload_tmpl"]), JUNK), "fallbacks": st.lists(JUNK, max_size=2)},
+    optional={
+        "args": st.dictionaries(st.sampled_from(["$resource", "sql", "target_topic", "payload_tmpl"]), JUNK),
+        "fallbacks": st.lists(JUNK, max_size=2),
+    },
 )
-KINDS = ["web_hook", "backend_mysql", "backend_redis_single", "backend_mongo_rs", "bridge_kafka", "backend_influxdb_http", "bridge_mqtt", "unknown"]
+KINDS = [
+    "web_hook",
+    "backend_mysql",
+    "backend_redis_single",
+    "backend_mongo_rs",
+    "bridge_kafka",
+    "backend_influxdb_http",
+    "bridge_mqtt",
+    "unknown",
+]
 RESOURCE = st.fixed_dictionaries(
-    {"id": TEXT, "type": st.sampled_from(KINDS)}, optional={"config": st.dictionaries(st.sampled_from(["url", "server", "servers", "host", "ssl", "database"]), JUNK)}
+    {"id": TEXT, "type": st.sampled_from(KINDS)},
+    optional={
+        "config": st.dictionaries(st.sampled_from(["url", "server", "servers", "host", "ssl", "database"]), JUNK)
+    },
 )
 MODULE = st.fixed_dictionaries(
-    {"type": st.sampled_from(["retainer", "presence", "rewrite", "delayed", "mqtt_subscriber", "stomp_protocol", "recon", "odd"]), "enabled": st.booleans()},
-    optional={"config": st.dictionaries(st.sampled_from(["rules", "address", "listeners", "storage_type", "max_delayed_messages"]), JUNK)},
+    {
+        "type": st.sampled_from(
+            ["retainer", "presence", "rewrite", "delayed", "mqtt_subscriber", "stomp_protocol", "recon", "odd"]
+        ),
+        "enabled": st.booleans(),
+    },
+    optional={
+        "config": st.dictionaries(
+            st.sampled_from(["rules", "address", "listeners", "storage_type", "max_delayed_messages"]), JUNK
+        )
+    },
 )
 ACL = st.fixed_dictionaries(
-    {"type": st.just("all"), "topic": st.text(min_size=1, max_size=8), "action": st.sampled_from(["pub", "sub", "pubsub"]), "access": st.sampled_from(["allow", "deny"])},
+    {
+        "type": st.just("all"),
+        "topic": st.text(min_size=1, max_size=8),
+        "action": st.sampled_from(["pub", "sub", "pubsub"]),
+        "access": st.sampled_from(["allow", "deny"]),
+    },
     optional={"created_at": st.integers()},
 )
 APP = st.fixed_dictionaries({"id": TEXT, "secret": TEXT, "status": st.booleans()}, optional={"expired": JUNK})
-BAN = st.fixed_dictionaries({"who": st.dictionaries(st.sampled_from(["clientid", "username", "peerhost"]), TEXT)}, optional={"until": st.integers(), "at": st.integers()})
+BAN = st.fixed_dictionaries(
+    {"who": st.dictionaries(st.sampled_from(["clientid", "username", "peerhost"]), TEXT)},
+    optional={"until": st.integers(), "at": st.integers()},
+)
 EXPORT = st.fixed_dictionaries(
     {"version": st.just("4.4")},
     optional={
-        "rules": st.lists(RULE | st.builds(lambda rule, actions: {**rule, "actions": actions}, RULE, st.lists(ACTION, max_size=3)), max_size=3),
+        "rules": st.lists(
+            RULE | st.builds(lambda rule, actions: {**rule, "actions": actions}, RULE, st.lists(ACTION, max_size=3)),
+            max_size=3,
+        ),
         "resources": st.lists(RESOURCE, max_size=3),
         "modules": st.lists(MODULE, max_size=3),
         "acl_mnesia": st.lists(ACL, max_size=4),
@@ -57,14 +97,28 @@ EXPORT = st.fixed_dictionaries(
 )
 SETTING = st.builds(
     lambda key, value: Setting("emqx.conf", 1, key, value),
-    st.sampled_from(["acl_nomatch", "zone.external.max_inflight", "listener.tcp.external", "zone.x.force_gc_policy", "mqtt.max_packet_size", "odd.key", "module.rewrite.pub.rule.1"]),
+    st.sampled_from(
+        [
+            "acl_nomatch",
+            "zone.external.max_inflight",
+            "listener.tcp.external",
+            "zone.x.force_gc_policy",
+            "mqtt.max_packet_size",
+            "odd.key",
+            "module.rewrite.pub.rule.1",
+        ]
+    ),
     st.text(st.characters(exclude_characters="\r\n"), max_size=10),
 )
 
 
 def census(export: dict[str, Any]) -> dict[str, int]:
     """How many items each section has, counted without any code of the conversion."""
-    counts = {name: len(rows) if isinstance(rows, list) else 1 for name, rows in export.items() if name not in ("version", "date")}
+    counts = {
+        name: len(rows) if isinstance(rows, list) else 1
+        for name, rows in export.items()
+        if name not in ("version", "date")
+    }
     actions = [rule.get("actions") for rule in export.get("rules", [])]
     counts["rules.actions"] = sum(len(one) for one in actions if isinstance(one, list))
     return counts
@@ -72,7 +126,9 @@ def census(export: dict[str, Any]) -> dict[str, int]:
 
 @settings(max_examples=300, deadline=None)
 @given(EXPORT, st.lists(SETTING, max_size=5), st.sampled_from(["5.1.0", "5.5.0", "5.8.11", "6.1.0"]))
-def test_accounted_items_are_the_items_of_the_source(export: dict[str, Any], given_settings: list[Setting], target: str) -> None:
+def test_accounted_items_are_the_items_of_the_source(
+    export: dict[str, Any], given_settings: list[Setting], target: str
+) -> None:
     try:
         account = convert(Source(export, "e.json", given_settings), "4.4.19", target, Options(edition="ee")).account
     except BadSource:
@@ -87,15 +143,29 @@ def test_accounted_items_are_the_items_of_the_source(export: dict[str, Any], giv
 
 def planted() -> Source:
     export = read_export("ee", (HERE / "ee-4.4-all-kinds.json").read_bytes(), "4.4.19")
-    keys = ["node.cookie", "auth.user.1.password", "auth.mysql.password", "management.default_application.secret", "auth.ldap.bind_password"]
+    keys = [
+        "node.cookie",
+        "auth.user.1.password",
+        "auth.mysql.password",
+        "management.default_application.secret",
+        "auth.ldap.bind_password",
+    ]
     rest = [Setting("emqx.conf", n, key, f"S3CRET-{n}") for n, key in enumerate(keys)]
-    return Source(export, "ee", [*rest, Setting("emqx.conf", 9, "auth.user.1.username", "joe")], {"loaded_plugins": "{emqx_auth_mysql, true}."})
+    return Source(
+        export,
+        "ee",
+        [*rest, Setting("emqx.conf", 9, "auth.user.1.username", "joe")],
+        {"loaded_plugins": "{emqx_auth_mysql, true}."},
+    )
 
 
 def test_no_secret_of_the_source_is_in_the_account() -> None:
     conversion = convert(planted(), "4.4.19", "5.8.11", Options(now=1795343060.0))
     files = conversion.files()
-    assert b"S3CRET" in files["requests.json"] + files["bootstrap/api-keys.txt"] + json.dumps(dict(conversion.config)).encode()
+    assert (
+        b"S3CRET"
+        in files["requests.json"] + files["bootstrap/api-keys.txt"] + json.dumps(dict(conversion.config)).encode()
+    )
     assert b"S3CRET" not in files["manifest.json"]
     assert b"S3CRET" not in files["manifest.md"]
 

@@ -50,7 +50,10 @@ def decide(source: Source, target: str, client: Client, action: Action, topic: s
 
 def rows(*given: tuple[str, str, str, int]) -> Source:
     """A built-in ACL for everybody: (access, action, topic, created_at), and acl.conf that allows the rest."""
-    listed = [{"type": "all", "topic": topic, "action": action, "access": access, "created_at": at} for access, action, topic, at in given]
+    listed = [
+        {"type": "all", "topic": topic, "action": action, "access": access, "created_at": at}
+        for access, action, topic, at in given
+    ]
     return Source({"version": "4.4", "acl_mnesia": listed}, "e.json", KNOWN, {**ON, "acl.conf": "{allow, all}."})
 
 

@@ -84,7 +84,7 @@ def read_export(name: str, data: bytes, from_version: str) -> Json:
     except UnicodeDecodeError as error:
         raise BadSource(name, f"byte {error.start}", "it is not UTF-8", "export again: emqx_ctl data export") from error
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(data.rstrip()) - 1
+        cut = error.pos >= len(data.rstrip()) - 1 or error.msg.startswith("Unterminated string")
         seen = "it ends in the middle (truncated)" if cut else "it is not JSON"
         raise BadSource(
             name, f"line {error.lineno} column {error.colno}", seen, "export again: emqx_ctl data export"
