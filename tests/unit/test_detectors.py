@@ -449,6 +449,11 @@ def test_100_000_rules_of_one_login_are_looked_through() -> None:
     assert DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=grants(*rows)))) == Clear()
 
 
+def test_100_000_logins_with_a_rule_each_are_looked_through() -> None:
+    rows = [(f"u{index}", f"dev/{index}/#", "pub", "deny" if index % 3 else "allow") for index in range(100_000)]
+    assert DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=grants(*rows)))) == Clear()
+
+
 def test_a_topic_of_64_kb_is_looked_at() -> None:
     filters = Filters()
     filters.add("a/" * 32_768)

@@ -72,13 +72,15 @@ def contradictions(rows: Iterable[Mapping[str, Any]], section: str = "acl_mnesia
 def _granted(rows: Iterable[Mapping[str, Any]], denied: set[Who]) -> dict[tuple[Who, str], Filters]:
     """What is granted, by login and action; only of those who are denied something, which is what keeps this small."""
     granted: dict[tuple[Who, str], Filters] = defaultdict(Filters)
+    stood_against = denied | {EVERYBODY}
     for row in rows:
         who = _who(row)
-        wanted = ({who} & (denied | {EVERYBODY})) | ({ANYBODY} if EVERYBODY in denied else set())
-        if _allows(row):
-            for one in wanted:
-                for action in _actions(row):
-                    granted[one, action].add(str(row.get("topic")))
+        wanted = [who] if who in stood_against else []
+        if EVERYBODY in denied:
+            wanted.append(ANYBODY)
+        for one in wanted if _allows(row) else ():
+            for action in _actions(row):
+                granted[one, action].add(str(row.get("topic")))
     return granted
 
 
