@@ -41,40 +41,40 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     settings = Settings(source, ledger)
     ledger.expect(MODULES, len((source.export or {}).get(MODULES, [])))
     expect_loaded(source, ledger)
-    plugins = read_plugins(source, settings)
-    speaks = dialects(patch(to_version))
-
-    users = convert_users(source, options, hash_name(plugins), ledger)
-    default_users = list(_default_users(settings, users))
-    acl = convert_acl(source, ledger, loose=any(dialect.loose for dialect in speaks))
-    chain = convert_authn(source, options, settings, ledger, plugins, users)
-    authorization = convert_authz(source, settings, ledger, plugins, chain, acl, speaks=speaks, target=target)
-    config: Json = {"authentication": chain.authenticators, "authorization": authorization.config()}
+    config, users, requests = _access(source, options, settings, ledger, to_version)
     features, files = convert_features(source, settings, ledger)
     rest = _merged(convert_mqtt(settings, target), features)
     config |= convert_rules(source, options, ledger, target) | rest | convert_gateways(source, ledger, target)
     keys = convert_apps(source, options, ledger)
     convert_dashboard_users(source, ledger)
-    banned = tuple(convert_banned(source, options, ledger))
-    nodes = {
-        "listeners": convert_listeners(settings, target),
-        "psk_authentication": config.pop("psk_authentication", {}),
-    }
+    requests += convert_banned(source, options, ledger)
+    listeners, psk = convert_listeners(settings, target), config.pop("psk_authentication", {})
     account_settings(settings)
     account_sections(source, ledger)
 
-    requests = (
-        *chain.requests(),
-        *authorization.requests(),
-        *acl.requests(),
-        *users.requests(),
-        *default_users,
-        *banned,
-    )
     stem = archive_stem(options.now)
     archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
-    texts = files | _texts(filled(nodes), keys)
-    return Conversion(from_version, to_version, config, f"{stem}.tar.gz", archive, requests, texts, ledger.account())
+    texts = files | _texts(filled({"listeners": listeners, "psk_authentication": psk}), keys)
+    return Conversion(
+        from_version, to_version, config, f"{stem}.tar.gz", archive, tuple(requests), texts, ledger.account()
+    )
+
+
+def _access(
+    source: Source, options: Options, settings: Settings, ledger: Ledger, to_version: str
+) -> tuple[Json, Users, list[Request]]:
+    """Users and both chains: their roots, the users for the archive, and what is sent after the import, in its order."""
+    plugins, speaks = read_plugins(source, settings), dialects(patch(to_version))
+    users = convert_users(source, options, hash_name(plugins), ledger)
+    default_users = list(_default_users(settings, users))
+    acl = convert_acl(source, ledger, loose=any(dialect.loose for dialect in speaks))
+    chain = convert_authn(source, options, settings, ledger, plugins, users)
+    authorization = convert_authz(
+        source, settings, ledger, plugins, chain, acl, speaks=speaks, target=minor(to_version)
+    )
+    config: Json = {"authentication": chain.authenticators, "authorization": authorization.config()}
+    ordered = (chain.requests(), authorization.requests(), acl.requests(), users.requests(), default_users)
+    return config, users, [request for requests in ordered for request in requests]
 
 
 def _check(source: Source, from_version: str, to_version: str, options: Options) -> None:
