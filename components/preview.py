@@ -72,6 +72,9 @@ async def _forecast(settings: Settings, credentials: dict[str, Credentials]) -> 
         live = {colour: await known(_live(api)) for colour, api in apis.items()}
         share, decision = await _decision(settings, live)
         fleet = await _fleet(apis[old]) if old in apis else Fleet()
+        if decision.direction == "back":
+            there = await known(apis[settings.live].session_totals()) if settings.live in apis else None
+            fleet = fleet.model_copy(update={"stale_sessions": there.offline if there else None})
     edition = settings.clusters[old].edition if old in settings.clusters else "ce"
     mover: Mover = "evacuation" if edition == "ee" else "kick"
     return forecast(

@@ -25,6 +25,7 @@ class Fleet(Value):
     persistent_connected: int | None = None
     persistent_offline: int | None = None
     queued_messages: int | None = None
+    stale_sessions: int | None = 0
     cohorts: tuple[int, ...] | None = None
     assigned: int = 0
 
@@ -45,12 +46,14 @@ class Losses(Value):
 
     ``sessions_ended`` are persistent sessions of connected clients that kicks end on the old colour, ``sessions_left`` those
     that an evacuation leaves there, where they go on queueing: the way back would deliver what they queued (two-cluster.md section D).
+    ``stale_sessions`` are those that an earlier evacuation left on the colour that is gone back to.
     """
 
     sessions_ended: int | None = None
     sessions_left: int | None = None
     sessions_offline: int | None = None
     queued_messages: int | None = None
+    stale_sessions: int | None = 0
 
 
 class Forecast(Value):
@@ -197,6 +200,7 @@ def _losses(fleet: Fleet, rows: Sequence[StepForecast]) -> Losses:
         sessions_left=left,
         sessions_offline=fleet.persistent_offline,
         queued_messages=fleet.queued_messages,
+        stale_sessions=fleet.stale_sessions,
     )
 
 
@@ -206,6 +210,11 @@ def _lost(losses: Losses) -> str:
         "sessions left behind": losses.sessions_left,
         "sessions of offline clients": losses.sessions_offline,
         "queued messages": losses.queued_messages,
+        **(
+            {"stale sessions on the colour that is gone back to": losses.stale_sessions}
+            if losses.stale_sessions != 0
+            else {}
+        ),
     }
     return ", ".join(f"{_shown(number)} {what}" for what, number in parts.items())
 

@@ -19,6 +19,7 @@ from components.cutover.words import Colour, Direction
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
+from components.operations.heartbeat import heartbeat
 from components.operations.journal import Journal
 from components.operations.latency import connect_milliseconds
 from components.operations.run import Run, SystemClock
@@ -74,11 +75,11 @@ class LinkProvider(TypedProvider[Inputs]):
         )
 
     async def _in_the_journal(self, inputs: Inputs) -> dict[str, Any]:
-        async with opened(inputs, self.credentials, inputs.run) as run:
+        async with opened(inputs, self.credentials, inputs.run) as run, heartbeat(run, inputs.name) as heard:
             began = run.clock.now()
             run.record("link", name=inputs.name, phase="begin")
             await run.checkpoint()
-            facts = await self.work(run, inputs)
+            facts = await self.work(heard, inputs)
             run.record("link", name=inputs.name, phase="end", seconds=round(run.clock.now() - began, 3))
             return facts
 
