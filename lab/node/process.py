@@ -21,7 +21,7 @@ from lab.node.api.app import NodeApi
 from lab.node.api.endpoints import tables
 from lab.node.api.errors import ApiError, internal
 from lab.node.api.sampling import Sampler
-from lab.node.api.server import ApiServer
+from lab.node.api.server import STOP_SECONDS, ApiServer
 from lab.node.boot import boot_all
 from lab.node.broker import BrokerNode
 from lab.node.cluster import Cluster
@@ -179,10 +179,11 @@ class Managed:
 
     async def kill_node(self, name: str) -> None:
         """A node dies: sockets reset, sessions lost; the others stumble for a moment."""
-        self.trouble(name, joins=False, seconds=DEATH_SECONDS)
+        self.trouble(name, joins=False, seconds=DEATH_SECONDS + STOP_SECONDS)
         self.evacuations.pause(name)
         await self.servers[name].stop()
         await self.cluster.nodes[name].die()
+        self.trouble(name, joins=False, seconds=DEATH_SECONDS)
 
     async def revive_node(self, name: str) -> None:
         """A dead node comes back: two seconds of 500 from everybody, then it is a member again."""

@@ -110,7 +110,8 @@ async def test_a_dying_node_makes_the_others_stumble_then_it_is_stopped_and_a_re
     async with api(bed.managed) as client:
         await bed.fault(kind="die", node=dead)
         stumbling = ("/clients", "/subscriptions", "/metrics", "/monitor_current", f"/nodes/{dead}")
-        assert {(await client.get(path)).status_code for path in stumbling} == {500}
+        answers = await asyncio.gather(*(client.get(path) for path in stumbling))
+        assert {answer.status_code for answer in answers} == {500}
         answer = await client.post("/clients/kickout/bulk", json=["x"])
         assert (answer.status_code, answer.json()) == (500, {"code": "UNKNOWN_ERROR", "message": "nodedown"})
         assert len((await client.get("/nodes")).json()) == 2

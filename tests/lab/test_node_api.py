@@ -24,9 +24,13 @@ async def test_pages_shift_while_clients_are_kicked_so_that_page_by_page_misses_
         devices = [await Device.connect(host(managed, n % 3 + 1), f"p{n}") for n in range(40)]
         seen, page = 0, 1
         async with api(managed) as client:
-            while rows := (await client.get("/clients", params={"limit": 10, "page": page, "fields": "clientid"})).json()["data"]:
+            while rows := (
+                await client.get("/clients", params={"limit": 10, "page": page, "fields": "clientid"})
+            ).json()["data"]:
                 seen += len(rows)
-                assert (await client.post("/clients/kickout/bulk", json=[row["clientid"] for row in rows])).status_code == 204
+                assert (
+                    await client.post("/clients/kickout/bulk", json=[row["clientid"] for row in rows])
+                ).status_code == 204
                 page += 1
             left = (await client.get("/clients", params={"limit": 1})).json()["meta"]["count"]
         assert (seen, left) == (20, 20)
@@ -46,7 +50,12 @@ async def test_bulk_kicks_take_unknown_ids_and_empty_lists_and_refuse_what_is_no
 async def test_a_full_last_page_says_that_there_is_more_and_a_fuzzy_filter_does_not_count(tmp_path: Path) -> None:
     async with cluster(tmp_path, nodes=1) as managed, api(managed) as client:
         device = await Device.connect(host(managed), "only")
-        assert (await client.get("/clients?limit=1")).json()["meta"] == {"count": 1, "limit": 1, "page": 1, "hasnext": True}
+        assert (await client.get("/clients?limit=1")).json()["meta"] == {
+            "count": 1,
+            "limit": 1,
+            "page": 1,
+            "hasnext": True,
+        }
         assert (await client.get("/clients?limit=1&page=2")).json()["data"] == []
         assert "count" not in (await client.get("/clients?like_clientid=on")).json()["meta"]
         await device.close()
@@ -67,7 +76,12 @@ async def test_a_token_is_good_on_all_nodes_and_many_of_one_user_stay_good(tmp_p
 
 async def test_open_source_has_no_evacuation_no_licence_and_no_roles(tmp_path: Path) -> None:
     async with cluster(tmp_path, edition="ce", version="5.8.9", nodes=1) as managed, api(managed) as client:
-        for path in ("/load_rebalance/status", "/load_rebalance/availability_check", "/license", "/node_eviction/status"):
+        for path in (
+            "/load_rebalance/status",
+            "/load_rebalance/availability_check",
+            "/license",
+            "/node_eviction/status",
+        ):
             answer = await client.get(path)
             assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (404, "text/html")
         assert (await client.get("/nodes")).json()[0]["edition"] == "Opensource"

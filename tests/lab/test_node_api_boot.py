@@ -16,38 +16,43 @@ from tests.lab.recordings.device import Device
 pytestmark = pytest.mark.lab
 
 FACTOR = 0.15
+AUTHENTICATION = [
+    {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": {"name": "sha256"}}
+]
 
 
-async def _look(managed: Managed, number: int) -> dict[str, str]:
+async def _look(managed: Managed, number: int, client: httpx.AsyncClient) -> dict[str, str]:
     """One poll of one node, in the words of I_boot_fresh_cluster."""
     seen = {"mqtt": "refused", "status": "refused", "nodes": "refused", "cluster": ""}
     with contextlib.suppress(OSError):
         device = await Device.connect(host(managed, number), f"poll{number}", level=5)
         seen["mqtt"] = device.connack[4:8]
         await device.close()
-    async with api(managed, number) as client:
-        for name in ("status", "nodes"):
-            with contextlib.suppress(httpx.HTTPError):
-                seen[name] = str((await client.get(f"/{name}")).status_code)
-        with contextlib.suppress(httpx.HTTPError, ValueError):
-            seen["cluster"] = str(len((await client.get("/cluster")).json()["nodes"]))
+    for name in ("status", "nodes"):
+        with contextlib.suppress(httpx.HTTPError):
+            seen[name] = str((await client.get(f"/{name}")).status_code)
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        seen["cluster"] = str(len((await client.get("/cluster")).json()["nodes"]))
     return seen
 
 
 async def test_mqtt_lets_everybody_in_before_http_exists_and_a_node_is_alone_before_it_joins(tmp_path: Path) -> None:
-    async with cluster(tmp_path, boot_factor=FACTOR, start=False) as managed:
+    async with cluster(tmp_path, boot_factor=2 * FACTOR, start=False) as managed:
+        managed.store.put("authentication", AUTHENTICATION)
         booting = asyncio.create_task(managed.start())
         polls: list[dict[str, str]] = []
-        while not booting.done():
-            polls.append(await _look(managed, 2))
-            await asyncio.sleep(0.02)
-        await booting
-        polls.append(await _look(managed, 2))
+        async with api(managed, 2) as client:
+            while not booting.done():
+                polls.append(await _look(managed, 2, client))
+                await asyncio.sleep(0)
+            await booting
+            polls.append(await _look(managed, 2, client))
     mqtt = [poll["mqtt"] for poll in polls]
     first_in = mqtt.index("0000")
     assert mqtt[0] == "refused"
     assert polls[first_in]["status"] == "refused", "MQTT is there before HTTP"
     assert "0087" in mqtt[first_in:], "then nobody gets in"
+    assert mqtt[-1] == "0086", "then the rules hold: this client has no password"
     assert any(poll["status"] == "200" and poll["nodes"] == "404" for poll in polls), "404 for all but /status at first"
     alone = [poll["cluster"] for poll in polls if poll["cluster"]]
     assert alone[0] == "1"
@@ -77,10 +82,7 @@ async def test_what_is_written_before_the_join_is_lost(tmp_path: Path) -> None:
 
 async def test_after_the_join_the_users_call_is_not_initialized_for_a_while(tmp_path: Path) -> None:
     async with cluster(tmp_path, boot_factor=FACTOR, nodes=2, start=False) as managed:
-        managed.store.put(
-            "authentication",
-            [{"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": {"name": "sha256"}}],
-        )
+        managed.store.put("authentication", AUTHENTICATION)
         booting = asyncio.create_task(managed.start())
         seen = set()
         async with api(managed, 2) as client:

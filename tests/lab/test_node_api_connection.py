@@ -42,9 +42,15 @@ async def _archive(managed: Managed) -> str:
     for number in range(RETAINED):
         store.retained[f"keep/{number}"] = Message(f"keep/{number}", b"x", 1, retain=True, at=now, id=message_id(now))
     async with api(managed) as client:
-        body = {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": {"name": "sha256"}}
+        body = {
+            "mechanism": "password_based",
+            "backend": "built_in_database",
+            "password_hash_algorithm": {"name": "sha256"},
+        }
         await client.post("/authentication", json=body)
-        await client.post("/authentication/password_based:built_in_database/users", json={"user_id": "u", "password": "p"})
+        await client.post(
+            "/authentication/password_based:built_in_database/users", json={"user_id": "u", "password": "p"}
+        )
         name: str = (await client.post("/data/export", json={})).json()["filename"]
     for topic in [one for one in store.retained if one.startswith("keep/")]:
         del store.retained[topic]
@@ -65,7 +71,9 @@ async def test_silence_during_an_import_closes_the_connection_and_leaves_it_half
     assert slow.store.reindexing, "the mark stays"
 
 
-async def test_the_mark_makes_every_later_import_of_retained_messages_a_400_that_applies_the_rest(slow: Managed) -> None:
+async def test_the_mark_makes_every_later_import_of_retained_messages_a_400_that_applies_the_rest(
+    slow: Managed,
+) -> None:
     name = await _archive(slow)
     slow.store.reindexing = True
     async with api(slow) as client:

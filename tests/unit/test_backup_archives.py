@@ -30,7 +30,9 @@ def _full() -> Store:
     store.acl_all[:] = [AclRule("z", "deny", "all")]
     store.banned["clientid", "bad"] = Ban("clientid", "bad", until=5.0)
     store.banned["username_re", "^x"] = Ban("username_re", "^x")
-    store.retained["r"] = Message("r", b"\x00\xff", 1, retain=True, at=1.5, id="AB", properties={0x26: (("k", "v"),), 0x09: b"cd"})
+    store.retained["r"] = Message(
+        "r", b"\x00\xff", 1, retain=True, at=1.5, id="AB", properties={0x26: (("k", "v"),), 0x09: b"cd"}
+    )
     store.api_keys["k"] = ApiKey("k", "key", "salt$hash")
     store.dashboard_users["admin"] = DashboardUser("admin", "salt$hash")
     store.psk["identity"] = "00ff"
@@ -47,7 +49,17 @@ def test_every_table_comes_back_as_it_was() -> None:
     name = "emqx-export-x.tar.gz"
     archive = read(name, write(name, _archive(source)))
     assert asyncio.run(importing.restore(target, archive, path="", index_rate=0)) == []
-    for table in ("authn_users", "scram_users", "acl_users", "acl_clients", "acl_all", "banned", "api_keys", "dashboard_users", "psk"):
+    for table in (
+        "authn_users",
+        "scram_users",
+        "acl_users",
+        "acl_clients",
+        "acl_all",
+        "banned",
+        "api_keys",
+        "dashboard_users",
+        "psk",
+    ):
         assert getattr(target, table) == getattr(source, table), table
     assert dict(target.retained) == dict(source.retained)
     assert target.effective("auto_subscribe")["topics"] == [{"topic": "auto"}]
@@ -68,7 +80,9 @@ def test_lists_are_joined_ids_replaced_and_the_order_of_sources_is_the_targets()
     config = {
         "auto_subscribe": {"topics": [{"topic": "theirs"}]},
         "connectors": {"http": {"same": {"url": "new"}}},
-        "authorization": {"sources": [{"type": "built_in_database", "enable": True}, {"type": "file", "rules": "{deny, all}."}]},
+        "authorization": {
+            "sources": [{"type": "built_in_database", "enable": True}, {"type": "file", "rules": "{deny, all}."}]
+        },
         "nonsense": {"a": 1},
     }
     asyncio.run(importing.restore(target, Archive("ee", "5.8.11", config, {}), path="", index_rate=0))
@@ -131,7 +145,11 @@ def test_newer_minors_and_enterprise_into_open_source_are_refused(
 
 
 def test_api_keys_are_limited_from_the_recorded_patches_on() -> None:
-    limited = {version for version in ("5.8.9", "5.8.10", "5.8.11", "5.8.12", "5.9.2", "5.10.3", "5.10.4", "6.0.1") if key_is_limited(version)}
+    limited = {
+        version
+        for version in ("5.8.9", "5.8.10", "5.8.11", "5.8.12", "5.9.2", "5.10.3", "5.10.4", "6.0.1")
+        if key_is_limited(version)
+    }
     assert limited == {"5.8.11", "5.8.12", "5.10.4"}
 
 
@@ -151,7 +169,9 @@ def test_reading_ten_thousand_retained_messages_takes_no_quadratic_time() -> Non
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.tar.gz")), ids=lambda path: path.name)
-def test_of_archives_that_emqx_wrote_meta_and_configuration_are_read_and_every_table_is_refused_by_name(sample: Path) -> None:
+def test_of_archives_that_emqx_wrote_meta_and_configuration_are_read_and_every_table_is_refused_by_name(
+    sample: Path,
+) -> None:
     raw = sample.read_bytes()
     with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
         base = tar.getnames()[0].partition("/")[0]

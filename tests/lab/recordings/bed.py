@@ -16,15 +16,24 @@ from tests.lab.recordings.replay import ENVIRONMENT, KEY
 AUTH = ("lab", "lab-secret-lab-secret")
 
 
-@asynccontextmanager
-async def cluster(directory: Path, *, prefix: str | None = None, start: bool = True, **settings: Any) -> AsyncIterator[Managed]:
-    """A running cluster on a network of its own; ``settings`` are those of `Settings`."""
+def _keys(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     keys = directory / "keys"
     keys.write_text(f"{KEY}\n")
+    return keys
+
+
+@asynccontextmanager
+async def cluster(
+    directory: Path, *, prefix: str | None = None, start: bool = True, **settings: Any
+) -> AsyncIterator[Managed]:
+    """A running cluster on a network of its own; ``settings`` are those of `Settings`."""
+    keys = _keys(directory)
     ours = prefix or network.allocate()
     managed = Managed(
-        Settings(directory=directory, network=ours, **settings), ENVIRONMENT | {"EMQX_API_KEY__BOOTSTRAP_FILE": str(keys)}, ours
+        Settings(directory=directory, network=ours, **settings),
+        ENVIRONMENT | {"EMQX_API_KEY__BOOTSTRAP_FILE": str(keys)},
+        ours,
     )
     try:
         if start:
