@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import warnings
 from collections.abc import Mapping
 from random import Random
 from typing import Any
+
+import bcrypt
 
 from lab.node.records import AuthnUser, ScramUser
 
@@ -103,8 +104,5 @@ def secret_fits(secret: str, kept: str) -> bool:
 
 
 def _bcrypt(password: bytes, salt: str) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import crypt  # the C library's bcrypt: deprecated in Python, but there in 3.11 and needs no package
-    # a byte string that is no UTF-8 cannot be a password here, as crypt() takes text
-    return str(crypt.crypt(password.decode(errors="replace"), salt))
+    # bcrypt looks at 72 bytes and no further; the library refuses more instead of cutting it
+    return bcrypt.hashpw(password[:72], salt.encode()).decode()
