@@ -516,3 +516,56 @@ def test_the_steps_name_the_data_directory_the_import_and_the_restart() -> None:
     assert any("/srv/emqx" in step for step in steps)
     assert any("mnesia" in step for step in steps)
     assert [word in step for step, word in zip(steps[-2:], ("data import", "restart"), strict=True)] == [True, True]
+
+
+FIELDS = [
+    "login",
+    "type",
+    "type_value",
+    "password",
+    "topic",
+    "action",
+    "access",
+    "allow",
+    "clientid",
+    "username",
+    "id",
+    "name",
+    "is_superuser",
+]
+WORDS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=5),
+    st.lists(st.text(max_size=3), max_size=2),
+    st.sampled_from(["username", "all", "pub", "allow", "true", PASSWORD]),
+)
+ROWS = st.lists(st.dictionaries(st.sampled_from(FIELDS), WORDS, max_size=6), max_size=4)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["auth_mnesia", "acl_mnesia", "auth_username", "auth_clientid", "users", "rules", "odd"]), ROWS
+    ),
+    st.sampled_from(["username", None]),
+    st.booleans(),
+)
+def test_whatever_rows_an_export_has_they_are_refused_or_accounted_for(
+    sections: dict[str, Any], credential: Any, enterprise: bool
+) -> None:
+    export = Export("e.json", {"version": "4.2.11", **sections})
+    ledger = Ledger()
+    data = json.loads(json.dumps(convert_export(export, credential, ledger, enterprise=enterprise)))
+    account = ledger.account()
+    assert sum(account.counts.values()) == len(account.items) == sum(map(len, sections.values()))
+    for section, rows in sections.items():
+        kept = [item for item in account.items if item.section == section and item.verdict is not Verdict.DROPPED]
+        assert len(kept) == len(data[section]) or section in {"odd", "users", "rules"}
+        assert len(data[section]) <= len(rows)
+    for row in data.get("auth_mnesia", ()):
+        assert row["type"] in {"username", "clientid"}
+        assert isinstance(row["password"], str)
+        assert isinstance(row["login"], str)
+    for row in data.get("acl_mnesia", ()):
+        assert {"type", "topic", "action", "access"} <= row.keys()

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from components.cutover.versions import KNOWN, Version, parse
 from components.migration import rules
+from components.migration.archive import Archive
+from components.migration.configs.hocon import Hocon
 from components.migration.detectors import DETECTORS
-from components.migration.facts import Facts, Plan
+from components.migration.facts import Export, Facts, Plan
 from components.migration.rules import Clear, Hit, Place, Question, Rule, UnknownRuleError, Verdict, catalogue, evaluate
 from components.migration.versions import scope
 
@@ -151,3 +153,52 @@ def test_a_bare_plan_never_breaks_a_detector(source: Version, target: Version) -
 def test_a_broken_row_is_refused(row: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="rule"):
         rules.parse([row])
+
+
+KEYS = ["id", "type", "type_value", "login", "topic", "action", "access", "allow", "actions", "name", "args", "$resource", "config", "enabled", "storage_type", "is_superuser"]  # fmt: skip
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.text(max_size=8),
+        st.sampled_from(["#", "%u", "pubsub", "all"]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)),
+    max_leaves=8,
+)
+SECTIONS = ["rules", "resources", "modules", "auth_mnesia", "acl_mnesia", "apps", "users", "schemas", "auth_username", "auth_clientid", "blacklist", "auth.mnesia.as"]  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(SECTIONS),
+        st.one_of(JSON, st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=5), max_size=4)),
+        max_size=6,
+    ),
+    st.sampled_from([("4.2.14", "4.3.22"), ("4.4.19", "5.8.11"), ("4.4.19", "5.4.1")]),
+)
+def test_whatever_an_export_holds_no_detector_breaks(sections: dict[str, Any], hop: tuple[str, str]) -> None:
+    facts = Facts(plan(*hop), export=Export("e.json", {"version": hop[0], **sections}))
+    assert evaluate(facts, DETECTORS)
+
+
+ROOTS = ["authentication", "authorization", "sources", "listeners", "tcp", "default", "connectors", "actions", "limiter", "client", "rule_engine", "rules", "sql",
+         "force_shutdown", "max_heap_size", "gateway", "opentelemetry", "traces", "enable", "dashboard", "sso", "oidc", "issuer", "http", "x", "resource_opts",
+         "schema_validation", "validations", "topics", "plugins", "states", "dynamo", "parameters", "sqlserver", "server", "multi_tenancy", "default_max_sessions"]  # fmt: skip
+TREE = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.just("infinity")),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(ROOTS), inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(ROOTS), TREE, max_size=6),
+    st.sampled_from([("5.3.2", "6.3.0"), ("5.8.11", "5.9.0"), ("6.1.5", "6.3.0")]),
+)
+def test_whatever_a_cluster_hocon_holds_no_detector_breaks(tree: dict[str, Any], hop: tuple[str, str]) -> None:
+    file = Hocon("cluster.hocon", json.dumps(tree), tree)
+    archive = Archive("x.tar.gz", "x", "ee", parse("5.8.11"), file)
+    assert evaluate(Facts(plan(*hop), hocons=(file,), archive=archive), DETECTORS)

@@ -6,7 +6,7 @@ Each builder takes the question that it asks when its fact was not given; the ru
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from components.migration.archive import Archive
@@ -255,8 +255,22 @@ def actions(test: Callable[[str], bool], question: str) -> Detector:
         lambda export: [
             f"rules[{i}].actions[{j}] {action.get('name')}"
             for i, row in enumerate(export.rows("rules"))
-            for j, action in enumerate(row.get("actions") or ())
-            if isinstance(action, dict) and test(str(action.get("name")))
+            for j, action in actions_of(row)
+            if test(str(action.get("name")))
         ],
         question,
     )
+
+
+def actions_of(rule: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """The actions of a rule with their place; whatever else stands there is none."""
+    listed = rule.get("actions")
+    return (
+        [(place, one) for place, one in enumerate(listed) if isinstance(one, dict)] if isinstance(listed, list) else []
+    )
+
+
+def block_of(row: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An object inside an object; empty where there is none."""
+    value = row.get(key)
+    return value if isinstance(value, dict) else {}

@@ -71,7 +71,7 @@ def _superusers(export: Export) -> list[str]:
     return [
         f"auth_mnesia[{index}]"
         for index, row in enumerate(export.rows("auth_mnesia"))
-        if row.get("is_superuser") in {True, "true"}
+        if str(row.get("is_superuser")).lower() == "true"
     ]
 
 

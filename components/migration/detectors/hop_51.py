@@ -10,7 +10,9 @@ from components.migration.detectors.base import (
     Verdicts,
     above,
     actions,
+    actions_of,
     ask,
+    block_of,
     every,
     exported,
     first,
@@ -56,11 +58,11 @@ def _extra_keys(export: Export) -> Iterable[str]:
     keys = {"bridge_rabbit": {"durable", "exchange_type"}, "bridge_rocket": {"namespace", "strategy", "key"}}
     types = {str(row.get("id")): str(row.get("type")) for row in export.rows("resources")}
     for index, row in enumerate(export.rows("resources")):
-        for key in sorted(keys.get(str(row.get("type")), set()) & set(row.get("config") or ())):
+        for key in sorted(keys.get(str(row.get("type")), set()) & set(block_of(row, "config"))):
             yield f"resources[{index}].config.{key}"
     for index, row in enumerate(export.rows("rules")):
-        for number, action in enumerate(row.get("actions") or ()):
-            arguments = (action.get("args") if isinstance(action, dict) else None) or {}
+        for number, action in actions_of(row):
+            arguments = block_of(action, "args")
             kind = types.get(str(arguments.get("$resource")), "")
             for key in sorted(keys.get(kind, set()) & set(arguments)):
                 yield f"rules[{index}].actions[{number}].args.{key}"
@@ -70,9 +72,7 @@ def _volatile_retainer(facts: Facts) -> Finding:
     """``ram`` is the default, in the file and in the module."""
     stored = {one.value for one in settings(facts) if one.key == "retainer.storage_type"}
     rows = facts.export.rows("modules") if facts.export else []
-    stored |= {
-        str((row.get("config") or {}).get("storage_type", "ram")) for row in rows if row.get("type") == "retainer"
-    }
+    stored |= {str(block_of(row, "config").get("storage_type", "ram")) for row in rows if row.get("type") == "retainer"}
     if not stored:
         return Question("where does the old cluster keep retained messages (retainer.storage_type)?")
     return found(Place("retainer", item=kind) for kind in sorted(stored - {"disc", "disc_copies"}))

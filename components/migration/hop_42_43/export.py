@@ -62,7 +62,7 @@ def credential_for(export: Export, configured: Credential | None, wanted: Creden
 
     """
     said = export.data.get(AS)
-    named: set[Credential] = {one for one in (said, configured, wanted) if one in {"username", "clientid"}}
+    named: set[Credential] = {one for one in ("username", "clientid") if one in (said, configured, wanted)}
     if len(named) > 1:
         raise BadSource(
             export.file,
@@ -137,8 +137,13 @@ def _whole(section: str, rows: list[Row], ledger: Ledger, *, taken: bool) -> Non
             )
 
 
+def _login(section: str, row: Row) -> Any:
+    """The name a user logs in with, whatever stands there."""
+    return row.get({"auth_clientid": "clientid", "auth_username": "username"}.get(section, "login"))
+
+
 def _name(section: str, row: Row) -> str:
-    return str(row.get({"auth_clientid": "clientid", "auth_username": "username"}.get(section, "login"), ""))
+    return str(_login(section, row))
 
 
 def _last_users(export: Export, credential: Credential | None) -> dict[tuple[str, str], tuple[str, int]]:
@@ -177,8 +182,10 @@ def _user(
         )
         return None
     password = _in_base64(row.get("password"))
-    if password is None or kind not in {"username", "clientid"}:
-        seen = f"no user of 4.3: a password that is no hash in base64, or a type that is neither username nor clientid ({kind[:20]})"
+    if password is None or kind not in {"username", "clientid"} or not isinstance(_login(section, row), str):
+        seen = (
+            "no user of 4.3: no name, no password as a hash in base64, or a type that is neither username nor clientid"
+        )
         ledger.dropped(section, index, name, seen, "give the user a new password on the new cluster")
         return None
     done = {field: value for field, value in row.items() if field != "is_superuser"} | {"password": password}
@@ -234,10 +241,10 @@ def _old_rule(row: Row, credential: Credential | None) -> Row | None:
 
 
 def _typed_rule(row: Row) -> Row | None:
-    named = row["type"] in {"username", "clientid"} and isinstance(row.get("type_value"), str)
+    named = row["type"] in ("username", "clientid") and isinstance(row.get("type_value"), str)
     everybody = row["type"] == "all" and "type_value" not in row
-    return row if (named or everybody) and _has_topic(row) and row.get("access") in {"allow", "deny"} else None
+    return row if (named or everybody) and _has_topic(row) and row.get("access") in ("allow", "deny") else None
 
 
 def _has_topic(row: Row) -> bool:
-    return isinstance(row.get("topic"), str) and row.get("action") in {"pub", "sub", "pubsub"}
+    return isinstance(row.get("topic"), str) and row.get("action") in ("pub", "sub", "pubsub")
