@@ -82,6 +82,8 @@ def read_file(source: Source, settings: Settings) -> AclFile:
         at, config, enabled = found
         content = config.get("acl_rule_file")
         text = content.get("file", "") if isinstance(content, dict) else ""
+        if not isinstance(text, str):
+            raise BadSource(source.export_name, f"modules[{at}]", "its acl.conf is no text", "export again")
         return AclFile("acl.conf", _terms(f"{source.export_name}, modules[{at}] acl.conf", text), enabled, at)
     modules = loaded(source, "loaded_modules")
     enabled = modules is None or modules.get("emqx_mod_acl_internal", False)

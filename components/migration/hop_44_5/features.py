@@ -12,7 +12,7 @@ from typing import Any
 from components.migration.hop_44_5.plugins import MODULES, find_file, loaded, module
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
-from components.migration.hop_44_5.values import number, truth
+from components.migration.hop_44_5.values import mappings, number, truth
 from components.migration.manifest import Ledger
 
 Json = dict[str, Any]
@@ -96,8 +96,8 @@ def _rewrite(source: Source, settings: Settings, ledger: Ledger, config: Json) -
     rules: list[Json] = []
     found = module(source, "rewrite")
     if found:
-        rows = found[1].get("rules") or []
-        rules += [rule for row in rows if isinstance(row, Mapping) and (rule := _rewrite_row(row))]
+        rows = mappings(found[1].get("rules"))
+        rules += [rule for row in rows if (rule := _rewrite_row(row))]
         whole = len(rules) == len(rows)
         if whole:
             ledger.carried(MODULES, found[0], "rewrite")
@@ -143,9 +143,7 @@ def _subscriptions(source: Source, settings: Settings, ledger: Ledger, config: J
     wanted = [one for one in topics.values() if one.get("topic")]
     found = module(source, "subscription")
     if found:
-        rows = [
-            row for row in found[1].get("topics") or found[1].get("subscriptions") or [] if isinstance(row, Mapping)
-        ]
+        rows = mappings(found[1].get("topics") or found[1].get("subscriptions"))
         wanted += [
             {"topic": _named(str(row["topic"])), **{key: number(row.get(key), 0) for key in ("qos", "nl", "rap", "rh")}}
             for row in rows
@@ -287,8 +285,7 @@ def convert_gateways(source: Source, ledger: Ledger, target: tuple[int, int]) ->
 
 def _listeners(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     listed = config.get("listeners") or config.get("listener") or []
-    rows = listed if isinstance(listed, list) else [listed]
-    return [row for row in rows if isinstance(row, Mapping)]
+    return mappings(listed if isinstance(listed, list) else [listed])
 
 
 def _bind(listener: Mapping[str, Any]) -> str:

@@ -95,3 +95,8 @@ def hash_algorithm(text: str) -> Json:
         )
     position = "disable" if len(parts) == 1 else "prefix" if parts[0] == "salt" else "suffix"
     return {"name": next((part for part in parts if part != "salt"), "sha256"), "salt_position": position}
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list; of anything else, none."""
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
