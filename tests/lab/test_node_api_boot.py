@@ -28,9 +28,10 @@ async def _look(managed: Managed, number: int, client: httpx.AsyncClient) -> dic
         device = await Device.connect(host(managed, number), f"poll{number}", level=5)
         seen["mqtt"] = device.connack[4:8]
         await device.close()
-    for name in ("status", "nodes"):
+    root = f"http://{host(managed, number)}:18083"
+    for name, path in (("status", "/status"), ("nodes", "/api/v5/nodes")):
         with contextlib.suppress(httpx.HTTPError):
-            seen[name] = str((await client.get(f"/{name}")).status_code)
+            seen[name] = str((await client.get(root + path)).status_code)
     with contextlib.suppress(httpx.HTTPError, ValueError):
         seen["cluster"] = str(len((await client.get("/cluster")).json()["nodes"]))
     return seen
