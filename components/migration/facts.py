@@ -25,7 +25,7 @@ from components.migration.permissions.erlang import TermError
 from components.migration.permissions.erlang import parse as parse_terms
 
 Credential = Literal["username", "clientid"]
-NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk"})
+NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk", "ssl_dist.conf"})
 """Files of a node that are known by their name and are no configuration."""
 
 
@@ -206,8 +206,10 @@ def add(facts: Facts, file: str, data: bytes) -> Facts:
 
 def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
     """The facts with one more text; what a ``.conf`` is depends on the version that wrote it."""
-    if name == "loaded_plugins":
+    if name == "loaded_plugins":  # of all the files of a node the one that rules ask for
         return replace(facts, plugins=(*(facts.plugins or ()), *parse_loaded(file, text)))
+    if name in NODE_FILES:
+        return facts
     if name.startswith("acl") and name.endswith(".conf"):
         try:
             parse_terms(text)
@@ -220,8 +222,6 @@ def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
         return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text)))
     if name.endswith(".conf"):
         return replace(facts, confs=(*(facts.confs or ()), flat.parse(file, text)))
-    if name in NODE_FILES:
-        return facts
     return replace(facts, texts=(*(facts.texts or ()), Text(file, text)))
 
 

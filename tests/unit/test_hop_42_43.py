@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -569,3 +570,26 @@ def test_whatever_rows_an_export_has_they_are_refused_or_accounted_for(
         assert isinstance(row["login"], str)
     for row in data.get("acl_mnesia", ()):
         assert {"type", "topic", "action", "access"} <= row.keys()
+
+
+def test_files_that_are_no_settings_come_out_as_they_went_in(tmp_path: Path) -> None:
+    texts = {
+        "acl.conf": '{allow, all, pubsub, ["a"]}.\n',
+        "ssl_dist.conf": '[{server, [{certfile, "c"}]}].\n',
+        "loaded_modules": "{emqx_mod_presence, true}.\n",
+        "psk.txt": "id:secret\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    result = convert(known.load(PLAN, (tmp_path,)))
+    assert {Path(name).name: text for name, text in result.texts.items()} == texts
+    assert "secret" not in result.account.to_json(origin="a", target="b")
+
+
+def test_a_plan_and_a_file_that_disagree_on_the_credential_type_are_refused() -> None:
+    facts = Facts(
+        replace(PLAN, credential="clientid"),
+        confs=(flat.parse("emqx_auth_mnesia.conf", "auth.mnesia.as = username\n"),),
+    )
+    with pytest.raises(BadSource, match="both credential types"):
+        convert(facts)

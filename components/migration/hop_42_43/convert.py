@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.migration.configs.flat import Conf
-from components.migration.facts import Credential, Facts
+from components.migration.facts import Credential, Export, Facts
 from components.migration.hop_42_43.export import convert_export, credential_for, require_importable
 from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
 from components.migration.manifest import Account, Ledger
@@ -36,26 +36,24 @@ def convert(facts: Facts) -> Converted:
 
     """
     confs = facts.confs or ()
-    configured = credential_of(confs)
-    credential = configured or facts.plan.credential
-    if facts.export is not None:
-        if facts.plan.edition_to == "ce":
-            require_importable(facts.export)
-        credential = credential_for(facts.export, configured, facts.plan.credential) or credential
+    if facts.export is not None and facts.plan.edition_to == "ce":
+        require_importable(facts.export)
+    credential = credential_for(facts.export or Export("SOURCE", {}), credential_of(confs), facts.plan.credential)
     ledger = Ledger()
     files = convert_confs(confs, credential or DEFAULT, ledger)
     texts = dict(files.texts)
-    for name in sorted(facts.files):
-        if name.replace("\\", "/").rsplit("/", 1)[-1] == "loaded_plugins":
+    translated = {conf.file for conf in confs}
+    for name in sorted(set(facts.files) - translated):
+        if _base(name) == "loaded_plugins":
             texts[name] = convert_loaded(name, facts.files[name], ledger)
+        else:
+            # acl.conf, loaded_modules, ssl_dist.conf, PSK files: the same grammar in 4.3 (the shipped acl.conf differ in a comment).
+            texts[name] = facts.files[name]
+            ledger.expect(name, 1)
+            ledger.carried(name, 0, _base(name))
     if facts.export is not None:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
         texts[facts.export.file] = json.dumps(data, ensure_ascii=False) + "\n"
-    for text in facts.acl or ():
-        # acl.conf has the same grammar in 4.3 (the shipped files differ in one comment).
-        texts[text.file] = text.text
-        ledger.expect(text.file, 1)
-        ledger.carried(text.file, 0, text.file.rsplit("/", 1)[-1])
     return Converted(texts, ledger.account(), (*files.notes, *_steps(facts, confs)))
 
 
@@ -72,9 +70,13 @@ def _steps(facts: Facts, confs: tuple[Conf, ...]) -> tuple[str, ...]:
         "copy data/ to the new nodes without data/mnesia, or delete data/mnesia there, before 4.3 starts for the first time",
     ]
     if facts.export is not None:
-        name = facts.export.file.replace("\\", "/").rsplit("/", 1)[-1]
+        name = _base(facts.export.file)
         steps.append(
             f"on one 4.3 node: emqx_ctl data import <absolute path>/{name} (the credential type is in the file; no --env is needed)"
         )
         steps.append("restart all 4.3 nodes after the import")
     return tuple(steps)
+
+
+def _base(file: str) -> str:
+    return file.replace("\\", "/").rsplit("/", 1)[-1]
