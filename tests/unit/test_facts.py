@@ -170,4 +170,7 @@ def test_a_path_of_hocon_has_a_line() -> None:
     assert file.line("a.b") == 3
     assert [path for path, _ in file.find("a.list.*.x")] == ["a.list.0.x", "a.list.1.x"]
     assert file.line("nothing.here") is None
+    assert file.line("a.missing") == 1
+    text = "actions.http.x { connector = wh }\nconnectors {\n  http {\n    wh {}\n  }\n}\n"
+    assert hocon.parse("c", text).line("connectors.http.wh") == 4
     assert json.loads(json.dumps(file.tree)) == file.tree

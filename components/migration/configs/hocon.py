@@ -31,14 +31,19 @@ class Hocon:
         return _find(self.tree, path.split("."), "")
 
     def line(self, path: str) -> int | None:
-        """About where a path stands: the first line that names its last key. The parser itself keeps no lines."""
-        names = [part for part in path.split(".") if not part.isdigit()]
-        for name in reversed(names):
-            word = re.compile(rf"(?<![\w.-])(?:[\w.-]+\.)?\"?{re.escape(name)}\"?(?![\w-])")
-            for number, line in enumerate(self.text.splitlines(), start=1):
-                if word.search(line.split("#", 1)[0]):
-                    return number
-        return None
+        """About where a path stands: each of its keys is looked for from the line of the key above it. The parser keeps no lines."""
+        lines = self.text.splitlines()
+        found: int | None = None
+        for name in (part for part in path.split(".") if not part.isdigit()):
+            key = re.compile(rf"(?<![\w-])\"?{re.escape(name)}\"?\s*[.{{=:]")
+            after = (
+                number for number in range(found or 1, len(lines) + 1) if key.search(lines[number - 1].split("#", 1)[0])
+            )
+            place = next(after, None)
+            if place is None:
+                break
+            found = place
+        return found
 
 
 def parse(file: str, text: str) -> Hocon:
