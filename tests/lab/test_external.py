@@ -1,0 +1,102 @@
+"""A colour that exists already: the first upgrade of most teams, from a cluster of theirs to one that is declared."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.operations import processes
+from lab.stage import ROOT, Scene, Stage
+from lab.workspace import Secret
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 50}, {"share": 100}))
+READY_SECONDS = 30.0
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """A cluster that nobody declared, and its API secret."""
+    directory, secret = tmp_path / "theirs", secrets.token_urlsafe(24)
+    directory.mkdir()
+    (directory / "keys").write_text(f"upgrade-blue:{secret}:administrator\n")
+    command = [
+        sys.executable,
+        "-m",
+        "lab",
+        "node",
+        "--directory",
+        str(directory),
+        "--name",
+        "theirs",
+        "--version",
+        "5.8.6",
+    ]
+    environment = {**os.environ, "EMQX_API_KEY__BOOTSTRAP_FILE": str(directory / "keys")}
+    process = subprocess.Popen([*command, "--max-sessions", "0"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + READY_SECONDS
+    while (ready := processes.running(directory)) is None:
+        assert time.monotonic() < end, "not ready"
+        time.sleep(0.05)
+    yield ready, secret
+    process.terminate()
+    process.wait(READY_SECONDS)
+
+
+class ExternalBlue(Stage):
+    """Blue is given by its addresses."""
+
+    def __init__(self, directory: Path, ready: dict[str, Any], secret: str) -> None:
+        super().__init__(directory, SCENE)
+        self.given, self.secrets["blue"] = ready, secret
+
+    def configure(self, live: str, *colours: str, **more: Any) -> None:
+        super().configure(live, *colours, **more)
+        clusters: dict[str, Any] = {"blue": self.external()} if "blue" in colours else {}
+        if "green" in colours:
+            local = {"target": "local", "version": SCENE.green, "nodes": 3, "edition": "ee"}
+            clusters["green"] = {**local, "proxyProtocol": True, "maxSessions": 0}
+        credentials = {
+            colour: {"apiKey": f"upgrade-{colour}", "apiSecret": Secret(self.secrets[colour])}
+            for colour in ("blue", "green")
+        }
+        self.workspace.set_config({"clusters": clusters, "credentials": credentials})
+
+    def external(self) -> dict[str, Any]:
+        return {"target": "external", "version": "5.8.6", "edition": "ee", "nodes": self.given["nodes"]}
+
+    def ready(self, colour: str) -> dict[str, Any]:
+        return self.given if colour == "blue" else super().ready(colour)
+
+
+def test_a_cluster_of_theirs_is_left_for_a_declared_one_and_stays_as_it_is(
+    tmp_path: Path, theirs: tuple[dict[str, Any], str]
+) -> None:
+    ready, secret = theirs
+    with ExternalBlue(tmp_path / "stage", ready, secret) as stage:
+        stage.build_blue()
+        stage.start_fleet()
+        stage.configure("green", "blue", "green")
+        stage.workspace.up().good()
+        assert stage.live() == {"blue": 0, "green": 60}
+        stage.configure("green", "green")
+        stage.workspace.up().good()
+        assert processes.running(Path(ready_directory(ready))) is not None, "not ours to end"
+        fleet = stage.end_fleet()
+        assert fleet["disconnects"]["max"] == 1
+        assert fleet["refused_connections"] == 0
+
+
+def ready_directory(ready: dict[str, Any]) -> str:
+    """The directory that the process was started for."""
+    arguments = Path(f"/proc/{ready['pid']}/cmdline").read_text().split("\0")
+    return arguments[arguments.index("--directory") + 1]
