@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyhocon import ConfigFactory
 
 from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import BadSource, Conversion, Options, Source, convert, read_export
+from components.migration.hop_44_5.result import read_archive
 from components.migration.manifest import Verdict
 from components.migration.permissions.client import hashed
 
@@ -451,6 +453,33 @@ class TestSections:
         ]
         source = run({"acl_mnesia": rows}).config["authorization"]["sources"][0]
         assert source["max_rules"] == 150
+
+    @pytest.mark.parametrize(("target", "known"), [("5.6.1", False), ("5.7.0", True)])
+    def test_a_token_that_ends_disconnects_nobody_as_in_44(self, target: str, known: bool) -> None:
+        module = {"type": "jwt_authentication", "enabled": True, "config": {"secret": "s", "from": "password"}}
+        authenticator = run({"modules": [module]}, to=target).config["authentication"][0]
+        assert ("disconnect_after_expire" in authenticator) is known
+        assert not authenticator.get("disconnect_after_expire")
+
+    def test_several_key_sources_of_tokens_are_asked_for_and_nobody_gets_in_meanwhile(self) -> None:
+        module = {
+            "type": "jwt_authentication",
+            "enabled": True,
+            "config": {"secret": "s", "jwks_addr": "http://k", "from": "password"},
+        }
+        conversion = run({"modules": [module]})
+        assert [(one["mechanism"], one["enable"]) for one in conversion.config["authentication"]] == [
+            ("password_based", True)
+        ]
+        assert "--jwt-key" in how(conversion, "modules")
+        chosen = run({"modules": [module]}, jwt_key="jwks").config["authentication"][0]
+        assert (chosen["mechanism"], chosen["endpoint"]) == ("jwt", "http://k")
+
+    def test_text_in_the_configuration_is_written_as_it_is(self) -> None:
+        conversion = run({"rules": [{"id": "r", "rawsql": 'SELECT "日本 ${x}"', "enabled": True, "actions": []}]})
+        text = read_archive(conversion.archive)["cluster.hocon"].decode()
+        assert "日本 ${x}" in text
+        assert ConfigFactory.parse_string(text)["rule_engine"]["rules"]["r"]["sql"] == 'SELECT "日本 ${x}"'
 
     def test_a_section_that_nobody_knows_is_accounted(self) -> None:
         conversion = run({"tomorrow": [1, 2], "more": {"a": 1}})

@@ -34,6 +34,7 @@ def test_what_is_written_reads_the_same(terms: list[Term]) -> None:
         ('\n\n{allow, {user, "x"}, pubsub , ["$SYS/#"]}}.', 3),
         ("allow all.", 1),
         ("{allow, All}.", 1),
+        ('{allow, {user, "\\x{110000}"}, pubsub, []}.', 1),
         ("%% a comment only\n{", 2),
     ],
 )
@@ -68,3 +69,7 @@ def test_the_forms_that_44_takes_are_taken() -> None:
     {deny, {'and', [{client, all}, {'or', [{user, "a" "b"}, all]}]}, publish, <<"x">>}.
     {deny, all}."""
     assert [rule.line for rule in compile_file(parse(text))] == [2, 3, 4, 5]
+
+
+def test_escapes_are_read_as_erlang_reads_them() -> None:
+    assert parse(r'["\x41\x{42}\103\n\"\\\s"].')[0].term == [Text('ABC\n"\\ ')]

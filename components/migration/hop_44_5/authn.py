@@ -63,7 +63,13 @@ def built_in(users: Users, *, enabled: bool = True) -> Json:
 
 
 def convert_authn(
-    source: Source, options: Options, settings: Settings, ledger: Ledger, plugins: list[Plugin], users: Users
+    source: Source,
+    options: Options,
+    settings: Settings,
+    ledger: Ledger,
+    plugins: list[Plugin],
+    users: Users,
+    target: tuple[int, int],
 ) -> Chain:
     """Write the chain, in ``auth_order`` where there is one, else as the plugins were loaded."""
     backends: dict[str, Backend] = {}
@@ -73,7 +79,7 @@ def convert_authn(
             authenticators.append(built_in(users, enabled=plugin.enabled is not False))
             _account(settings, ledger, plugin, (), "")
             continue
-        backend = _backend(plugin, options)
+        backend = _backend(plugin, options, target)
         backends[plugin.name] = backend
         if backend.authenticator and plugin.enabled is not None and (plugin.enabled or plugin.module is not None):
             authenticators.append({**backend.authenticator, "enable": plugin.enabled})
@@ -85,9 +91,9 @@ def convert_authn(
     return Chain(authenticators, backends)
 
 
-def _backend(plugin: Plugin, options: Options) -> Backend:
+def _backend(plugin: Plugin, options: Options, target: tuple[int, int]) -> Backend:
     if plugin.name == "jwt":
-        return jwt(plugin.config, options.jwt_key)
+        return jwt(plugin.config, options.jwt_key, target)
     convert = BACKENDS.get(plugin.name)
     if convert is None:
         return Backend(None, None, (), "LDAP of 5.x asks in another way (base_dn, filter, method)")

@@ -186,10 +186,11 @@ def http(config: Mapping[str, Any]) -> Backend:
     )
 
 
+DISCONNECT_SINCE = (5, 7)  # rule 57-01: true by default, and 4.4 let such clients stay
 JWT_KEYS = {"jwks": "jwks_addr", "public-key": "pubkey", "hmac-based": "secret"}
 
 
-def jwt(config: Mapping[str, Any], chosen: str = "") -> Backend:
+def jwt(config: Mapping[str, Any], chosen: str, target: tuple[int, int]) -> Backend:
     """One key source; ``refused`` where there are several and none is chosen."""
     given = {kind: text for kind, key in JWT_KEYS.items() if (text := file_text(config.get(key)).strip())}
     if len(given) > 1 and chosen not in given:
@@ -209,8 +210,9 @@ def jwt(config: Mapping[str, Any], chosen: str = "") -> Backend:
         "from": str(config.get("from") or "password"),
         "acl_claim_name": str(config.get("acl_claim_name") or "acl"),
         "verify_claims": {name: placed(str(value)) for name, value in claims.items()},
-        "disconnect_after_expire": False,
     }
+    if target >= DISCONNECT_SINCE:
+        authenticator["disconnect_after_expire"] = False
     authenticator |= {
         "jwks": {"use_jwks": True, "endpoint": given[kind], "ssl": {"enable": given[kind].startswith("https")}},
         "public-key": {"use_jwks": False, "algorithm": "public-key", "public_key": given[kind]},
@@ -246,5 +248,4 @@ BACKENDS: Mapping[str, Callable[[Mapping[str, Any]], Backend]] = {
     "pgsql": postgresql,
     "mongo": mongodb,
     "http": http,
-    "jwt": jwt,
 }

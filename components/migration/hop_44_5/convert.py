@@ -68,7 +68,7 @@ def _access(
     users = convert_users(source, options, hash_name(plugins), ledger)
     default_users = list(_default_users(settings, users))
     acl = convert_acl(source, ledger, loose=any(dialect.loose for dialect in speaks))
-    chain = convert_authn(source, options, settings, ledger, plugins, users)
+    chain = convert_authn(source, options, settings, ledger, plugins, users, minor(to_version))
     authorization = convert_authz(
         source, settings, ledger, plugins, chain, acl, speaks=speaks, target=minor(to_version)
     )

@@ -78,6 +78,7 @@ MQTT: dict[str, tuple[str, Reader]] = {
     "mqueue_store_qos0": ("mqueue_store_qos0", switch),
     "use_username_as_clientid": ("use_username_as_clientid", switch),
 }
+ALWAYS = ("enable_stats", "enable_ban")
 STRATEGIES = {"hash": "hash_clientid"}
 INFINITE_RETRY_SINCE = (5, 8)
 
@@ -94,6 +95,8 @@ def convert_mqtt(settings: Settings, target: tuple[int, int]) -> Json:
             _put(settings, place, found.key, key, target)
         elif key in POLICIES:
             _policy(settings, place, found.key, key, found.value)
+        elif key in ALWAYS and is_on(found.value):
+            settings.carried(found.key, "5.x always does this")
     _others(settings, config)
     return config
 
@@ -141,10 +144,6 @@ def _congestion_time(value: str) -> tuple[str, Json]:
     return "conn_congestion", {"min_alarm_sustain_duration": value}
 
 
-def _stats(value: str) -> tuple[str, Json]:
-    return "stats", {"enable": is_on(value)}
-
-
 def _flapping(value: str) -> tuple[str, Json]:
     return "flapping_detect", {"enable": is_on(value)}
 
@@ -154,7 +153,6 @@ POLICIES: dict[str, Callable[[str], tuple[str, Json]]] = {
     "force_shutdown_policy": _shutdown,
     "conn_congestion.alarm": _congestion,
     "conn_congestion.min_alarm_sustain_duration": _congestion_time,
-    "enable_stats": _stats,
     "enable_flapping_detect": _flapping,
 }
 

@@ -77,10 +77,6 @@ class Conversion:
         }
 
 
-def _dump(value: Any) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode()
-
-
 def archive_stem(now: float) -> str:
     """The name that EMQX itself would give: ``emqx-export-2026-11-22-10-12-31.485`` (UTC)."""
     moment = datetime.fromtimestamp(now, UTC)
@@ -110,4 +106,4 @@ def read_archive(archive: bytes) -> dict[str, bytes]:
 
 def hocon(config: Mapping[str, Any]) -> bytes:
     """HOCON in the shape of JSON, which every HOCON reader takes; ``${`` inside a quoted string is not substituted."""
-    return _dump(config)
+    return (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode()

@@ -6,6 +6,7 @@ The rule kept here: what ``file:consult`` of 4.4 would not read is refused with 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -96,13 +97,27 @@ def _tokens(text: str) -> Iterator[_Token]:
         place = found.end()
 
 
-def _unescape(body: str) -> str:
-    def one(found: re.Match[str]) -> str:
-        if found[1]:
-            return chr(int(found[1], 16))
-        return _ESCAPES.get(found[2], found[2])
+_ESCAPE = re.compile(
+    r"\\(?:x\{(?P<long>[0-9A-Fa-f]+)\}|x(?P<short>[0-9A-Fa-f]{2})|(?P<octal>[0-7]{1,3})|\^(?P<control>.)|(?P<char>.))",
+    re.DOTALL,
+)
 
-    return re.sub(r"\\(?:x\{([0-9A-Fa-f]{1,5})\}|(.))", one, body, flags=re.DOTALL)
+
+def _unescape(body: str, line: int) -> str:
+    """The characters that a quoted text stands for, as erl_scan reads them."""
+
+    def one(found: re.Match[str]) -> str:
+        digits = found["long"] or found["short"]
+        if digits or found["octal"]:
+            code = int(digits, 16) if digits else int(found["octal"], 8)
+            if code > sys.maxunicode or 0xD800 <= code <= 0xDFFF:
+                raise TermError(line, "a character that does not exist")
+            return chr(code)
+        if found["control"]:
+            return chr(ord(found["control"]) & 31)
+        return _ESCAPES.get(found["char"], found["char"])
+
+    return _ESCAPE.sub(one, body)
 
 
 @dataclass
@@ -131,13 +146,13 @@ class _Reader:
             case "atom":
                 return Atom(token.text)
             case "quoted":
-                return Atom(_unescape(token.text[1:-1]))
+                return Atom(_unescape(token.text[1:-1], token.line))
             case "number":
                 return int(token.text)
             case "binary" | "binary/utf8":
-                return Text(_unescape(token.text), is_binary=True, is_utf8=token.kind == "binary/utf8")
+                return Text(_unescape(token.text, token.line), is_binary=True, is_utf8=token.kind == "binary/utf8")
             case "string":
-                return Text(self._joined(_unescape(token.text[1:-1])))
+                return Text(self._joined(_unescape(token.text[1:-1], token.line)))
         if token.kind == "mark" and token.text in "{[":
             parts = self._parts("}" if token.text == "{" else "]", depth + 1)
             return tuple(parts) if token.text == "{" else parts
@@ -146,7 +161,8 @@ class _Reader:
     def _joined(self, text: str) -> str:
         """Strings beside each other are one."""
         while self.peek().kind == "string":
-            text += _unescape(self.take().text[1:-1])
+            token = self.take()
+            text += _unescape(token.text[1:-1], token.line)
         return text
 
     def _parts(self, closing: str, depth: int) -> list[Term]:
