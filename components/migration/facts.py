@@ -25,6 +25,13 @@ from components.migration.permissions.erlang import TermError
 from components.migration.permissions.erlang import parse as parse_terms
 
 Credential = Literal["username", "clientid"]
+SECTIONS = frozenset(
+    {
+        *("rules", "resources", "blacklist", "apps", "users", "schemas", "modules", "configs", "listeners_state"),
+        *("auth_clientid", "auth_username", "auth_mnesia", "acl_mnesia"),
+    },
+)
+"""What 4.0 to 4.4 export as lists."""
 NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk", "ssl_dist.conf"})
 """Files of a node that are known by their name and are no configuration."""
 
@@ -118,24 +125,25 @@ def read_export(file: str, text: str) -> Export:
         BadSource: truncated, no JSON, no export, or an archive of 5.x under a wrong name.
 
     """
+    again = "export again and copy the whole file"
     try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        data = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadSource(
-            file, place, "no JSON; the file may be truncated", "export again and copy the whole file"
-        ) from None
+        raise BadSource(file, place, "no JSON; the file may be truncated", again) from None
     if not isinstance(data, dict) or not isinstance(data.get("version"), str):
-        raise BadSource(
-            file,
-            "version",
-            "no export of EMQX 4.x: it has no version",
-            "give the file that `emqx_ctl data export` names",
-        )
+        seen = "no export of EMQX 4.x: it has no version"
+        raise BadSource(file, "version", seen, "give the file that `emqx_ctl data export` names")
     for section, rows in data.items():
-        if section != "date" and isinstance(rows, list) and not all(isinstance(row, dict) for row in rows):
+        if section in SECTIONS and not isinstance(rows, list):
+            raise BadSource(file, section, "a section that is no list", again)
+        if isinstance(rows, list) and not all(isinstance(row, dict) for row in rows):
             raise BadSource(file, section, "a row that is no object", "export again; the file was edited or damaged")
     return Export(file, data)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def require_declared(export: Export, source: Version) -> None:

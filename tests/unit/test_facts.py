@@ -78,6 +78,9 @@ BAD_JSON = {
     "rows that are none": ('{"version": "4.4", "users": [1]}', "users: a row that is no object"),
     "too deep": ('{"version": "4.4", "x": ' + "[" * 100_000, "no JSON"),
     "nothing": ("", "no JSON"),
+    "a section that is none": ('{"version": "4.4", "auth_mnesia": 5}', "auth_mnesia: a section that is no list"),
+    "not a number": ('{"version": "4.4", "x": NaN}', "no JSON"),
+    "too long a number": ('{"version": "4.4", "x": ' + "9" * 5000 + "}", "no JSON"),
 }
 
 

@@ -593,3 +593,11 @@ def test_a_plan_and_a_file_that_disagree_on_the_credential_type_are_refused() ->
     )
     with pytest.raises(BadSource, match="both credential types"):
         convert(facts)
+
+
+def test_half_a_character_in_a_name_is_written_as_it_was_read() -> None:
+    export = known.read_export(
+        "e.json", json.dumps({"version": "4.2.11", "auth_mnesia": [{"login": "\ud800", "password": PASSWORD}]})
+    )
+    text = convert(Facts(replace(PLAN, credential="username"), export=export)).texts["e.json"]
+    assert json.loads(text.encode())["auth_mnesia"][0]["login"] == "\ud800"

@@ -53,7 +53,7 @@ def convert(facts: Facts) -> Converted:
             ledger.carried(name, 0, _base(name))
     if facts.export is not None:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
-        texts[facts.export.file] = json.dumps(data, ensure_ascii=False) + "\n"
+        texts[facts.export.file] = json.dumps(data) + "\n"
     return Converted(texts, ledger.account(), (*files.notes, *_steps(facts, confs)))
 
 
