@@ -41,7 +41,7 @@ class Control:
 
     async def start(self, host: str) -> str:
         """Listen on a free port; returns its URL."""
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.bind((host, 0))
         routes = [
             Route("/state", self._state),

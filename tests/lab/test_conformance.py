@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.lab.recordings.document import DOCUMENT, render
-from tests.lab.recordings.replay import Tally
+from tests.lab.recordings.excluded import NOT_REPLAYED
+from tests.lab.recordings.replay import HERE, Tally
+from tests.lab.recordings.runs import SKIPPED_RUNS
 from tests.lab.recordings.scenarios import SCENARIOS, run
 
 pytestmark = pytest.mark.lab
@@ -33,6 +36,12 @@ def test_answers_are_those_of_the_recording(tallies: dict[tuple[str, str], Tally
     tally = tallies[scenario, file]
     assert not tally.differences, "\n".join(tally.differences[:20])
     assert tally.compared + sum(tally.excluded.values()) > 0
+
+
+def test_tests_that_the_list_names_exist() -> None:
+    named = set(re.findall(r"test_\w+\.py", " ".join([*NOT_REPLAYED.values(), *SKIPPED_RUNS.values()])))
+    there = {path.name for path in HERE.parents[1].rglob("test_*.py")}
+    assert named <= there, named - there
 
 
 def test_what_is_not_covered_is_listed_and_nothing_else_is(tallies: dict[tuple[str, str], Tally]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -34,14 +35,15 @@ def steps_of(bed: MovingBed) -> list[str]:
     return [event["name"] for event in bed.last_run() if event["event"] == "step" and event["phase"] == "begin"]
 
 
-def in_the_middle(bed: MovingBed, step: str, moved: int = 1) -> None:
-    bed.wait(lambda: step in steps_of(bed) and bed.moved(step) >= moved)
+def in_the_middle(bed: MovingBed, going: Future[str], step: str, moved: int = 1) -> None:
+    bed.wait(lambda: going.done() or bed.moved(step) >= moved)
+    assert not going.done(), going.result()
 
 
 class TestTheApiIsAwayForAWhile:
     def test_500_for_ten_seconds_during_a_step_is_sat_out(self, bed: MovingBed) -> None:
         going = bed.start(budget=20)
-        in_the_middle(bed, "shift-50")
+        in_the_middle(bed, going, "shift-50")
         for colour in ("blue", "green"):
             bed.fault(colour, "status", status=500, seconds=10)
         assert going.result(60) == "forward"
@@ -50,7 +52,7 @@ class TestTheApiIsAwayForAWhile:
 
     def test_a_hung_node_is_passed_by(self, bed: MovingBed) -> None:
         going = bed.start(budget=20)
-        in_the_middle(bed, "shift-50")
+        in_the_middle(bed, going, "shift-50")
         bed.fault("blue", "hang", node=bed.node("blue", 0), seconds=8)
         bed.fault("green", "hang", node=bed.node("green", 0), seconds=8)
         assert going.result(60) == "forward"
@@ -68,7 +70,7 @@ class TestTheApiIsAwayForAWhile:
 class TestAGateFails:
     def test_refusals_at_50_percent_send_everybody_back_and_the_next_run_begins_anew(self, bed: MovingBed) -> None:
         going = bed.start(budget=20, gates={"connectFailureMinimumConnects": 5})
-        in_the_middle(bed, "shift-50", moved=5)
+        in_the_middle(bed, going, "shift-50", moved=5)
         bed.fault("green", "refuse_connects", reason=0x97)
         wanted = (
             r"gate connect_failure_rate_above_baseline during shift-50 on green: .*\(value 0\.\d+, threshold 0\.05\); "
@@ -86,7 +88,7 @@ class TestAGateFails:
 
     def test_a_green_node_that_dies_during_a_step_is_named_and_everybody_goes_back(self, bed: MovingBed) -> None:
         going = bed.start(budget=10)
-        in_the_middle(bed, "shift-50")
+        in_the_middle(bed, going, "shift-50")
         dead = bed.node("green", 2)
         bed.fault("green", "die", node=dead)
         with pytest.raises(
@@ -111,7 +113,7 @@ class TestTheBalancerRestarts:
 
     def test_at_once_during_a_step_the_share_survives_and_the_step_goes_on(self, bed: MovingBed) -> None:
         going = bed.start(budget=20)
-        in_the_middle(bed, "shift-50")
+        in_the_middle(bed, going, "shift-50")
         self.kill(bed)
         process.start(bed.replica)
         assert bed.share() == 5000
@@ -121,7 +123,7 @@ class TestTheBalancerRestarts:
 
     def test_dead_it_ends_the_update_and_the_next_one_starts_it_with_share_and_memory(self, bed: MovingBed) -> None:
         going = bed.start(budget=20)
-        in_the_middle(bed, "shift-50")
+        in_the_middle(bed, going, "shift-50")
         memory = dict(bed.memory())
         self.kill(bed)
         with pytest.raises(Unreachable, match="see that this HAProxy runs"):
@@ -137,7 +139,7 @@ class TestTheBalancerRestarts:
 class TestTheDrain:
     def test_a_blue_node_that_dies_does_not_stop_it(self, bed: MovingBed) -> None:
         going = bed.start(budget=10)
-        in_the_middle(bed, "drain")
+        in_the_middle(bed, going, "drain")
         bed.fault("blue", "die", node=bed.node("blue", 1))
         assert going.result(60) == "forward"
         assert bed.live() == GREEN

@@ -69,6 +69,31 @@ async def test_all_nodes_at_once_end_in_evicting_sessions_and_the_way_back_keeps
     assert {device.packets[-2][1] for device in devices if device.level == 5} == {"e0029c00"}
 
 
+async def test_a_stop_midway_lets_clients_in_at_once_and_a_new_start_counts_what_is_there(tmp_path: Path) -> None:
+    """evac_stop_midway: evicted clients stay away, sessions not yet moved stay."""
+    async with cluster(tmp_path) as managed:
+        devices = [await Device.connect(host(managed, 2), f"s{n}", level=5, persistent=n % 2 == 0) for n in range(8)]
+        name = managed.names()[1]
+        async with api(managed, 2) as client:
+            body = {"wait_health_check": 0, "wait_takeover": 60, "conn_evict_rate": 4}
+            await client.post(f"/load_rebalance/{name}/evacuation/start", json=body)
+
+            async def some_gone() -> bool:
+                return bool((await client.get("/node_eviction/status")).json()["stats"]["connections"] <= 4)
+
+            await _until(some_gone, "the first burst")
+            assert (await client.post(f"/load_rebalance/{name}/evacuation/stop")).status_code == 200
+            left = (await client.get(f"/nodes/{name}")).json()
+            device = await Device.connect(host(managed, 2), "new", level=5)
+            assert device.connack[6:8] == "00"
+            await client.post(f"/load_rebalance/{name}/evacuation/start", json={})
+            stats = (await client.get("/load_rebalance/status")).json()["stats"]
+            assert stats["initial_connected"] == left["live_connections"] + 1
+            assert stats["initial_sessions"] == left["connections"] + 1
+        for one in (*devices, device):
+            await one.close()
+
+
 async def test_a_restarted_node_goes_on_evacuating_without_health_check_and_stop_removes_the_file(
     tmp_path: Path,
 ) -> None:

@@ -80,7 +80,7 @@ NOT_REPLAYED: dict[str, str] = {
     "D_evacuate_all_nodes": "no pairs: a run, see the table of runs",
     "F_paging_speed_10000_sessions_30000_subscriptions": "speeds of a machine",
     "G_health_fields_while_sessions_are_made": "a time series of one machine's load",
-    "G_metrics_by_kind_of_connect": "no pairs: counters per kind of CONNECT, replayed by test_conformance_mqtt.py",
+    "G_metrics_by_kind_of_connect": "no pairs: counters per kind of CONNECT, replayed by test_node_mqtt_recordings.py",
     "H_keepalive": "no pairs: replayed by test_node_api_connection.py with a shorter wall",
     "H_kick_bulk_and_limits": "speeds; the codes of its calls are in test_node_api.py",
     "H_node_killed_and_back_ce_5.8.9": "no pairs: replayed by test_faults.py (which answers are 500, and for how long)",

@@ -51,7 +51,7 @@ SKIPPED_RUNS: dict[str, str] = {
     "evac_no_recipients_all_three": "the 30 s retry has a unit test of its own (test_evacuation.py)",
     "evac_reconnecting_clients": "devices that reconnect: the broker's takeover tests",
     "evac_restart_while_evacuating": "a restart: test_node_api_evacuation.py does it with a lab cluster",
-    "evac_stop_midway": "a stop between two starts: test_evacuation.py",
+    "evac_stop_midway": "a stop between two starts: test_node_api_evacuation.py",
     "evac_rebalance": "validation and one run: test_node_api_evacuation.py",
     "D_evacuate_all_nodes": "three nodes at once: test_node_api_evacuation.py",
 }
