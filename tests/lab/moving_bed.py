@@ -1,0 +1,297 @@
+"""Two lab clusters, a real HAProxy and devices, and the chain's own providers called in order, without an engine around them.
+
+The rule: what acts here is what acts in a `pulumi up`; only Pulumi itself is missing, which makes a fault cost seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from components.cutover.steps import parse_steps
+from components.cutover.words import COLOURS, Colour
+from components.emqx.models import ClusterHandle, Credentials
+from components.operations import balancing, local
+from components.resources import engine
+from components.resources.cutover import CutoverProvider
+from components.resources.data_export import DataExportProvider
+from components.resources.data_import import DataImportProvider
+from components.resources.drain import DrainProvider
+from components.resources.traffic_shift import TrafficShiftProvider
+from components.router.haproxy import HaproxyRouter
+from lab.fleet.fleet import Fleet
+from lab.fleet.settings import FleetSettings
+
+SECONDS = 30.0
+QUICK = {"stallSeconds": 20, "settleSeconds": 1, "unknownSeconds": 20, "connectLatencyP99Milliseconds": None}
+"""Gates that make up their mind soon; the latency of a machine that runs other tests too says nothing."""
+
+
+class Devices:
+    """A fleet on an event loop of its own."""
+
+    def __init__(self, address: str, clients: int) -> None:
+        """Connect all; they publish nothing, and come back at once."""
+        host, _, port = address.rpartition(":")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        settings = FleetSettings(
+            addresses=((host, int(port)),),
+            clients=clients,
+            persistent_fraction=0.0,
+            publish_interval_seconds=0,
+            settle_seconds=0,
+            backoff_cap_seconds=1.0,
+        )
+        self.fleet = Fleet(settings)
+        self._call(self.fleet.start(SECONDS))
+        self._before: list[int] = []
+        self.mark()
+
+    def mark(self) -> None:
+        """Count disconnects from here."""
+        self._before = [device.disconnects for device in self.fleet.devices]
+
+    def disconnects(self) -> list[int]:
+        """Of each device since the mark."""
+        return [device.disconnects - old for device, old in zip(self.fleet.devices, self._before, strict=True)]
+
+    def end(self) -> None:
+        """Disconnect in order."""
+        self._call(self.fleet.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(SECONDS)
+        self._loop.close()
+
+    def _call(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(2 * SECONDS)
+
+
+class MovingBed:
+    """Blue with devices on it, and an empty green."""
+
+    def __init__(self, directory: Path, clients: int, nodes: int = 3) -> None:
+        self.directory, self.clients, self.nodes = directory, clients, nodes
+        self.credentials = {
+            colour: Credentials(
+                api_key=f"bed-{colour}", api_secret=f"secret-{colour}", username="admin", password="pw-1"
+            )
+            for colour in COLOURS
+        }
+        self.handles: dict[Colour, ClusterHandle] = {}
+        self.lines: list[str] = []
+        self._begun = 0
+        self.devices: Devices
+
+    def serve_cluster(self, colour: Colour) -> None:
+        wanted = local.Wanted(
+            name=colour,
+            version="5.8.6" if colour == "blue" else "5.8.9",
+            edition="ee",
+            nodes=self.nodes,
+            proxy_protocol=True,
+            max_sessions=0,
+            directory=self.directory / "clusters" / colour,
+            network=None,
+        )
+        served = local.serve(wanted, self.credentials[colour], lambda: None)
+        self.handles[colour] = ClusterHandle.model_validate(served["handle"])
+
+    def serve_balancer(self) -> None:
+        """What `up` does to the balancer: start it, or leave it as it is."""
+        wanted = balancing.Wanted(
+            live="blue",
+            clusters=self.handles,
+            editions={"blue": "ee", "green": "ee"},
+            directory=self.directory / "balancer",
+            address=None,
+            max_connections=2_000,
+            replicas=1,
+        )
+        self.balancer = balancing.serve(wanted, self.credentials)
+
+    @property
+    def router(self) -> HaproxyRouter:
+        return HaproxyRouter(self.balancer)
+
+    def share(self) -> int:
+        return asyncio.run(self.router.share())
+
+    def memory(self) -> Mapping[str, str]:
+        return asyncio.run(self.router.memory())
+
+    @property
+    def replica(self) -> Path:
+        """Where the only HAProxy works."""
+        return self.directory / "balancer" / "1"
+
+    # -- faults ---------------------------------------------------------------------------------------------------
+
+    def fault(self, colour: Colour, kind: str, **options: Any) -> None:
+        ready = local.running(self.directory / "clusters" / colour)
+        assert ready is not None
+        httpx.post(f"{ready['control']}/faults", json={"kind": kind, **options}, timeout=SECONDS).raise_for_status()
+
+    def heal(self) -> None:
+        for colour in COLOURS:
+            ready = local.running(self.directory / "clusters" / colour)
+            assert ready is not None
+            httpx.delete(f"{ready['control']}/faults", timeout=SECONDS).raise_for_status()
+            self.fault(colour, "revive")
+
+    def api(self, colour: Colour, method: str, path: str, body: Any = None) -> Any:
+        known = self.credentials[colour]
+        auth = (known.api_key, known.api_secret)
+        url = f"{self.handles[colour].nodes[0].api}/api/v5{path}"
+        answer = httpx.request(method, url, json=body, auth=auth, timeout=SECONDS).raise_for_status()
+        return answer.json() if answer.content else None
+
+    def node(self, colour: Colour, number: int) -> str:
+        return self.handles[colour].nodes[number].name
+
+    # -- what is seen -----------------------------------------------------------------------------------------------
+
+    def live(self) -> dict[str, int]:
+        return {
+            colour: sum(node.get("live_connections", 0) for node in self.api(colour, "GET", "/nodes"))
+            for colour in COLOURS
+        }
+
+    def journal(self) -> list[dict[str, Any]]:
+        path = self.directory / "journal.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def last_run(self) -> list[dict[str, Any]]:
+        """What the run that was begun last has written."""
+        journal = self.journal()[self._begun :]
+        return [event for event in journal if event["run"] == journal[-1]["run"]]
+
+    def wait(self, what: Callable[[], bool], seconds: float = SECONDS) -> None:
+        """Until it is so; the journal's end is shown when it is not."""
+        end = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < end, (self.live(), self.journal()[-5:])
+            time.sleep(0.02)
+
+    def moved(self, step: str) -> int:
+        """Clients that this run has moved in the step."""
+        return sum(event["count"] for event in self.last_run() if event["event"] == "move" and event["step"] == step)
+
+    # -- acting -------------------------------------------------------------------------------------------------------
+
+    def up(
+        self,
+        to: Colour = "green",
+        *,
+        data: bool = False,
+        steps: Sequence[Mapping[str, Any]] = ({"share": 10}, {"share": 50}, {"share": 100}),
+        budget: int = 40,
+        before: Mapping[str, Callable[[], None]] | None = None,
+        gates: Mapping[str, Any] | None = None,
+    ) -> str:
+        """What the chain does in one update; its direction. ``data`` carries the data too, ``before`` acts before a link."""
+        self._begun = len(self.journal())
+        first = self._first(to, budget)
+        handed = {**self._world(), "to": to, "run": first["token"], "direction": first["direction"]}
+        manner = {
+            "steps": [step.model_dump(mode="json") for step in parse_steps(steps)],
+            "budgetPerSecond": budget,
+            "evacuation": {"waitHealthCheckSeconds": 1, "waitTakeoverSeconds": 0},
+            "gates": {**QUICK, **(gates or {})},
+        }
+        links: list[tuple[Any, str, dict[str, Any]]] = []
+        if data:
+            links += [(DataExportProvider, "export", {"carryApiKeys": False}), (DataImportProvider, "import", {})]
+        for step in manner["steps"]:  # type: ignore[attr-defined]  # a list of dumps
+            more = {"step": step["name"], "share": step["share"], "manner": manner}  # type: ignore[index]
+            links.append((TrafficShiftProvider, str(more["step"]), more))
+        links.append((DrainProvider, "drain", {"manner": manner}))
+        facts: dict[str, Any] = {}
+        for kind, name, more in links:
+            if before and name in before:
+                before[name]()
+            exported = {"exported": facts} if kind is DataImportProvider else {}
+            facts = self._act(kind(), {"name": name, **handed, "after": first["token"], **more, **exported})["facts"]
+        return str(first["direction"])
+
+    def start(self, *arguments: Any, **options: Any) -> Future[str]:
+        """The same beside us."""
+        self._begun = len(self.journal())
+        return self._beside.submit(self.up, *arguments, **options)
+
+    def _first(self, to: Colour, budget: int) -> dict[str, Any]:
+        declared = [{"colour": colour} for colour in COLOURS]
+        intent = {"live": to, "declared": declared, "steps": [], "strategy": "two-cluster", "budgetPerSecond": budget}
+        return self._act(CutoverProvider(), {"name": "cutover", "to": to, **self._world(), **intent})
+
+    def _world(self) -> dict[str, Any]:
+        clusters = {colour: handle.model_dump(mode="json") for colour, handle in self.handles.items()}
+        return {
+            "clusters": clusters,
+            "balancer": self.balancer.model_dump(mode="json"),
+            "workDirectory": str(self.directory),
+        }
+
+    def _act(self, provider: Any, props: dict[str, Any]) -> dict[str, Any]:
+        provider.credentials = self.credentials
+        assert not provider.check({}, props).failures
+        made: dict[str, Any] = provider.create(props).outs
+        return made
+
+    # -- beginning and end -----------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Everybody on blue, nothing remembered, nothing wrong; disconnects count from here."""
+        self.heal()
+        for colour in COLOURS:
+            for entry in self.api(colour, "GET", "/load_rebalance/global_status")["evacuations"]:
+                self.api(colour, "POST", f"/load_rebalance/{entry['node']}/evacuation/stop")
+        if not balancing.running(self.directory / "balancer"):
+            self.serve_balancer()
+        self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
+        asyncio.run(self.router.set_share(0))
+        asyncio.run(self.router.remember(dict.fromkeys(self.memory())))
+        rows = self.api("green", "GET", "/clients?limit=10000&fields=clientid")["data"]
+        self.api("green", "POST", "/clients/kickout/bulk", [row["clientid"] for row in rows])
+        self.wait(lambda: self.live() == {"blue": self.clients, "green": 0})
+        self.lines.clear()
+        self.devices.mark()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for colour in COLOURS:
+                stack.callback(local.stop, self.directory / "clusters" / colour)
+            with ThreadPoolExecutor() as both:
+                list(both.map(self.serve_cluster, COLOURS))
+            stack.callback(balancing.stop, self.directory / "balancer")
+            self.serve_balancer()
+            stack.enter_context(_progress_into(self.lines))
+            self._beside = stack.enter_context(ThreadPoolExecutor())
+            self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
+            self.devices = Devices(self.balancer.mqtt, self.clients)
+            stack.callback(self.devices.end)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def _progress_into(lines: list[str]) -> Iterator[None]:
+    """There is no engine that lines could be sent to."""
+    real, engine.progress = engine.progress, lines.append  # type: ignore[assignment]  # the same for callers
+    try:
+        yield
+    finally:
+        engine.progress = real
