@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.cutover.versions import KNOWN, Version, parse
@@ -19,6 +19,8 @@ from components.migration.manifest import BadSource
 from components.migration.rules import Hit
 
 pytestmark = pytest.mark.unit
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault of the code."""
 
 SAMPLES = Path(__file__).parent / "recordings/migration/samples"
 META = b'edition = ee\nversion = "5.8.11"\n'
@@ -87,6 +89,7 @@ def test_the_version_rule_is_that_of_each_release(backup: str, node: str, refuse
 VERSIONS = [Version(*line, patch) for line, last in KNOWN["ee"].items() if line >= (5, 0) for patch in (0, last)]
 
 
+@PATIENT
 @given(st.sampled_from(VERSIONS), st.sampled_from(VERSIONS))
 def test_a_backup_of_the_same_line_is_taken_and_a_newer_one_never(backup: Version, node: Version) -> None:
     if backup.line > node.line:
@@ -138,12 +141,14 @@ def test_a_file_twice_in_an_archive_is_named() -> None:
         read_archive("x.tar.gz", buffer.getvalue())
 
 
+@PATIENT
 @given(st.integers(0, len(TOKEN) - 1))
 def test_an_archive_that_is_cut_anywhere_is_refused(length: int) -> None:
     with pytest.raises(BadSource):
         read_archive("x.tar.gz", TOKEN[:length])
 
 
+@PATIENT
 @given(st.data())
 def test_a_table_that_is_cut_anywhere_is_refused_or_shorter(data: st.DataObject) -> None:
     files = {name: content for name, content in unpacked(TOKEN).items() if not name.endswith("cluster.hocon")}

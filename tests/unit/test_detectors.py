@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.cutover.versions import parse
@@ -21,6 +21,8 @@ from components.migration.facts import Export, Facts, Live, Plan, Text
 from components.migration.rules import Clear, Hit, Question, catalogue
 
 pytestmark = pytest.mark.unit
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault of the code."""
 
 HOPS = {"43": ("4.2.14", "4.3.22"), "51": ("4.4.19", "5.8.11"), "54": ("5.3.2", "5.4.1"), "55": ("5.4.1", "5.5.1"), "56": ("5.5.1", "5.6.1"),
         "57": ("5.6.1", "5.7.2"), "58": ("5.7.2", "5.8.11"), "59": ("5.8.11", "5.9.3"), "510": ("5.9.3", "5.10.4"), "60": ("5.10.4", "6.0.4"),
@@ -424,6 +426,7 @@ def fits(topic: str, pattern: str) -> bool:
     return len(levels) == len(wanted) and all(want in {"+", level} for level, want in zip(levels, wanted, strict=True))
 
 
+@PATIENT
 @given(st.lists(FILTER, min_size=1, max_size=4), FILTER)
 def test_filters_meet_exactly_when_some_topic_fits_both(granted: list[str], denied: str) -> None:
     filters = Filters()
@@ -435,6 +438,7 @@ def test_filters_meet_exactly_when_some_topic_fits_both(granted: list[str], deni
     assert filters.meets(denied) is met
 
 
+@PATIENT
 @given(TOPIC, FILTER)
 def test_a_topic_is_a_filter_of_its_own(topic: str, pattern: str) -> None:
     filters = Filters()

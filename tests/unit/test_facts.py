@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.cutover.versions import parse
@@ -17,6 +17,8 @@ from components.migration.facts import Export, Facts, Plan, add, load, read_expo
 from components.migration.manifest import BadSource
 
 pytestmark = pytest.mark.unit
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault of the code."""
 
 SAMPLES = Path(__file__).parent / "recordings/migration/samples"
 
@@ -94,12 +96,14 @@ def test_a_file_that_is_no_export_is_refused(what: str) -> None:
 GENUINE = (SAMPLES / "v4.4.19.json").read_text(encoding="utf-8")
 
 
+@PATIENT
 @given(st.integers(0, len(GENUINE.rstrip()) - 1))
 def test_a_truncated_export_is_refused_wherever_it_ends(length: int) -> None:
     with pytest.raises(BadSource):
         read_export("e.json", GENUINE[:length])
 
 
+@PATIENT
 @given(
     st.binary(max_size=200),
     st.sampled_from(["e.json", "emqx.conf", "loaded_plugins", "acl.conf", "cluster.hocon", "x.tar.gz", "notes.txt"]),

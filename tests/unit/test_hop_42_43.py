@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.cutover.versions import parse as version
@@ -28,6 +28,8 @@ from components.migration.manifest import BadSource, Ledger, Verdict
 from components.migration.rules import Clear
 
 pytestmark = pytest.mark.unit
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault of the code."""
 
 RECORDED = Path(__file__).parent / "recordings/migration"
 MENTIONED = re.compile(r"^\s*(?:##?\s*)?([a-z][A-Za-z0-9_$]*(?:\.[^\s=]+)*)\s*=\s*(.*?)\s*$")
@@ -262,12 +264,14 @@ LINES = st.lists(
 )
 
 
+@PATIENT
 @given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_a_file_reads_back_byte_for_byte(lines: list[str], end: str, closed: bool) -> None:
     text = end.join(lines) + (end if closed else "")
     assert str(flat.parse("f", text)) == text
 
 
+@PATIENT
 @given(LINES, st.sampled_from(["username", "clientid"]))
 def test_comments_and_their_order_survive_and_the_account_adds_up(lines: list[str], credential: str) -> None:
     text, account = one("\n".join(lines), credential=credential)
@@ -284,6 +288,7 @@ def test_comments_and_their_order_survive_and_the_account_adds_up(lines: list[st
     assert account.counts.get("emqx.conf", 0) == settings == len(account.items)
 
 
+@PATIENT
 @given(LINES)
 def test_the_account_holds_no_value(lines: list[str]) -> None:
     secret = "s3cr3t-of-the-fleet"
@@ -460,6 +465,7 @@ def test_open_source_does_not_take_enterprise_sections() -> None:
 NAMES = st.one_of(st.text(max_size=30), st.sampled_from(['"', "'", "\n", "a\r\nb", "ключ", "x" * 65536, "\x00", "%u"]))
 
 
+@PATIENT
 @given(st.lists(NAMES, max_size=20), st.sampled_from(["username", "clientid"]))
 def test_any_name_is_carried_or_named_and_survives_as_json(names: list[str], credential: Any) -> None:
     export = users(
@@ -545,6 +551,7 @@ WORDS = st.one_of(
 ROWS = st.lists(st.dictionaries(st.sampled_from(FIELDS), WORDS, max_size=6), max_size=4)
 
 
+@PATIENT
 @given(
     st.dictionaries(
         st.sampled_from(["auth_mnesia", "acl_mnesia", "auth_username", "auth_clientid", "users", "rules", "odd"]), ROWS

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.cutover.routes import CONDITIONS, MATRIX, Hop, RefusedRoute, Route, route
@@ -16,6 +16,8 @@ from components.cutover.versions import KNOWN, BadVersion, Version, newest, pars
 from components.cutover.words import Edition
 
 pytestmark = pytest.mark.unit
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault of the code."""
 
 ROWS = {
     "4.0": "4.0.13", "4.1": "4.1.5", "4.2": "4.2.14", "4.3": "4.3.22", "4.4": "4.4.19",
@@ -84,6 +86,7 @@ def moves(draw: st.DrawFn) -> tuple[str, str, Edition, Edition]:
     return draw(st.sampled_from(releases(source))), draw(st.sampled_from(releases(target))), source, target
 
 
+@PATIENT
 @given(moves())
 def test_every_path_is_made_of_allowed_hops_rises_and_ends_at_the_target(
     move: tuple[str, str, Edition, Edition],
@@ -106,6 +109,7 @@ def test_every_path_is_made_of_allowed_hops_rises_and_ends_at_the_target(
     assert len(hops) > 1 or isinstance(answer, Route)
 
 
+@PATIENT
 @given(moves())
 def test_enterprise_never_becomes_open_source_and_nothing_goes_down(move: tuple[str, str, Edition, Edition]) -> None:
     source, target, edition_from, edition_to = move
@@ -115,6 +119,7 @@ def test_enterprise_never_becomes_open_source_and_nothing_goes_down(move: tuple[
         assert answer.path == ()
 
 
+@PATIENT
 @given(moves())
 def test_each_hop_of_a_refused_route_is_itself_allowed(move: tuple[str, str, Edition, Edition]) -> None:
     answer = route(*move)
@@ -208,12 +213,14 @@ def test_a_release_that_is_added_to_the_table_is_known() -> None:
     assert isinstance(route("6.3.1", "6.4.0", known=known), Route)
 
 
+@PATIENT
 @given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.sampled_from(["", "v", "e"]))
 def test_a_version_reads_back_as_it_is_written(major: int, minor: int, patch: int, prefix: str) -> None:
     version = Version(major, minor, patch)
     assert parse(prefix + str(version)) == version
 
 
+@PATIENT
 @given(st.text(max_size=60))
 def test_any_text_is_a_version_or_a_bad_version(text: str) -> None:
     shape = re.fullmatch(r"[ve]?\d{1,3}\.\d{1,3}(\.\d{1,3})?", text.strip(), re.ASCII)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.cutover.versions import KNOWN, Version, parse
@@ -21,6 +21,8 @@ from components.migration.rules import Clear, Hit, Place, Question, Rule, Unknow
 from components.migration.versions import scope
 
 pytestmark = pytest.mark.unit
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault of the code."""
 
 SEED = json.loads((Path(__file__).parent / "recordings/migration/seed-4.2-to-4.3.json").read_text(encoding="utf-8"))
 BULLETS = {
@@ -141,6 +143,7 @@ def test_an_acknowledged_rule_is_still_shown() -> None:
 VERSIONS = [Version(*line, patch) for line, last in KNOWN["ee"].items() for patch in range(last + 1)]
 
 
+@PATIENT
 @given(st.sampled_from(VERSIONS), st.sampled_from(VERSIONS))
 def test_a_bare_plan_never_breaks_a_detector(source: Version, target: Version) -> None:
     verdicts = evaluate(Facts(Plan(source, target)), DETECTORS)
@@ -171,6 +174,7 @@ JSON = st.recursive(
 SECTIONS = ["rules", "resources", "modules", "auth_mnesia", "acl_mnesia", "apps", "users", "schemas", "auth_username", "auth_clientid", "blacklist", "auth.mnesia.as"]  # fmt: skip
 
 
+@PATIENT
 @given(
     st.dictionaries(
         st.sampled_from(SECTIONS),
@@ -194,6 +198,7 @@ TREE = st.recursive(
 )
 
 
+@PATIENT
 @given(
     st.dictionaries(st.sampled_from(ROOTS), TREE, max_size=6),
     st.sampled_from([("5.3.2", "6.3.0"), ("5.8.11", "5.9.0"), ("6.1.5", "6.3.0")]),
