@@ -104,12 +104,14 @@ def random_source(rng: random.Random) -> Source:
         "acl_nomatch": rng.choice(("allow", "deny")),
         "allow_anonymous": rng.choice(("true", "false")),
         "acl_order": rng.choice(("none", "file,mnesia", "mnesia,file")),
-        "auth.mnesia.password_hash": "sha256",
     }
+    if rng.random() < 0.7:
+        keys["auth.mnesia.password_hash"] = "sha256"
     settings = [Setting("emqx.conf", line, key, value) for line, (key, value) in enumerate(keys.items(), 1)]
     files = {"acl.conf": "\n".join(random_rule(rng) for _ in range(rng.randint(0, 6)))}
     if rng.random() < 0.8:
-        files["loaded_plugins"] = f"{{emqx_auth_mnesia, {rng.choice(('true', 'true', 'false'))}}}.\n"
+        fact = rng.choice(("{emqx_auth_mnesia, true}.", "{emqx_auth_mnesia, true}.", "{emqx_auth_mnesia, false}.", ""))
+        files["loaded_plugins"] = f"{fact}\n"
         files["loaded_modules"] = "{emqx_mod_acl_internal, true}.\n"
     export = {"version": "4.4", "auth_mnesia": users, "acl_mnesia": rows}
     return Source(export, "random.json", settings, files)

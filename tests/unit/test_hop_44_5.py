@@ -245,6 +245,15 @@ class TestBadInput:
         assert caught.value.file == "dir/data.json"
         assert caught.value.remedy
 
+    @pytest.mark.parametrize("version", ["4.4", "4.4.19", "e4.4.19", "4.4-rc.1"])
+    def test_every_spelling_of_44_is_taken(self, version: str) -> None:
+        assert read_export("e", json.dumps({"version": version}).encode(), "e4.4.19")["version"] == version
+
+    @pytest.mark.parametrize("version", ["4.40", "44", "4.3.22", "latest", ""])
+    def test_another_version_is_not(self, version: str) -> None:
+        with pytest.raises(BadSource, match="declared as"):
+            read_export("e", json.dumps({"version": version}).encode(), "4.4.19")
+
     @pytest.mark.parametrize(
         ("origin", "target"),
         [

@@ -129,6 +129,16 @@ def test_without_a_user_name_nobody_is_called_undefined(target: str) -> None:
     assert decide(closed, target, DEV, Action.PUBLISH, "u/user") == (Access.ALLOW, {Access.ALLOW})
 
 
+def test_rules_that_44_did_not_ask_allow_nothing_on_5_x() -> None:
+    row = {"type": "all", "topic": "t", "action": "pub", "access": "allow", "created_at": 1}
+    for export, files in (
+        ({"modules": []}, {}),
+        ({}, {"loaded_plugins": "{emqx_retainer, true}.\n", "loaded_modules": ""}),
+    ):
+        source = Source({"version": "4.4", "acl_mnesia": [row], **export}, "e", (), files)
+        assert decide(source, "5.8.11", DEV, Action.PUBLISH, "t") == (Access.DENY, {Access.DENY})
+
+
 def test_the_model_is_not_blind_a_converter_that_loses_the_order_is_found_out() -> None:
     source = rows(("allow", "pub", "cmd/#", 1), ("deny", "pub", "cmd/secret", 2))
     wrong = rows(("allow", "pub", "cmd/#", 2), ("deny", "pub", "cmd/secret", 1))

@@ -14,7 +14,7 @@ from components.migration.hop_44_5.acl import DEFAULT_MAX_RULES, Acl
 from components.migration.hop_44_5.aclfile import ALL, FileConversion, convert_file
 from components.migration.hop_44_5.authn import Chain, in_order
 from components.migration.hop_44_5.backends import ACL_DATA
-from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, loaded, module
+from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, is_known, loaded, module
 from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on
 from components.migration.hop_44_5.source import Source
@@ -25,7 +25,6 @@ from components.migration.permissions.erlang import Atom, Placed, TermError, Tex
 
 Json = dict[str, Any]
 FILE = "file"
-SOURCE_TYPES = {"mnesia": "built_in_database", "pgsql": "postgresql", "mongo": "mongodb"}
 MAX_RULES_SINCE = (5, 6)
 OFF_FILE: Json = {"type": FILE, "enable": False, "rules": "{deny, all}.\n"}
 
@@ -116,7 +115,7 @@ def convert_authz(
     acl_file = read_file(source, settings)
     file = _convert_file(acl_file, acl, loose=any(dialect.loose for dialect in speaks))
     authorization = Authorization(no_match=no_match(settings))
-    chain_of_sources = _sources(plugins, settings, acl_file)
+    chain_of_sources = _sources(plugins, settings, acl_file, known=is_known(source))
     is_last = bool(chain_of_sources) and chain_of_sources[-1].name == FILE
     if file.root_denied and is_last and authorization.no_match is Access.ALLOW and file.ends_with is None:
         file.rules.append((Atom("allow"), ALL, ALL, [Text("#")]))
@@ -171,10 +170,11 @@ def no_match(settings: Settings) -> Access:
     return Access.ALLOW if given and all(value == "allow" for value in given) else Access.DENY
 
 
-def _sources(plugins: list[Plugin], settings: Settings, acl_file: AclFile) -> list[Plugin]:
+def _sources(plugins: list[Plugin], settings: Settings, acl_file: AclFile, *, known: bool) -> list[Plugin]:
     """The plugins that answer for permissions in their order; ``acl.conf`` is the last where no order is set."""
     last = [Plugin(FILE, acl_file.enabled)] if acl_file.terms else []
-    mnesia = [] if any(plugin.name == "mnesia" for plugin in plugins) else [Plugin("mnesia", None)]
+    has_mnesia = any(plugin.name == "mnesia" for plugin in plugins)
+    mnesia = [] if has_mnesia else [Plugin("mnesia", False if known else None)]
     return in_order([*plugins, *mnesia, *last], settings.peek("acl_order"))
 
 

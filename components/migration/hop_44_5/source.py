@@ -111,8 +111,8 @@ def check_export(name: str, export: object, from_version: str) -> None:
     version = export.get("version")
     if not isinstance(version, str):
         raise BadSource(name, "version", "it has no version", "give the file that emqx_ctl data export wrote")
-    declared = ".".join(from_version.split(".")[:2])
-    if ".".join(version.split(".")[:2]) != declared:
+    numbers = re.fullmatch(r"[ev]?(\d{1,3})\.(\d{1,3})(?:\D.*)?", version)
+    if numbers is None or (int(numbers[1]), int(numbers[2])) != minor(from_version):
         seen = f"it is an export of {version[:20]!r}, declared as {from_version}"
         raise BadSource(name, "version", seen, f"say --from {version[:20]}, or upgrade to 4.4 first and export there")
     foreign = sorted(SECTIONS_OF_43 & export.keys())

@@ -66,11 +66,6 @@ class FileTopic(NamedTuple):
     words: Words
     exact: bool
 
-    @property
-    def is_pattern(self) -> bool:
-        """Whether it has a placeholder; only whole words are."""
-        return not self.exact and ("%c" in self.words or "%u" in self.words)
-
 
 class FileRule(NamedTuple):
     """One rule of ``acl.conf``; ``topics`` None for ``{allow, all}``; ``line`` from 1."""
