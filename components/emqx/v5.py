@@ -209,17 +209,6 @@ class ClusterApi:
             more = bool(rows) and (meta or {}).get("hasnext", len(rows) == limit) is True
             yield rows
 
-    async def list_clients(self, fields: Sequence[str]) -> list[dict[str, Any]]:
-        """All clients and disconnected sessions with these fields, each id once (pages shift while clients come).
-
-        ``listener`` and ``conn_state`` are refused by EMQX as fields (two-cluster.md section F).
-        """
-        wanted = ",".join(dict.fromkeys(("clientid", *fields)))
-        rows: dict[str, dict[str, Any]] = {}
-        async for page in self.pages("/clients", {"fields": wanted}):
-            rows.update((row["clientid"], row) for row in page if isinstance(row.get("clientid"), str))
-        return list(rows.values())
-
     async def connected_pages(self) -> AsyncIterator[list[str]]:
         """The ids of all clients with a socket, page by page; an id may come twice, since pages shift while clients leave.
 
@@ -265,12 +254,6 @@ class ClusterApi:
         """End the connections **and sessions** of these clients on all nodes; unknown ids are ignored, safe to repeat."""
         if ids:
             await self.http.call("POST", "/clients/kickout/bulk", body=list(ids), repeatable=True)
-
-    async def delete_client(self, clientid: str) -> bool:
-        """End one connection and its session; False when there was none."""
-        path = f"/clients/{quote(clientid, safe='')}"
-        reply = await self.http.call("DELETE", path, accept=frozenset({404}), repeatable=True)
-        return reply.status != 404
 
     # -- evacuation ----------------------------------------------------------------------------------------------
 

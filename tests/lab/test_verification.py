@@ -33,7 +33,7 @@ async def traces(api: ClusterApi) -> list[str]:
     for name, section in (await read_inventory(api)).sections.items():
         if isinstance(section, Section):
             found += [f"{name} {key}" for key in section.items if "upgrade-probe" in key]
-    clients = [row["clientid"] for row in await api.list_clients([])]
+    clients = [row["clientid"] async for page in api.pages("/clients", {"fields": "clientid"}) for row in page]
     return found + [name for name in clients if name.startswith("upgrade-probe")]
 
 
