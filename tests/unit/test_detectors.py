@@ -410,6 +410,12 @@ def test_a_rule_for_all_stands_against_everybodys_rules() -> None:
     assert isinstance(DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=rows))), Hit)
 
 
+def test_a_key_that_6_0_calls_otherwise_is_shown_with_its_new_name() -> None:
+    finding = DETECTORS["60-02"](given_facts("60-02", tree("durable_storage.messages.n_sites = 3")))
+    assert isinstance(finding, Hit)
+    assert str(finding.places[0]) == "cluster.hocon:1:durable_storage.messages.n_sites is durable_storage.n_sites now"
+
+
 LEVEL = st.sampled_from(["a", "b", "c"])
 TOPIC = st.lists(LEVEL, min_size=1, max_size=3).map("/".join)
 FILTER = st.lists(st.one_of(LEVEL, st.just("+")), min_size=1, max_size=3).flatmap(

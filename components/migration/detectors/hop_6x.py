@@ -23,14 +23,31 @@ from components.migration.detectors.hop_51 import SCRIPTS
 from components.migration.facts import Facts
 from components.migration.rules import Finding, Place
 
-MOVED_6_0 = (
-    "durable_storage.messages.n_sites durable_sessions.heartbeat_interval durable_sessions.idle_poll_interval"
-    " durable_sessions.renew_streams_interval durable_sessions.session_gc_interval durable_sessions.session_gc_batch_size"
-)
+MOVED_6_0 = {
+    "durable_storage.messages.n_sites": "durable_storage.n_sites",
+    "durable_sessions.heartbeat_interval": "durable_sessions.checkpoint_interval",
+    "durable_sessions.idle_poll_interval": "",
+    "durable_sessions.renew_streams_interval": "",
+    "durable_sessions.session_gc_interval": "",
+    "durable_sessions.session_gc_batch_size": "",
+}
+"""Keys of 5.x and what they are called in 6.0; empty where they are gone (60-02)."""
 SQL_ACTIONS = " ".join(
     f"actions.{kind}.*"
     for kind in ("mysql", "pgsql", "timescale", "matrix", "clickhouse", "sqlserver", "oracle", "tdengine", "snowflake")
 )
+
+
+def _moved(facts: Facts) -> Finding:
+    """Each key that 6.0 calls otherwise, with its new name."""
+    if facts.hocons is None:
+        return no_tree(facts, FILES)
+    return found(
+        Place(file.file, file.line(old), f"{old} is {new or 'nothing'} now")
+        for file in facts.hocons
+        for old, new in MOVED_6_0.items()
+        for _ in file.find(old)
+    )
 
 
 def _namespaced(facts: Facts) -> Finding:
@@ -48,7 +65,7 @@ def _namespaced(facts: Facts) -> Finding:
 
 DETECTORS: Verdicts = {
     "60-01": ask("is the new nodes' operating system among those that 6.0 has packages for?"),
-    "60-02": first(hocon("durable_sessions.enable", FILES, is_true), hocon(MOVED_6_0, FILES)),
+    "60-02": first(hocon("durable_sessions.enable", FILES, is_true), _moved),
     "60-03": ask("do access rules decide about topics that devices use for their will messages?"),
     "60-04": hocon("actions.rocketmq.*", FILES),
     "60-05": _namespaced,
