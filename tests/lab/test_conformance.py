@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.lab.recordings.document import DOCUMENT, render
 from tests.lab.recordings.excluded import NOT_REPLAYED
@@ -19,16 +20,12 @@ pytestmark = pytest.mark.lab
 FILES = [(scenario.name, file) for scenario in SCENARIOS for file in scenario.files]
 
 
-@pytest.fixture(scope="module")
-def tallies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Tally]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tallies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Tally]:
     """All scenarios at once, each with clusters of its own: the longest of them waits 17 s for an evacuation."""
-
-    async def everything() -> dict[tuple[str, str], Tally]:
-        directories: list[Path] = [tmp_path_factory.mktemp("world") for _ in SCENARIOS]
-        done = await asyncio.gather(*(run(one, where) for one, where in zip(SCENARIOS, directories, strict=True)))
-        return {(one.name, tally.file): tally for one, found in zip(SCENARIOS, done, strict=True) for tally in found}
-
-    return asyncio.run(everything())
+    directories: list[Path] = [tmp_path_factory.mktemp("world") for _ in SCENARIOS]
+    done = await asyncio.gather(*(run(one, where) for one, where in zip(SCENARIOS, directories, strict=True)))
+    return {(one.name, tally.file): tally for one, found in zip(SCENARIOS, done, strict=True) for tally in found}
 
 
 @pytest.mark.parametrize(("scenario", "file"), FILES, ids=[f"{file} in {name}" for name, file in FILES])

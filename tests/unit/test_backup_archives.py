@@ -44,11 +44,11 @@ def _archive(store: Store) -> Archive:
     return Archive("ee", "5.8.11", store.overrides, {table: tables.dump(store, table) for table in tables.ORDER})
 
 
-def test_every_table_comes_back_as_it_was() -> None:
+async def test_every_table_comes_back_as_it_was() -> None:
     source, target = _full(), Store()
     name = "emqx-export-x.tar.gz"
     archive = read(name, write(name, _archive(source)))
-    assert asyncio.run(importing.restore(target, archive, path="", index_rate=0)) == []
+    assert await importing.restore(target, archive, path="", index_rate=0) == []
     for table in (
         "authn_users",
         "scram_users",
@@ -73,7 +73,7 @@ def test_an_archive_is_flat_has_one_top_directory_and_only_files() -> None:
     assert [member.name for member in members][:2] == ["n/META.hocon", "n/cluster.hocon"]
 
 
-def test_lists_are_joined_ids_replaced_and_the_order_of_sources_is_the_targets() -> None:
+async def test_lists_are_joined_ids_replaced_and_the_order_of_sources_is_the_targets() -> None:
     target = Store()
     target.put("auto_subscribe", {"topics": [{"topic": "mine"}]})
     target.put("connectors", {"http": {"same": {"url": "old"}, "own": {"url": "x"}}})
@@ -85,7 +85,7 @@ def test_lists_are_joined_ids_replaced_and_the_order_of_sources_is_the_targets()
         },
         "nonsense": {"a": 1},
     }
-    asyncio.run(importing.restore(target, Archive("ee", "5.8.11", config, {}), path="", index_rate=0))
+    await importing.restore(target, Archive("ee", "5.8.11", config, {}), path="", index_rate=0)
     assert [row["topic"] for row in target.effective("auto_subscribe")["topics"]] == ["mine", "theirs"]
     assert target.effective("connectors")["http"] == {"same": {"url": "new"}, "own": {"url": "x"}}
     assert [(one["type"], one.get("rules")) for one in target.effective("authorization")["sources"]] == [
@@ -96,27 +96,24 @@ def test_lists_are_joined_ids_replaced_and_the_order_of_sources_is_the_targets()
     assert set(importing.REWRITTEN) <= set(target.overrides)
 
 
-def test_a_table_of_another_make_is_refused_by_name_and_everything_else_is_applied() -> None:
+async def test_a_table_of_another_make_is_refused_by_name_and_everything_else_is_applied() -> None:
     target = Store()
     found = {"emqx_banned": b"mnesia's own bytes", "emqx_authn_mnesia": tables.dump(_full(), "emqx_authn_mnesia")}
     archive = Archive("ee", "5.8.11", {"delayed": {"max_delayed_messages": 9}}, found)
-    failures = asyncio.run(importing.restore(target, archive, path="/backup/x", index_rate=0))
+    failures = await importing.restore(target, archive, path="/backup/x", index_rate=0)
     assert len(failures) == 1
     assert failures[0].startswith("[error] Failed to import built-in database table: emqx_banned")
     assert "a" in target.authn_users[PASSWORD_ID]
     assert target.effective("delayed")["max_delayed_messages"] == 9
 
 
-def test_a_cancelled_import_keeps_what_was_there_and_leaves_the_mark() -> None:
+async def test_a_cancelled_import_keeps_what_was_there_and_leaves_the_mark() -> None:
     source, target = _full(), Store()
 
-    async def cut() -> None:
-        work = asyncio.create_task(importing.restore(target, _archive(source), path="", index_rate=0.01))
-        await asyncio.sleep(0.05)
-        work.cancel()
-        await asyncio.wait({work})
-
-    asyncio.run(cut())
+    work = asyncio.create_task(importing.restore(target, _archive(source), path="", index_rate=0.01))
+    await asyncio.sleep(0.05)
+    work.cancel()
+    await asyncio.wait({work})
     assert "r" in target.retained
     assert not target.authn_users
     assert target.reindexing
@@ -168,20 +165,22 @@ def test_reading_ten_thousand_retained_messages_takes_no_quadratic_time() -> Non
     assert len(target.retained) == 10_000
 
 
-@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.tar.gz")), ids=lambda path: path.name)
-def test_of_archives_that_emqx_wrote_meta_and_configuration_are_read_and_every_table_is_refused_by_name(
-    sample: Path,
+WRITTEN_BY_EMQX = [(path.name, path.read_bytes()) for path in sorted(SAMPLES.glob("*.tar.gz"))]
+
+
+@pytest.mark.parametrize(("sample", "raw"), WRITTEN_BY_EMQX, ids=[name for name, _ in WRITTEN_BY_EMQX])
+async def test_of_archives_that_emqx_wrote_meta_and_configuration_are_read_and_every_table_is_refused_by_name(
+    sample: str, raw: bytes
 ) -> None:
-    raw = sample.read_bytes()
     with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
         base = tar.getnames()[0].partition("/")[0]
     archive = read(f"{base}.tar.gz", raw)
     assert archive.edition in {"ee", "ce"}
     assert archive.version.startswith("5.8.")
     target = Store()
-    failures = asyncio.run(importing.restore(target, archive, path="", index_rate=0))
+    failures = await importing.restore(target, archive, path="", index_rate=0)
     assert len(failures) == len(archive.tables) > 0
-    if sample.name == "export-by-token.tar.gz":
+    if sample == "export-by-token.tar.gz":
         assert archive.restricted() == ["api_keys", "dashboard_users"]
         assert target.effective("rule_engine")["rules"]["r1"]["name"] == "rule one"
         assert target.effective("authorization")["sources"][0]["rules"].startswith("%%---")

@@ -103,16 +103,20 @@ def _own(managed: Managed, here: str) -> dict[str, Any]:
             "swagger_support": True,
             "token_expired_time": "60m",
         },
-        "node": {
-            "cookie": "******",
-            "data_dir": str(directory),
-            "db_backend": "mnesia",
-            "dist_buffer_size": 8192,
-            "global_gc_interval": "disabled",
-            "max_ports": 1048576,
-            "name": here,
-            "role": "core",
-        },
+        "node": _node(here, directory),
+    }
+
+
+def _node(here: str, directory: Path) -> dict[str, Any]:
+    return {
+        "cookie": "******",
+        "data_dir": str(directory),
+        "db_backend": "mnesia",
+        "dist_buffer_size": 8192,
+        "global_gc_interval": "disabled",
+        "max_ports": 1048576,
+        "name": here,
+        "role": "core",
     }
 
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,51 +23,51 @@ if TYPE_CHECKING:
 STOP_SECONDS = 1.0
 
 
-def cowboy(wall_seconds: float) -> type[H11Protocol]:
+class Cowboy(H11Protocol):
+    """HTTP/1.1 with a wall against silence."""
+
+    silence: ClassVar[float] = 60.0
+    _wall: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to listen for silence."""
+        super().connection_made(transport)
+        self._requests = 0
+        self._app, self.app = self.app, self._counted
+        self._heard()
+
+    def data_received(self, data: bytes) -> None:
+        """Any byte counts, also one of a request that must wait."""
+        self._heard()
+        super().data_received(data)
+        # uvicorn stops reading while a pipelined request waits; Cowboy goes on, and that is what keeps imports alive.
+        self.flow.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more to wait for."""
+        if self._wall is not None:
+            self._wall.cancel()
+        super().connection_lost(exc)
+
+    def _heard(self) -> None:
+        if self._wall is not None:
+            self._wall.cancel()
+        self._wall = self.loop.call_later(self.silence, self._close)
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    async def _counted(self, scope: Any, receive: Any, send: Any) -> None:
+        self._requests += 1
+        scope[COUNT] = self._requests
+        scope[CLOSE] = self.transport.abort
+        await self._app(scope, receive, send)
+
+
+def cowboy(wall_seconds: float) -> type[Cowboy]:
     """The protocol class of a server whose silent connections end after ``wall_seconds``."""
-
-    class Cowboy(H11Protocol):
-        """HTTP/1.1 with a wall against silence."""
-
-        silence = wall_seconds
-        _wall: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Begin to listen for silence."""
-            super().connection_made(transport)
-            self._requests = 0
-            self._app, self.app = self.app, self._counted
-            self._heard()
-
-        def data_received(self, data: bytes) -> None:
-            """Any byte counts, also one of a request that must wait."""
-            self._heard()
-            super().data_received(data)
-            # uvicorn stops reading while a pipelined request waits; Cowboy goes on, and that is what keeps imports alive.
-            self.flow.resume_reading()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            """Nothing more to wait for."""
-            if self._wall is not None:
-                self._wall.cancel()
-            super().connection_lost(exc)
-
-        def _heard(self) -> None:
-            if self._wall is not None:
-                self._wall.cancel()
-            self._wall = self.loop.call_later(self.silence, self._close)
-
-        def _close(self) -> None:
-            if not self.transport.is_closing():
-                self.transport.close()
-
-        async def _counted(self, scope: Any, receive: Any, send: Any) -> None:
-            self._requests += 1
-            scope[COUNT] = self._requests
-            scope[CLOSE] = self.transport.abort
-            await self._app(scope, receive, send)
-
-    return Cowboy
+    return type("Cowboy", (Cowboy,), {"silence": wall_seconds})
 
 
 class QuietServer(uvicorn.Server):
