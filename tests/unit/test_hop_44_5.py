@@ -340,6 +340,11 @@ class TestBadInput:
         assert verdicts(conversion, "rules") == ["changed"]
         assert "not in the export" in how(conversion, "rules.actions", 2)
 
+    def test_a_field_of_a_resource_that_nobody_reads_is_said(self) -> None:
+        config = {"url": "http://h", "odd_limit": 5, "auto_reconnect": True, "cacertfile": {"filename": "", "file": ""}}
+        conversion = run({"resources": [{"id": "resource:h", "type": "web_hook", "config": config}]})
+        assert how(conversion, "resources").startswith("not carried: odd_limit ")
+
     def test_settings_that_cannot_be_read_are_dropped_or_refused_by_their_line(self) -> None:
         settings = {
             "zone.external.max_inflight": "many",

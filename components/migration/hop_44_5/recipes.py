@@ -6,7 +6,7 @@ made up that a server would believe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,6 +50,60 @@ class Recipe:
     notes: tuple[str, ...] = ()
     until: tuple[int, int] = (99, 0)
     community: bool = False
+
+
+class Watched(dict[str, Any]):
+    """A configuration that remembers which of its keys were read."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Nothing is read yet."""
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Read, and remember."""
+        self.read.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def unread(self, own: Iterable[str]) -> list[str]:
+        """Of ``own`` keys those that have a value and that nobody read; timers and empty files of TLS are not worth a word."""
+        return sorted(
+            key for key in own if key not in self.read | MINOR and file_text(self.get(key)) not in ("", "False")
+        )
+
+
+MINOR = {
+    "$resource",
+    "auto_reconnect",
+    "reconnect_interval",
+    "sync_timeout",
+    "connect_timeout",
+    "request_timeout",
+    "description",
+}
+MINOR |= {
+    "verify",
+    "cacertfile",
+    "certfile",
+    "keyfile",
+    "ssl",
+    "server_name_indication",
+    "tls_version",
+    "tls_versions",
+    "ciphers",
+}
+MINOR |= {
+    "batch_time",
+    "batch_pool_size",
+    "query_api_versions",
+    "tcp_keepalive",
+    "int_suffix",
+    "kafka_header_value_encode_mode",
+}
 
 
 def build(fields: tuple[Field, ...], config: Mapping[str, Any]) -> Json:

@@ -6,13 +6,14 @@ The rule kept here: an action that cannot go is left out of its rule and said to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from components.migration.hop_44_5.names import component_name
 from components.migration.hop_44_5.plugins import MODULES, module
 from components.migration.hop_44_5.recipe_table import MQTT_CONNECTOR, RECIPES
-from components.migration.hop_44_5.recipes import MissingError, Recipe, build
+from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, build
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.values import filled, number, template, truth
 from components.migration.manifest import Ledger, shorten
@@ -62,12 +63,13 @@ def _resource(
 ) -> None:
     name, kind = str(resource.get("id", "")), str(resource.get("type", ""))
     recipe = RECIPES.get(kind)
-    config = resource.get("config")
+    given = resource.get("config")
+    config = Watched(given if isinstance(given, Mapping) else {})
     why = _why_not(recipe, kind, options, target)
     built: Json = {}
     if recipe is not None and not why:
         try:
-            built = build(recipe.connector, config if isinstance(config, Mapping) else {})
+            built = build(recipe.connector, config)
         except MissingError as missing:
             why = f"5.x requires its {missing}, which is not there"
         except (TypeError, ValueError, AttributeError):
@@ -79,13 +81,19 @@ def _resource(
     taken = engine.connectors.setdefault(recipe.kind, {})
     connector = component_name(name, "resource:", taken)
     taken[connector] = {**built, "enable": True} | filled({"description": _text(resource.get("description"))})
-    engine.names[name] = (recipe, connector, dict(config or {}))
-    if recipe.notes:
-        ledger.changed(
-            RESOURCES, at, f"{kind} {name}", "; ".join(recipe.notes), "look at the connector and its actions"
-        )
+    engine.names[name] = (recipe, connector, dict(config))
+    with suppress(MissingError, TypeError, ValueError, AttributeError):  # only to see which keys its actions read
+        build((*recipe.options, *recipe.action), config)
+    notes = _notes(recipe, config.unread(config))
+    if notes:
+        ledger.changed(RESOURCES, at, f"{kind} {name}", notes, "look at the connector and its actions")
     else:
         ledger.carried(RESOURCES, at, f"{kind} {name}", f"connector {recipe.kind}:{connector}")
+
+
+def _notes(recipe: Recipe, unread: list[str]) -> str:
+    """What is not the same, in words."""
+    return "; ".join((*recipe.notes, *((f"not carried: {', '.join(unread)}",) if unread else ())))
 
 
 def _why_not(recipe: Recipe | None, kind: str, options: Options, target: tuple[int, int]) -> str:
@@ -205,8 +213,8 @@ def _to_resource(engine: Engine, at: int, label: str, args: Json, ledger: Ledger
         return None
     recipe, connector, config = engine.names[resource]
     try:
-        parameters = build(recipe.action, {**{k: v for k, v in config.items() if k not in ("headers", "body")}, **args})
-        opts = build(recipe.options, {**config, **args})
+        both = Watched({**{k: v for k, v in config.items() if k not in ("headers", "body")}, **args})
+        parameters, opts = build(recipe.action, both), build(recipe.options, both)
     except MissingError as missing:
         ledger.dropped(ACTIONS, at, label, f"5.x requires its {missing}, which is not there", ANEW)
         return None
@@ -218,8 +226,9 @@ def _to_resource(engine: Engine, at: int, label: str, args: Json, ledger: Ledger
     taken[name] = {"enable": True, "connector": connector, "parameters": parameters} | (
         {"resource_opts": opts} if opts else {}
     )
-    if recipe.notes:
-        ledger.changed(ACTIONS, at, label, "; ".join(recipe.notes), "look at the action")
+    notes = _notes(recipe, both.unread(args))
+    if notes:
+        ledger.changed(ACTIONS, at, label, notes, "look at the action")
     elif args.get("strategy") == "roundrobin" and recipe.kind == "kafka_producer":
         ledger.changed(ACTIONS, at, label, "partitions are chosen at random, 5.x has no round robin")
     else:
