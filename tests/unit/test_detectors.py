@@ -371,9 +371,20 @@ def test_a_place_never_holds_a_value() -> None:
     assert secret not in text
 
 
-def test_settings_of_a_plugin_that_is_not_loaded_do_not_count() -> None:
-    facts = given_facts("51-17", {**conf("auth.pgsql.acl_query = select 1"), **plugins("emqx_auth_mnesia")})
-    assert DETECTORS["51-17"](facts) == Clear()
+@pytest.mark.parametrize(
+    ("rule_id", "line"),
+    [
+        ("51-10", "auth.pgsql.auth_query = select '%u'"),
+        ("51-11", "auth.pgsql.super_query = select 1"),
+        ("51-16", "auth.pgsql.encoding = utf8"),
+        ("51-17", "auth.pgsql.acl_query = select 1"),
+        ("51-20", "auth.pgsql.password_hash = salt,bcrypt"),
+    ],
+)
+def test_settings_of_a_plugin_that_is_not_loaded_do_not_count(rule_id: str, line: str) -> None:
+    detect = DETECTORS[rule_id]
+    assert isinstance(detect(given_facts(rule_id, {**conf(line), **plugins("emqx_auth_pgsql")})), Hit)
+    assert detect(given_facts(rule_id, {**conf(line), **plugins("emqx_auth_mnesia")})) == Clear()
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+from components.migration.configs.flat import Setting
 from components.migration.detectors.base import (
     CLEAR,
     Verdicts,
     every,
     exported,
     first,
-    flat,
     found,
     loaded,
     measured,
@@ -28,15 +28,24 @@ PLACEHOLDER = re.compile(r"%(?:cida|cna|cn|dn|[ucaPCd])(?![A-Za-z])")
 AUTH_PLUGIN = re.compile(r"emqx_auth_[a-z]+|emqx_sasl|emqx_psk_file")
 
 
-def of(plugin: str, detector: Detector) -> Detector:
-    """Only where the plugin is loaded; 4.x ships files full of settings for plugins that are not."""
+def backend(pattern: str, where: Callable[[str], bool] = lambda _: True) -> Detector:
+    """A setting of an authentication plugin that is loaded; 4.x ships files full of settings for plugins that are not."""
+    key = re.compile(pattern)
 
     def detect(facts: Facts) -> Finding:
-        if facts.plugins is not None and not any(fact.name == plugin and fact.enabled for fact in facts.plugins):
-            return CLEAR
-        return detector(facts)
+        if facts.confs is None:
+            return Question(FILES)
+        return found(place(one) for one in _in_use(facts) if key.fullmatch(one.key) and where(one.value))
 
     return detect
+
+
+def _in_use(facts: Facts) -> Iterator[Setting]:
+    """The ``auth.`` settings whose plugin is loaded; all of them where nobody said what is loaded."""
+    enabled = None if facts.plugins is None else {one.name for one in facts.plugins if one.enabled}
+    for one in settings(facts):
+        if one.key.startswith("auth.") and (enabled is None or f"emqx_auth_{one.key.split('.')[1]}" in enabled):
+            yield one
 
 
 def _authenticates(facts: Facts) -> bool:
@@ -63,7 +72,7 @@ def _anonymous(facts: Facts) -> Finding:
 def _placeholders(facts: Facts) -> Finding:
     if facts.confs is None and facts.export is None and facts.acl is None:
         return Question(f"{EXPORT}, and {FILES}")
-    places = [place(one) for one in settings(facts) if one.key.startswith("auth.") and PLACEHOLDER.search(one.value)]
+    places = [place(one) for one in _in_use(facts) if PLACEHOLDER.search(one.value)]
     for text in facts.acl or ():
         lines = enumerate(text.text.splitlines(), start=1)
         places += [
@@ -117,24 +126,17 @@ def _no_match(facts: Facts) -> Finding:
     )
 
 
-def _command(allowed: set[str]) -> Detector:
-    return of(
-        "emqx_auth_redis",
-        flat(
-            rf"auth\.redis\.{'auth' if 'HMGET' in allowed else 'acl'}_cmd",
-            FILES,
-            lambda value: value.split(" ")[0].upper() not in allowed,
-        ),
-    )
+def _word(command: str) -> str:
+    return command.split(" ", maxsplit=1)[0].upper()
 
 
 DETECTORS: Verdicts = {
     "51-09": _anonymous,
     "51-10": _placeholders,
-    "51-11": flat(r"auth\.[a-z]+\.super_(query|cmd|req)(\..+)?", FILES, bool),
+    "51-11": backend(r"auth\.[a-z]+\.super_(query|cmd|req)(\..+)?", bool),
     "51-12": every(
         first(
-            of("emqx_auth_http", flat(r"auth\.http\.(auth|acl)_req(\.url)?", FILES)),
+            backend(r"auth\.http\.(auth|acl)_req(\.url)?"),
             modules("^http_authentication$", EXPORT),
         ),
         measured(
@@ -145,13 +147,13 @@ DETECTORS: Verdicts = {
     ),
     "51-13": first(loaded(frozenset({"emqx_sasl"}), PLUGINS), modules("sasl|scram", EXPORT)),
     "51-14": exported(_credential_types, EXPORT),
-    "51-15": first(_command({"HGET", "HMGET"}), _command({"HGETALL"})),
-    "51-16": flat(r"auth\.pgsql\.(query_timeout|encoding)", FILES),
-    "51-17": first(
-        of("emqx_auth_mysql", flat(r"auth\.mysql\.acl_query", FILES, bool)),
-        of("emqx_auth_pgsql", flat(r"auth\.pgsql\.acl_query", FILES, bool)),
+    "51-15": first(
+        backend(r"auth\.redis\.auth_cmd", lambda value: _word(value) not in {"HGET", "HMGET"}),
+        backend(r"auth\.redis\.acl_cmd", lambda value: _word(value) != "HGETALL"),
     ),
-    "51-18": of("emqx_auth_mongo", flat(r"auth\.mongo\.acl_query(\..+)?", FILES, bool)),
+    "51-16": backend(r"auth\.pgsql\.(query_timeout|encoding)"),
+    "51-17": backend(r"auth\.(mysql|pgsql)\.acl_query", bool),
+    "51-18": backend(r"auth\.mongo\.acl_query(\..+)?", bool),
     "51-19": first(
         lambda facts: (
             Question("give acl.conf of a 4.4 node")
@@ -170,9 +172,7 @@ DETECTORS: Verdicts = {
             EXPORT,
         ),
     ),
-    "51-20": flat(
-        r"auth\.[a-z]+\.password_hash", FILES, lambda value: re.search("bcrypt|pbkdf2|salt", value) is not None
-    ),
+    "51-20": backend(r"auth\.[a-z]+\.password_hash", lambda value: re.search("bcrypt|pbkdf2|salt", value) is not None),
     "51-35": exported(lambda export: contradictions(export.rows("acl_mnesia")), EXPORT),
     "51-36": _no_chain,
     "51-37": _no_match,
