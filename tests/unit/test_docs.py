@@ -1,0 +1,122 @@
+"""What the documents say of the code is what the code is."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.settings import NOT_YET_BUILT, load
+from tools import draw_sequence
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/two-cluster.md")),
+    *sorted((ROOT / "docs" / "adr").glob("*.md")),
+]
+ADR = re.compile(
+    r"# (\d{4}): .+\n\n\*\*Status\.\*\* .+\n\n\*\*Context\.\*\*.*\*\*Options\.\*\*.*\*\*Decision\.\*\*.*\*\*Consequences\.\*\*",
+    re.DOTALL,
+)
+
+
+def test_the_drawing_is_what_the_code_says() -> None:
+    # In a process of its own: Pulumi's mocks stay for the rest of the one that sets them.
+    command = [sys.executable, "-m", "tools.draw_sequence", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_old_drawing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "two-cluster.md"
+    old.write_text(draw_sequence.DOCUMENT.read_text().replace("cutover-drain", "cutover-away"))
+    monkeypatch.setattr(draw_sequence, "DOCUMENT", old)
+    monkeypatch.setattr(draw_sequence, "chain", lambda _settings: DRAWN)
+    assert draw_sequence.main(["--check"]) == 1
+    assert draw_sequence.main([]) == 0
+    assert "Note over up: cutover-drain" in old.read_text()
+    assert "Note over up: cutover-away" not in old.read_text()
+    assert draw_sequence.main(["--check"]) == 0
+
+
+DRAWN = [draw_sequence.Link("cutover", "Cutover", ""), draw_sequence.Link("cutover-drain", "Drain", "cutover")]
+
+
+def test_every_key_that_the_balancer_remembers_is_told() -> None:
+    told = set(re.findall(r"^\| `memory\.map`, `(\w+)`", (ROOT / "docs" / "two-cluster.md").read_text(), re.MULTILINE))
+    written = {key for path in (ROOT / "components").rglob("*.py") for key in remembered(ast.parse(path.read_text()))}
+    assert told == written
+
+
+def remembered(tree: ast.Module) -> Iterator[str]:
+    """The keys of every ``remember({...})``, written out or as a constant of the module."""
+    constants = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "remember":
+            for given in node.args:
+                for key in given.keys if isinstance(given, ast.Dict) else ():
+                    if isinstance(key, ast.Constant):
+                        yield str(key.value)
+                    elif isinstance(key, ast.Name):
+                        yield str(constants[key.id])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", document.read_text())
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_module_and_target_that_is_named_exists(document: Path) -> None:
+    text = document.read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    modules = re.findall(r"python -m ((?:components|lab|tools)[\w.]*)", text)
+    paths = re.findall(r"`((?:components|lab|tools|policies|docs|stacks)/[\w./-]+)`", text)
+    assert [
+        name for name in modules if not any((ROOT / name.replace(".", "/")).parent.glob(f"{name.split('.')[-1]}*"))
+    ] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [
+        name
+        for name in re.findall(r"`make ([a-z-]+)", text)
+        if not re.search(rf"^[a-z -]*\b{name}\b.*:", makefile, re.MULTILINE)
+    ] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("*.md")), ids=lambda path: path.name)
+def test_a_decision_is_one_page_in_one_form(path: Path) -> None:
+    text = path.read_text()
+    found = ADR.match(text)
+    assert found
+    assert path.name.startswith(found[1])
+    assert len(text.splitlines()) <= 45
+
+
+def test_the_readme_says_what_is_not_built() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in (name for names in NOT_YET_BUILT.values() for name in names):
+        assert re.search(rf"^\| .*`{name}`.* \| not yet \|", readme, re.MULTILINE), name
+
+
+def test_the_example_of_a_stack_file_is_a_valid_one_with_every_setting() -> None:
+    config = yaml.safe_load((ROOT / "stacks" / "Pulumi.example.yaml").read_text())["config"]
+    values = {key.removeprefix("emqx:"): value for key, value in config.items()}
+    settings = load(values.get, stack="example", names=values)
+    written = {**values["cutover"], **values["balancer"]}
+    fields = {**type(settings.cutover).model_fields, **type(settings.balancer).model_fields}
+    assert {field.alias for field in fields.values()} - set(written) == set()
