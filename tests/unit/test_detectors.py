@@ -427,6 +427,30 @@ def test_a_key_that_6_0_calls_otherwise_is_shown_with_its_new_name() -> None:
     assert str(finding.places[0]) == "cluster.hocon:1:durable_storage.messages.n_sites is durable_storage.n_sites now"
 
 
+@pytest.mark.parametrize(
+    ("rule_id", "kind", "config", "item"),
+    [
+        ("51-10", "pgsql", {"auth_query": "select '%u'"}, "auth_query"),
+        ("51-11", "mysql", {"super_query": "select 1", "acl_query": ""}, "super_query"),
+        ("51-11", "mongo", {"super_query_collection": "users"}, "super_query_collection"),
+        ("51-15", "redis", {"auth_cmd": "GET %u"}, "auth_cmd"),
+        ("51-17", "pgsql", {"acl_query": "select 1"}, "acl_query"),
+        ("51-18", "mongo", {"acl_query_collection": "acl"}, "acl_query_collection"),
+        ("51-20", "mysql", {"password_hash": "salt,bcrypt"}, "password_hash"),
+    ],
+)
+def test_enterprise_keeps_authentication_in_modules(rule_id: str, kind: str, config: dict[str, str], item: str) -> None:
+    module = {"type": f"{kind}_authentication", "config": config, "enabled": True}
+    finding = DETECTORS[rule_id](given_facts(rule_id, export(modules=[module])))
+    assert isinstance(finding, Hit)
+    assert [place.item for place in finding.places] == [f"modules[0].config.{item}"]
+    assert DETECTORS[rule_id](given_facts(rule_id, export(modules=[{**module, "enabled": False}]))) == Clear()
+    assert (
+        DETECTORS[rule_id](given_facts(rule_id, export(modules=[{**module, "config": dict.fromkeys(config, "")}])))
+        == Clear()
+    )
+
+
 LEVEL = st.sampled_from(["a", "b", "c"])
 TOPIC = st.lists(LEVEL, min_size=1, max_size=3).map("/".join)
 FILTER = st.lists(st.one_of(LEVEL, st.just("+")), min_size=1, max_size=3).flatmap(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from components.migration.configs.flat import Setting
 from components.migration.detectors.base import (
     CLEAR,
     Verdicts,
+    block_of,
     every,
     exported,
     first,
@@ -29,23 +29,34 @@ AUTH_PLUGIN = re.compile(r"emqx_auth_[a-z]+|emqx_sasl|emqx_psk_file")
 
 
 def backend(pattern: str, where: Callable[[str], bool] = lambda _: True) -> Detector:
-    """A setting of an authentication plugin that is loaded; 4.x ships files full of settings for plugins that are not."""
+    """A setting of authentication that is in use, be it of a plugin's file (open source) or of a module in the export (Enterprise)."""
     key = re.compile(pattern)
 
     def detect(facts: Facts) -> Finding:
-        if facts.confs is None:
+        if facts.confs is None and (facts.export is None or "modules" not in facts.export.data):
             return Question(FILES)
-        return found(place(one) for one in _in_use(facts) if key.fullmatch(one.key) and where(one.value))
+        return found(spot for spot, name, value in _in_use(facts) if key.fullmatch(name) and where(value))
 
     return detect
 
 
-def _in_use(facts: Facts) -> Iterator[Setting]:
-    """The ``auth.`` settings whose plugin is loaded; all of them where nobody said what is loaded."""
+def _in_use(facts: Facts) -> Iterator[tuple[Place, str, str]]:
+    """Place, key and value of the ``auth.`` settings that count; 4.x ships files full of settings for plugins that are not loaded."""
     enabled = None if facts.plugins is None else {one.name for one in facts.plugins if one.enabled}
     for one in settings(facts):
         if one.key.startswith("auth.") and (enabled is None or f"emqx_auth_{one.key.split('.')[1]}" in enabled):
-            yield one
+            yield place(one), one.key, one.value
+    for index, row in enumerate(facts.export.rows("modules") if facts.export else ()):
+        kind = str(row.get("type"))
+        if kind.endswith("_authentication") and row.get("enabled") is not False:
+            for name, value in block_of(row, "config").items():
+                # A module's acl_query_selectors is the file's acl_query.selectors.
+                key = f"auth.{kind.removesuffix('_authentication')}.{name.replace('_query_', '_query.')}"
+                yield (
+                    Place(facts.export.file if facts.export else "", item=f"modules[{index}].config.{name}"),
+                    key,
+                    str(value or ""),
+                )
 
 
 def _authenticates(facts: Facts) -> bool:
@@ -72,7 +83,7 @@ def _anonymous(facts: Facts) -> Finding:
 def _placeholders(facts: Facts) -> Finding:
     if facts.confs is None and facts.export is None and facts.acl is None:
         return Question(f"{EXPORT}, and {FILES}")
-    places = [place(one) for one in _in_use(facts) if PLACEHOLDER.search(one.value)]
+    places = [spot for spot, _, value in _in_use(facts) if PLACEHOLDER.search(value)]
     for text in facts.acl or ():
         lines = enumerate(text.text.splitlines(), start=1)
         places += [
@@ -87,9 +98,6 @@ def _placeholder_items(export: Export) -> Iterable[str]:
     for index, row in enumerate(export.rows("acl_mnesia")):
         if PLACEHOLDER.search(str(row.get("topic"))):
             yield f"acl_mnesia[{index}]"
-    for index, row in enumerate(export.rows("modules")):
-        if "auth" in str(row.get("type")) and PLACEHOLDER.search(str(row.get("config"))):
-            yield f"modules[{index}]"
 
 
 def _credential_types(export: Export) -> list[str]:
@@ -148,8 +156,8 @@ DETECTORS: Verdicts = {
     "51-13": first(loaded(frozenset({"emqx_sasl"}), PLUGINS), modules("sasl|scram", EXPORT)),
     "51-14": exported(_credential_types, EXPORT),
     "51-15": first(
-        backend(r"auth\.redis\.auth_cmd", lambda value: _word(value) not in {"HGET", "HMGET"}),
-        backend(r"auth\.redis\.acl_cmd", lambda value: _word(value) != "HGETALL"),
+        backend(r"auth\.redis\.auth_cmd", lambda value: _word(value) not in {"", "HGET", "HMGET"}),
+        backend(r"auth\.redis\.acl_cmd", lambda value: _word(value) not in {"", "HGETALL"}),
     ),
     "51-16": backend(r"auth\.pgsql\.(query_timeout|encoding)"),
     "51-17": backend(r"auth\.(mysql|pgsql)\.acl_query", bool),
