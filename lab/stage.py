@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import httpx
 
-from components.operations import balancing, local
+from components.operations import balancing
 from lab.engine_run import Finished
 from lab.workspace import Secret, Workspace
 
@@ -67,11 +67,11 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End devices, balancer and clusters by pid."""
-        self._end_fleet_process()
-        balancing.stop(self.work / "balancer")
-        for colour in ("blue", "green"):
-            local.stop(self.work / "clusters" / colour)
+        """End devices, engines, balancer and clusters by pid."""
+        try:
+            self._end_fleet_process()
+        finally:
+            self.workspace.close()
 
     @property
     def mqtt(self) -> str:
