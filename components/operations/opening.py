@@ -41,7 +41,7 @@ async def open_run(
     """Decide, refuse an unacknowledged loss, take the lease, open the target, and leave it ready for the share.
 
     Raises:
-        Refused: sessions would be lost and nobody acknowledged it.
+        Refused: sessions would be lost and nobody acknowledged it, or a cluster has a node that is not declared.
         GaveUp: the balancer does not see every node of the target fully up.
 
     """
@@ -55,6 +55,8 @@ async def open_run(
             run=run.token, direction="nothing", reason=decision.reason, source=source, lost_sessions=0, lost_messages=0
         )
     if decision.direction == "forward":
+        for colour in (source, to):
+            await _refuse_undeclared(run, colour)
         await _refuse_route(run, source, to)
     sessions, messages = await _losses(run, source, must_answer=decision.direction == "forward")
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
@@ -94,6 +96,21 @@ async def open_run(
         lost_sessions=sessions,
         lost_messages=messages,
     )
+
+
+async def _refuse_undeclared(run: Run, colour: Colour) -> None:
+    """A node that runs under a name which is not declared has clients that nobody counts or moves."""
+    api = run.clusters[colour]
+    members = {facts.name: facts.running for facts in await api.nodes()}
+    strange = sorted(name for name, runs in members.items() if runs and name not in api.node_names)
+    if strange:
+        missing = sorted(set(api.node_names) - members.keys())
+        raise Refused(
+            f"looking at {colour}",
+            node=colour,
+            seen=f"its cluster has {', '.join(strange)}, which is not declared; declared and not there: {', '.join(missing) or 'none'}",
+            todo=f"give the nodes of emqx:clusters.{colour}.nodes the names that `emqx ctl cluster status` shows",
+        )
 
 
 async def _refuse_route(run: Run, source: Colour, to: Colour) -> None:
