@@ -30,7 +30,9 @@ from components.migration.permissions.client import Access, Action, Client
 from components.migration.permissions.erlang import parse
 
 MOST_DECISIONS = 2_000_000
-COMMON_TOPICS = 200
+COMMON_TOPICS = 200  # of those that are for everybody, asked for each login; fewer where there are many logins
+FEWEST_COMMON = 2
+QUESTIONS_OF_A_TOPIC = 12
 LISTED = 1000
 STRANGERS = (
     Client("stranger-1"),
@@ -182,7 +184,7 @@ def prove(
     """
     conversion = convert(source, from_version, to_version, options)
     old = before_of(source)
-    asked = list(islice(_questions(old, source, topics), most))
+    asked = list(islice(_questions(old, source, topics, most), most))
     asked_for = dict.fromkeys(client for client, _, _ in asked)
     logins = {value for kind, value in (*old.rows, *old.users) if kind != "all"}
     left_out = len(logins - {name for client in asked_for for name in (client.clientid, client.username)})
@@ -224,16 +226,16 @@ def _differ(
             yield Difference(client.username, client.clientid, str(action), topic, was, is_now)
 
 
-def _questions(old: Before, source: Source, topics: Iterable[str]) -> Iterator[tuple[Client, Action, str]]:
+def _questions(old: Before, source: Source, topics: Iterable[str], most: int) -> Iterator[tuple[Client, Action, str]]:
     """Strangers and everybody with a login, each for the topics of its own rules and for those that are for all."""
     filters = dict.fromkeys([*_file_topics(old), *_own(old, ("all", "")), *_used(source), *topics])
-    common = list(filters)[:COMMON_TOPICS]
+    logins = [key for key in dict.fromkeys([*old.rows, *old.users]) if key[0] != "all"]
+    share = most // (len(logins) * QUESTIONS_OF_A_TOPIC + 1)
+    common = list(filters)[: max(FEWEST_COMMON, min(COMMON_TOPICS, share))]
     for client in STRANGERS:
         yield from _ask(client, [*filters, *_all_rows(old, COMMON_TOPICS)])
-    for key in dict.fromkeys([*old.rows, *old.users]):
+    for key in logins:
         kind, value = key
-        if kind == "all":
-            continue
         client = Client(value, "somebody") if kind == "clientid" else Client("any-client", value)
         yield from _ask(client, [*_own(old, key), *common])
         if kind == "clientid":

@@ -93,9 +93,9 @@ def test_many_logins_are_asked_within_a_bound_and_what_is_left_out_is_said() -> 
     row = {"type": "username", "topic": "t/%u/#", "action": "pub", "access": "allow"}
     topics = [f"x/{n}" for n in range(400)]
     rows = [{**row, "type_value": f"u{n}", "created_at": n} for n in range(3000)]
-    proof = prove(Source({"version": "4.4", "acl_mnesia": rows}, "e"), "4.4.19", "5.8.11", topics=topics, most=20_000)
-    assert (proof.widened, proof.decisions) == (0, 20_000)
-    assert proof.left_out > 2000
+    proof = prove(Source({"version": "4.4", "acl_mnesia": rows}, "e"), "4.4.19", "5.8.11", topics=topics, most=6_000)
+    assert (proof.widened, proof.decisions) == (0, 6_000)
+    assert proof.left_out > 1000
     assert f"{proof.left_out} logins were not asked for" in str(proof)
 
 
