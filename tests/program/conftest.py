@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,9 +54,14 @@ def recorder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     """The mocks, in an empty directory, so that nothing which runs on this machine is seen."""
     monkeypatch.chdir(tmp_path)
     recorder = Recorder()
+    # Pulumi asks for the current event loop, which is gone once another test has run one to its end.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     pulumi.runtime.set_mocks(recorder, project="emqx", stack="test", preview=request.param)
     yield recorder
     pulumi.runtime.set_all_config({})
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture

@@ -20,7 +20,12 @@ from components.operations.opening import open_run
 from components.operations.shift import Manner, carry_out
 from tests.unit.fake_world import FakeApi, Killed, World
 
-pytestmark = pytest.mark.unit
+pytestmark = [
+    pytest.mark.unit,
+    # A run that is killed leaves its coroutines where they were, which is the point.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+]
 
 QUIET = Thresholds(connect_latency_p99_milliseconds=None)
 
