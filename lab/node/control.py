@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from lab.node import faults
 from lab.node.api.server import QuietServer
 from lab.node.broker import ConnectFault
 from lab.node.faults import Fault
+from lab.node.network import bound
 
 if TYPE_CHECKING:
     from lab.node.process import Managed
@@ -41,8 +41,7 @@ class Control:
 
     async def start(self, host: str) -> str:
         """Listen on a free port; returns its URL."""
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.bind((host, 0))
+        listening = bound(host, 0)
         routes = [
             Route("/state", self._state),
             Route("/faults", self._add, methods=["POST"]),

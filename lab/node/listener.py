@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING, Any
 
 from lab.node.channel import Channel
 from lab.node.limits import count
+from lab.node.network import bound
 
 if TYPE_CHECKING:
     from lab.node.broker import BrokerNode
@@ -47,10 +47,8 @@ class Listener:
             OSError: the address is taken or not ours.
 
         """
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = bound(self.node.ip, self.port, reuse=True)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((self.node.ip, self.port))
             sock.setblocking(False)
             self.port = sock.getsockname()[1]
             loop = asyncio.get_running_loop()

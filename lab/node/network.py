@@ -1,4 +1,4 @@
-"""A loopback network that nobody else uses: found by binding, so that runs in parallel never meet.
+"""A loopback network that nobody else uses, found by binding so that runs in parallel never meet, and the sockets on it.
 
 The rule: a network is ours until `release` or the end of the process.  The lock is a TCP port on the network's last address, bound but never
 listened on, which the kernel frees whatever happens to the process; nodes use the addresses from 1.
@@ -6,6 +6,7 @@ listened on, which the kernel frees whatever happens to the process; nodes use t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Iterator
@@ -32,14 +33,22 @@ def allocate(random: Random | None = None) -> str:
     source = random or Random()
     for _ in range(_TRIES):
         prefix = f"127.{source.randint(FIRST, LAST)}.{source.randint(0, 255)}"
-        lock = _bind(f"{prefix}.{_LOCK_HOST}", _LOCK_PORT)
-        if lock is None:
-            continue
-        if all(_free(f"{prefix}.1", port) for port in (1883, 18083)):
-            _held[prefix] = lock
-            return prefix
-        lock.close()
+        with contextlib.suppress(OSError):
+            hold(prefix)
+            if all(_free(f"{prefix}.1", port) for port in (1883, 18083)):
+                return prefix
+            release(prefix)
     raise OSError(errno.EADDRNOTAVAIL, f"no free network in 127.{FIRST}.0 to 127.{LAST}.255 after {_TRIES} tries")
+
+
+def hold(prefix: str) -> None:
+    """Take one certain network.
+
+    Raises:
+        OSError: it is held already.
+
+    """
+    _held[prefix] = bound(f"{prefix}.{_LOCK_HOST}", _LOCK_PORT)
 
 
 def release(prefix: str) -> None:
@@ -59,19 +68,27 @@ def allocated(random: Random | None = None) -> Iterator[str]:
         release(prefix)
 
 
-def _bind(host: str, port: int) -> socket.socket | None:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
+    """A TCP socket with this address; port 0 is a free one, ``reuse`` takes a port whose old connections are not forgotten yet.
+
+    Raises:
+        OSError: the address is taken or not ours.
+
+    """
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
         sock.bind((host, port))
     except OSError:
         sock.close()
-        return None
+        raise
     return sock
 
 
 def _free(host: str, port: int) -> bool:
-    sock = _bind(host, port)
-    if sock is None:
+    try:
+        bound(host, port).close()
+    except OSError:
         return False
-    sock.close()
     return True

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 from pathlib import Path
 
 from lab.node import network
 
 MQTT_PORT = 1883
-_held: list[socket.socket] = []
-
-
-def hold_network(prefix: str) -> str:
-    """Take one certain network, with the lock that `lab.node.network` looks for; raises OSError when it is held."""
-    lock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        lock.bind((f"{prefix}.254", MQTT_PORT))
-    except OSError:
-        lock.close()
-        raise
-    _held.append(lock)
-    return prefix
 
 
 def free_network(wanted: str, directory: Path) -> str:
@@ -35,9 +21,12 @@ def free_network(wanted: str, directory: Path) -> str:
 
     """
     if wanted != "auto":
-        return hold_network(wanted)
+        network.hold(wanted)
+        return wanted
     ready = directory / "ready.json"
     if ready.exists():
         with contextlib.suppress(OSError):
-            return hold_network(str(json.loads(ready.read_text())["network"]))
+            last = str(json.loads(ready.read_text())["network"])
+            network.hold(last)
+            return last
     return network.allocate()

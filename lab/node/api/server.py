@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lab.node.api.app import CLOSE, COUNT
+from lab.node.network import bound
 
 if TYPE_CHECKING:
     from lab.node.api.app import NodeApi
@@ -95,10 +95,7 @@ class ApiServer:
 
     async def start(self) -> None:
         """Open the port and return once it answers."""
-        # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((self.host, self.port))
+        listening = bound(self.host, self.port, reuse=True)
         config = uvicorn.Config(
             self.api,
             http=cowboy(self.wall_seconds),
