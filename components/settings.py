@@ -21,6 +21,7 @@ from components.cutover.versions import BadVersion, parse, require_known
 from components.cutover.words import Colour, Edition, other
 from components.emqx.errors import BadInput
 from components.emqx.models import Node
+from components.operations.release import Release
 from components.problems import problems_of, shown
 from components.value import Value
 
@@ -195,6 +196,8 @@ def _cluster(colour: Colour, cluster: LocalCluster | ExternalCluster) -> list[Pr
     if licence is not None and (cluster.edition == "ce" or getattr(cluster, "emqx_home", None)):
         allowed = "no value: only an Enterprise lab node's licence is ours to choose"
         problems.append(Problem(f"{path}.maxSessions", str(licence), allowed))
+    if isinstance(cluster, LocalCluster) and cluster.emqx_home is not None:
+        problems += _release(path, cluster, cluster.emqx_home)
     try:
         version = require_known(parse(cluster.version), cluster.edition)
     except BadVersion as wrong:
@@ -202,6 +205,16 @@ def _cluster(colour: Colour, cluster: LocalCluster | ExternalCluster) -> list[Pr
     if version.major != 5:
         problems.append(Problem(f"{path}.version", cluster.version[:20], "5.x (others are not yet built)"))
     return problems
+
+
+def _release(path: str, cluster: LocalCluster, home: str) -> list[Problem]:
+    """A release is there, and it is what the stack says."""
+    try:
+        found = Release.read(home)
+    except BadInput as wrong:
+        return [Problem(f"{path}.emqxHome", shown(home), f"{wrong.todo} ({wrong.seen})")]
+    different = found.differs(cluster.version, cluster.edition)
+    return [Problem(f"{path}.{name}", value[:20], allowed) for name, value, allowed in different]
 
 
 def _pair(clusters: Mapping[Colour, LocalCluster | ExternalCluster]) -> list[Problem]:

@@ -28,6 +28,7 @@ def declare(
             "nodes": settings.nodes,
             "proxy_protocol": settings.proxy_protocol,
             "max_sessions": settings.max_sessions,
+            "emqx_home": settings.emqx_home,
             "directory": directory(colour, work_directory),
         },
         opts,

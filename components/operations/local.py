@@ -1,8 +1,7 @@
-"""A cluster of target `local`: lab nodes in a process of their own, at addresses that it keeps."""
+"""A cluster of target `local`: lab nodes in a process of their own, or a real release; at addresses that it keeps."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import httpx
 from components.cutover.words import Colour
 from components.emqx.errors import NotNow
 from components.emqx.models import ClusterHandle, Credentials
-from components.operations import processes
+from components.operations import processes, release_processes
 
 KEY_FILE = "api-keys"
 CONTROL_SECONDS = 30.0
@@ -22,7 +21,10 @@ CONTROL_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """The cluster as it should be; ``network`` is the one it had before, None takes a free one."""
+    """The cluster as it should be.
+
+    ``network`` is the one it had before, None takes a free one; ``emqx_home`` is the release to run, None for lab nodes.
+    """
 
     name: Colour
     version: str
@@ -32,6 +34,7 @@ class Wanted:
     max_sessions: int | None
     directory: Path
     network: str | None
+    emqx_home: str | None = None
 
 
 def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], None]) -> dict[str, Any]:
@@ -41,33 +44,48 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
         ``{"handle": ClusterHandle as JSON, "network": "127.a.b", "pids": [..]}``.
 
     Raises:
-        GaveUp: the process does not become ready; says the last line of its output.
+        GaveUp: a process does not become ready; says the last line of its output.
+        BadInput: ``emqx_home`` is not what it should be.
 
     """
-    directory = wanted.directory
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_private(directory / KEY_FILE, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
-    environment = {"EMQX_API_KEY__BOOTSTRAP_FILE": str((directory / KEY_FILE).absolute())}
-    if credentials.username and credentials.password:
-        environment["EMQX_DASHBOARD__DEFAULT_USERNAME"] = credentials.username
-        environment["EMQX_DASHBOARD__DEFAULT_PASSWORD"] = credentials.password
-    ready = processes.start(directory, _command(wanted), environment, interrupted=interrupted)
-    _scale(ready, wanted)
-    ready = processes.running(directory) or ready
+    wanted.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keys = (wanted.directory / KEY_FILE).absolute()
+    processes.write_private(keys, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
+    if wanted.emqx_home is None:
+        ready = _serve_lab(wanted, keys, credentials, interrupted)
+    else:
+        ready = release_processes.serve(wanted, wanted.emqx_home, keys, credentials, interrupted)
     handle = ClusterHandle(
         colour=wanted.name, nodes=ready["nodes"], version=wanted.version, proxy_protocol=wanted.proxy_protocol
     )
-    return {"handle": handle.model_dump(mode="json"), "network": ready["network"], "pids": [ready["pid"]]}
+    return {"handle": handle.model_dump(mode="json"), "network": ready["network"], "pids": ready["pids"]}
 
 
 def running(directory: Path) -> dict[str, Any] | None:
-    """The ready file of the cluster that runs in this directory."""
-    return processes.running(directory)
+    """``nodes`` and ``network`` of the cluster that runs in this directory, at least with one node."""
+    return processes.running(directory) or release_processes.running(directory)
+
+
+def complete(directory: Path) -> bool:
+    """Whether the whole cluster runs."""
+    return processes.running(directory) is not None or release_processes.complete(directory)
 
 
 def stop(directory: Path) -> None:
-    """End the cluster's process."""
+    """End the cluster's processes."""
     processes.stop(directory)
+    release_processes.stop(directory)
+
+
+def _serve_lab(wanted: Wanted, keys: Path, credentials: Credentials, interrupted: Callable[[], None]) -> dict[str, Any]:
+    environment = {"EMQX_API_KEY__BOOTSTRAP_FILE": str(keys)}
+    if credentials.username and credentials.password:
+        environment["EMQX_DASHBOARD__DEFAULT_USERNAME"] = credentials.username
+        environment["EMQX_DASHBOARD__DEFAULT_PASSWORD"] = credentials.password
+    ready = processes.start(wanted.directory, _command(wanted), environment, interrupted=interrupted)
+    _scale(ready, wanted)
+    ready = processes.running(wanted.directory) or ready
+    return {**ready, "pids": [ready["pid"]]}
 
 
 def _command(wanted: Wanted) -> list[str]:
@@ -95,9 +113,3 @@ def _control(url: str, method: str) -> None:
     except httpx.HTTPError as failure:
         seen = f"{type(failure).__name__}"
         raise NotNow(f"{method} {url}", node="the lab", seen=seen, todo="run pulumi up again") from None
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)

@@ -79,7 +79,7 @@ def start(
     raise GaveUp(
         f"starting {command[2:4]}",
         node=str(directory),
-        seen=f"exit status {process.wait()}, last output: {_last_line(directory)}",
+        seen=f"exit status {process.wait()}, last output: {last_line(directory)}",
         todo=f"read {directory / 'output.log'}",
     )
 
@@ -95,12 +95,12 @@ def stop(directory: Path, limit_seconds: float = END_SECONDS) -> None:
         if time.monotonic() >= end:
             os.kill(ready["pid"], signal.SIGKILL)
             break
-        _reap(ready["pid"])
+        reap(ready["pid"])
         time.sleep(POLL_SECONDS)
     (directory / "ready.json").unlink(missing_ok=True)
 
 
-def _reap(pid: int) -> None:
+def reap(pid: int) -> None:
     """A child that ended stays as a zombie, with an empty command line, until its parent has asked for it."""
     try:
         os.waitpid(pid, os.WNOHANG)
@@ -108,6 +108,14 @@ def _reap(pid: int) -> None:
         return
 
 
-def _last_line(directory: Path) -> str:
+def last_line(directory: Path) -> str:
+    """The last line of ``output.log`` in the directory, or ``none``."""
     lines = (directory / "output.log").read_text(errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else "none"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only we can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)

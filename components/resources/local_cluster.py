@@ -28,13 +28,14 @@ class LocalClusterInputs(Value):
     nodes: int
     proxy_protocol: bool
     max_sessions: int | None = None
+    emqx_home: str | None = None
     directory: str
 
 
 class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
     """Starts, scales and ends the processes."""
 
-    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"nodes", "version", "edition"})
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"nodes", "version", "edition", "emqx_home"})
     REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})
     _model = LocalClusterInputs
 
@@ -43,19 +44,19 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         return inputs.name
 
     def refuse(self, inputs: LocalClusterInputs, olds: State) -> None:
-        """Refuse another version or edition in place: that is what the other colour is for."""
-        for key in ("version", "edition"):
-            if olds.get(key, getattr(inputs, key)) != getattr(inputs, key):
+        """Refuse another version, edition or release in place: that is what the other colour is for."""
+        for key in ("version", "edition", "emqx_home"):
+            if olds and olds.get(key) != getattr(inputs, key):
                 raise Refused(
                     f"changing {inputs.colour}",
                     node=inputs.colour,
-                    seen=f"its {key} would change from {olds[key]} to {getattr(inputs, key)} in place",
+                    seen=f"its {key} would change from {olds.get(key)} to {getattr(inputs, key)} in place",
                     todo="declare the other colour with it and set emqx:live to that colour",
                 )
 
     def stale(self, inputs: LocalClusterInputs, olds: State) -> bool:  # noqa: ARG002  -- the process is looked at
-        """Whether the process is gone."""
-        return local.running(Path(inputs.directory)) is None
+        """Whether a process is gone."""
+        return not local.complete(Path(inputs.directory))
 
     def act(self, inputs: LocalClusterInputs, olds: State | None) -> State:
         """Start the processes, or adopt and scale those that run; a cluster that died comes back at its old addresses."""
@@ -69,6 +70,7 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
             max_sessions=inputs.max_sessions,
             directory=Path(inputs.directory),
             network=(olds or {}).get("network"),
+            emqx_home=inputs.emqx_home,
         )
         return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
 
