@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from components.cutover.words import Colour
 from components.emqx.errors import UpgradeError
 from components.operations.opening import drained, open_run, origin
 from components.resources import engine
-from components.resources.link import Link, WorldInputs, opened
+from components.resources.link import Link, WorldInputs, opened, write_failure
 from components.resources.provider import State, TypedProvider
 from components.router.haproxy import HaproxyRouter
 
@@ -22,7 +23,6 @@ from components.router.haproxy import HaproxyRouter
 class CutoverInputs(WorldInputs):
     """Where to, from what, and what may be lost; ``declared``, ``live``, ``steps`` and ``strategy`` are for the policies."""
 
-    name: str
     to: Colour
     live: Colour
     declared: Sequence[Mapping[str, Any]]
@@ -49,10 +49,18 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
 
     def act(self, inputs: CutoverInputs, olds: State | None) -> State:  # noqa: ARG002  -- a run looks at the world
         """Open a new run under a fresh token."""
-        return engine.run_bounded(lambda: self._open(inputs))
+        token = secrets.token_hex(8)
+        try:
+            return engine.run_bounded(lambda: self._open(inputs, token))
+        except Exception as failure:
+            write_failure(inputs, token, failure, traceback.format_exc())
+            raise
 
-    async def _open(self, inputs: CutoverInputs) -> State:
-        async with opened(inputs, self.credentials, secrets.token_hex(8)) as run:
+    def failed(self, inputs: CutoverInputs, failure: BaseException, details: str) -> None:
+        """``act`` knew the run's token and has written it down."""
+
+    async def _open(self, inputs: CutoverInputs, token: str) -> State:
+        async with opened(inputs, self.credentials, token) as run:
             began = run.clock.now()
             run.record("link", name=inputs.name, phase="begin")
             declared = [entry["colour"] for entry in inputs.declared]

@@ -30,8 +30,9 @@ from components.value import Value
 
 
 class WorldInputs(Value):
-    """Where the clusters and the balancer are, and where the journal is written."""
+    """A link's name, where the clusters and the balancer are, and where the journal is written."""
 
+    name: str
     clusters: Mapping[Colour, ClusterHandle]
     balancer: BalancerHandle
     work_directory: str
@@ -40,7 +41,6 @@ class WorldInputs(Value):
 class LinkInputs(WorldInputs):
     """A link: the run it belongs to (token and direction come from the first one), and the token of the link before it."""
 
-    name: str
     to: Colour
     run: str
     direction: Direction
@@ -70,9 +70,7 @@ class LinkProvider(TypedProvider[Inputs]):
 
     def failed(self, inputs: Inputs, failure: BaseException, details: str) -> None:
         """The journal keeps the traceback, the person gets one line."""
-        journal(inputs, inputs.run).record(
-            "error", link=inputs.name, type=type(failure).__name__, message=str(failure), details=details
-        )
+        write_failure(inputs, inputs.run, failure, details)
 
     async def _in_the_journal(self, inputs: Inputs) -> dict[str, Any]:
         async with opened(inputs, self.credentials, inputs.run) as run, heartbeat(run, inputs.name) as heard:
@@ -87,6 +85,13 @@ class LinkProvider(TypedProvider[Inputs]):
 def journal(inputs: WorldInputs, token: str) -> Journal:
     """The journal of this stack's cutovers."""
     return Journal(Path(inputs.work_directory) / "journal.jsonl", token, time.time)
+
+
+def write_failure(inputs: WorldInputs, token: str, failure: BaseException, details: str) -> None:
+    """The failure of a link in the journal; ``details`` is its traceback."""
+    journal(inputs, token).record(
+        "error", link=inputs.name, type=type(failure).__name__, message=str(failure), details=details
+    )
 
 
 @asynccontextmanager
