@@ -39,7 +39,7 @@ QUICK = {"stallSeconds": 20, "settleSeconds": 1, "unknownSeconds": 20, "connectL
 class Devices:
     """A fleet on an event loop of its own."""
 
-    def __init__(self, address: str, clients: int) -> None:
+    def __init__(self, address: str, clients: int, *, username: str | None = None, password: str | None = None) -> None:
         """Connect all; they publish nothing, and come back at once."""
         host, _, port = address.rpartition(":")
         self._loop = asyncio.new_event_loop()
@@ -48,6 +48,8 @@ class Devices:
         settings = FleetSettings(
             addresses=((host, int(port)),),
             clients=clients,
+            username=username,
+            password=password,
             persistent_fraction=0.0,
             publish_interval_seconds=0,
             settle_seconds=0,
@@ -82,7 +84,7 @@ class MovingBed:
 
     def __init__(self, directory: Path, clients: int, nodes: int = 3) -> None:
         self.directory, self.clients, self.nodes = directory, clients, nodes
-        self.credentials = {
+        self.credentials: dict[str, Credentials] = {
             colour: Credentials(
                 api_key=f"bed-{colour}", api_secret=f"secret-{colour}", username="admin", password="pw-1"
             )
@@ -203,7 +205,7 @@ class MovingBed:
         self._begun = len(self.journal())
         first = self._first(to, budget)
         handed = {**self._world(), "to": to, "run": first["token"], "direction": first["direction"]}
-        manner = {
+        manner: dict[str, Any] = {
             "steps": [step.model_dump(mode="json") for step in parse_steps(steps)],
             "budgetPerSecond": budget,
             "evacuation": {"waitHealthCheckSeconds": 1, "waitTakeoverSeconds": 0},
@@ -212,8 +214,8 @@ class MovingBed:
         links: list[tuple[Any, str, dict[str, Any]]] = []
         if data:
             links += [(DataExportProvider, "export", {"carryApiKeys": False}), (DataImportProvider, "import", {})]
-        for step in manner["steps"]:  # type: ignore[attr-defined]  # a list of dumps
-            more = {"step": step["name"], "share": step["share"], "manner": manner}  # type: ignore[index]
+        for step in manner["steps"]:
+            more = {"step": step["name"], "share": step["share"], "manner": manner}
             links.append((TrafficShiftProvider, str(more["step"]), more))
         links.append((DrainProvider, "drain", {"manner": manner}))
         facts: dict[str, Any] = {}

@@ -1,0 +1,165 @@
+"""Ctrl-C, flips and second engines at every point of a cutover, told in order: each test begins where the one before it ended."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lab.engine_run import EngineRun, Finished
+from lab.stage import DEVICE_USER, Scene, Stage
+from tests.lab.moving_bed import Devices
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+SCENE = Scene(
+    clients=60, budget_per_second=12, steps=({"share": 10}, {"hold": 3}, {"share": 50}, {"share": 100}), nodes=2
+)
+GREEN, BLUE = {"blue": 0, "green": SCENE.clients}, {"blue": SCENE.clients, "green": 0}
+LINK_SECONDS = 60.0
+END_SECONDS = 3.0
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("interruptions"), SCENE) as stage:
+        stage.build_blue()
+        stage.configure("blue", "blue", "green")
+        stage.workspace.up().good()
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def devices(stage: Stage) -> Iterator[Devices]:
+    devices = Devices(stage.mqtt, SCENE.clients, username=DEVICE_USER, password=stage.secrets["device"])
+    yield devices
+    devices.end()
+
+
+def declare(stage: Stage, live: str) -> None:
+    stage.configure(live, "blue", "green")
+
+
+def in_the_middle(stage: Stage, run: EngineRun, where: str, *, of: str = "link") -> None:
+    """Wait until this run has begun the link, or (``of="move"``) has moved somebody in the step."""
+    key = "name" if of == "link" else "step"
+    end = time.monotonic() + LINK_SECONDS
+    while time.monotonic() < end and run.running:
+        events = stage.journal()
+        mine = next((event["run"] for event in reversed(events) if event["event"] == "run"), None)
+        if any(one["event"] == of and one.get(key) == where and one["run"] == mine for one in events[begun(run) :]):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{where} did not begin:\n{run.output()[-3000:]}")
+
+
+def begun(run: EngineRun) -> int:
+    """How long the journal was when this run began."""
+    return LENGTHS[run.engine_pid]
+
+
+LENGTHS: dict[int, int] = {}
+
+
+def start(stage: Stage) -> EngineRun:
+    before = len(stage.journal())
+    run = stage.workspace.start_up()
+    LENGTHS[run.engine_pid] = before
+    return run
+
+
+def interrupt(stage: Stage, run: EngineRun, number: int) -> None:
+    """It ends soon, in one line, and leaves nothing pending."""
+    began = time.monotonic()
+    run.interrupt(number)
+    done = run.wait(30)
+    took = time.monotonic() - began
+    assert took < END_SECONDS, (took, done.output)
+    one_error(done, "Stopped: this update: the update was cancelled. Next: run `pulumi up` again")
+    assert not stage.workspace.export_state()["deployment"].get("pending_operations"), done.output
+
+
+def one_error(done: Finished, line: str) -> None:
+    assert done.code != 0, done.output
+    assert line in done.output, done.output
+    assert "Traceback" not in done.output, done.output
+
+
+def test_interrupted_in_the_import_and_in_the_first_step_it_can_be_flipped_back(stage: Stage, devices: Devices) -> None:
+    declare(stage, "green")
+    stage.control("green", "POST", "/faults", {"kind": "slow", "path": "/data/import$", "delay_seconds": 10})
+    run = start(stage)
+    run.wait_for("importing configuration", LINK_SECONDS)
+    interrupt(stage, run, signal.SIGINT)
+    stage.control("green", "DELETE", "/faults")
+    assert stage.live() == BLUE
+    run = start(stage)
+    in_the_middle(stage, run, "shift-10", of="move")
+    interrupt(stage, run, signal.SIGTERM)
+    assert max(devices.disconnects()) == 1
+    devices.mark()
+    declare(stage, "blue")
+    stage.workspace.up().good()
+    assert stage.live() == BLUE
+    assert max(devices.disconnects()) <= 1
+
+
+def test_interrupted_in_a_hold_and_at_half_it_can_be_flipped_back(stage: Stage, devices: Devices) -> None:
+    devices.mark()
+    declare(stage, "green")
+    run = start(stage)
+    in_the_middle(stage, run, "cutover-hold-1")
+    interrupt(stage, run, signal.SIGINT)
+    run = start(stage)
+    in_the_middle(stage, run, "shift-50", of="move")
+    interrupt(stage, run, signal.SIGTERM)
+    assert max(devices.disconnects()) == 1
+    devices.mark()
+    declare(stage, "blue")
+    stage.workspace.up().good()
+    assert stage.live() == BLUE
+    assert max(devices.disconnects()) <= 1
+
+
+def test_interrupted_in_the_drain_it_can_be_flipped_back_while_a_second_engine_is_refused(
+    stage: Stage, devices: Devices
+) -> None:
+    devices.mark()
+    declare(stage, "green")
+    run = start(stage)
+    in_the_middle(stage, run, "drain", of="move")
+    interrupt(stage, run, signal.SIGINT)
+    declare(stage, "blue")
+    run = start(stage)
+    in_the_middle(stage, run, "shift-50", of="move")
+    second = stage.workspace.up()
+    one_error(second, "the stack is currently locked by 1 lock(s)")
+    run.wait(LINK_SECONDS).good()
+    assert stage.live() == BLUE
+    assert max(devices.disconnects()) <= 2, "there (the evacuation goes on without us) and back"
+
+
+def test_a_second_engine_takes_over_and_the_older_one_does_nothing_more(stage: Stage, devices: Devices) -> None:
+    devices.mark()
+    declare(stage, "green")
+    run = start(stage)
+    in_the_middle(stage, run, "shift-50", of="move")
+    interrupt(stage, run, signal.SIGTERM)
+    older = start(stage)
+    in_the_middle(stage, older, "shift-50", of="move")
+    token = stage.journal()[-1]["run"]
+    stage.workspace.cancel().good()
+    newer = start(stage)
+    stopped = older.wait(LINK_SECONDS)
+    one_error(stopped, "LeaseLost: the lease of this run on the balancer: ")
+    assert "this one has done nothing more" in stopped.output
+    newer.wait(LINK_SECONDS).good()
+    assert stage.live() == GREEN
+    assert set(devices.disconnects()) == {1}
+    taken = next(event["t"] for event in stage.journal() if event["event"] == "run" and event["run"] != token)
+    late = [event for event in stage.journal() if event["run"] == token and event["t"] > taken]
+    assert late
+    up = stage.workspace.up().good()
+    assert "updated" not in up.output
