@@ -66,7 +66,7 @@ LINKS: dict[str, tuple[Arrow, ...]] = {
     ),
     "Drain": (
         ("up", "balancer", "remember drained_at"),
-        ("up", "up", "end in the journal, report.json and report.html"),
+        ("up", "up", "close the journal, write report.json and report.html"),
     ),
 }
 """What the links do beside the plan's acts (for ``Drain`` after them)."""
