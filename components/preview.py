@@ -20,6 +20,10 @@ from components.cutover.words import COLOURS, Colour, Mover, other
 from components.emqx.errors import Refused, UpgradeError
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
+from components.migration.advice import advise, lines
+from components.migration.check import Report
+from components.migration.facts import Live
+from components.migration.rules import catalogue
 from components.operations import balancing
 from components.operations.measure import known
 from components.operations.opening import drained, origin
@@ -36,30 +40,56 @@ class Plan(NamedTuple):
     numbers: dict[str, Any]
 
 
+class Outlook(NamedTuple):
+    """The forecast, and what the rules say of the move (nothing when nobody is moved forward).
+
+    ``asked`` is whether the old colour could be asked: without its configuration the rules only ask, and an update must not
+    be refused for what it will see by itself.
+    """
+
+    forecast: Forecast
+    advice: Report | None
+    asked: bool
+
+
 def plan_of(settings: Settings, credentials: str | None) -> Plan:
     """The plan of the cutover that these settings ask for; ``credentials`` is the config's JSON, secret.
 
     Raises:
-        Refused: sessions would be lost and nobody acknowledged it.
+        Refused: sessions would be lost, or a rule blocks, and nobody acknowledged it.
 
     """
     # Pulumi runs the program inside its own event loop, so this one needs a thread.
     with ThreadPoolExecutor(max_workers=1) as beside:
-        plan = beside.submit(asyncio.run, _forecast(settings, _credentials(credentials))).result()
-    sessions = (
-        (plan.losses.sessions_ended or 0) + (plan.losses.sessions_left or 0) + (plan.losses.sessions_offline or 0)
-    )
-    if plan.direction == "forward" and sessions and "sessions" not in settings.cutover.acknowledge:
+        outlook = beside.submit(asyncio.run, _outlook(settings, _credentials(credentials))).result()
+    _refuse(settings, outlook)
+    advice = lines(outlook.advice) if outlook.advice else ()
+    text = "\n".join([render(outlook.forecast), *advice])
+    rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
+    return Plan(text, {**outlook.forecast.model_dump(mode="json", by_alias=True), "advice": rules})
+
+
+def _refuse(settings: Settings, outlook: Outlook) -> None:
+    old, losses = other(settings.live), outlook.forecast.losses
+    sessions = (losses.sessions_ended or 0) + (losses.sessions_left or 0) + (losses.sessions_offline or 0)
+    if outlook.forecast.direction == "forward" and sessions and "sessions" not in settings.cutover.acknowledge:
         raise Refused(
             f"moving the clients to {settings.live}",
-            node=other(settings.live),
-            seen=f"{sessions} persistent sessions with {plan.losses.queued_messages} queued messages would be lost",
+            node=old,
+            seen=f"{sessions} persistent sessions with {losses.queued_messages} queued messages would be lost",
             todo="add `acknowledge: [sessions]` to emqx:cutover when that may happen",
         )
-    return Plan(render(plan), plan.model_dump(mode="json", by_alias=True))
+    blocking = outlook.advice.blocking if outlook.advice and outlook.asked else ()
+    if blocking:
+        raise Refused(
+            f"moving the clients to {settings.live}",
+            node=old,
+            seen="\n".join(["rules block:", *lines(outlook.advice)]) if outlook.advice else "",
+            todo=f"remedy {', '.join(blocking)}, or answer in emqx:cutover: acknowledge: [{', '.join(blocking)}]",
+        )
 
 
-async def _forecast(settings: Settings, credentials: dict[str, Credentials]) -> Forecast:
+async def _outlook(settings: Settings, credentials: dict[str, Credentials]) -> Outlook:
     old = other(settings.live)
     async with AsyncExitStack() as stack:
         apis = {
@@ -72,12 +102,13 @@ async def _forecast(settings: Settings, credentials: dict[str, Credentials]) -> 
         live = {colour: await known(_live(api)) for colour, api in apis.items()}
         share, decision = await _decision(settings, live)
         fleet = await _fleet(apis[old]) if old in apis else Fleet()
+        effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         if decision.direction == "back":
             there = await known(apis[settings.live].session_totals()) if settings.live in apis else None
             fleet = fleet.model_copy(update={"stale_sessions": there.offline if there else None})
     edition = settings.clusters[old].edition if old in settings.clusters else "ce"
     mover: Mover = "evacuation" if edition == "ee" else "kick"
-    return forecast(
+    plan = forecast(
         to=settings.live,
         direction=decision.direction,
         reason=decision.reason,
@@ -88,6 +119,24 @@ async def _forecast(settings: Settings, credentials: dict[str, Credentials]) -> 
         fleet=fleet,
         gates=names(settings.cutover.gates),
         wait_health_check_seconds=settings.cutover.evacuation.wait_health_check_seconds,
+    )
+    advice = _advice(settings, fleet, effective) if decision.direction == "forward" else None
+    return Outlook(plan, advice, asked=effective is not None)
+
+
+def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
+    old, new = settings.clusters[other(settings.live)], settings.clusters[settings.live]
+    sessions = None
+    if fleet.persistent_connected is not None and fleet.persistent_offline is not None:
+        sessions = fleet.persistent_connected + fleet.persistent_offline
+    rules = {rule.id for rule in catalogue()}
+    return advise(
+        (old.version, new.version),
+        (old.edition, new.edition),
+        new.size,
+        [one for one in settings.cutover.acknowledge if one in rules],
+        effective=effective,
+        live=Live(connections=fleet.clients, persistent_sessions=sessions),
     )
 
 

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
@@ -21,6 +22,7 @@ from components.cutover.versions import BadVersion, parse, require_known
 from components.cutover.words import Colour, Edition, other
 from components.emqx.errors import BadInput
 from components.emqx.models import Node
+from components.migration.rules import catalogue
 from components.operations.release import Release
 from components.problems import problems_of, shown
 from components.value import Value
@@ -35,9 +37,18 @@ _SHAPES = {
 }
 NOT_YET_BUILT = {"target": ("kubernetes", "aws"), "strategy": ("rolling", "same-cluster")}
 
-Acknowledgement = Literal["sessions", "configuration", "unlisted", "written_since", "way_back"]
-"""Losses that may be accepted: persistent sessions with their queues; what stands only in the old colour's ``emqx.conf``; what no
-API lists (PSK, node-local files); what was written on the new colour before the way back; and that live is the older one."""
+LOSSES = ("sessions", "way_back")
+"""What may be acknowledged beside the rules: that persistent sessions end with their queues, and that live is the older colour."""
+
+
+def _known_loss(value: str) -> str:
+    if value not in LOSSES and value not in {rule.id for rule in catalogue()}:
+        allowed = f"{', '.join(LOSSES)}, or the id of a rule that preview shows (such as 59-01)"
+        raise PydanticCustomError("acknowledgement", "{allowed}", {"allowed": allowed})
+    return value
+
+
+Acknowledgement = Annotated[str, AfterValidator(_known_loss)]
 
 
 class LocalCluster(Value):
@@ -212,7 +223,7 @@ def _release(path: str, cluster: LocalCluster, home: str) -> list[Problem]:
     try:
         found = Release.read(home)
     except BadInput as wrong:
-        return [Problem(f"{path}.emqxHome", shown(home), f"{wrong.todo} ({wrong.seen})")]
+        return [Problem(f"{path}.emqxHome", repr(home[:200]), f"{wrong.todo} ({wrong.seen})")]
     different = found.differs(cluster.version, cluster.edition)
     return [Problem(f"{path}.{name}", value[:20], allowed) for name, value, allowed in different]
 
