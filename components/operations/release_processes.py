@@ -32,6 +32,8 @@ START_SECONDS = 180.0
 END_SECONDS = 60.0
 """A node that has sessions to hand over takes its time after SIGTERM; killed before, it loses what it has not written."""
 
+_KILLED_SECONDS = 5.0
+_LAUNCH_SECONDS = 30.0
 _ASK_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _DIST_PORT, _RPC_PORT = 4370, 5369
@@ -151,8 +153,7 @@ def _start(found: Release, places: Sequence[Place], common: Common, interrupted:
         for place in places:
             _wait(place, interrupted)
     except BaseException:
-        for place in started:
-            _kill(place)
+        _kill(started)
         raise
 
 
@@ -173,7 +174,7 @@ def _launch(found: Release, place: Place, common: Common, lock: tuple[int, ...])
             pass_fds=lock,
             env=release.environment(place, common, os.environ),
         )
-    end = time.monotonic() + _ASK_SECONDS
+    end = time.monotonic() + _LAUNCH_SECONDS
     while not pid_file.exists() and process.poll() is None and time.monotonic() < end:
         time.sleep(_POLL_SECONDS / 10)
 
@@ -227,26 +228,39 @@ def _take_away(place: Place, remaining: Place, credentials: Credentials) -> None
 
 def _end(places: Sequence[Place], limit_seconds: float) -> None:
     """SIGTERM to each node, and SIGKILL to the process groups that are left after ``limit_seconds``."""
-    for place in places:
-        pid = _pid(place)
-        if pid is not None:
-            # Only to the node: it needs its helpers (erl_child_setup) to stop in order.
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + limit_seconds
-    while time.monotonic() < end and any(map(_pid, places)):
-        time.sleep(_POLL_SECONDS)
-    for place in places:
-        _kill(place)
+    pids = [pid for place in places if (pid := _pid(place)) is not None]
+    for pid in pids:
+        # Only to the node: it needs its helpers (erl_child_setup) to stop in order.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    _await_end(pids, limit_seconds)
+    _kill(places)
 
 
-def _kill(place: Place) -> None:
-    pid = _pid(place)
-    if pid is not None:
+def _kill(places: Sequence[Place]) -> None:
+    """SIGKILL to the process groups, and the pid files go."""
+    pids = [pid for place in places if (pid := _pid(place)) is not None]
+    for pid in pids:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-        processes.reap(pid)
-    (place.home / "pid").unlink(missing_ok=True)
+    _await_end(pids, _KILLED_SECONDS)
+    for place in places:
+        (place.home / "pid").unlink(missing_ok=True)
+
+
+def _await_end(pids: Sequence[int], limit_seconds: float) -> None:
+    """Until the processes are gone with their sockets, which takes a moment longer than their memory."""
+    end = time.monotonic() + limit_seconds
+    while time.monotonic() < end and not all(map(_ended, pids)):
+        time.sleep(_POLL_SECONDS)
+
+
+def _ended(pid: int) -> bool:
+    processes.reap(pid)
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except OSError:
+        return True
 
 
 def _pid(place: Place) -> int | None:

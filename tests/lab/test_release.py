@@ -119,7 +119,7 @@ def colour(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Colour]:
 
 
 def gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}/environ").exists() or not Path(f"/proc/{pid}/environ").read_bytes()
+    return not read(Path(f"/proc/{pid}/environ"))
 
 
 def reachable(node: dict[str, Any]) -> bool:
