@@ -39,7 +39,7 @@ class NodeFacts(Answer):
     """One row of ``GET /nodes``; a stopped node has no numbers (raw/02, two-cluster.md section H).
 
     ``connections`` counts sockets and disconnected persistent sessions, ``live_connections`` sockets only. Memory and
-    ``load1`` are the whole machine's. ``uptime`` is in milliseconds.
+    ``load1`` are the whole machine's.
     """
 
     name: str = Field(alias="node")
@@ -52,9 +52,6 @@ class NodeFacts(Answer):
     load1: float | None = None
     memory_used: Bytes | None = None
     memory_total: Bytes | None = None
-    process_used: int | None = None
-    process_available: int | None = None
-    uptime: int | None = None
 
     @property
     def running(self) -> bool:
@@ -75,24 +72,12 @@ class StatusFacts(Answer):
         return self.broker == "started" and self.app == "running"
 
 
-class EvacuationStats(Answer):
-    """Counters of an evacuation; the current ones lag by one tick, or stand still (behaviour.md section 2)."""
-
-    initial_connected: int = 0
-    current_connected: int = 0
-    initial_sessions: int = 0
-    current_sessions: int = 0
-
-
 class EvacuationFacts(Answer):
-    """One entry of ``global_status``; redirect and waits are not shown by EMQX (behaviour.md section 2)."""
+    """One entry of ``global_status``; redirect and waits are not shown by EMQX, and its counters lag or stand still (behaviour.md section 2)."""
 
     node: str
     state: EvacuationState
     connection_eviction_rate: int
-    session_eviction_rate: int | None = None
-    session_recipients: tuple[str, ...] = ()
-    stats: EvacuationStats = EvacuationStats()
 
     @property
     def past_evicting(self) -> bool:
@@ -103,8 +88,6 @@ class EvacuationFacts(Answer):
 class LicenseFacts(Answer):
     """``GET /license`` (raw/02); prepared sessions count against ``max_sessions`` (two-cluster.md section F)."""
 
-    type: str | None = None
-    customer: str | None = None
     max_sessions: int = Field(validation_alias=AliasChoices("max_sessions", "max_connections"))
     expiry: bool = False
     expiry_at: str | None = None
@@ -119,15 +102,13 @@ class ExportFacts(Answer):
 
 
 class SessionFacts(NamedTuple):
-    """A session that outlives its connection (two-cluster.md section F); expiry in seconds."""
+    """A session that outlives its connection (two-cluster.md section F)."""
 
     clientid: str
     connected: bool
-    expiry_interval: int
     mqueue_len: int
     inflight_cnt: int
     disconnected_at: str | None
-    node: str
 
 
 class SessionTotals(NamedTuple):
@@ -153,15 +134,12 @@ def persistent(row: dict[str, Any]) -> Any:
     """A row as SessionFacts when its session persists, None when not; ``meta`` and the page itself as they are."""
     if "clientid" not in row:
         return row
-    expiry = row.get("expiry_interval") or 0
-    if expiry <= 0:
+    if (row.get("expiry_interval") or 0) <= 0:
         return None
     return SessionFacts(
         clientid=row["clientid"],
         connected=bool(row.get("connected")),
-        expiry_interval=int(expiry),
         mqueue_len=int(row.get("mqueue_len") or 0),
         inflight_cnt=int(row.get("inflight_cnt") or 0),
         disconnected_at=row.get("disconnected_at"),
-        node=row.get("node") or "",
     )

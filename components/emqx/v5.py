@@ -35,7 +35,7 @@ SMALL_PAGE = 2_000
 """For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
 
 _PAGE_TIMEOUT_SECONDS = 30.0
-_SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at,node"
+_SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
 _NODES = TypeAdapter(tuple[NodeFacts, ...])
 _EVACUATIONS = TypeAdapter(tuple[EvacuationFacts, ...])
 _METRICS = TypeAdapter(dict[str, int])

@@ -97,7 +97,6 @@ class ApiKey:
     description: str = ""
     expires: float | None = None
     created: float = 0.0
-    from_bootstrap: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -88,7 +88,6 @@ class Link(asyncio.Protocol):
         self.decoder = Decoder()
         self.client_id = ""
         self.level = 4
-        self.keeps = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)

@@ -149,7 +149,7 @@ def test_a_run_that_lost_its_lease_moves_nobody() -> None:
 
 def test_sessions_are_not_lost_without_acknowledgement() -> None:
     world = World(["a", "b"])
-    world.sessions["blue"] = [SessionFacts("a", True, 600, 3, 1, None, "n1")]
+    world.sessions["blue"] = [SessionFacts("a", connected=True, mqueue_len=3, inflight_cnt=1, disconnected_at=None)]
     with pytest.raises(Refused, match=r"1 persistent sessions with 4 queued messages.*acknowledge: \[sessions\]"):
         asyncio.run(up(world, manner([100]), "a"))
     assert not world.disconnects

@@ -156,6 +156,5 @@ def read_bootstrap(store: Store, path: Path, now: float) -> list[int]:
             role=role,
             description="Bootstrapped From File",
             created=old.created if old else now,
-            from_bootstrap=True,
         )
     return wrong
