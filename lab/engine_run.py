@@ -27,9 +27,9 @@ class Finished:
     output: str
 
     def good(self) -> Finished:
-        """Itself, or RuntimeError with the last lines when it failed."""
+        """Itself, or RuntimeError with Pulumi's diagnostics (without any, the last lines) when it failed."""
         if self.code:
-            raise RuntimeError(f"status {self.code}:\n{tail(self.output)}")
+            raise RuntimeError(f"status {self.code}:\n{diagnostics(self.output) or tail(self.output)}")
         return self
 
 
@@ -165,6 +165,16 @@ def session_of(pid: int) -> int:
         return 0
 
 
+def diagnostics(output: str) -> str:
+    """The block of a command's output that holds the program's lines and the errors; empty when there is none."""
+    lines = output.splitlines()
+    start = next((index for index, line in enumerate(lines) if line.startswith("Diagnostics")), len(lines))
+    end = next((index for index, line in enumerate(lines) if line.startswith("Outputs")), len(lines))
+    return "\n".join(line for line in lines[start + 1 : end] if line.strip())
+
+
 def tail(text: str) -> str:
-    """The last lines."""
-    return "\n".join(text.splitlines()[-SHOWN_LINES:])
+    """The lines that name an error, and the last ones."""
+    lines = text.splitlines()
+    errors = [line for line in lines[:-SHOWN_LINES] if "error:" in line]
+    return "\n".join([*errors[-SHOWN_LINES:], *lines[-SHOWN_LINES:]])
