@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from components.report.files import read_fleet, write_report
-from lab.engine_run import EngineRun
+from lab.engine_run import EngineRun, diagnostics
 from lab.stage import Scene, Stage
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -85,11 +85,8 @@ def follow(run: EngineRun) -> int:
 
 
 def _plan(output: str) -> str:
-    """The plan's own lines out of a preview."""
-    lines = output.splitlines()
-    start = next((index for index, line in enumerate(lines) if line.startswith("Diagnostics")), 0)
-    end = next((index for index, line in enumerate(lines) if line.startswith("Outputs")), len(lines))
-    return "\n".join(line for line in lines[start + 2 : end] if line.strip())
+    """The plan's own lines out of a preview; the first one says whose they are."""
+    return diagnostics(output).partition("\n")[2]
 
 
 def _missed(fleet: dict[str, Any]) -> int:

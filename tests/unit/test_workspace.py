@@ -1,4 +1,4 @@
-"""Configuration values on their way into a stack's file: secrets are never among what is written in clear."""
+"""What goes into a stack's file holds no secret in clear; what `pulumi` says at its end names what went wrong."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.engine_run import Finished, diagnostics
 from lab.workspace import Secret, secrets_of, without_secrets
 
 pytestmark = pytest.mark.unit
@@ -35,3 +36,30 @@ def test_a_value_without_secrets_is_written_as_it_is() -> None:
 def test_a_path_names_keys_and_places() -> None:
     value = {"blue": {"keys": ["plain", Secret("x")]}}
     assert [path for path, _ in secrets_of("emqx:credentials", value)] == ['emqx:credentials["blue"]["keys"][1]']
+
+
+OUTPUT = """Updating (lab):
+     pulumi:pulumi:Stack emqx-lab creating
+
+Diagnostics:
+  pulumi:pulumi:Stack (emqx-lab):
+    the plan
+
+  Cutover (cutover):
+    error: Refused: sessions
+
+Outputs:
+    plan: {}
+"""
+
+
+def test_the_diagnostics_are_what_is_told_of_a_failure() -> None:
+    assert diagnostics(OUTPUT).split() == OUTPUT.partition("Diagnostics:")[2].partition("Outputs:")[0].split()
+    with pytest.raises(RuntimeError, match="error: Refused: sessions$"):
+        Finished(1, OUTPUT).good()
+    assert Finished(0, OUTPUT).good().output == OUTPUT
+
+
+def test_without_diagnostics_the_last_lines_are_told() -> None:
+    with pytest.raises(RuntimeError, match="status 255:\nerror: no stack$"):
+        Finished(255, "error: no stack").good()
