@@ -26,7 +26,7 @@ from components.migration.facts import Live
 from components.migration.rules import catalogue
 from components.operations import balancing
 from components.operations.measure import known
-from components.operations.opening import drained, origin
+from components.operations.opening import drained, origin, unacknowledged_sessions
 from components.router.haproxy import HaproxyRouter
 from components.settings import ExternalCluster, Settings
 
@@ -73,12 +73,7 @@ def _refuse(settings: Settings, outlook: Outlook) -> None:
     old, losses = other(settings.live), outlook.forecast.losses
     sessions = (losses.sessions_ended or 0) + (losses.sessions_left or 0) + (losses.sessions_offline or 0)
     if outlook.forecast.direction == "forward" and sessions and "sessions" not in settings.cutover.acknowledge:
-        raise Refused(
-            f"moving the clients to {settings.live}",
-            node=old,
-            seen=f"{sessions} persistent sessions with {losses.queued_messages} queued messages would be lost",
-            todo="add `acknowledge: [sessions]` to emqx:cutover when that may happen",
-        )
+        raise unacknowledged_sessions(settings.live, sessions, losses.queued_messages)
     blocking = outlook.advice.blocking if outlook.advice and outlook.asked else ()
     if blocking:
         raise Refused(

@@ -15,6 +15,7 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations.opening import drained_at, origin
 from components.router import maps, process
+from components.router.base import CUTOVER
 from components.router.configuration import HaproxySettings, Side, render
 from components.router.haproxy import HaproxyRouter
 
@@ -185,4 +186,4 @@ async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
     await router.settle()
     if len(wanted.clusters) == 1:
         await router.set_share(everybody(next(iter(wanted.clusters))))
-        await router.remember({"origin": None, "drained_at": None, "began_at": None})
+        await router.remember(dict.fromkeys(CUTOVER))

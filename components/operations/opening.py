@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from components.cutover.decide import decide
+from components.cutover.decide import Decision, decide
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import Refused
 from components.operations.measure import known
 from components.operations.run import Run
 from components.operations.waiting import until
+from components.router.base import BEGAN_AT, DRAINED_AT, LEASE, ORIGIN
 from components.value import Value
 
 HEALTH_SECONDS = 60.0
@@ -50,51 +51,54 @@ async def open_run(
     live = {colour: total(await known(run.clusters[colour].live_connections())) for colour in declared}
     decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))
     source = other(to)
+    opened = Opened(
+        run=run.token,
+        direction=decision.direction,
+        reason=decision.reason,
+        source=source,
+        lost_sessions=0,
+        lost_messages=0,
+    )
     if decision.direction == "nothing":
-        return Opened(
-            run=run.token, direction="nothing", reason=decision.reason, source=source, lost_sessions=0, lost_messages=0
-        )
+        return opened
     if decision.direction == "forward":
         for colour in (source, to):
             await _refuse_undeclared(run, colour)
         await _refuse_route(run, source, to)
     sessions, messages = await _losses(run, source, must_answer=decision.direction == "forward")
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
-        raise Refused(
-            f"moving the clients to {to}",
-            node=source,
-            seen=f"{sessions} persistent sessions with {messages} queued messages would be lost",
-            todo="add `acknowledge: [sessions]` to emqx:cutover when that may happen",
-        )
-    began_at = memory.get("began_at") if decision.direction == "back" else None
-    await run.router.remember(
-        {
-            "run": run.token,
-            "origin": source if decision.direction == "forward" else memory.get("origin"),
-            "began_at": began_at or f"{run.clock.now():.3f}",
-            "drained_at": None,
-        }
-    )
-    run.record(
-        "run",
-        to=to,
-        origin=source,
-        direction=decision.direction,
-        reason=decision.reason,
-        clients=live.get(source),
-        budget_per_second=budget_per_second,
-    )
+        raise unacknowledged_sessions(to, sessions, messages)
+    await _begin(run, to, decision, memory)
+    facts = decision._asdict()
+    run.record("run", to=to, origin=source, clients=live.get(source), budget_per_second=budget_per_second, **facts)
     run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
     await open_target(run, to)
     if not keep_stale:
-        await _remove_stale(run, to, memory.get("began_at"))
-    return Opened(
-        run=run.token,
-        direction=decision.direction,
-        reason=decision.reason,
-        source=source,
-        lost_sessions=sessions,
-        lost_messages=messages,
+        await _remove_stale(run, to, memory.get(BEGAN_AT))
+    return opened.model_copy(update={"lost_sessions": sessions, "lost_messages": messages})
+
+
+async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, str]) -> None:
+    """Take the lease; a cutover that goes back keeps its beginning, since sessions that were left behind are known by it."""
+    forward = decision.direction == "forward"
+    began_at = None if forward else memory.get(BEGAN_AT)
+    await run.router.remember(
+        {
+            LEASE: run.token,
+            ORIGIN: other(to) if forward else memory.get(ORIGIN),
+            BEGAN_AT: began_at or f"{run.clock.now():.3f}",
+            DRAINED_AT: None,
+        }
+    )
+
+
+def unacknowledged_sessions(to: Colour, sessions: int, messages: int | None) -> Refused:
+    """What preview and update say of a loss that nobody acknowledged."""
+    return Refused(
+        f"moving the clients to {to}",
+        node=other(to),
+        seen=f"{sessions} persistent sessions with {messages} queued messages would be lost",
+        todo="add `acknowledge: [sessions]` to emqx:cutover when that may happen",
     )
 
 
@@ -186,18 +190,18 @@ async def _remove_stale(run: Run, to: Colour, began_at: str | None) -> None:
 
 def drained(memory: Mapping[str, str]) -> Colour | None:
     """The colour that the balancer remembers as drained (``drained_at`` is ``blue 1795344713.000``)."""
-    colour = memory.get("drained_at", "").partition(" ")[0]
+    colour = memory.get(DRAINED_AT, "").partition(" ")[0]
     return next((known for known in COLOURS if known == colour), None)
 
 
 def drained_at(memory: Mapping[str, str], colour: Colour) -> float | None:
     """Since when the colour has been empty, in unix seconds; None when it was not drained, or got clients again."""
-    return float(memory["drained_at"].partition(" ")[2]) if drained(memory) == colour else None
+    return float(memory[DRAINED_AT].partition(" ")[2]) if drained(memory) == colour else None
 
 
 def origin(memory: Mapping[str, str]) -> Colour | None:
     """The colour whose data filled the other one, as the balancer remembers it."""
-    return next((known for known in COLOURS if known == memory.get("origin")), None)
+    return next((known for known in COLOURS if known == memory.get(ORIGIN)), None)
 
 
 def _unix(moment: str | None) -> float:

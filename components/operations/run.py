@@ -12,7 +12,7 @@ from components.cutover.words import Colour
 from components.emqx.errors import LeaseLost
 from components.emqx.models import ClusterHandle
 from components.emqx.v5 import ClusterApi
-from components.router.base import Router
+from components.router.base import LEASE, Router
 
 
 class Clock(Protocol):
@@ -60,7 +60,7 @@ class Run:
     async def checkpoint(self) -> None:
         """Raise Stopped or LeaseLost when this run must not act any more."""
         self.interrupted()
-        holder = (await self.router.memory()).get("run", "")
+        holder = (await self.router.memory()).get(LEASE, "")
         if holder != self.token:
             raise LeaseLost(
                 "the lease of this run",

@@ -18,6 +18,7 @@ from components.operations.meter import Meter
 from components.operations.moving import Move, kick
 from components.operations.opening import drained, open_target, wait_until_up
 from components.operations.run import Run
+from components.router.base import DRAINED_AT
 from components.value import Value
 
 SLACK = 10
@@ -140,7 +141,7 @@ async def _drain(run: Run, source: Colour, manner: Manner, meter: Meter) -> None
         move = Move("drain", source, everybody(other(source)))
         await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
     await run.act("drained", colour=source)
-    await run.router.remember({"drained_at": f"{source} {run.clock.now():.3f}"})
+    await run.router.remember({DRAINED_AT: f"{source} {run.clock.now():.3f}"})
 
 
 async def _back_to_where_they_were(run: Run, to: Colour, manner: Manner, failed: GateFailed, step: str) -> None:

@@ -12,10 +12,7 @@ from components.operations.data_import import import_
 from components.operations.run import Run
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
-
-IMPORTED = "imported"
-"""What the balancer remembers of the import: the colour it went into, and when."""
-
+from components.router.base import IMPORTED
 
 MOST_LINES = 20
 """Differing settings that are shown while it runs; the journal and the state have all of them."""

@@ -7,12 +7,18 @@ from typing import Protocol
 
 from components.cutover.words import Colour
 
+LEASE = "run"
+"""The token of the run that may act."""
+ORIGIN, BEGAN_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "drained_at", "imported"
+CUTOVER = (ORIGIN, BEGAN_AT, DRAINED_AT, IMPORTED)
+"""What is remembered of one cutover: it ends with the finalize, when one colour is left."""
+
 
 class Router(Protocol):
     """The share and the memory of a balancer, over all its replicas.
 
-    The memory survives a restart of the balancer and holds at least ``run`` (the token of the lease), ``origin`` (the
-    colour whose data the other one was filled from) and ``drained_at`` (unix seconds, with the colour: ``blue 1795344713``).
+    The memory survives a restart of the balancer: ``run`` (the token of the lease), ``origin`` (the colour whose data the other one
+    was filled from), ``began_at`` (unix seconds), ``imported`` and ``drained_at`` (a colour and unix seconds: ``blue 1795344713``).
     """
 
     async def share(self) -> int:
