@@ -10,9 +10,9 @@ It was never run against a real release: none can be had where this is developed
 - node name, cookie, data directory, log directory, seeds, one address each for the API: EMQX's script
   ``start-two-nodes-in-host.sh`` and ``bin/emqx``; the API's ``bind``, ``rpc.listen_address`` and ``rpc.port_discovery = manual`` also
   in the recorded configuration of 5.8.11 on three loopback addresses (raw/02_nodes_cluster_stats.json).
-- Distribution: its port is 4370 + the number before the ``@`` (``ekka_dist``), on all addresses. 5.8 has no setting for the address;
-  ``-kernel inet_dist_use_interface`` is what EMQX names for it (change log of #16653, which adds a setting to a later version). ``ERL_AFLAGS`` stands before, ``ERL_FLAGS``
-  behind the ``-emqx_data_dir`` that ``bin/emqx`` looks for at the end of the line.
+- Distribution: its port is 4370 + the number before the ``@`` (``ekka_dist``), on all addresses. 5.8 has no setting for the
+  address; ``-kernel inet_dist_use_interface`` is what EMQX names for it (change log of #16653, which adds a setting later).
+  ``ERL_AFLAGS`` stands before, ``ERL_FLAGS`` behind the ``-emqx_data_dir`` that ``bin/emqx`` looks for at the end of the line.
 - ``own_address.c`` is how the recordings' test bed gave each node its address (behaviour.md section 0); it also moves what a version
   that does not know one of these settings opens on all addresses.
 - API keys: behaviour.md section 9. Texts in quotes: EMQX's operator gives them like this; without, hocon may read a structure.

@@ -175,7 +175,7 @@ def _launch(found: Release, place: Place, common: Common, lock: tuple[int, ...])
             env=release.environment(place, common, os.environ),
         )
     end = time.monotonic() + _LAUNCH_SECONDS
-    while not pid_file.exists() and process.poll() is None and time.monotonic() < end:
+    while _pid(place) is None and process.poll() is None and time.monotonic() < end:
         time.sleep(_POLL_SECONDS / 10)
 
 
