@@ -55,11 +55,11 @@ Outputs:
 
 def test_the_diagnostics_are_what_is_told_of_a_failure() -> None:
     assert diagnostics(OUTPUT).split() == OUTPUT.partition("Diagnostics:")[2].partition("Outputs:")[0].split()
-    with pytest.raises(RuntimeError, match="error: Refused: sessions$"):
+    with pytest.raises(RuntimeError, match=r"error: Refused: sessions$"):
         Finished(1, OUTPUT).good()
     assert Finished(0, OUTPUT).good().output == OUTPUT
 
 
 def test_without_diagnostics_the_last_lines_are_told() -> None:
-    with pytest.raises(RuntimeError, match="status 255:\nerror: no stack$"):
+    with pytest.raises(RuntimeError, match=r"status 255:\nerror: no stack$"):
         Finished(255, "error: no stack").good()
