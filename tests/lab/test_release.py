@@ -23,7 +23,7 @@ from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations import local, readiness, release, release_processes
 from components.resources.local_cluster import LocalClusterProvider
-from lab.stage import ROOT
+from lab.stage import ROOT, Scene, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -60,10 +60,10 @@ ONLY_STATUS = 'exec @PYTHON@ @ROOT@/tests/lab/release_status.py "$address"'
 """For more than one node: a lab process holds a whole cluster, so single nodes that know each other cannot be had from it."""
 
 
-def unpacked(directory: Path, become: str) -> Path:
+def unpacked(directory: Path, become: str, version: str = "5.8.8") -> Path:
     (directory / "bin").mkdir(parents=True)
     (directory / "releases").mkdir()
-    (directory / "releases" / "emqx_vars").write_text('REL_VSN="5.8.8"\nIS_ENTERPRISE="yes"\n')
+    (directory / "releases" / "emqx_vars").write_text(f'REL_VSN="{version}"\nIS_ENTERPRISE="yes"\n')
     script = SCRIPT.replace("@BECOME@", become).replace("@PYTHON@", shlex.quote(sys.executable))
     (directory / "bin" / "emqx").write_text(script.replace("@ROOT@", shlex.quote(str(ROOT))))
     (directory / "bin" / "emqx").chmod(0o755)
@@ -305,3 +305,41 @@ def test_a_network_of_the_lab_or_of_ours_is_not_taken(monkeypatch: pytest.Monkey
         with socket.socket() as taken:
             taken.bind((f"{network}.{host}", port))
             assert release_processes.free_network(Twice(network), 2) != network
+
+
+class Releases(Stage):
+    """Both colours are releases."""
+
+    def configure(self, live: str, *colours: str, **more: Any) -> None:
+        super().configure(live, *colours, **more)
+        clusters = {}
+        for colour, version in (("blue", self.scene.blue), ("green", self.scene.green)):
+            home = self.directory / version
+            if not home.exists():
+                unpacked(home, LAB_NODE, version)
+            clusters[colour] = {"target": "local", "version": version, "nodes": 1, "emqxHome": str(home)}
+        self.workspace.set_config({"clusters": {colour: clusters[colour] for colour in colours}})
+
+    def ready(self, colour: str) -> dict[str, Any]:
+        ready = local.running(self.work / "clusters" / colour)
+        assert ready is not None, f"{colour} does not run"
+        return ready
+
+
+def test_a_stack_of_two_releases_is_upgraded_by_pulumi_up_and_its_old_colour_removed(tmp_path: Path) -> None:
+    scene = Scene(clients=40, budget_per_second=40, nodes=1, steps=({"share": 50}, {"share": 100}))
+    with Releases(tmp_path / "stage", scene) as stage:
+        try:
+            stage.build_blue()
+            stage.start_fleet()
+            stage.configure("green", "blue", "green")
+            stage.workspace.up().good()
+            assert stage.live() == {"blue": 0, "green": 40}
+            blue = stage.ready("blue")["pids"]
+            stage.configure("green", "green")
+            stage.workspace.up().good()
+            assert all(map(gone, blue))
+            assert stage.end_fleet()["disconnects"]["max"] == 1
+        finally:
+            for colour in ("blue", "green"):
+                local.stop(stage.work / "clusters" / colour)
