@@ -48,8 +48,7 @@ def serve(
     """Start the nodes that do not run, wait until all serve, and take those away that are too many.
 
     Args:
-        wanted: the cluster as it should be.
-        home: the release.
+        wanted: the cluster as it should be; ``home``: the release.
         keys: the file of API keys that the nodes read when they boot.
         credentials: the same key, for removing a node; and the dashboard's user.
         interrupted: raises when the engine wants us to stop.
@@ -62,11 +61,7 @@ def serve(
         GaveUp: a node does not serve in time; says what was seen last and the last line of its output.
 
     """
-    found = Release.read(home)
-    for name, declared, allowed in found.differs(wanted.version, wanted.edition):
-        raise BadInput(
-            f"starting {wanted.name}", node=home, seen=f"{name} {declared}", todo=f"declare {name} {allowed}"
-        )
+    found = _declared(wanted, home)
     directory = wanted.directory.resolve()
     release.require_plain(directory)
     before = _described(directory)
@@ -122,6 +117,16 @@ def free_network(random: Random, nodes: int) -> str:
     raise GaveUp("finding a free network", seen="127.16.0 to 127.250.255 are taken", todo="end what listens there")
 
 
+def _declared(wanted: Wanted, home: str) -> Release:
+    """The release, which must be what the stack says (settings has looked too, maybe on another machine)."""
+    found = Release.read(home)
+    for name, declared, allowed in found.differs(wanted.version, wanted.edition):
+        raise BadInput(
+            f"starting {wanted.name}", node=home, seen=f"{name} {declared}", todo=f"declare {name} {allowed}"
+        )
+    return found
+
+
 def _free(host: str, port: int) -> bool:
     with socket.socket() as probe, suppress(OSError):
         probe.bind((host, port))
@@ -161,9 +166,10 @@ def _launch(found: Release, place: Place, common: Common, lock: tuple[int, ...])
     """Start one node; its shell writes the pid file before it becomes EMQX, so that we may die at any moment."""
     for directory in (place.data, place.home / "log"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    pid_file, program = place.home / "pid", found.home / "bin" / "emqx"
+    pid_file = place.home / "pid"
     pid_file.unlink(missing_ok=True)
-    command = ["/bin/sh", "-c", 'echo $$ > "$1" && exec "$2" foreground', "emqx", str(pid_file), str(program)]
+    script = 'echo $$ > "$1" && exec "$2" foreground'
+    command = ["/bin/sh", "-c", script, "emqx", str(pid_file), str(found.home / "bin" / "emqx")]
     with (place.home / "output.log").open("ab") as output:
         process = subprocess.Popen(
             command,
