@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from components.cutover.words import COLOURS, Colour, Edition
-from components.emqx.models import BalancerHandle, ClusterHandle, Node
+from components.emqx.models import BalancerHandle, Node
 from components.router import process
 from components.router.configuration import HaproxySettings, Side, render
 from components.router.haproxy import HaproxyRouter
 from components.router.runtime import ask
+from tests.handles import cluster_at, node_at
 
 CONNACK = bytes.fromhex("20020000")
 PROXY_V2 = bytes.fromhex("0d0a0d0a000d0a515549540a")
@@ -44,7 +45,7 @@ class Broker:
 
     @property
     def node(self) -> Node:
-        return Node(name=f"emqx@{self.address}", api=f"http://{self.address}:18083", mqtt=f"{self.address}:1883")
+        return node_at(self.address)
 
     async def serve(self) -> None:
         self.servers = [
@@ -152,8 +153,8 @@ def settings_of(address: str, brokers: list[Broker], *, maps: str = ".", shared:
 
 
 def _side(colour: Colour, brokers: list[Broker]) -> Side:
-    nodes = tuple(broker.node for broker in brokers)
-    handle = ClusterHandle(colour=colour, nodes=nodes, version="5.8.11", proxy_protocol=brokers[0].proxied)
+    addresses = (broker.address for broker in brokers)
+    handle = cluster_at(*addresses, colour=colour, proxy_protocol=brokers[0].proxied)
     return Side(cluster=handle, edition=brokers[0].edition)
 
 

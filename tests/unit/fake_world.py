@@ -17,8 +17,9 @@ from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
 from components.emqx.client import Reply
 from components.emqx.errors import Unreachable
-from components.emqx.models import ClusterHandle, Node
+from components.emqx.models import ClusterHandle
 from components.operations.run import Run
+from tests.handles import cluster_at
 
 
 class Killed(BaseException):
@@ -77,11 +78,7 @@ class FakeApi:
     def __init__(self, world: World, colour: Colour, *, evacuates: bool) -> None:
         self.world, self.colour, self.evacuates = world, colour, evacuates
         self.node = f"emqx@{colour}"
-        self.handle = ClusterHandle(
-            colour=colour,
-            nodes=(Node(name=self.node, api="http://127.0.0.1:9", mqtt="127.0.0.1:9"),),
-            version="5.8.9",
-        )
+        self.handle = cluster_at(colour, colour=colour, version="5.8.9")
         self.rate: int | None = None
         self.evicting_from = 0.0
         self.dead = False

@@ -6,16 +6,17 @@ import httpx
 import pytest
 
 from components.emqx.errors import Rejected, Unauthorized
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
 from components.migration.inventory import Difference
 from components.operations.archives import Archive
 from components.operations.data_export import TABLE_SETS, _portions
 from components.operations.data_import import _Done, _judge_failures, _still_ours
+from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
 
-HANDLE = ClusterHandle(colour="green", nodes=(Node(name="emqx@a", api="http://a", mqtt="a:1883"),), version="5.8.11")
+HANDLE = cluster_at("a", colour="green")
 ARCHIVE = Archive(name="x.tar.gz", sha256="0" * 64, table_set="builtin_authn", size=1, node="emqx@b")
 MISSING = Difference("users:password_based:built_in_database", "missing", "alice", "none of these", "1 of 2")
 WRITTEN = Difference("retained", "extra", "none of these", "t", "1 of 1")

@@ -16,10 +16,11 @@ from components.emqx.answers import ExportFacts
 from components.emqx.backup import _writer, download, export_archive, upload
 from components.emqx.dialect import DIALECTS
 from components.emqx.errors import BadInput, NotNow, Refused, Rejected
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import Credentials
 from components.emqx.restore import carry_delayed, remove_foreign_sys, restore_orders
 from components.emqx.v5 import ClusterApi
 from components.migration.inventory import Inventory, Section
+from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
 
@@ -32,9 +33,7 @@ EXPORTED = next(row["body"] for row in RECORDED if row["status"] == 200)
 
 
 def api(handler: Handler, node: str = NODE) -> ClusterApi:
-    nodes = (Node(name=node, api=f"http://{node[5:]}:18083", mqtt=f"{node[5:]}:1883"),)
-    handle = ClusterHandle(colour="blue", nodes=nodes, version="5.8.11")
-    credentials = Credentials(api_key="k", api_secret="s")
+    handle, credentials = cluster_at(node.removeprefix("emqx@")), Credentials(api_key="k", api_secret="s")
     return ClusterApi(handle, credentials, transport=httpx.MockTransport(handler), patience_seconds=0)
 
 
@@ -97,7 +96,7 @@ async def test_a_download_is_streamed_into_a_file_for_its_owner_and_a_short_one_
 
 def test_a_full_disk_is_told_as_such() -> None:
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(BadInput, match="No space left"):
-        _writer(full, Path("archive"))(b"x")  # type: ignore[arg-type]
+        _writer(full, Path("archive"))(b"x")
 
 
 async def test_an_archive_that_lies_there_is_adopted_by_its_sha256_and_another_one_is_not_overwritten(

@@ -5,30 +5,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from components.emqx.client import LEAKS, EmqxHttp
 from components.emqx.errors import BadInput, NotNow, Rejected, Unauthorized, Unreachable, UpgradeError
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
+from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
 
 KEY, SECRET, PASSWORD = "the-key", "s3cret-of-the-key", "dash-passw0rd"
-HANDLE = ClusterHandle(
-    colour="blue",
-    nodes=tuple(
-        Node(name=f"emqx@127.0.1.{i}", api=f"http://127.0.1.{i}:18083", mqtt=f"127.0.1.{i}:1883") for i in (1, 2, 3)
-    ),
-    version="5.8.11",
-)
+HANDLE = cluster_at("127.0.1.1", "127.0.1.2", "127.0.1.3")
 CREDENTIALS = Credentials(api_key=KEY, api_secret=SECRET, username="admin", password=PASSWORD)
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def http(handler: Handler, **more: float) -> EmqxHttp:
+def http(handler: Handler, **more: Any) -> EmqxHttp:
     return EmqxHttp(HANDLE, CREDENTIALS, transport=httpx.MockTransport(handler), **{"patience_seconds": 0.6, **more})
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from components.cutover.words import Colour
 from components.emqx.effective import compare_effective, hashes_of
 from components.emqx.errors import NotNow
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
+from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
 
@@ -22,16 +24,14 @@ RECORDED = next(
 )
 
 
-def api(text: str, colour: str) -> ClusterApi:
-    handle = ClusterHandle.model_validate(
-        {"colour": colour, "nodes": [Node(name="emqx@a", api="http://a", mqtt="a:1")], "version": "5.8.11"}
-    )
-
+def api(text: str, colour: Colour) -> ClusterApi:
     def serve(request: httpx.Request) -> httpx.Response:
         assert request.headers["accept"] == "text/plain"
         return httpx.Response(200, text=text)
 
-    return ClusterApi(handle, Credentials(api_key="k", api_secret="s"), transport=httpx.MockTransport(serve))
+    return ClusterApi(
+        cluster_at("a", colour=colour), Credentials(api_key="k", api_secret="s"), transport=httpx.MockTransport(serve)
+    )
 
 
 async def compared(blue: str, green: str) -> dict[str, str]:

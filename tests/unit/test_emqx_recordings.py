@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from components.emqx.errors import NotNow, Rejected, Unauthorized
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
+from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
 
@@ -56,9 +57,8 @@ def _response(row: dict[str, Any]) -> httpx.Response:
 
 
 def api(*files: str) -> ClusterApi:
-    nodes = tuple(Node(name=n, api=f"http://{n[5:]}:18083", mqtt=f"{n[5:]}:1883") for n in NAMES)
-    handle = ClusterHandle(colour="blue", nodes=nodes, version="5.8.11")
     credentials = Credentials(api_key="lab", api_secret="x", username="admin", password="y")
+    handle = cluster_at(*(name.removeprefix("emqx@") for name in NAMES))
     return ClusterApi(handle, credentials, transport=httpx.MockTransport(Replay(*files)), patience_seconds=0)
 
 
@@ -150,7 +150,7 @@ ALL = [(file.name, row) for file in sorted(RECORDINGS.glob("*.json")) for row in
 async def test_every_recorded_answer_ends_as_a_reply_or_as_an_error_of_ours() -> None:
     for _, row in ALL:
         async with api() as blue:
-            blue.http._client._transport = httpx.MockTransport(lambda _, row=row: _response(row))  # type: ignore[misc]
+            blue.http._client._transport = httpx.MockTransport(lambda _, row=row: _response(row))
             try:
                 reply = await blue.http.call(row["method"], "/x", repeatable=False)
             except (Rejected, Unauthorized, NotNow):

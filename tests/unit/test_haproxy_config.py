@@ -11,13 +11,13 @@ from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
 from components.router import maps
 from components.router.configuration import HaproxySettings, Side, render
+from tests.handles import node_at
 
 pytestmark = pytest.mark.unit
 
 
 def node(number: int = 1, *, host: str = "10.0.0", scheme: str = "http") -> Node:
-    address = f"{host}.{number}"
-    return Node(name=f"emqx@{address}", api=f"{scheme}://{address}:18083", mqtt=f"{address}:1883")
+    return node_at(f"{host}.{number}", scheme=scheme)
 
 
 def side(colour: Colour = "blue", *nodes: Node, proxy_protocol: bool = False) -> Side:

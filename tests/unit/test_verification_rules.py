@@ -10,14 +10,15 @@ import pytest
 
 from components.emqx.account import Account
 from components.emqx.errors import VerificationFailed
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations.probes import Answer, Topics, proxy_header
 from components.operations.verification import Finding, _at_least, _certain, _judged, _refuse, _room
+from tests.handles import cluster_at, node_at
 
 pytestmark = pytest.mark.unit
 
-NODE = Node(name="emqx@a", api="http://a", mqtt="a:1883")
+NODE = node_at("a")
 YES, NO = Answer(accepted=True, seen="CONNACK 0x00"), Answer(accepted=False, seen="CONNACK 0x86")
 MAYBE = Answer(accepted=False, seen="CONNACK 0x9c", certain=False)
 RECORDED = json.loads((Path(__file__).parent / "recordings/emqx/02_nodes_cluster_stats.json").read_text())
@@ -89,8 +90,7 @@ def green(max_sessions: int | None, *, connections: int, max_fds: int) -> Cluste
             return httpx.Response(200, json={"max_sessions": max_sessions, "expiry": False})
         return httpx.Response(200, json=[{**row, "edition": edition} for row in rows])
 
-    nodes = tuple(Node(name=row["node"], api="http://a", mqtt="a:1") for row in ROWS)
-    handle = ClusterHandle(colour="green", nodes=nodes, version="5.8.11")
+    handle = cluster_at(*(row["node"].removeprefix("emqx@") for row in ROWS), colour="green")
     return ClusterApi(handle, Credentials(api_key="k", api_secret="s"), transport=httpx.MockTransport(serve))
 
 
