@@ -32,16 +32,14 @@ from components.mqtt import (
 from lab.node.broker import BrokerNode, ConnectFault
 from lab.node.cluster import Cluster
 from lab.node.message import Message
-from lab.node.network import allocated
 from lab.node.passwords import new_user
 from lab.node.records import AclRule, Ban
-from lab.node.store import PASSWORD_ID, Store
+from lab.node.store import PASSWORD_ID
+from tests.lab.node_bed import PASSWORD, SHA256, serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS, RawClient, Time, seen
 
 pytestmark = pytest.mark.lab
 
-SHA256 = {"name": "sha256", "salt_position": "suffix"}
-PASSWORD = {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": SHA256}
 LEVELS = pytest.mark.parametrize("level", [4, 5])
 
 
@@ -52,12 +50,8 @@ def clock() -> Time:
 
 @pytest.fixture
 async def cluster(clock: Time) -> AsyncIterator[Cluster]:
-    with allocated() as network:
-        made = Cluster("blue", Store(), licence_max_sessions=None, clock=clock, random=Random(1))
-        for index in (1, 2, 3):
-            await made.add_node(f"{network}.{index}").start()
+    async with serving(3, clock=clock) as made:
         yield made
-        await made.stop()
 
 
 def node(cluster: Cluster, index: int = 1) -> BrokerNode:

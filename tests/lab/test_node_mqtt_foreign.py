@@ -17,23 +17,18 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from lab.node.cluster import Cluster
-from lab.node.network import allocated
-from lab.node.store import Store
+from tests.lab.node_bed import serving
+from tests.lab.node_mqtt_client import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.lab
 
-PATIENCE_SECONDS = 10.0
 VERSIONS = pytest.mark.parametrize("version", [aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5])
 
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    with allocated() as network:
-        made = Cluster("blue", Store(), licence_max_sessions=None)
-        for index in (1, 2):
-            await made.add_node(f"{network}.{index}").start()
+    async with serving(2) as made:
         yield made
-        await made.stop()
 
 
 def ip(cluster: Cluster, index: int) -> str:

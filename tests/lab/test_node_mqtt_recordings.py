@@ -24,18 +24,13 @@ from components.mqtt import (
 )
 from components.mqtt.packets import NO_PROPERTIES
 from lab.node.broker import BrokerNode
-from lab.node.cluster import Cluster
-from lab.node.network import allocated
 from lab.node.passwords import new_scram_user, new_user
 from lab.node.records import AclRule, Ban
 from lab.node.store import PASSWORD_ID, Store
+from tests.lab.node_bed import PASSWORD, SCRAM, SHA256, serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS, RawClient
 
 pytestmark = pytest.mark.lab
-
-SHA256 = {"name": "sha256", "salt_position": "suffix"}
-PASSWORD = {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": SHA256}
-SCRAM = {"mechanism": "scram", "backend": "built_in_database", "algorithm": "sha256", "iteration_count": 4096}
 
 
 @pytest.fixture
@@ -49,12 +44,8 @@ async def node() -> AsyncIterator[BrokerNode]:
     store.scram_users["user"] = new_scram_user("sha256", 4096, "user", "pencil", False, Random(2))
     store.acl_all = [AclRule("ok/#", "allow", "all")]
     store.banned["clientid", "bad"] = Ban("clientid", "bad")
-    with allocated() as network:
-        cluster = Cluster("blue", store, licence_max_sessions=None)
-        made = cluster.add_node(f"{network}.1")
-        await made.start()
-        yield made
-        await cluster.stop()
+    async with serving(1, store) as cluster:
+        yield next(iter(cluster.nodes.values()))
 
 
 def names(text: str) -> dict[str, int]:

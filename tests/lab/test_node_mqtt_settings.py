@@ -30,16 +30,12 @@ from components.mqtt import (
     encode,
 )
 from lab.node.broker import BrokerNode
-from lab.node.cluster import Cluster
 from lab.node.message import Message
-from lab.node.network import allocated
 from lab.node.passwords import new_scram_user
-from lab.node.store import Store
+from tests.lab.node_bed import SCRAM, serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS, RawClient, Time, seen
 
 pytestmark = pytest.mark.lab
-
-SCRAM = {"mechanism": "scram", "backend": "built_in_database", "algorithm": "sha256", "iteration_count": 4096}
 
 
 @pytest.fixture
@@ -49,12 +45,8 @@ def clock() -> Time:
 
 @pytest.fixture
 async def node(clock: Time) -> AsyncIterator[BrokerNode]:
-    with allocated() as network:
-        cluster = Cluster("blue", Store(), licence_max_sessions=None, clock=clock, random=Random(1))
-        made = cluster.add_node(f"{network}.1")
-        await made.start()
-        yield made
-        await cluster.stop()
+    async with serving(1, clock=clock) as cluster:
+        yield next(iter(cluster.nodes.values()))
 
 
 def client(node: BrokerNode, **more: Any) -> RawClient:
