@@ -11,7 +11,6 @@ from lab.node.bans import banned
 from lab.node.flapping import Flapping
 from lab.node.licence import Licence
 from lab.node.limits import rate, seconds, size
-from lab.node.network import allocated
 from lab.node.proxy import parse
 from lab.node.records import Ban
 from lab.node.rewrite import rewritten
@@ -109,12 +108,6 @@ def test_a_ban_of_each_kind_keeps_its_client_out_until_it_ends(kind: str, who: s
     assert banned(store, "bad", "eve", "10.9.0.1", 99.0) is not None
     assert banned(store, "bad", "eve", "10.9.0.1", 100.0) is None
     assert banned(store, "good", "adam", "10.8.0.1", 99.0) is None
-
-
-def test_two_allocations_never_share_a_network() -> None:
-    with allocated() as one, allocated() as two:
-        assert one != two
-        assert one.startswith("127.")
 
 
 def test_who_disconnects_too_often_within_the_window_is_banned_for_a_while() -> None:
