@@ -24,17 +24,24 @@ import json
 import os
 import re
 import secrets
+import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from components.cutover.words import Edition
-from components.emqx.errors import BadInput
+from components.emqx.errors import BadInput, GaveUp
 from components.emqx.models import Credentials, Node
 from components.operations import processes
 
 MQTT_PORT, API_PORT = 1883, 18083
+_DIST_PORT, _RPC_PORT = 4370, 5369
+_FIRST, _LAST = 16, 250
+LOCK = ("254", API_PORT)
+"""Host and port that hold a network of ours; the lab holds its own at port 1883, which is looked at too."""
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "EMQX_LICENSE__KEY")
 """What a node gets of our own environment: nothing of Pulumi's, and of EMQX's only the licence, which is the user's to give."""
 
@@ -206,3 +213,27 @@ def own_address_library(directory: Path) -> Path:
         ) from None
     fresh.replace(library)
     return library
+
+
+def free_network(random: Random, nodes: int) -> str:
+    """A network ``127.a.b`` on whose first ``nodes`` addresses nobody has any of our ports.
+
+    Raises:
+        GaveUp: none in a thousand tries.
+
+    """
+    for _ in range(1000):
+        network = f"127.{random.randint(_FIRST, _LAST)}.{random.randint(0, 255)}"
+        hosts = [str(number + 1) for number in range(nodes)]
+        ports = (MQTT_PORT, API_PORT, _DIST_PORT, _RPC_PORT)
+        wanted = [LOCK, (LOCK[0], MQTT_PORT), *((host, port) for host in hosts for port in ports)]
+        if all(_free(f"{network}.{host}", port) for host, port in wanted):
+            return network
+    raise GaveUp("finding a free network", seen="127.16.0 to 127.250.255 are taken", todo="end what listens there")
+
+
+def _free(host: str, port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind((host, port))
+        return True
+    return False

@@ -23,7 +23,7 @@ import httpx
 from components.emqx.errors import BadInput, GaveUp, NotNow
 from components.emqx.models import Credentials
 from components.operations import processes, release
-from components.operations.release import API_PORT, MQTT_PORT, Common, Place, Release
+from components.operations.release import Common, Place, Release
 
 if TYPE_CHECKING:
     from components.operations.local import Wanted
@@ -36,10 +36,6 @@ _KILLED_SECONDS = 5.0
 _LAUNCH_SECONDS = 30.0
 _ASK_SECONDS = 2.0
 _POLL_SECONDS = 0.1
-_DIST_PORT, _RPC_PORT = 4370, 5369
-_FIRST, _LAST = 16, 250
-_LOCK = ("254", API_PORT)
-"""Host and port that hold a network of ours; the lab holds its own at port 1883, which is looked at too."""
 
 
 def serve(
@@ -48,7 +44,8 @@ def serve(
     """Start the nodes that do not run, wait until all serve, and take those away that are too many.
 
     Args:
-        wanted: the cluster as it should be; ``home``: the release.
+        wanted: the cluster as it should be.
+        home: the release.
         keys: the file of API keys that the nodes read when they boot.
         credentials: the same key, for removing a node; and the dashboard's user.
         interrupted: raises when the engine wants us to stop.
@@ -65,7 +62,7 @@ def serve(
     directory = wanted.directory.resolve()
     release.require_plain(directory)
     before = _described(directory)
-    network = wanted.network or (before[0].network if before else free_network(Random(), wanted.nodes))
+    network = wanted.network or (before[0].network if before else release.free_network(Random(), wanted.nodes))
     places = [Place(directory, network, number + 1) for number in range(wanted.nodes)]
     common = Common(
         seeds=tuple(place.node.name for place in places),
@@ -100,23 +97,6 @@ def stop(directory: Path, limit_seconds: float = END_SECONDS) -> None:
     _end(_described(directory.resolve()), limit_seconds)
 
 
-def free_network(random: Random, nodes: int) -> str:
-    """A network ``127.a.b`` on whose first ``nodes`` addresses nobody has any of our ports.
-
-    Raises:
-        GaveUp: none in a thousand tries.
-
-    """
-    for _ in range(1000):
-        network = f"127.{random.randint(_FIRST, _LAST)}.{random.randint(0, 255)}"
-        hosts = [str(number + 1) for number in range(nodes)]
-        ports = (MQTT_PORT, API_PORT, _DIST_PORT, _RPC_PORT)
-        wanted = [_LOCK, (_LOCK[0], MQTT_PORT), *((host, port) for host in hosts for port in ports)]
-        if all(_free(f"{network}.{host}", port) for host, port in wanted):
-            return network
-    raise GaveUp("finding a free network", seen="127.16.0 to 127.250.255 are taken", todo="end what listens there")
-
-
 def _declared(wanted: Wanted, home: str) -> Release:
     """The release, which must be what the stack says (settings has looked too, maybe on another machine)."""
     found = Release.read(home)
@@ -127,19 +107,12 @@ def _declared(wanted: Wanted, home: str) -> Release:
     return found
 
 
-def _free(host: str, port: int) -> bool:
-    with socket.socket() as probe, suppress(OSError):
-        probe.bind((host, port))
-        return True
-    return False
-
-
 @contextmanager
 def _held(network: str) -> Iterator[tuple[int, ...]]:
     """A lock on the network, to be handed to the nodes so that it lasts as long as any of them; nothing when they hold it already."""
     with socket.socket() as lock:
         try:
-            lock.bind((f"{network}.{_LOCK[0]}", _LOCK[1]))
+            lock.bind((f"{network}.{release.LOCK[0]}", release.LOCK[1]))
         except OSError:
             yield ()
         else:

@@ -281,7 +281,7 @@ def bound(library: Path, own: str, code: str) -> str:
 
 
 def test_only_what_is_opened_on_every_address_is_moved(tmp_path: Path) -> None:
-    library, network = release.own_address_library(tmp_path), release_processes.free_network(Random(), 2)
+    library, network = release.own_address_library(tmp_path), release.free_network(Random(), 2)
     assert bound(library, f"{network}.2", "s.bind(('', 1883))") == f"{network}.2 1883"
     assert bound(library, f"{network}.2", f"s.bind(('{network}.1', 1883))") == f"{network}.1 1883"
     assert bound(library, f"{network}.2", "s.bind(('', 0))").startswith("0.0.0.0 ")
@@ -299,12 +299,12 @@ def test_a_network_of_the_lab_or_of_ours_is_not_taken(monkeypatch: pytest.Monkey
         def randint(self, a: int, b: int) -> int:
             return self.numbers.pop(0) if self.numbers else super().randint(a, b)
 
-    network = release_processes.free_network(Random(), 2)
-    assert release_processes.free_network(Twice(network), 2) == network
+    network = release.free_network(Random(), 2)
+    assert release.free_network(Twice(network), 2) == network
     for host, port in ((254, 1883), (254, 18083), (2, 4370), (1, 18083)):
         with socket.socket() as taken:
             taken.bind((f"{network}.{host}", port))
-            assert release_processes.free_network(Twice(network), 2) != network
+            assert release.free_network(Twice(network), 2) != network
 
 
 class Releases(Stage):
