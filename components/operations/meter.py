@@ -96,6 +96,11 @@ class Meter:
             GateFailed: a gate's fact is over its threshold, during the work or right after it.
 
         """
+        await self.judged(work, moving=moving)
+        await self._settle()
+
+    async def judged(self, work: Coroutine[Any, Any, None], *, moving: bool = True) -> None:
+        """The same, without waiting for anybody afterwards."""
         doing, watching = asyncio.ensure_future(work), asyncio.ensure_future(self._watch(moving=moving))
         try:
             await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +111,6 @@ class Meter:
             for task in (doing, watching):
                 task.cancel()
             await asyncio.gather(doing, watching, return_exceptions=True)
-        await self._settle()
 
     async def all_known(self) -> None:
         """Wait until no gate is unknown and all pass; an unknown that lasts fails by its own bound."""
