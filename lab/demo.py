@@ -55,6 +55,8 @@ def demo(
         print("== pulumi up", flush=True)
         code = follow(stage.workspace.start_up())
         fleet = stage.end_fleet()
+        if not (stage.work / "journal.jsonl").exists():
+            raise typer.Exit(code or 1)
         _, summary = write_report(
             stage.work / "journal.jsonl",
             report,

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple, get_args
 import pulumi
 
 from components.cutover import gates
+from components.cutover.evacuation import DONE_STATES
 from components.cutover.facts import Thresholds
 from components.cutover.plan import Desired, Transition, World, plan
 from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Mover, other
-from components.emqx.answers import PAST_EVICTING, EvacuationState
+from components.emqx.answers import EvacuationState
 from components.report.model import Report
 from components.settings import Settings, load
 from components.upgrade import CHAIN, BlueGreen
@@ -183,7 +184,7 @@ def states(_links: Sequence[Link], _steps: Sequence[Step]) -> Iterator[str]:
         yield f"  {before} --> {name}"
     yield f"  {names[-1]} --> [*]: stop"
     for name in names:
-        if name in PAST_EVICTING:
+        if name in DONE_STATES:
             yield f"  {name}: {name} (drained)"
     yield "```"
 

@@ -6,15 +6,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
+from components.cutover.evacuation import DONE_STATES
 from components.cutover.words import Edition
 
 EvacuationState = Literal[
     "waiting_health_check", "evicting_conns", "waiting_takeover", "evicting_sessions", "prohibiting"
 ]
 """In this order, never another one; ``prohibiting`` does not end by itself (behaviour.md section 1)."""
-
-PAST_EVICTING: frozenset[str] = frozenset({"waiting_takeover", "evicting_sessions", "prohibiting"})
-"""The states in which nobody is evicted any more (two-cluster.md section D, "Done")."""
 
 _UNITS = {"B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
@@ -82,7 +80,7 @@ class EvacuationFacts(Answer):
     @property
     def past_evicting(self) -> bool:
         """Whether no connection is evicted any more."""
-        return self.state in PAST_EVICTING
+        return self.state in DONE_STATES
 
 
 class LicenseFacts(Answer):

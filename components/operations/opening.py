@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from components.cutover.cohort import everybody
 from components.cutover.decide import Decision, decide
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.words import COLOURS, Colour, Direction, other
@@ -79,9 +80,10 @@ async def open_run(
 
 
 async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, str]) -> None:
-    """Take the lease; a cutover that goes back keeps its beginning, since sessions that were left behind are known by it."""
+    """Take the lease; a cutover that goes on or goes back keeps its beginning, since what it left behind is known by it."""
     forward = decision.direction == "forward"
-    began_at = None if forward else memory.get(BEGAN_AT)
+    fresh = forward and await run.router.share() == everybody(other(to))
+    began_at = None if fresh else memory.get(BEGAN_AT)
     await run.router.remember(
         {
             LEASE: run.token,

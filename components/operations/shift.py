@@ -11,7 +11,7 @@ from components.cutover.pace import limit_seconds
 from components.cutover.plan import Desired, Transition, World, plan
 from components.cutover.steps import Step
 from components.cutover.words import COLOURS, Colour, Mover, other
-from components.emqx.errors import GateFailed
+from components.emqx.errors import GateFailed, Unreachable
 from components.operations.drain import evacuate
 from components.operations.measure import known
 from components.operations.meter import Meter
@@ -96,7 +96,8 @@ async def _observe(run: Run) -> World:
 async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, meter: Meter) -> None:
     source = other(to)
     acts: dict[str, Callable[[], Awaitable[None]]] = {
-        "share": lambda: set_share(run, to, transition.parts, transition.step),
+        # A target that breaks now keeps the share from rising: that is a gate's to judge, not to be waited out.
+        "share": lambda: meter.judged(set_share(run, to, transition.parts, transition.step)),
         "move": lambda: _move(run, Move(transition.step, source, transition.parts), manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
@@ -122,7 +123,17 @@ async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:
 
 async def _drain(run: Run, source: Colour, manner: Manner, meter: Meter) -> None:
     """Take the last clients off the old colour, and remember when it was empty."""
-    if await run.clusters[source].has_evacuation():
+    evacuates = await known(run.clusters[source].has_evacuation())
+    if evacuates is None:
+        to = other(source)
+        here = await known(run.clusters[to].live_connections()) or {}
+        raise Unreachable(
+            f"draining {source}",
+            node=source,
+            seen=f"it does not answer; the balancer sends everybody to {to}, where {sum(here.values())} clients are connected",
+            todo=f"start {source} again, or remove it by hand, then run pulumi up again",
+        )
+    if evacuates:
         live = sum((await run.clusters[source].live_connections()).values())
         limit = max(60.0, SLACK * limit_seconds(live, manner.budget_per_second))
         limit += manner.evacuation.wait_health_check_seconds

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -23,6 +23,8 @@ from components.operations.heartbeat import heartbeat
 from components.operations.journal import Journal
 from components.operations.latency import connect_milliseconds
 from components.operations.run import Run, SystemClock
+from components.report.files import write_report
+from components.report.numbers import NoCutoverError
 from components.resources import engine
 from components.resources.provider import State, TypedProvider
 from components.router.haproxy import HaproxyRouter
@@ -69,8 +71,11 @@ class LinkProvider(TypedProvider[Inputs]):
         """The link's work; returns what the state should show of it (small, no secrets)."""
 
     def failed(self, inputs: Inputs, failure: BaseException, details: str) -> None:
-        """The journal keeps the traceback, the person gets one line."""
+        """The journal keeps the traceback, the person gets one line, and a report of how far it came."""
         write_failure(inputs, inputs.run, failure, details)
+        directory = Path(inputs.work_directory)
+        with suppress(NoCutoverError, OSError):
+            write_report(directory / "journal.jsonl", directory / "report", run=inputs.run)
 
     async def _in_the_journal(self, inputs: Inputs) -> dict[str, Any]:
         async with opened(inputs, self.credentials, inputs.run) as run, heartbeat(run, inputs.name) as heard:

@@ -13,7 +13,7 @@ from typing import Any
 from components.migration.hop_44_5.backends import BACKENDS, Backend, jwt
 from components.migration.hop_44_5.plugins import AUTH, MODULES, Plugin, is_known
 from components.migration.hop_44_5.result import Request
-from components.migration.hop_44_5.settings import Settings, is_on
+from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.users import Users
 from components.migration.manifest import Ledger
@@ -44,9 +44,8 @@ def _identifier(authenticator: Json) -> str:
 
 
 def anonymous_is_let_in(settings: Settings) -> bool:
-    """``allow_anonymous``; where no file says so, no: the default of 4.4's schema."""
-    zone = settings.peek("zone.external.allow_anonymous")
-    return is_on(zone or settings.peek("allow_anonymous", "false"))
+    """``allow_anonymous`` in the zone of every listener; where no file says so, no: the default of 4.4's schema."""
+    return all(map(is_on, of_zones(settings, "allow_anonymous").values()))
 
 
 def in_order(plugins: list[Plugin], order: str) -> list[Plugin]:
@@ -136,15 +135,12 @@ def _account(settings: Settings, ledger: Ledger, plugin: Plugin, notes: tuple[st
 
 def _account_anonymous(settings: Settings, authenticators: list[Json]) -> None:
     is_open = not any(one["enable"] for one in authenticators)
-    if is_on(settings.peek("allow_anonymous")) and not is_open:
-        how = "who is not known to the chain was let in and is refused on 5.x"
-        settings.changed(
-            "allow_anonymous",
-            how,
-            "give these devices credentials, or set enable_authn = false on a listener of theirs",
-        )
-    else:
-        settings.carried(
-            "allow_anonymous", "an empty chain lets everybody in" if is_open else "who is not known is refused"
-        )
+    for found, _ in list(settings.matching(r"(zone\.[\w-]+\.)?allow_anonymous")):
+        if is_on(found.value) and not is_open:
+            how = "who is not known to the chain was let in and is refused on 5.x"
+            todo = "give these devices credentials, or set enable_authn = false on a listener of theirs"
+            settings.changed(found.key, how, todo)
+        else:
+            how = "an empty chain lets everybody in" if is_open else "who is not known is refused"
+            settings.carried(found.key, how)
     settings.carried("auth_order", "as the order of the chain")

@@ -16,7 +16,7 @@ from components.migration.hop_44_5.authn import Chain, in_order
 from components.migration.hop_44_5.backends import ACL_DATA
 from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, is_known, loaded, module
 from components.migration.hop_44_5.result import Request
-from components.migration.hop_44_5.settings import Settings, is_on
+from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
 from components.migration.permissions.after import Dialect
@@ -165,9 +165,9 @@ SOURCE_DATA = ("redis", "mysql", "pgsql", "mongo", "http")
 
 
 def no_match(settings: Settings) -> Access:
-    """``acl_nomatch``, the stricter of the zone's and the general one; where no file says so: deny, as 4.4's schema does."""
-    given = [settings.peek(key) for key in ("acl_nomatch", "zone.external.acl_nomatch") if key in settings]
-    return Access.ALLOW if given and all(value == "allow" for value in given) else Access.DENY
+    """``acl_nomatch``, the strictest of all zones that listeners are in; where no file says so: deny, as 4.4's schema does."""
+    is_open = all(value == "allow" for value in of_zones(settings, "acl_nomatch").values())
+    return Access.ALLOW if is_open else Access.DENY
 
 
 def _sources(plugins: list[Plugin], settings: Settings, acl_file: AclFile, *, known: bool) -> list[Plugin]:
@@ -235,14 +235,12 @@ def _account_file(ledger: Ledger, acl_file: AclFile, file: FileConversion, stopp
 
 def _finish(authorization: Authorization, settings: Settings) -> None:
     """The settings beside the sources."""
-    wanted = no_match(settings)
-    for key in ("acl_nomatch", "zone.external.acl_nomatch"):
-        if authorization.no_match is wanted:
-            settings.carried(key, f"authorization.no_match = {authorization.no_match}")
+    for found, _ in list(settings.matching(r"(zone\.[\w-]+\.)?acl_nomatch")):
+        if found.value != "allow" or authorization.no_match is Access.ALLOW:
+            settings.carried(found.key, f"authorization.no_match = {authorization.no_match}")
         else:
-            settings.changed(
-                key, "authorization.no_match = deny, because the sources could miss a denial of 4.4", "see the sources"
-            )
+            how = "authorization.no_match = deny, because the sources could miss a denial of 4.4, or another zone denies"
+            settings.changed(found.key, how, "see the sources")
     for key in ("acl_deny_action", "zone.external.acl_deny_action"):
         if key in settings:
             action = settings.carried(key, "authorization.deny_action")

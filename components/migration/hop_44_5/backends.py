@@ -57,7 +57,8 @@ def redis(config: Mapping[str, Any]) -> Backend:
         and fields[0].upper() in ("HGET", "HMGET")
         and {"password", "password_hash"} & set(fields[2:])
     ):
-        authenticator = {**_password_based("redis", config), **base, "cmd": placed(command)}
+        asked = [field for field in fields if field != "is_superuser"]  # 4.4 read it and did nothing with it
+        authenticator = {**_password_based("redis", config), **base, "cmd": placed(" ".join(asked))}
     elif command:
         refused = "its auth_cmd is not HGET or HMGET of password or password_hash, and 5.x knows no other"
     acl = str(config.get("acl_cmd") or "").strip()

@@ -188,7 +188,7 @@ def read_mongo_parameters(kind: str) -> Callable[[Mapping[str, Any]], Json]:
     """The part of a MongoDB connector that depends on its kind."""
 
     def read(config: Mapping[str, Any]) -> Json:
-        servers = config.get("servers")
+        servers = config.get("servers") or config.get("server")
         if not servers:
             raise MissingError("servers")
         place = {"server": servers} if kind == "single" else {"servers": servers}

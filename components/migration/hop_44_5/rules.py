@@ -170,7 +170,7 @@ def _action(engine: Engine, at: int, action: Any, ledger: Ledger) -> Any:
         return {"function": "console"}
     if name == "republish":
         return _republish(at, label, args, ledger)
-    return _to_resource(engine, at, label, args, ledger)
+    return _to_resource(engine, at, name, label, args, ledger)
 
 
 def _republish(at: int, label: str, args: Json, ledger: Ledger) -> Json | None:
@@ -202,9 +202,9 @@ def _republish(at: int, label: str, args: Json, ledger: Ledger) -> Json | None:
     return {"function": "republish", "args": out}
 
 
-def _to_resource(engine: Engine, at: int, label: str, args: Json, ledger: Ledger) -> str | None:
+def _to_resource(engine: Engine, at: int, action: str, label: str, args: Json, ledger: Ledger) -> str | None:
     resource = args.get("$resource")
-    if not isinstance(resource, str):
+    if not isinstance(resource, str) or not action.startswith("data_to_"):
         ledger.dropped(ACTIONS, at, label, "5.x has no such action", ANEW)
         return None
     if resource not in engine.names:

@@ -129,6 +129,20 @@ def _hot(source: Source) -> Iterator[tuple[str, str, str]]:
             yield f"configs[{number}]", key, text
 
 
+def of_zones(settings: Settings, key: str) -> dict[str, str]:
+    """What ``key`` is for each zone that a listener is in, by its key; a zone without it, and a listener without zone, take the general one.
+
+    Where no listener is given, for every zone that is mentioned with the key, and ``external``.
+    """
+    listeners = {found.key for found, _ in settings.matching(r"listener\.(?:tcp|ssl|wss?)\.[\w-]+")}
+    zones = {settings.peek(f"{listener}.zone") for listener in listeners}
+    if not zones:
+        zones = {"external", *(match[1] for _, match in settings.matching(rf"zone\.([\w-]+)\.{key}"))}
+    own = {zone: f"zone.{zone}.{key}" for zone in zones}
+    keys = {name if name in settings else key for name in own.values()}
+    return {name: settings.peek(name) for name in sorted(keys)}
+
+
 def is_on(value: str) -> bool:
     """``on``, ``true``."""
     return value.strip().lower() in ON
