@@ -68,6 +68,13 @@ class Devices:
         """Of each device since the mark."""
         return [device.disconnects - old for device, old in zip(self.fleet.devices, self._before, strict=True)]
 
+    def wait(self, what: Callable[[], bool]) -> None:
+        """Until it is so."""
+        end = time.monotonic() + SECONDS
+        while not what():
+            assert time.monotonic() < end, f"{self.fleet.connected_now} devices are connected"
+            time.sleep(0.05)
+
     def end(self) -> None:
         """Disconnect in order."""
         self._call(self.fleet.stop())
@@ -155,7 +162,12 @@ class MovingBed:
         known = self.credentials[colour]
         auth = (known.api_key, known.api_secret)
         url = f"{self.handles[colour].nodes[0].api}/api/v5{path}"
-        answer = httpx.request(method, url, json=body, auth=auth, timeout=SECONDS).raise_for_status()
+        for _ in range(20):
+            answer = httpx.request(method, url, json=body, auth=auth, timeout=SECONDS)
+            if answer.status_code != 500:
+                break
+            time.sleep(0.25)  # two seconds around a join are normal
+        answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def node(self, colour: Colour, number: int) -> str:
