@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,15 +13,15 @@ import httpx
 
 from components.cutover.words import Colour
 from components.emqx.errors import Stopped
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations.run import Run, SystemClock
+from tests.lab.node_process import node_process
 
 KEY, SECRET = "bed", "planted-api-s3cret"
 LOGIN = ("admin", "planted-dashboard-pw1")
 USERS = "/authentication/password_based%3Abuilt_in_database/users"
 ACL = "/authorization/sources/built_in_database/rules"
-START_SECONDS = 60
 
 
 @dataclass
@@ -55,49 +51,12 @@ class Cluster:
 @asynccontextmanager
 async def cluster(directory: Path, colour: Colour, *options: str, version: str = "5.8.11") -> AsyncIterator[Cluster]:
     """A cluster of ``--nodes 2`` unless told otherwise; stopped at the end, whatever happened."""
-    keys = _keys(directory)
-    words = ("--directory", str(directory), "--name", colour, "--version", version)
-    more = options if "--nodes" in options else ("--nodes", "2", *options)
-    environment = {
-        **os.environ,
-        "EMQX_API_KEY__BOOTSTRAP_FILE": str(keys),
-        "EMQX_DASHBOARD__DEFAULT_USERNAME": LOGIN[0],
-        "EMQX_DASHBOARD__DEFAULT_PASSWORD": LOGIN[1],
-    }
-    with (directory / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "lab", "node", *words, *more, env=environment, stderr=log, stdout=log
-        )
-    try:
-        ready = await _ready(directory / "ready.json", process)
-        nodes = tuple(Node(name=one["name"], api=one["api"], mqtt=one["mqtt"]) for one in ready["nodes"])
-        handle = ClusterHandle(
-            colour=colour, nodes=nodes, version=version, proxy_protocol="--proxy-protocol" in options
-        )
-        yield Cluster(handle, ready["control"], process)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
-
-
-def _keys(directory: Path) -> Path:
-    directory.mkdir(parents=True)
-    keys = directory / "keys"
-    keys.write_text(f"{KEY}:{SECRET}:administrator\n")
-    return keys
-
-
-def _written(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-async def _ready(path: Path, process: asyncio.subprocess.Process) -> dict[str, Any]:
-    async with asyncio.timeout(START_SECONDS):
-        while (found := _written(path)) is None:
-            assert process.returncode is None, f"see {path.with_name('log')}"
-            await asyncio.sleep(0.05)
-    return found
+    nodes = () if "--nodes" in options else ("--nodes", "2")
+    login = {"EMQX_DASHBOARD__DEFAULT_USERNAME": LOGIN[0], "EMQX_DASHBOARD__DEFAULT_PASSWORD": LOGIN[1]}
+    words = ("--name", colour, "--version", version, *nodes, *options)
+    async with node_process(directory, *words, key=(KEY, SECRET), **login) as started:
+        handle = started.handle(colour, proxy_protocol="--proxy-protocol" in options)
+        yield Cluster(handle, started.ready["control"], started.process)
 
 
 @asynccontextmanager
@@ -127,6 +86,9 @@ class Balancer:
         return 0
 
     async def set_share(self, parts: int) -> None:
+        raise AssertionError
+
+    async def settle(self) -> None:
         raise AssertionError
 
     async def memory(self) -> Mapping[str, str]:

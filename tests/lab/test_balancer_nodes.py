@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ import httpx
 import pytest
 
 from components.cutover.words import Colour
-from components.emqx.models import BalancerHandle, ClusterHandle, Node
+from components.emqx.models import BalancerHandle
 from components.router import process
 from components.router.configuration import HaproxySettings, Side, render
 from components.router.haproxy import HaproxyRouter
@@ -23,6 +20,7 @@ from lab.fleet.fleet import Fleet
 from lab.fleet.settings import FleetSettings
 from lab.fleet.tally import summary
 from tests.lab.balancer_bench import loopback
+from tests.lab.node_process import node_process, until
 
 pytestmark = pytest.mark.lab
 
@@ -33,33 +31,10 @@ KEY = ("lab-key", "lab-secret")
 @asynccontextmanager
 async def cluster(directory: Path, colour: Colour, edition: str, *options: str) -> AsyncIterator[Side]:
     """A lab cluster of two nodes as a side of the balancer."""
-    await asyncio.to_thread(directory.mkdir)
-    (directory / "keys").write_text(":".join([*KEY, "administrator"]) + "\n")
-    node = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "lab", "node", "--directory", str(directory), "--name", colour, "--nodes", "2"),
-        *("--edition", edition, "--max-sessions", "0", *options),
-        cwd=ROOT,
-        env={**os.environ, "EMQX_API_KEY__BOOTSTRAP_FILE": str(directory / "keys")},
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await until((directory / "ready.json").exists, f"{colour} is ready")
-        ready = json.loads((directory / "ready.json").read_text())
-        nodes = tuple(Node(**found) for found in ready["nodes"])
-        proxied = "--proxy-protocol" in options
-        handle = ClusterHandle(colour=colour, nodes=nodes, version=ready["version"], proxy_protocol=proxied)
-        yield Side(cluster=handle, edition=ready["edition"])
-    finally:
-        node.terminate()
-        await node.wait()
-
-
-async def until(wanted: Callable[[], bool], what: str) -> None:
-    for _ in range(2000):
-        if wanted():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"not within 40 s: {what}")
+    words = ("--name", colour, "--nodes", "2", "--edition", edition, "--max-sessions", "0", *options)
+    async with node_process(directory, *words, key=KEY) as started:
+        handle = started.handle(colour, proxy_protocol="--proxy-protocol" in options)
+        yield Side(cluster=handle, edition=started.ready["edition"])
 
 
 async def until_health(router: HaproxyRouter, wanted: dict[Colour, dict[str, bool]]) -> None:

@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.operations import processes
-from lab.stage import ROOT, Scene, Stage
+from lab.stage import Scene, Stage
 from lab.workspace import Secret
+from tests.lab.node_process import node_process
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 50}, {"share": 100}))
-READY_SECONDS = 30.0
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+async def theirs(tmp_path: Path) -> AsyncIterator[tuple[dict[str, Any], str]]:
     """A cluster that nobody declared, and its API secret."""
-    directory, secret = tmp_path / "theirs", secrets.token_urlsafe(24)
-    directory.mkdir()
-    (directory / "keys").write_text(f"upgrade-blue:{secret}:administrator\n")
-    command = [
-        sys.executable,
-        "-m",
-        "lab",
-        "node",
-        "--directory",
-        str(directory),
-        "--name",
-        "theirs",
-        "--version",
-        "5.8.6",
-    ]
-    environment = {**os.environ, "EMQX_API_KEY__BOOTSTRAP_FILE": str(directory / "keys")}
-    process = subprocess.Popen([*command, "--max-sessions", "0"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + READY_SECONDS
-    while (ready := processes.running(directory)) is None:
-        assert time.monotonic() < end, "not ready"
-        time.sleep(0.05)
-    yield ready, secret
-    process.terminate()
-    process.wait(READY_SECONDS)
+    secret = secrets.token_urlsafe(24)
+    words = ("--name", "theirs", "--version", "5.8.6", "--max-sessions", "0")
+    async with node_process(tmp_path / "theirs", *words, key=("upgrade-blue", secret)) as started:
+        yield started.ready, secret
 
 
 class ExternalBlue(Stage):

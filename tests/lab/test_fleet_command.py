@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.lab.fleet_responder import Responder
+from tests.lab.node_process import until
 
 pytestmark = pytest.mark.lab
 
@@ -43,14 +44,6 @@ async def said(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
     async with asyncio.timeout(60):
         return (await process.stdout.readline()).decode().strip()
-
-
-async def until(wanted: Callable[[], bool], what: str) -> None:
-    for _ in range(2000):
-        if wanted():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"not within 20 s: {what}")
 
 
 async def figures(path: Path) -> dict[str, Any]:

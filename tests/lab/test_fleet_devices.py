@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from lab.fleet.fleet import Fleet
 from lab.fleet.settings import FleetError, FleetSettings
 from lab.fleet.tally import Tally, summary
 from tests.lab.fleet_responder import Responder
+from tests.lab.node_process import until
 
 pytestmark = pytest.mark.lab
 
@@ -34,14 +34,6 @@ async def fleet(responder: Responder, clients: int = 8, log: int | None = None, 
         yield running
     finally:
         await running.stop()
-
-
-async def until(wanted: Callable[[], bool], what: str) -> None:
-    for _ in range(1000):
-        if wanted():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"not within 10 s: {what}")
 
 
 def figures(tally: Tally) -> dict[str, Any]:

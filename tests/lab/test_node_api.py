@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from lab.node import network
+from tests.lab.node_process import node_process
 from tests.lab.recordings.bed import api, cluster, host
 from tests.lab.recordings.device import Device
 
@@ -108,20 +106,13 @@ async def test_tables_configuration_and_keys_survive_a_restart_and_sessions_do_n
 
 
 async def test_the_command_says_when_it_serves_and_ends_at_sigterm_without_a_trace(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lab", "node", "--directory", str(tmp_path), "--nodes", "2", env=dict(os.environ)
-    )
-    ready = tmp_path / "ready.json"
-    async with asyncio.timeout(30):
-        while not ready.exists():
-            assert process.returncode is None
-            await asyncio.sleep(0.05)
-    told = json.loads(ready.read_text())
-    assert told["pid"] == process.pid
-    assert [one["name"] for one in told["nodes"]] == [f"emqx@{told['network']}.{n}" for n in (1, 2)]
-    device = await Device.connect(told["nodes"][0]["mqtt"].partition(":")[0], "up", level=5)
-    process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(2):
-        assert await process.wait() == 0
-    assert await device.next(1) == "FIN"
-    await device.close()
+    async with node_process(tmp_path, "--nodes", "2") as started:
+        told = started.ready
+        assert told["pid"] == started.process.pid
+        assert [one["name"] for one in told["nodes"]] == [f"emqx@{told['network']}.{n}" for n in (1, 2)]
+        device = await Device.connect(told["nodes"][0]["mqtt"].partition(":")[0], "up", level=5)
+        started.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(2):
+            assert await started.process.wait() == 0
+        assert await device.next(1) == "FIN"
+        await device.close()

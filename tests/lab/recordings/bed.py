@@ -11,16 +11,10 @@ import httpx
 
 from lab.node import network
 from lab.node.process import Managed, Settings
-from tests.lab.recordings.replay import ENVIRONMENT, KEY
+from tests.lab.node_process import key_file
+from tests.lab.recordings.replay import ENVIRONMENT
 
 AUTH = ("lab", "lab-secret-lab-secret")
-
-
-def _keys(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    keys = directory / "keys"
-    keys.write_text(f"{KEY}\n")
-    return keys
 
 
 @asynccontextmanager
@@ -28,7 +22,7 @@ async def cluster(
     directory: Path, *, prefix: str | None = None, start: bool = True, **settings: Any
 ) -> AsyncIterator[Managed]:
     """A running cluster on a network of its own; ``settings`` are those of `Settings`."""
-    keys = _keys(directory)
+    keys = key_file(directory, *AUTH)
     ours = prefix or network.allocate()
     managed = Managed(
         Settings(directory=directory, network=ours, **settings),
