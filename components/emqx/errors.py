@@ -35,8 +35,16 @@ class UpgradeError(Exception):
     def __init__(self, tried: str, *, seen: str, todo: str, node: str = "") -> None:
         """Keep the four parts; the message is made of them."""
         self.tried, self.node, self.seen, self.todo = tried, node, seen, todo
-        where = f" on {node}" if node else ""
-        super().__init__(f"{tried}{where}: {seen}. Next: {todo}")
+        super().__init__(self._sentence())
+
+    def add(self, fact: str) -> None:
+        """Say one thing more that was seen: where the clients are, when it ended."""
+        self.seen = f"{self.seen}; {fact}"
+        self.args = (self._sentence(),)
+
+    def _sentence(self) -> str:
+        where = f" on {self.node}" if self.node else ""
+        return f"{self.tried}{where}: {self.seen}. Next: {self.todo}"
 
 
 class Retryable(UpgradeError):  # noqa: N818 - names what to do about it, as its children do

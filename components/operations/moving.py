@@ -14,6 +14,8 @@ from components.operations.run import Run
 
 SETTLE_SECONDS = 0.3
 """A connection that the balancer accepted before the share was set reaches the broker's list within this time."""
+MOST_AGAIN = 1
+"""How often clients that came back are kicked again: one that does so twice does not pass the balancer."""
 ROUNDS = 12
 """Listings of a cohort before the mover gives up; the first finds all but those who were connecting just then."""
 
@@ -51,22 +53,24 @@ async def kick(run: Run, move: Move, budget_per_second: int, moved: Moved, notic
     """
     source = run.clusters[move.source]
     kicked: list[str] = []
-    back: list[str] = []
+    again = 0
     for _ in range(ROUNDS):
         await run.checkpoint()
         listed = await source.connected_client_ids(move.leaves)
-        back = [client for client in listed if _holds(kicked, client)]
-        fresh = [client for client in listed if not _holds(kicked, client)] if back else listed
+        fresh = [client for client in listed if not _holds(kicked, client)] if kicked else listed
         if not listed:
             return
+        again += not fresh
+        if again > MOST_AGAIN:
+            break
         moved.to_move += len(fresh)
-        await _kick_paced(run, move, budget_per_second, fresh or back, moved, notice)
+        await _kick_paced(run, move, budget_per_second, fresh or listed, moved, notice)
         kicked = sorted([*kicked, *fresh]) if kicked else fresh
         await run.clock.sleep(SETTLE_SECONDS)
     raise GaveUp(
         f"moving the cohort of {move.step}",
         node=move.source,
-        seen=f"{len(back)} clients are connected to {move.source} again after their disconnect, such as {back[:3]}",
+        seen=f"{len(listed)} clients are connected to {move.source} again after their disconnect, such as {listed[:3]}",
         todo=f"let these clients connect through the balancer (they reach {move.source} directly), then run pulumi up again",
     )
 

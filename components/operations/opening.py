@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from components.cutover.cohort import everybody
+from components.cutover.cohort import everybody, share_percent
 from components.cutover.decide import Decision, decide
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.words import COLOURS, Colour, Direction, other
@@ -14,10 +14,13 @@ from components.emqx.errors import Refused
 from components.operations.measure import known
 from components.operations.run import Run
 from components.operations.waiting import until
-from components.router.base import BEGAN_AT, DRAINED_AT, LEASE, ORIGIN
+from components.router.base import BEGAN_AT, DRAINED_AT, IMPORTED, LEASE, ORIGIN
 from components.value import Value
 
 HEALTH_SECONDS = 60.0
+SILENT_SECONDS = 8.0
+STALE_BATCH = 500
+"""A bulk kick of 1,001 sessions took 0.6 s (two-cluster.md section H): a call must end well within its time-out."""
 
 
 class Opened(Value):
@@ -61,12 +64,13 @@ async def open_run(
         lost_messages=0,
     )
     if decision.direction == "nothing":
+        await _settled(run, source, memory, live)
         return opened
+    goes_on = decision.direction == "back" or await serves_imported(run, to)
     if decision.direction == "forward":
-        for colour in (source, to):
-            await _refuse_undeclared(run, colour)
-        await _refuse_route(run, source, to)
-    sessions, messages = await _losses(run, source, must_answer=decision.direction == "forward")
+        await _refuse_undeclared(run, to)
+        await _refuse_route(run, source, to, must_answer=not goes_on)
+    sessions, messages = await _losses(run, source, must_answer=not goes_on)
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
         raise unacknowledged_sessions(to, sessions, messages)
     await _begin(run, to, decision, memory)
@@ -119,9 +123,12 @@ async def _refuse_undeclared(run: Run, colour: Colour) -> None:
         )
 
 
-async def _refuse_route(run: Run, source: Colour, to: Colour) -> None:
+async def _refuse_route(run: Run, source: Colour, to: Colour, *, must_answer: bool) -> None:
     """A forward move is an upgrade: an older colour is only ever gone *back* to, by way of the balancer's memory."""
     old, new = run.clusters[source], run.clusters[to]
+    if not must_answer and await silent(run, source):
+        return
+    await _refuse_undeclared(run, source)
     way = route(old.handle.version, new.handle.version, await old.edition(), await new.edition())
     if isinstance(way, RefusedRoute):
         raise Refused(
@@ -130,6 +137,26 @@ async def _refuse_route(run: Run, source: Colour, to: Colour) -> None:
             seen=f"{old.handle.version} to {new.handle.version}: {way.reason}",
             todo=f"go by {', then '.join(map(str, way.path))}" if way.path else "declare a version that may be reached",
         )
+
+
+async def _settled(run: Run, source: Colour, memory: Mapping[str, str], live: Mapping[Colour, int | None]) -> None:
+    """Take the lease also when nobody has to move: an older run must not go on against what is declared now.
+
+    A cutover that was given up leaves its beginning behind; with nobody on the other colour it is over.
+    """
+    over = {DRAINED_AT: f"{source} {run.clock.now():.3f}"} if live.get(source) == 0 and origin(memory) else {}
+    await run.router.remember({LEASE: run.token, **({} if drained(memory) else over)})
+
+
+async def serves_imported(run: Run, to: Colour) -> bool:
+    """Whether clients are on data that this cutover has imported: an import over it would put old values over newer ones."""
+    imported = (await run.router.memory()).get(IMPORTED, "").startswith(f"{to} ")
+    return imported and share_percent(to, await run.router.share()) > 0
+
+
+async def silent(run: Run, colour: Colour) -> bool:
+    """Whether no node of the colour answers, for longer than the 500s around a join take (two-cluster.md section H)."""
+    return await known(run.clusters[colour].nodes(patience_seconds=SILENT_SECONDS)) is None
 
 
 def total(live: Mapping[str, int] | None) -> int | None:
@@ -185,9 +212,10 @@ async def _remove_stale(run: Run, to: Colour, began_at: str | None) -> None:
         for session in page
         if not session.connected and _unix(session.disconnected_at) >= float(began_at)
     ]
-    if stale:
-        await run.act("loss", section="stale sessions", count=len(stale), colour=to)
-        await api.kick(stale)
+    for first in range(0, len(stale), STALE_BATCH):
+        batch = stale[first : first + STALE_BATCH]
+        await run.act("loss", section="stale sessions", count=len(batch), colour=to)
+        await api.kick(batch)
 
 
 def drained(memory: Mapping[str, str]) -> Colour | None:

@@ -10,17 +10,19 @@ from components.cutover.facts import Thresholds
 from components.cutover.pace import limit_seconds
 from components.cutover.plan import Desired, Transition, World, plan
 from components.cutover.steps import Step
-from components.cutover.words import COLOURS, Colour, Mover, other
+from components.cutover.words import COLOURS, Colour, Direction, Mover, other
 from components.emqx.errors import GateFailed, Unreachable
 from components.operations.drain import evacuate
 from components.operations.measure import known
 from components.operations.meter import Meter
 from components.operations.moving import Move, kick
-from components.operations.opening import drained, open_target, wait_until_up
+from components.operations.opening import drained, silent, wait_until_up
 from components.operations.run import Run
+from components.operations.sending_back import sent_back
 from components.router.base import DRAINED_AT
 from components.value import Value
 
+DRAIN = "drain"
 SLACK = 10
 """A drain may take this many times its shortest time, and never less than a minute, before it gives up."""
 
@@ -34,50 +36,69 @@ class Manner(Value):
     gates: Thresholds = Thresholds()
 
 
-async def carry_out(run: Run, name: str, to: Colour, manner: Manner) -> dict[str, float]:
+async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: Direction) -> dict[str, float]:
     """Do what the plan has for the step ``name`` (``drain`` for the last one); nothing where it was done before.
 
-    A failing gate sends everybody back to the colour they came from.
+    On the way forward a failing gate sends everybody back to the colour they came from. The way back does not hold, and
+    nothing sends clients to the colour that they are taken from.
 
     Returns:
         ``{"moved": clients, "moving_seconds": seconds}``.
 
     Raises:
-        GateFailed: after the clients are back.
+        GateFailed: on the way forward after the clients are back.
 
     """
     source = other(to)
+    steps = tuple(step for step in manner.steps if direction == "forward" or step.kind == "share")
+    if direction == "back" and await silent(run, source):
+        return await _leave_silent(run, name, to)
     mover: Mover = "evacuation" if await known(run.clusters[source].has_evacuation()) else "kick"
     world = await _observe(run)
-    todo = [one for one in plan(world, Desired(to, manner.steps, mover)) if one.step == name]
+    todo = [one for one in plan(world, Desired(to, steps, mover)) if one.step == name]
     parts = todo[-1].parts if todo else world.share
-    share = share_percent(to, parts)
     meter = Meter(run, name, to, parts, manner.gates, manner.budget_per_second)
     if not todo:
         return _facts(meter)
-    last = parts == everybody(to)
-    with_mover = mover if last else "kick"
-    run.record("step", name=name, share=share, phase="begin", mover=with_mover)
+    step = {"name": name, "share": share_percent(to, parts), "mover": mover if parts == everybody(to) else "kick"}
+    run.record("step", **step, phase="begin")
     await meter.baseline()
     try:
         for transition in todo:
             await _do(run, transition, to, manner, meter)
     except GateFailed as failed:
-        await _back_to_where_they_were(run, source, manner, failed, name)
-        raise GateFailed(
-            failed.tried, node=failed.node, seen=f"{failed.seen}; all clients are back on {source}", todo=failed.todo
-        ) from None
+        if direction == "back":
+            raise
+        raise await sent_back(run, source, manner.gates, manner.budget_per_second, failed, name) from None
     facts = _facts(meter)
-    run.record(
-        "step",
-        name=name,
-        share=share,
-        phase="end",
-        mover=with_mover,
-        clients=facts["moved"],
-        moving_seconds=facts["moving_seconds"],
-    )
+    run.record("step", **step, phase="end", clients=facts["moved"], moving_seconds=facts["moving_seconds"])
     return facts
+
+
+async def _leave_silent(run: Run, name: str, to: Colour) -> dict[str, float]:
+    """Give everybody to ``to`` at once: nobody can be moved off a colour that does not answer, and nobody should wait for it.
+
+    It counts as drained when the balancer does not see it either; clients whose connection still stands there are not moved.
+    """
+    source = other(to)
+    if await run.router.share() != everybody(to):
+        run.progress(f"{name}: {source} does not answer; everybody is sent to {to} at once")
+        await set_share(run, to, everybody(to), name)
+    if name == DRAIN:
+        await _drain_silent(run, source)
+    return {"moved": 0, "moving_seconds": 0.0}
+
+
+async def _drain_silent(run: Run, source: Colour) -> None:
+    if any((await run.router.health()).get(source, {}).values()):
+        raise Unreachable(
+            f"draining {source}",
+            node=source,
+            seen="it does not answer us, and the balancer sees it up",
+            todo=f"look at its management API; all new connections go to {other(source)}, then run pulumi up again",
+        )
+    run.progress(f"{source} counts as empty: neither we nor the balancer see any of it")
+    await _drained(run, source)
 
 
 async def _observe(run: Run) -> World:
@@ -108,7 +129,7 @@ async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, mete
 
 async def _move(run: Run, move: Move, manner: Manner, meter: Meter) -> None:
     """Kick the cohort; the clients of a colour that does not answer are left to come by themselves."""
-    if await known(run.clusters[move.source].nodes()) is None:
+    if await silent(run, move.source):
         run.progress(f"{move.step}: {move.source} does not answer, its clients come by themselves")
         return
     await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
@@ -123,17 +144,10 @@ async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:
 
 async def _drain(run: Run, source: Colour, manner: Manner, meter: Meter) -> None:
     """Take the last clients off the old colour, and remember when it was empty."""
-    evacuates = await known(run.clusters[source].has_evacuation())
-    if evacuates is None:
-        to = other(source)
-        here = await known(run.clusters[to].live_connections()) or {}
-        raise Unreachable(
-            f"draining {source}",
-            node=source,
-            seen=f"it does not answer; the balancer sends everybody to {to}, where {sum(here.values())} clients are connected",
-            todo=f"start {source} again, or remove it by hand, then run pulumi up again",
-        )
-    if evacuates:
+    if await silent(run, source):
+        await _drain_silent(run, source)
+        return
+    if await run.clusters[source].has_evacuation():
         live = sum((await run.clusters[source].live_connections()).values())
         limit = max(60.0, SLACK * limit_seconds(live, manner.budget_per_second))
         limit += manner.evacuation.wait_health_check_seconds
@@ -149,23 +163,14 @@ async def _drain(run: Run, source: Colour, manner: Manner, meter: Meter) -> None
             )
         )
     else:
-        move = Move("drain", source, everybody(other(source)))
+        move = Move(DRAIN, source, everybody(other(source)))
         await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
+    await _drained(run, source)
+
+
+async def _drained(run: Run, source: Colour) -> None:
     await run.act("drained", colour=source)
     await run.router.remember({DRAINED_AT: f"{source} {run.clock.now():.3f}"})
-
-
-async def _back_to_where_they_were(run: Run, to: Colour, manner: Manner, failed: GateFailed, step: str) -> None:
-    """Give the whole share to ``to`` and move everybody there at the paced rate, in the order of section D."""
-    run.record("error", type=type(failed).__name__, message=str(failed))
-    run.progress(f"{step}: {failed.seen}; sending the clients back to {to}")
-    await open_target(run, to)
-    parts = everybody(to)
-    await run.act("share", step="send-back", parts=parts)
-    await run.router.set_share(parts)
-    meter = Meter(run, "send-back", to, parts, manner.gates, manner.budget_per_second)
-    await kick(run, Move("send-back", other(to), parts), manner.budget_per_second, meter.moved, meter.notice)
-    run.record("sent-back", to=to, clients=meter.moved.count)
 
 
 def _facts(meter: Meter) -> dict[str, float]:

@@ -14,8 +14,9 @@ from components.cutover.decide import decide
 from components.cutover.words import Colour
 from components.emqx.errors import UpgradeError
 from components.operations.opening import drained, open_run, origin
+from components.operations.run import Run
 from components.resources import engine
-from components.resources.link import Link, WorldInputs, opened, write_failure
+from components.resources.link import Link, WorldInputs, journaled, opened, write_failure
 from components.resources.provider import State, TypedProvider
 from components.router.haproxy import HaproxyRouter
 
@@ -60,14 +61,11 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
         """``act`` knew the run's token and has written it down."""
 
     async def _open(self, inputs: CutoverInputs, token: str) -> State:
-        async with opened(inputs, self.credentials, token) as run:
-            began = run.clock.now()
-            run.record("link", name=inputs.name, phase="begin")
-            declared = [entry["colour"] for entry in inputs.declared]
+        async def work(run: Run) -> State:
             found = await open_run(
                 run,
                 inputs.to,
-                declared,
+                [entry["colour"] for entry in inputs.declared],
                 inputs.acknowledge,
                 budget_per_second=inputs.budget_per_second,
                 keep_stale=inputs.keep_stale_sessions,
@@ -75,8 +73,10 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
             run.progress(f"cutover to {inputs.to}: {found.direction} ({found.reason})")
             if found.direction != "nothing":
                 await run.clock.sleep(inputs.initial_delay_seconds)
-            run.record("link", name=inputs.name, phase="end", seconds=round(run.clock.now() - began, 3))
             return {"token": found.run, "direction": found.direction, "facts": found.model_dump(mode="json")}
+
+        async with opened(inputs, self.credentials, token) as run:
+            return await journaled(run, inputs.name, work)
 
 
 async def _has_work(inputs: CutoverInputs) -> bool:

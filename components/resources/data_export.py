@@ -13,6 +13,7 @@ from components.emqx.models import Credentials
 from components.migration.inventory import written_since
 from components.operations.data_export import export
 from components.operations.measure import known
+from components.operations.opening import serves_imported, silent
 from components.operations.run import Run
 from components.resources.link import Link, LinkInputs, LinkProvider
 
@@ -34,6 +35,9 @@ class DataExportProvider(LinkProvider[DataExportInputs]):
         """Export, or on the way back list what was written on the colour that the clients leave."""
         if inputs.direction == "back":
             return {"left_behind": await left_behind(run, inputs.to)}
+        if await serves_imported(run, inputs.to) and await silent(run, other(inputs.to)):
+            run.progress(f"{other(inputs.to)} does not answer; {inputs.to} holds its data from an earlier run")
+            return {}
         if inputs.carry_api_keys:
             refuse_same_key(self.credentials)
         accounts = None if inputs.carry_api_keys else False

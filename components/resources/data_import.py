@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.cutover.cohort import share_percent
 from components.cutover.words import other
 from components.operations.data_export import ExportResult
 from components.operations.data_import import import_
+from components.operations.opening import serves_imported
 from components.operations.run import Run
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
@@ -33,7 +33,7 @@ class DataImportProvider(LinkProvider[DataImportInputs]):
         """Import, unless clients already work on what an earlier run of this cutover has imported."""
         if inputs.direction != "forward":
             return {}
-        if await serves_imported(run, inputs):
+        if await serves_imported(run, inputs.to):
             run.progress(
                 f"{inputs.to} holds the data of an earlier run, and clients work on it: nothing is imported over it"
             )
@@ -45,13 +45,6 @@ class DataImportProvider(LinkProvider[DataImportInputs]):
         for path, where in sorted(result.configuration.items())[:MOST_LINES]:
             run.progress(f"configuration differs, carry it by hand where it matters: {path} ({where})")
         return result.model_dump(mode="json")
-
-
-async def serves_imported(run: Run, inputs: LinkInputs) -> bool:
-    """Whether clients are on data that this cutover has imported: an import over it would put old values over newer ones."""
-    memory = await run.router.memory()
-    imported = memory.get(IMPORTED, "").startswith(f"{inputs.to} ")
-    return imported and share_percent(inputs.to, await run.router.share()) > 0
 
 
 class DataImport(Link, module="emqx", name="DataImport"):

@@ -24,7 +24,7 @@ class DrainProvider(LinkProvider[DrainInputs]):
 
     async def work(self, run: Run, inputs: DrainInputs) -> dict[str, Any]:
         """The plan's drain, then the report of the whole run."""
-        facts = await carry_out(run, "drain", inputs.to, inputs.manner)
+        facts = await carry_out(run, "drain", inputs.to, inputs.manner, inputs.direction)
         run.record("end", outcome="done", to=inputs.to)
         directory = Path(inputs.work_directory)
         _, summary = write_report(directory / "journal.jsonl", directory / "report", run=run.token)

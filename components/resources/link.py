@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -23,6 +23,7 @@ from components.operations.heartbeat import heartbeat
 from components.operations.journal import Journal
 from components.operations.latency import connect_milliseconds
 from components.operations.run import Run, SystemClock
+from components.operations.whereabouts import telling_where
 from components.report.files import write_report
 from components.report.numbers import NoCutoverError
 from components.resources import engine
@@ -78,13 +79,22 @@ class LinkProvider(TypedProvider[Inputs]):
             write_report(directory / "journal.jsonl", directory / "report", run=inputs.run)
 
     async def _in_the_journal(self, inputs: Inputs) -> dict[str, Any]:
-        async with opened(inputs, self.credentials, inputs.run) as run, heartbeat(run, inputs.name) as heard:
-            began = run.clock.now()
-            run.record("link", name=inputs.name, phase="begin")
+        async def work(run: Run) -> dict[str, Any]:
             await run.checkpoint()
-            facts = await self.work(heard, inputs)
-            run.record("link", name=inputs.name, phase="end", seconds=round(run.clock.now() - began, 3))
-            return facts
+            return await self.work(run, inputs)
+
+        async with opened(inputs, self.credentials, inputs.run) as run:
+            return await journaled(run, inputs.name, work)
+
+
+async def journaled(run: Run, name: str, work: Callable[[Run], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """A link's work between its two lines in the journal; it never looks hung, and its errors say where the clients are."""
+    began = run.clock.now()
+    run.record("link", name=name, phase="begin")
+    async with heartbeat(run, name) as heard, telling_where(run):
+        facts = await work(heard)
+    run.record("link", name=name, phase="end", seconds=round(run.clock.now() - began, 3))
+    return facts
 
 
 def journal(inputs: WorldInputs, token: str) -> Journal:

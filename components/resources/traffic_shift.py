@@ -25,7 +25,7 @@ class TrafficShiftProvider(LinkProvider[TrafficShiftInputs]):
 
     async def work(self, run: Run, inputs: TrafficShiftInputs) -> dict[str, Any]:
         """What the plan has for this step."""
-        return await carry_out(run, inputs.step, inputs.to, inputs.manner)
+        return await carry_out(run, inputs.step, inputs.to, inputs.manner, inputs.direction)
 
 
 class TrafficShift(Link, module="emqx", name="TrafficShift"):

@@ -9,11 +9,11 @@ from components.cutover.words import other
 from components.migration.inventory import while_clients_write
 from components.operations.archives import ArchiveDirectory
 from components.operations.data_export import ExportResult
+from components.operations.opening import serves_imported
 from components.operations.readiness import wait_until_ready
 from components.operations.run import Run
 from components.operations.verification import verify
 from components.resources.data_export import archives
-from components.resources.data_import import serves_imported
 from components.resources.link import Link, LinkInputs, LinkProvider
 
 
@@ -29,12 +29,14 @@ class VerificationProvider(LinkProvider[VerificationInputs]):
     _model = VerificationInputs
 
     async def work(self, run: Run, inputs: VerificationInputs) -> dict[str, Any]:
-        """Everything on the way forward; on the way back only that the old colour is ready."""
+        """Everything on the way forward; only readiness on the way back, and where nothing could be exported any more."""
         if inputs.direction != "forward":
+            return {"ready_seconds": round(await wait_until_ready(run, inputs.to), 3)}
+        if not inputs.exported:
             return {"ready_seconds": round(await wait_until_ready(run, inputs.to), 3)}
         exported = ExportResult.model_validate(inputs.exported)
         expected = ArchiveDirectory(archives(inputs)).inventory(exported.inventory, exported.inventory_sha256)
-        if await serves_imported(run, inputs):
+        if await serves_imported(run, inputs.to):
             expected = while_clients_write(expected)
         verified = await verify(run, other(inputs.to), inputs.to, expected)
         return verified.model_dump(mode="json")

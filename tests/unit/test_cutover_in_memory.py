@@ -15,9 +15,11 @@ from components.cutover.gates import Thresholds
 from components.cutover.steps import parse_steps
 from components.cutover.words import Colour
 from components.emqx.answers import SessionFacts
-from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
+from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused, Unreachable
 from components.operations.opening import open_run
+from components.operations.sending_back import sent_back
 from components.operations.shift import Manner, carry_out
+from components.operations.whereabouts import telling_where
 from tests.unit.fake_world import FakeApi, Killed, World
 
 pytestmark = [
@@ -40,8 +42,8 @@ async def up(world: World, how: Manner, token: str, to: Colour = "green", acknow
     opened = await open_run(run, to, ("blue", "green"), acknowledged, budget_per_second=50, keep_stale=False)
     if opened.direction != "nothing":
         for step in how.steps:
-            await carry_out(run, step.name, to, how)
-        await carry_out(run, "drain", to, how)
+            await carry_out(run, step.name, to, how, opened.direction)
+        await carry_out(run, "drain", to, how, opened.direction)
     return opened.direction
 
 
@@ -111,7 +113,7 @@ class TestGateAtHalf:
         run = world.run("a")
         await open_run(run, "green", ("blue", "green"), (), budget_per_second=10, keep_stale=False)
         world.refused["green"] = 0
-        task = asyncio.ensure_future(carry_out(run, "shift-50", "green", how))
+        task = asyncio.ensure_future(carry_out(run, "shift-50", "green", how, "forward"))
         while not world.disconnects:  # noqa: ASYNC110  -- the world has no event to wait for
             await asyncio.sleep(0)
         world.refused["green"] = 500
@@ -143,7 +145,7 @@ def test_a_run_that_lost_its_lease_moves_nobody() -> None:
     world.at = dict.fromkeys(world.at, "blue")
     world.disconnects.clear()
     with pytest.raises(LeaseLost, match="run new"):
-        asyncio.run(carry_out(world.run("old"), "shift-50", "blue", manner([50, 100])))
+        asyncio.run(carry_out(world.run("old"), "shift-50", "blue", manner([50, 100]), "forward"))
     assert not world.disconnects
 
 
@@ -175,12 +177,12 @@ def test_a_foreign_evacuation_that_does_not_fit_is_refused_not_fought_over() -> 
     async def go() -> None:
         run = world.run("a")
         await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
-        await carry_out(run, "shift-100", "green", manner([100]))
+        await carry_out(run, "shift-100", "green", manner([100]), "forward")
         blue: FakeApi = world.apis["blue"]
         await blue.evacuation_start(blue.node, {"wait_health_check": "3600s", "conn_evict_rate": 5000})
         acts = world.acts
         with pytest.raises(Refused, match="5000 clients per second, the budget is 50"):
-            await carry_out(run, "drain", "green", manner([100]))
+            await carry_out(run, "drain", "green", manner([100]), "forward")
         assert world.acts == acts
 
     asyncio.run(go())
@@ -194,10 +196,103 @@ def test_a_share_is_not_given_to_a_colour_that_is_down() -> None:
     assert world.router.shares == []
 
 
-def test_the_way_back_from_a_dead_colour_gives_the_share_back() -> None:
+class TestSilentColour:
+    """A colour that does not answer keeps nobody: not on the way back, and not when its clients have nowhere else to go."""
+
+    STEPS = (10, 50, 100)
+
+    def finished(self) -> World:
+        world = World([f"dev-{number}" for number in range(40)])
+        asyncio.run(up(world, manner(self.STEPS), "a"))
+        world.apis["green"].dead = True
+        return world
+
+    def test_the_way_back_gives_the_whole_share_at_once_and_ends(self) -> None:
+        world = self.finished()
+        world.router.down.add("green")
+        shares = len(world.router.shares)
+        assert asyncio.run(up(world, manner(self.STEPS), "b", to="blue")) == "back"
+        assert world.router.shares[shares:] == [everybody("blue")]
+        assert world.router.held["drained_at"].startswith("green ")
+
+    def test_it_does_not_count_as_empty_while_the_balancer_sees_it(self) -> None:
+        world = self.finished()
+        with pytest.raises(Unreachable, match=r"the balancer sees it up.*all new connections go to blue"):
+            asyncio.run(up(world, manner(self.STEPS), "b", to="blue"))
+        assert world.router.parts == everybody("blue")
+        assert "drained_at" not in world.router.held
+
+    def test_an_old_colour_that_dies_half_way_does_not_stop_the_rest(self) -> None:
+        world = World([f"dev-{number}" for number in range(40)])
+
+        async def half() -> None:
+            run = world.run("a")
+            await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
+            await world.router.remember({"imported": "green 1.0"})
+            await carry_out(run, "shift-50", "green", manner([50, 100]), "forward")
+
+        asyncio.run(half())
+        world.apis["blue"].dead = True
+        world.router.down.add("blue")
+        assert asyncio.run(up(world, manner([50, 100]), "b")) == "forward"
+        assert world.router.parts == everybody("green")
+        assert world.router.held["drained_at"].startswith("blue ")
+
+
+def test_a_cutover_that_was_given_up_is_over() -> None:
     world = World([f"dev-{number}" for number in range(20)])
-    asyncio.run(up(world, manner([100]), "a"))
-    world.apis["green"].dead = True
-    with pytest.raises(Exception, match="green"):
-        asyncio.run(up(world, manner([100]), "b", to="blue"))
-    assert world.router.parts == everybody("blue")
+    asyncio.run(opened_only(world, "a"))
+    assert asyncio.run(up(world, manner([100]), "b", to="blue")) == "nothing"
+    assert world.router.held["drained_at"].startswith("green ")
+    assert asyncio.run(up(world, manner([100]), "c", to="blue")) == "nothing"
+    assert not world.disconnects
+
+
+def test_declaring_that_nothing_moves_stops_the_run_that_moves() -> None:
+    world = World([f"dev-{number}" for number in range(20)])
+    asyncio.run(opened_only(world, "older"))
+    asyncio.run(up(world, manner([100]), "newer", to="blue"))
+    with pytest.raises(LeaseLost, match="run newer"):
+        asyncio.run(carry_out(world.run("older"), "shift-50", "green", manner([50, 100]), "forward"))
+    assert not world.disconnects
+
+
+async def opened_only(world: World, token: str) -> None:
+    """A run that ended before the first share."""
+    await open_run(world.run(token), "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
+
+
+def test_a_client_that_passes_the_balancer_by_is_kicked_twice_and_not_for_ever() -> None:
+    class Direct(World):
+        def disconnect(self, one: str) -> None:
+            super().disconnect(one)
+            self.at[one] = "blue"
+
+    world = Direct(["direct-1"], evacuates=False)
+    with pytest.raises(GaveUp):
+        asyncio.run(up(world, manner([100]), "a"))
+    assert world.disconnects["direct-1"] == 2
+
+
+def test_an_error_says_where_the_clients_are() -> None:
+    world = World([f"dev-{number}" for number in range(20)])
+    failure = Refused("trying", seen="trouble", todo="help")
+
+    async def fail() -> None:
+        async with telling_where(world.run("a")):
+            raise failure
+
+    with pytest.raises(Refused, match=r"trouble; green's share is 0 %; clients: 20 on blue, 0 on green\. Next: help"):
+        asyncio.run(fail())
+
+
+def test_a_way_back_that_stops_is_told_with_the_gates_own_words() -> None:
+    world = World([f"dev-{number}" for number in range(20)])
+
+    async def go() -> GateFailed:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
+        world.router.down.add("blue")
+        return await sent_back(run, "blue", QUIET, 50, GateFailed("gate x", seen="5 over 4", todo="look"), "shift-50")
+
+    assert "5 over 4; and they could not all be sent back to blue: waiting for blue" in str(asyncio.run(go()))
