@@ -10,5 +10,9 @@ from components.settings import ExternalCluster
 def handle(colour: Colour, settings: ExternalCluster) -> ClusterHandle:
     """The handle, as the stack's config has it."""
     return ClusterHandle(
-        colour=colour, nodes=settings.nodes, version=settings.version, proxy_protocol=settings.proxy_protocol
+        colour=colour,
+        nodes=settings.nodes,
+        version=settings.version,
+        edition=settings.edition,
+        proxy_protocol=settings.proxy_protocol,
     )

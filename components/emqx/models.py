@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from components.cutover.words import Colour
+from components.cutover.words import Colour, Edition
 from components.value import Value
 
 
@@ -17,11 +17,15 @@ class Node(Value):
 
 
 class ClusterHandle(Value):
-    """All that the code after the target needs; the credentials are looked up by colour."""
+    """All that the code after the target needs; the credentials are looked up by colour.
+
+    ``edition`` is the declared one, None where a target knows it by itself.
+    """
 
     colour: Colour
     nodes: tuple[Node, ...] = Field(min_length=1)
     version: str
+    edition: Edition | None = None
     proxy_protocol: bool = False
 
 

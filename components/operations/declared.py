@@ -1,0 +1,52 @@
+"""What a colour is declared to be, held against what its running nodes say that they are.
+
+The rule: a declared version or edition is a claim; routes, movers and the balancer's health check are chosen by it, so one that is
+false is refused before any of them is used. A colour that does not answer is not judged here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from components.cutover.versions import parse
+from components.emqx.answers import EDITIONS, NodeFacts
+from components.emqx.errors import Refused
+from components.emqx.models import ClusterHandle
+from components.emqx.v5 import ClusterApi
+
+_NUMBERS = re.compile(r"[ve]?(\d+\.\d+\.\d+)")
+"""How ``GET /nodes`` begins a version; a build of one's own has more behind it."""
+
+
+async def refuse_misdeclared(api: ClusterApi) -> None:
+    """Refuse a colour that is not what the stack's config says of it.
+
+    Raises:
+        Refused: with the config's path, what is declared and what a running node says.
+        Unreachable, NotNow, Unauthorized: it cannot be asked.
+
+    """
+    for facts in await api.nodes():
+        if facts.running:
+            _refuse_node(api.handle, facts)
+
+
+def _refuse_node(declared: ClusterHandle, facts: NodeFacts) -> None:
+    claims = (
+        ("version", str(parse(declared.version)), _version(facts)),
+        ("edition", declared.edition, EDITIONS.get(facts.edition or "")),
+    )
+    for field, claimed, real in claims:
+        if claimed is not None and real is not None and claimed != real:
+            path = f"emqx:clusters.{declared.colour}.{field}"
+            raise Refused(
+                f"looking at {declared.colour}",
+                node=facts.name,
+                seen=f"{path} says {claimed}, and the node says {real}",
+                todo=f"set {path} to {real}, or give the nodes of a cluster that has {claimed}",
+            )
+
+
+def _version(facts: NodeFacts) -> str | None:
+    found = _NUMBERS.match(facts.version or "")
+    return None if found is None else found[1]
