@@ -52,10 +52,11 @@ def run_one(path: Path) -> None:
     began = time.process_time()
     export = read_export(path.name, path.read_bytes(), "4.4.19")
     conversion = convert(Source(export, path.name), "4.4.19", "5.8.11", Options(now=1795343060.0))
-    for name, content in conversion.files().items():
+    for name, pieces in conversion.pieces().items():
         target = path.parent / "out" / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        with target.open("wb") as file:
+            file.writelines(pieces)
     seconds = time.process_time() - began
     items = sum(conversion.account.counts.values())
     carried = sum(row["carried"] for row in conversion.account.tally().values())

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,18 +207,18 @@ def _convert(options: argparse.Namespace) -> int:
         result = convert_42(facts)
         origin, target = str(plan.source), str(plan.target)
         texts = {_below(options.sources, name): text.encode() for name, text in result.texts.items()}
-        written = {
-            **texts,
-            "manifest.json": result.account.to_json(origin=origin, target=target).encode(),
-            "manifest.md": result.account.to_markdown(origin=origin, target=target).encode(),
-            "steps.md": "".join(f"1. {step}\n" for step in result.steps).encode(),
+        written: Mapping[str, Iterable[bytes]] = {
+            **{name: (text,) for name, text in texts.items()},
+            "manifest.json": (piece.encode() for piece in result.account.json_pieces(origin=origin, target=target)),
+            "manifest.md": (result.account.to_markdown(origin=origin, target=target).encode(),),
+            "steps.md": ("".join(f"1. {step}\n" for step in result.steps).encode(),),
         }
         if len(texts) != len(result.texts):
             raise BadSource("SOURCE", "", "two files of one name", "give the directory that holds both")
         account = result.account
     elif plan.source.line == (4, 4):
         conversion = _to_5(facts, options)
-        written, account = conversion.files(), conversion.account
+        written, account = conversion.pieces(), conversion.account
     else:
         raise BadSource(
             "--from",
@@ -242,7 +242,7 @@ def _below(sources: Sequence[Path], name: str) -> str:
     return str(path.relative_to(base))
 
 
-def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+def _write(directory: Path, files: Mapping[str, Iterable[bytes]]) -> None:
     """Write into a directory of its own, readable by its owner only: passwords and hashes are among it."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadSource(
@@ -253,7 +253,7 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+            file.writelines(content)
 
 
 def _prove(options: argparse.Namespace) -> int:

@@ -20,13 +20,14 @@ from components.migration.configs.hocon import Hocon
 from components.migration.configs.hocon import parse as parse_hocon
 from components.migration.manifest import BadSource
 
-MAX_BYTES: Final = 2 << 30
-"""Unpacked; a thousand times the largest that was seen (50,000 users and 140,000 retained messages: 1.4 MB packed)."""
+MAX_BYTES: Final = 1 << 30
+"""Unpacked; some hundred times the largest that was seen (50,000 users and 140,000 retained messages: 1.4 MB packed)."""
 KEY_REFUSED_TABLES = frozenset({"emqx_admin", "emqx_app"})
 """Dashboard users and API keys: an API key may not import them from 5.8.11, 5.9.3, 5.10.4, 6.1.2, 6.2.1 on (BK-02)."""
 AGAIN = "export again and copy the whole file; do not edit or rename it"
 _MAGIC = b"\x01\x02\x03\x04"
-_FRAME = b"bWLA"
+_FRAMES = {b"bWLA": 0, b"bWLB": 16}
+"""Magic of a row, and the bytes of a checksum behind it: disk_log gives one to rows of 65,528 bytes and more."""
 
 
 @dataclass(frozen=True)
@@ -162,12 +163,13 @@ def _rows(file: str, name: str, table: str, content: bytes) -> Iterator[bytes]:
     at = len(_MAGIC) * 2
     while at < len(content):
         size = int.from_bytes(content[at : at + 4], "big")
-        term = content[at + 8 : at + 8 + size]
-        if content[at + 4 : at + 8] != _FRAME or len(term) != size:
+        extra = _FRAMES.get(content[at + 4 : at + 8])
+        term = b"" if extra is None else content[at + 8 + extra : at + 8 + extra + size]
+        if extra is None or len(term) != size:
             raise BadSource(file, name, f"a broken row at byte {at}; truncated or damaged", AGAIN)
         if row.match(term):
             yield term
-        at += 8 + size
+        at += 8 + extra + size
 
 
 def _is_system(row: bytes) -> bool:

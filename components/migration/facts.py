@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ SECTIONS = frozenset(
     },
 )
 """What 4.0 to 4.4 export as lists."""
+MOST_BYTES = 1 << 30
+"""Of one file; the export of 100,000 users and 100,000 rules has 32 MB."""
 NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk", "ssl_dist.conf"})
 """Files of a node that are known by their name and are no configuration."""
 
@@ -137,8 +140,10 @@ def read_export(file: str, text: str) -> Export:
     for section, rows in data.items():
         if section in SECTIONS and not isinstance(rows, list):
             raise BadSource(file, section, "a section that is no list", again)
-        if isinstance(rows, list) and not all(isinstance(row, dict) for row in rows):
-            raise BadSource(file, section, "a row that is no object", "export again; the file was edited or damaged")
+        wrong = [at for at, row in enumerate(rows if isinstance(rows, list) else ()) if not isinstance(row, dict)]
+        if wrong:
+            place = f"{section}[{wrong[0]}]"
+            raise BadSource(file, place, "a row that is no object", "export again; the file was edited or damaged")
     return Export(file, data)
 
 
@@ -249,7 +254,7 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
                 else [path]
             )
             for file in files:
-                facts = add(facts, str(file), file.read_bytes())
+                facts = add(facts, str(file), _read(file))
         except OSError as error:
             raise BadSource(
                 str(path), "", error.strerror or "it cannot be read", "name a file or a directory that is there"
@@ -258,9 +263,29 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
             raise BadSource(
                 str(path), "", "a directory without configuration files", "name the directory that holds emqx.conf"
             )
-    if facts.export is not None and plan.source.major < 5:
+    if facts.export is not None:
         require_declared(facts.export, plan.source)
+    if facts.archive is not None and facts.archive.version.line != plan.source.line:
+        said = facts.archive.version
+        seen = f"an archive of {said}, declared as {plan.source}"
+        raise BadSource(facts.archive.file, "META.hocon", seen, f"say --from {said}, or give the right file")
     return facts
+
+
+def _read(file: Path) -> bytes:
+    """A file's bytes; a pipe or a device would never end.
+
+    Raises:
+        BadSource: it is no regular file, or a larger one than could be converted.
+        OSError: it is not there or cannot be read.
+
+    """
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BadSource(str(file), "", "no regular file (a pipe, a device or a socket)", "name the file itself")
+    if found.st_size > MOST_BYTES:
+        raise BadSource(str(file), "", f"more than {MOST_BYTES >> 30} GiB", "give the export or archive itself")
+    return file.read_bytes()
 
 
 def _is_configuration(file: Path) -> bool:

@@ -86,9 +86,15 @@ class Account(NamedTuple):
 
     def to_json(self, *, origin: str, target: str) -> str:
         """``manifest.json``: tally and every item, one on a line; without values."""
+        return "".join(self.json_pieces(origin=origin, target=target))
+
+    def json_pieces(self, *, origin: str, target: str) -> Iterator[str]:
+        """``manifest.json`` in pieces, so that 200,000 items are never one text in memory."""
         head = json.dumps({"from": origin, "to": target, "tally": self.tally()}, indent=1)[:-2]
-        rows = ",\n  ".join(json.dumps(item._asdict()) for item in self.items)
-        return f'{head},\n "items": [\n  {rows}\n ]\n}}\n'
+        yield f'{head},\n "items": [\n  '
+        for number, item in enumerate(self.items):
+            yield (",\n  " if number else "") + json.dumps(item._asdict())
+        yield "\n ]\n}\n"
 
     def to_markdown(self, *, origin: str, target: str) -> str:
         """``manifest.md``: the tally as a table, then what was dropped, what changed, and the names of the rest."""

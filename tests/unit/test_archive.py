@@ -15,6 +15,7 @@ from components.cutover.versions import KNOWN, Version, parse
 from components.migration.archive import import_refused, read_archive
 from components.migration.check import check
 from components.migration.facts import Facts, Plan, add
+from components.migration.hop_44_5.table import CLOSED_LOG, Atom, encode, entry
 from components.migration.manifest import BadSource
 from components.migration.rules import Hit
 
@@ -182,3 +183,11 @@ def test_an_archive_that_an_api_key_wrote_may_be_imported_with_one() -> None:
 def test_a_newer_archive_is_found_by_its_own_version() -> None:
     facts = add(Facts(Plan(parse("5.5.1"), parse("5.7.2"))), "x.tar.gz", TOKEN)
     assert isinstance(next(one.finding for one in check(facts).verdicts if one.rule.id == "BK-01"), Hit)
+
+
+def test_a_row_of_64_kb_and_more_is_read_although_disk_log_gives_it_a_checksum() -> None:
+    table = CLOSED_LOG + entry(encode((Atom("emqx_retainer_message"), [b"a"], b"x" * 70_000)))
+    archive = read_archive("x.tar.gz", pack({**GOOD, "x/mnesia/emqx_retainer_message": table}))
+    assert archive.tables == {"emqx_retainer_message": 1}
+    with pytest.raises(BadSource, match="broken row"):
+        read_archive("x.tar.gz", pack({**GOOD, "x/mnesia/emqx_retainer_message": table[:-1]}))

@@ -239,7 +239,9 @@ def _finish(authorization: Authorization, settings: Settings) -> None:
         if found.value != "allow" or authorization.no_match is Access.ALLOW:
             settings.carried(found.key, f"authorization.no_match = {authorization.no_match}")
         else:
-            how = "authorization.no_match = deny, because the sources could miss a denial of 4.4, or another zone denies"
+            how = (
+                "authorization.no_match = deny, because the sources could miss a denial of 4.4, or another zone denies"
+            )
             settings.changed(found.key, how, "see the sources")
     for key in ("acl_deny_action", "zone.external.acl_deny_action"):
         if key in settings:

@@ -9,6 +9,7 @@ from typing import Any
 from components.migration.hop_44_5.acl import convert_acl
 from components.migration.hop_44_5.authn import convert_authn
 from components.migration.hop_44_5.authz import convert_authz
+from components.migration.hop_44_5.extras import convert_schemas, convert_topic_metrics
 from components.migration.hop_44_5.features import convert_features, convert_gateways
 from components.migration.hop_44_5.listeners import convert_listeners
 from components.migration.hop_44_5.mqtt import convert_mqtt
@@ -48,6 +49,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     keys = convert_apps(source, options, ledger)
     convert_dashboard_users(source, ledger)
     requests += convert_banned(source, options, ledger)
+    requests += (*convert_schemas(source, options, ledger, target), *convert_topic_metrics(source, ledger))
     listeners, psk = convert_listeners(settings, target), config.pop("psk_authentication", {})
     account_settings(settings)
     account_sections(source, ledger)

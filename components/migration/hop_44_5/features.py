@@ -1,4 +1,4 @@
-"""Retainer, delayed publish, rewrite, automatic subscription, PSK, presence, slow subscriptions, gateways, schemas.
+"""Retainer, delayed publish, rewrite, automatic subscription, PSK, presence, slow subscriptions, gateways.
 
 Each has two origins, a module of Enterprise or a module and settings of the open source edition; the file says which is asked first.
 """
@@ -21,7 +21,6 @@ GONE_MODULES = {
     "recon": ("5.x has it built in", "nothing"),
     "lua_hook": ("5.x has no Lua hook", "move it into rules or an ExHook server"),
     "event_message": ("5.x has no such module", "use rules FROM $events/..."),
-    "topic_metrics": ("its topics are not in an export", "add the topics again: POST /mqtt/topic_metrics"),
     "tracing": ("traces are not carried", "start them again"),
 }
 
@@ -228,16 +227,6 @@ def _gone(source: Source, ledger: Ledger) -> None:
         kind = str(row.get("type"))
         if kind in GONE_MODULES:
             ledger.dropped(MODULES, at, kind, *GONE_MODULES[kind])
-    for at, row in enumerate((source.export or {}).get("schemas", [])):
-        ledger.expect("schemas", 1)
-        name = str(row.get("name", ""))
-        ledger.dropped(
-            "schemas",
-            at,
-            name,
-            "the id of 4.4's schemas is not 5.x's",
-            "add it under POST /schema_registry and change schema_decode in the SQL",
-        )
 
 
 GATEWAYS = {

@@ -68,14 +68,11 @@ def convert_banned(source: Source, options: Options, ledger: Ledger) -> Iterator
     rows = (source.export or {}).get("blacklist", [])
     ledger.expect("blacklist", len(rows))
     for at, row in enumerate(rows):
-        who = row.get("who")
-        known = [
-            (kind, who[kind]) for kind in ("clientid", "username", "peerhost") if isinstance(who, dict) and kind in who
-        ]
-        if not known or not isinstance(known[0][1], str):
+        known = _who(row.get("who"))
+        if known is None:
             ledger.dropped("blacklist", at, "", "who is banned cannot be read", "ban again: POST /banned")
             continue
-        kind, name = known[0]
+        kind, name = known
         until = row.get("until")
         if kind == "peerhost" and not _is_address(name):
             ledger.dropped("blacklist", at, name, "no address", "ban again: POST /banned")
@@ -84,6 +81,24 @@ def convert_banned(source: Source, options: Options, ledger: Ledger) -> Iterator
         else:
             ledger.carried("blacklist", at, f"{kind} {name}")
             yield Request("POST", "/banned", _ban(kind, name, row))
+
+
+def _who(who: Any) -> tuple[str, str] | None:
+    """Kind and name; an address is text, or what Erlang makes of text: a list of its letters, or its four numbers."""
+    if not isinstance(who, dict):
+        return None
+    for key, kind in (
+        ("clientid", "clientid"),
+        ("username", "username"),
+        ("peerhost", "peerhost"),
+        ("ipaddress", "peerhost"),
+    ):
+        name = who.get(key)
+        if isinstance(name, str):
+            return kind, name
+        if kind == "peerhost" and isinstance(name, list) and all(type(one) is int and 0 <= one < 256 for one in name):
+            return kind, ".".join(map(str, name)) if len(name) == 4 else bytes(name).decode("latin-1")
+    return None
 
 
 def _ban(kind: str, name: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -65,16 +65,24 @@ class Conversion:
 
     def files(self) -> dict[str, bytes]:
         """Everything to write, by path below the output directory."""
-        lines = (
-            json.dumps({"method": r.method, "path": r.path, "upload": r.upload, "body": r.body}) for r in self.requests
-        )
+        return {name: b"".join(pieces) for name, pieces in self.pieces().items()}
+
+    def pieces(self) -> dict[str, Iterable[bytes]]:
+        """The same, each file in pieces that are made while it is written."""
+        account = self.account.json_pieces(origin=self.origin, target=self.target)
         return {
-            f"archive/{self.archive_name}": self.archive,
-            "requests.json": ("[\n" + ",\n".join(lines) + "\n]\n").encode(),
-            **{f"bootstrap/{name}": text.encode() for name, text in self.bootstrap.items()},
-            "manifest.json": self.account.to_json(origin=self.origin, target=self.target).encode(),
-            "manifest.md": self.account.to_markdown(origin=self.origin, target=self.target).encode(),
+            f"archive/{self.archive_name}": (self.archive,),
+            "requests.json": self._request_pieces(),
+            **{f"bootstrap/{name}": (text.encode(),) for name, text in self.bootstrap.items()},
+            "manifest.json": (piece.encode() for piece in account),
+            "manifest.md": (self.account.to_markdown(origin=self.origin, target=self.target).encode(),),
         }
+
+    def _request_pieces(self) -> Iterator[bytes]:
+        for number, one in enumerate(self.requests):
+            row = {"method": one.method, "path": one.path, "upload": one.upload, "body": one.body}
+            yield ((",\n" if number else "[\n") + json.dumps(row)).encode()
+        yield b"\n]\n" if self.requests else b"[\n\n]\n"
 
 
 def archive_stem(now: float) -> str:

@@ -1,0 +1,151 @@
+"""Sources that are unlike the samples: zones, doors, bans, schemas and kinds of files; nothing opens, hangs or is lost unsaid."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.cutover.versions import parse
+from components.migration.configs.flat import Setting
+from components.migration.facts import Plan, load
+from components.migration.hop_44_5 import BadSource, Conversion, Options, Source, convert
+from components.migration.prove import prove
+
+pytestmark = pytest.mark.unit
+SAMPLES = Path(__file__).parent / "recordings/migration/samples"
+LOADED = {"loaded_plugins": "{emqx_auth_mnesia, false}.\n", "loaded_modules": "{emqx_mod_acl_internal, true}.\n"}
+DOORS = {
+    "listener.tcp.a": "1883",
+    "listener.tcp.a.zone": "external",
+    "listener.tcp.b": "1884",
+    "listener.tcp.b.zone": "shut",
+}
+
+
+def source(export: dict[str, Any] | None = None, settings: dict[str, str] | None = None) -> Source:
+    given = [Setting("emqx.conf", line, key, value) for line, (key, value) in enumerate((settings or {}).items(), 1)]
+    return Source(None if export is None else {"version": "4.4", **export}, "e.json", given, LOADED)
+
+
+def run(
+    export: dict[str, Any] | None = None, settings: dict[str, str] | None = None, to: str = "5.8.11", **more: Any
+) -> Conversion:
+    return convert(source(export, settings), "4.4.19", to, Options(**{"now": 1795343060.0, **more}))
+
+
+def hows(conversion: Conversion, section: str) -> list[tuple[str, str]]:
+    return [(str(item.verdict), item.how) for item in conversion.account.items if item.section == section]
+
+
+@pytest.mark.parametrize("shut", [{"zone.shut.allow_anonymous": "false"}, {"zone.shut.allow_anonymous": "off"}])
+def test_one_zone_that_wants_a_login_shuts_the_chain_for_all(shut: dict[str, str]) -> None:
+    conversion = run(settings={"allow_anonymous": "true", **DOORS, **shut})
+    assert [one["backend"] for one in conversion.config["authentication"] if one["enable"]] == ["built_in_database"]
+    assert "changed" in {verdict for verdict, _ in hows(conversion, "emqx.conf")}
+
+
+def test_a_listener_without_a_zone_takes_the_general_setting() -> None:
+    doors = {"listener.tcp.a": "1883", "zone.external.allow_anonymous": "true", "zone.external.acl_nomatch": "allow"}
+    conversion = run(settings=doors)
+    assert conversion.config["authentication"]
+    assert conversion.config["authorization"]["no_match"] == "deny"
+
+
+def test_zones_that_are_all_open_stay_open() -> None:
+    conversion = run(settings={"allow_anonymous": "true", "acl_nomatch": "allow", **DOORS})
+    assert not conversion.config["authentication"]
+
+
+def test_one_zone_that_denies_what_no_rule_matches_denies_it_for_all() -> None:
+    given = {"acl_nomatch": "allow", "zone.shut.acl_nomatch": "deny", **DOORS}
+    assert run({"modules": []}, given).config["authorization"]["no_match"] == "deny"
+    assert not prove(source({"modules": []}, given), "4.4.19", "5.8.11").widened
+
+
+def test_a_superuser_field_that_44_read_past_makes_nobody_a_superuser() -> None:
+    config = {
+        "server": "h:1",
+        "auth_cmd": "HMGET mqtt_user:%u password salt is_superuser",
+        "password_hash": "salt,sha256",
+    }
+    conversion = run({"modules": [{"type": "redis_authentication", "enabled": True, "config": config}]})
+    command = next(one["cmd"] for one in conversion.config["authentication"] if one.get("backend") == "redis")
+    assert command == "HMGET mqtt_user:${username} password salt"
+
+
+def test_an_action_that_stores_no_data_is_no_data_action() -> None:
+    resources = [{"id": "resource:m", "type": "backend_mongo_single", "config": {"server": "h:1", "database": "d"}}]
+    args = {"$resource": "resource:m", "collection": "c"}
+    actions = [
+        {"id": "o", "name": "offline_msg_to_mongo", "args": args},
+        {"id": "d", "name": "data_to_mongo", "args": args},
+    ]
+    conversion = run(
+        {"resources": resources, "rules": [{"id": "r", "rawsql": 'SELECT * FROM "t"', "actions": actions}]}
+    )
+    assert conversion.config["rule_engine"]["rules"]["r"]["actions"] == ["mongodb:d"]
+    assert [verdict for verdict, _ in hows(conversion, "rules.actions")] == ["dropped", "carried"]
+
+
+@pytest.mark.parametrize("host", ["10.0.0.3", [49, 48, 46, 48, 46, 48, 46, 51], [10, 0, 0, 3]])
+@pytest.mark.parametrize("key", ["peerhost", "ipaddress"])
+def test_a_banned_address_stays_banned_however_it_is_written(key: str, host: Any) -> None:
+    conversion = run({"blacklist": [{"who": {key: host}, "by": "me", "reason": "", "at": 1, "until": "undefined"}]})
+    body = next(request.body for request in conversion.requests if request.path == "/banned")
+    assert (body["as"], body["who"], body["until"]) == ("peerhost", "10.0.0.3", "infinity")
+
+
+def schema(name: str, kind: str = "avro", text: str = "{}") -> dict[str, Any]:
+    return {"id": name, "name": name, "parser_type": kind, "schema": text, "descr": "d"}
+
+
+@pytest.mark.parametrize(
+    ("to", "edition", "sent"), [("5.8.11", "ee", 2), ("5.4.1", "ee", 1), ("5.8.11", "ce", 0), ("5.10.4", "ce", 2)]
+)
+def test_schemas_go_to_the_registry_of_versions_that_have_it(to: str, edition: str, sent: int) -> None:
+    rows = [schema("a"), schema("a", text="[]"), schema("j", "json"), schema("x", "3rd-party"), {"name": 5}]
+    conversion = run({"schemas": rows}, to=to, edition=edition)
+    bodies = [request.body for request in conversion.requests if request.path == "/schema_registry"]
+    assert len(bodies) == sent
+    assert len(hows(conversion, "schemas")) == len(rows)
+    assert not sent or bodies[0] == {"type": "avro", "name": "a", "source": "[]", "description": "d"}
+
+
+def test_topics_that_are_counted_are_counted_on_green() -> None:
+    module = {"type": "topic_metrics", "enabled": True, "config": {"topics": ["a/b", {"topic": "c"}]}}
+    conversion = run({"modules": [module]})
+    assert [one.body for one in conversion.requests if "topic_metrics" in one.path] == [
+        {"topic": "a/b"},
+        {"topic": "c"},
+    ]
+    assert hows(conversion, "modules")[0][0] == "carried"
+    assert hows(run({"modules": [{**module, "config": {}}]}), "modules")[0][0] == "dropped"
+
+
+def test_the_manifest_in_pieces_is_the_manifest() -> None:
+    conversion = run({"schemas": [schema("a")]})
+    assert b"".join(conversion.pieces()["manifest.json"]) == conversion.files()["manifest.json"]
+    assert len(list(conversion.pieces()["manifest.json"])) > len(conversion.account.items)
+
+
+def plan(source: str) -> Plan:
+    return Plan(parse(source), parse("5.8.11"))
+
+
+def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "e.json")
+    for path in (tmp_path / "e.json", Path("/dev/zero")):
+        with pytest.raises(BadSource, match="no regular file"):
+            load(plan("4.4.19"), (path,))
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("export-5.8.10-by-apikey.tar.gz", "4.4.19"), ("export-ce-5.8.9.tar.gz", "5.7.2"), ("v4.4.19.json", "5.8.11")],
+)
+def test_a_source_of_another_version_than_is_said_is_refused(file: str, said: str) -> None:
+    with pytest.raises(BadSource, match=f"declared as {said}"):
+        load(plan(said), (SAMPLES / file,))
