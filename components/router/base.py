@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from components.cutover.words import Colour
+from components.emqx.errors import LeaseLost
 
 LEASE = "run"
 """The token of the run that may act."""
 ORIGIN, BEGAN_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "drained_at", "imported"
 CUTOVER = (ORIGIN, BEGAN_AT, DRAINED_AT, IMPORTED)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
+
+
+def require_lease(memory: Mapping[str, str], holder: str) -> None:
+    """Raise LeaseLost when the memory names another run than ``holder``, or none."""
+    held = memory.get(LEASE, "")
+    if held != holder:
+        raise LeaseLost(
+            "the lease of this run",
+            node="the balancer",
+            seen=f"run {held[:8] or 'none'} holds it, this is run {holder[:8]}",
+            todo="let the other run finish; this one has done nothing more",
+        )
 
 
 class Router(Protocol):
@@ -25,16 +38,19 @@ class Router(Protocol):
         """Green's share in parts of 10,000; Refused when replicas disagree."""
         ...
 
-    async def set_share(self, parts: int) -> None:
-        """Set green's share on every replica and in the file, and read it back."""
+    async def set_share(self, parts: int, *, holder: str | None = None) -> None:
+        """Set green's share on every replica and in the file, and read it back.
+
+        ``holder`` is the run that acts: LeaseLost when another one holds the lease at the moment of writing.
+        """
         ...
 
     async def memory(self) -> Mapping[str, str]:
         """Everything remembered."""
         ...
 
-    async def remember(self, values: Mapping[str, str | None]) -> None:
-        """Set the named values; ``None`` forgets."""
+    async def remember(self, values: Mapping[str, str | None], *, holder: str | None = None) -> None:
+        """Set the named values; ``None`` forgets. ``holder`` as above."""
         ...
 
     async def settle(self) -> None:

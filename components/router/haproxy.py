@@ -16,6 +16,7 @@ from components.cutover.words import COLOURS, PARTS, Colour
 from components.emqx.errors import BadInput, NotNow, Refused, Unreachable
 from components.emqx.models import BalancerHandle
 from components.router import maps
+from components.router.base import require_lease
 from components.router.runtime import ask
 
 stamina.instrumentation.set_on_retry_hooks([])
@@ -50,17 +51,22 @@ class HaproxyRouter:
         values = {replica: held.get(maps.SHARE_KEY, "0") for replica, held in seen.items()}
         return int(_agreed("green's share", values))
 
-    async def set_share(self, parts: int) -> None:
+    async def set_share(self, parts: int, *, holder: str | None = None) -> None:
         """Set green's share in the file and on every replica, and read it back.
+
+        Args:
+            parts: of 10,000.
+            holder: the run that acts; the lease is compared while nobody else can write.
 
         Raises:
             BadInput: not within 0..10000.
+            LeaseLost: another run than ``holder`` may act; nothing was written.
             NotNow: a replica took it and still has another value.
 
         """
         if not 0 <= parts <= PARTS:
             raise BadInput("setting green's share", seen=f"{parts}", todo=f"give parts of {PARTS}: 0..{PARTS}")
-        await self._change(maps.SHARE, {maps.SHARE_KEY: str(parts)})
+        await self._change(maps.SHARE, {maps.SHARE_KEY: str(parts)}, holder)
 
     async def memory(self) -> Mapping[str, str]:
         """Everything remembered, the same on all replicas (Refused when not)."""
@@ -74,12 +80,17 @@ class HaproxyRouter:
         }
         return {maps.decode(name): maps.decode_value(value) for name, value in agreed.items()}
 
-    async def remember(self, values: Mapping[str, str | None]) -> None:
-        """Set the named values in the file and on every replica, and read them back; ``None`` forgets."""
+    async def remember(self, values: Mapping[str, str | None], *, holder: str | None = None) -> None:
+        """Set the named values in the file and on every replica, and read them back; ``None`` forgets.
+
+        Raises:
+            LeaseLost: as ``set_share``.
+
+        """
         encoded = {
             maps.encode(name): None if value is None else maps.encode_value(value) for name, value in values.items()
         }
-        await self._change(maps.MEMORY, encoded)
+        await self._change(maps.MEMORY, encoded, holder)
 
     async def settle(self) -> None:
         """Bring every replica to what the files say: after a run that was killed between two replicas, or a replaced replica."""
@@ -99,9 +110,11 @@ class HaproxyRouter:
                     health[colour][node] = health[colour].get(node, True) and row["status"] == "UP"
         return health
 
-    async def _change(self, name: str, values: Mapping[str, str | None]) -> None:
+    async def _change(self, name: str, values: Mapping[str, str | None], holder: str | None = None) -> None:
         try:
             async with maps.locked(self._directory, self._patience_seconds):
+                if holder is not None:
+                    require_lease(maps.words(self._directory / maps.MEMORY), holder)
                 self._change_file(name, values)
                 await asyncio.gather(*(self._change_one(replica, name, values) for replica in self._replicas))
         except OSError as error:

@@ -68,6 +68,11 @@ def read(path: Path) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in lines if line)
 
 
+def words(path: Path) -> dict[str, str]:
+    """The memory as it stands in the file, decoded."""
+    return {decode(key): decode_value(value) for key, value in read(path).items()}
+
+
 def write(path: Path, values: Mapping[str, str]) -> None:
     """Replace the whole map at once."""
     replace(path, "".join(f"{key} {value}\n" for key, value in values.items()))

@@ -85,7 +85,7 @@ class Balancer:
     async def share(self) -> int:
         return 0
 
-    async def set_share(self, parts: int) -> None:
+    async def set_share(self, parts: int, *, holder: str | None = None) -> None:
         raise AssertionError
 
     async def settle(self) -> None:
@@ -94,7 +94,7 @@ class Balancer:
     async def memory(self) -> Mapping[str, str]:
         return self.remembered
 
-    async def remember(self, values: Mapping[str, str | None]) -> None:
+    async def remember(self, values: Mapping[str, str | None], *, holder: str | None = None) -> None:
         self.remembered |= {key: value or "" for key, value in values.items()}
 
     async def health(self) -> Mapping[Colour, Mapping[str, bool]]:

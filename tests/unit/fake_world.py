@@ -19,6 +19,7 @@ from components.emqx.client import Reply
 from components.emqx.errors import Unreachable
 from components.emqx.models import ClusterHandle
 from components.operations.run import Run
+from components.router.base import require_lease
 from tests.handles import cluster_at
 
 
@@ -54,14 +55,18 @@ class FakeRouter:
     async def share(self) -> int:
         return self.parts
 
-    async def set_share(self, parts: int) -> None:
+    async def set_share(self, parts: int, *, holder: str | None = None) -> None:
+        if holder is not None:
+            require_lease(self.held, holder)
         self.parts = parts
         self.shares.append(parts)
 
     async def memory(self) -> Mapping[str, str]:
         return dict(self.held)
 
-    async def remember(self, values: Mapping[str, str | None]) -> None:
+    async def remember(self, values: Mapping[str, str | None], *, holder: str | None = None) -> None:
+        if holder is not None:
+            require_lease(self.held, holder)
         for key, value in values.items():
             if value is None:
                 self.held.pop(key, None)
@@ -133,7 +138,7 @@ class FakeApi:
     async def edition(self) -> Edition:
         return "ee" if self.evacuates else "ce"
 
-    async def has_evacuation(self) -> bool:
+    async def has_evacuation(self, **_: Any) -> bool:
         self.alive()
         return self.evacuates
 
@@ -169,7 +174,7 @@ class FakeApi:
         refused = self.world.refused[self.colour]
         return {"packets.connack.sent": self.world.accepted[self.colour] + refused, "packets.connack.error": refused}
 
-    async def license(self) -> LicenseFacts | None:
+    async def license(self, **_: Any) -> LicenseFacts | None:
         return None
 
     async def call(self, _method: str, path: str, **_: Any) -> Reply:
