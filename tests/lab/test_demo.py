@@ -1,7 +1,8 @@
-"""`make demo`: Ctrl-C at any moment leaves no process behind."""
+"""`make demo`: two at the same time do not meet, and Ctrl-C at any moment leaves no process behind."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,38 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 END_SECONDS = 45.0
 LINE_SECONDS = 90.0
+BOTH_SECONDS = 150.0
+
+
+def demo(directory: Path, *options: str) -> subprocess.Popen[bytes]:
+    """A demo that keeps its files below the directory."""
+    directory.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "lab", "demo", "--report", str(directory / "report"), *options]
+    with (directory / "demo.log").open("wb") as output:
+        return subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "TMPDIR": str(directory)}
+        )
+
+
+def left_in(directory: Path) -> list[list[str]]:
+    """The processes that still work below the directory."""
+    return [each.cmdline() for each in psutil.process_iter() if works_in(each, str(directory))]
+
+
+def test_two_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    both = [demo(tmp_path / name, "--clients", "40", "--rate", "20") for name in ("one", "two")]
+    try:
+        for each in both:
+            each.wait(BOTH_SECONDS)
+    finally:
+        for each in both:
+            each.kill()
+    for name in ("one", "two"):
+        report = json.loads((tmp_path / name / "report" / "report.json").read_text())
+        assert report["disconnects"] == {"max": 1, "mean": 1.0}, report
+        assert report["refused_connections"] == 0
+    assert [each.returncode for each in both] == [0, 0]
+    assert left_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -33,20 +66,15 @@ LINE_SECONDS = 90.0
 )
 def test_ctrl_c_at_any_moment_leaves_no_process_behind(tmp_path: Path, moment: str, number: signal.Signals) -> None:
     log = tmp_path / "demo.log"
-    command = [sys.executable, "-m", "lab", "demo", "--clients", "60", "--rate", "20", "--report", str(tmp_path / "r")]
-    with log.open("wb") as output:
-        demo = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "TMPDIR": str(tmp_path)}
-        )
+    running = demo(tmp_path, "--clients", "60", "--rate", "20")
     try:
         end = time.monotonic() + LINE_SECONDS
         while moment not in log.read_text(errors="replace"):
             assert time.monotonic() < end, log.read_text(errors="replace")
-            assert demo.poll() is None, log.read_text(errors="replace")
+            assert running.poll() is None, log.read_text(errors="replace")
             time.sleep(0.05)
-        demo.send_signal(number)
-        assert demo.wait(END_SECONDS) != 0
+        running.send_signal(number)
+        assert running.wait(END_SECONDS) != 0
     finally:
-        demo.kill()
-    left = [each.cmdline() for each in psutil.process_iter() if works_in(each, str(tmp_path))]
-    assert left == []
+        running.kill()
+    assert left_in(tmp_path) == []
