@@ -115,7 +115,7 @@ class EmqxHttp:
     @property
     def has_login(self) -> bool:
         """Whether a dashboard login is configured."""
-        return bool(self._credentials.username and self._credentials.password)
+        return self._credentials.has_login
 
     def node(self, name: str) -> Node:
         """The node of that name; BadInput when the cluster has none."""

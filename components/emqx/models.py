@@ -51,3 +51,8 @@ class Credentials(Value):
     api_secret: str = Field(repr=False)
     username: str | None = Field(default=None, repr=False)
     password: str | None = Field(default=None, repr=False)
+
+    @property
+    def has_login(self) -> bool:
+        """Whether a dashboard login is configured."""
+        return bool(self.username and self.password)

@@ -21,7 +21,7 @@ from components.emqx.backup import (
     upload,
 )
 from components.emqx.effective import compare_effective
-from components.emqx.errors import Refused, Rejected, Unauthorized
+from components.emqx.errors import Refused, Rejected
 from components.emqx.inventory import read_inventory
 from components.emqx.restore import carry_delayed, remove_foreign_sys, restore_orders
 from components.emqx.v5 import ClusterApi
@@ -34,6 +34,7 @@ from components.migration.inventory import (
     some,
     written_by_clients,
 )
+from components.operations.accounts import still_ours
 from components.operations.archives import Archive, ArchiveDirectory
 from components.operations.data_export import ExportResult, running_node
 from components.operations.readiness import wait_until_joined
@@ -97,7 +98,7 @@ async def import_(
     await wait_until_joined(run, target)
     others = await _refuse_unless_empty(green, expected, store)
     done = await _import_all(run, green, store, exported.archives, limit_seconds)
-    await _still_ours(green)
+    await still_ours(green)
     orders, removed, delayed = await _finish(run, blue, green, expected)
     found = await read_inventory(green)
     differences = compare(expected, found, run.clock.now())
@@ -219,19 +220,6 @@ def _waiting(run: Run, what: str) -> Callable[[float], Awaitable[None]]:
             run.progress(f"importing {what}: {elapsed:.0f} s, connection kept alive")
 
     return waiting
-
-
-async def _still_ours(green: ClusterApi) -> None:
-    """Unauthorized, with its reason, when imported accounts have replaced the one that we work with."""
-    try:
-        await green.nodes()
-    except Unauthorized as error:
-        raise Unauthorized(
-            "the first call after the import",
-            node=green.handle.colour,
-            seen=error.seen,
-            todo="green has blue's API keys and users now: give blue's key and login for green, or restart green's nodes",
-        ) from None
 
 
 async def _finish(run: Run, blue: ClusterApi, green: ClusterApi, expected: Inventory) -> tuple[Sequence[str], int, int]:

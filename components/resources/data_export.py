@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from components.cutover.words import Colour, other
-from components.emqx.errors import BadInput
 from components.emqx.inventory import read_inventory
-from components.emqx.models import Credentials
+from components.emqx.v5 import ClusterApi
 from components.migration.inventory import written_since
+from components.operations.accounts import carried, refuse_lockout, refuse_same_accounts
 from components.operations.data_export import export
 from components.operations.measure import known
 from components.operations.opening import serves_imported, silent
 from components.operations.run import Run
-from components.resources.link import Link, LinkInputs, LinkProvider
+from components.resources.link import Link, LinkInputs, LinkProvider, credentials_of
 
 ARCHIVES = "archives"
 
@@ -38,25 +37,19 @@ class DataExportProvider(LinkProvider[DataExportInputs]):
         if await serves_imported(run, inputs.to) and await silent(run, other(inputs.to)):
             run.progress(f"{other(inputs.to)} does not answer; {inputs.to} holds its data from an earlier run")
             return {}
-        if inputs.carry_api_keys:
-            refuse_same_key(self.credentials)
-        accounts = None if inputs.carry_api_keys else False
-        result = await export(run, other(inputs.to), archives(inputs), accounts=accounts)
+        source = other(inputs.to)
+        accounts = carried(self.credentials.values(), wanted=inputs.carry_api_keys)
+        if accounts:
+            await self._refuse_lockout(run.clusters[source], inputs.to)
+        result = await export(run, source, archives(inputs), accounts=accounts)
         return result.model_dump(mode="json")
 
-
-def refuse_same_key(credentials: Mapping[str, Credentials]) -> None:
-    """Refuse two clusters whose API keys have one name and two secrets: the import would lock this program out of the new one."""
-    secrets_by_key: dict[str, set[str]] = {}
-    for each in credentials.values():
-        secrets_by_key.setdefault(each.api_key, set()).add(each.api_secret)
-    twice = sorted(key for key, known_secrets in secrets_by_key.items() if len(known_secrets) > 1)
-    if twice:
-        raise BadInput(
-            "carrying API keys",
-            seen=f"the colours' own keys are both called {twice[0]}, with different secrets",
-            todo="give the new colour's key another name, or set emqx:cutover.carryApiKeys to false",
-        )
+    async def _refuse_lockout(self, source: ClusterApi, to: Colour) -> None:
+        """Before anything is exported: the accounts that we use on the new colour must outlive the import."""
+        target = credentials_of(to, self.credentials)
+        refuse_same_accounts(credentials_of(source.handle.colour, self.credentials), target)
+        async with ClusterApi(source.handle, target) as borrowed:
+            await refuse_lockout(source, borrowed, target)
 
 
 def archives(inputs: LinkInputs) -> Path:

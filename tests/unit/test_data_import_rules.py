@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
-from components.emqx.errors import Rejected, Unauthorized
-from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.errors import Rejected
 from components.migration.inventory import Difference
 from components.operations.archives import Archive
 from components.operations.data_export import TABLE_SETS, _portions
-from components.operations.data_import import _Done, _judge_failures, _still_ours
-from tests.handles import cluster_at
+from components.operations.data_import import _Done, _judge_failures
 
 pytestmark = pytest.mark.unit
 
-HANDLE = cluster_at("a", colour="green")
 ARCHIVE = Archive(name="x.tar.gz", sha256="0" * 64, table_set="builtin_authn", size=1, node="emqx@b")
 MISSING = Difference("users:password_based:built_in_database", "missing", "alice", "none of these", "1 of 2")
 WRITTEN = Difference("retained", "extra", "none of these", "t", "1 of 1")
@@ -42,17 +37,6 @@ def test_many_differences_stay_one_short_line() -> None:
     with pytest.raises(Rejected, match="and 17 more") as caught:
         _judge_failures(done((ARCHIVE, "400")), [MISSING] * 20)
     assert len(str(caught.value)) < 800
-
-
-async def test_an_import_that_replaced_our_own_account_says_so() -> None:
-    def refuse(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(401, json={"code": "BAD_API_KEY_OR_SECRET", "message": "Check api_key/api_secret"})
-
-    credentials = Credentials(api_key="k", api_secret="planted-s3cret")
-    async with ClusterApi(HANDLE, credentials, transport=httpx.MockTransport(refuse)) as green:
-        with pytest.raises(Unauthorized, match="green has blue's API keys and users now") as caught:
-            await _still_ours(green)
-    assert "planted" not in str(caught.value)
 
 
 @pytest.mark.parametrize("accounts", [True, False])
