@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.emqx.errors import GateFailed, Refused, Rejected, Unreachable
-from components.operations import drain
+from components.operations import drain, opening
 from components.router import process
 from tests.lab.moving_bed import MovingBed
 
@@ -104,6 +104,19 @@ class TestAGateFails:
         assert bed.up() == "forward"
         assert bed.live() == GREEN
         assert set(bed.devices.disconnects()) == {1}
+
+    def test_a_way_back_that_is_barred_is_told_with_the_gate_and_with_where_everybody_is(
+        self, bed: MovingBed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opening, "HEALTH_SECONDS", 2.0)
+        going = bed.start(budget=20, gates={"connectFailureMinimumConnects": 5})
+        in_the_middle(bed, going, "shift-50", moved=5)
+        dead = bed.node("blue", 2)
+        bed.fault("blue", "die", node=dead)
+        bed.fault("green", "refuse_connects", reason=0x97)
+        wanted = rf"gate connect_failure_rate_above_baseline .*could not all be sent back to blue: .*not up: {dead}; "
+        with pytest.raises(GateFailed, match=wanted + r"green's share is 50 %; clients: \d+ on blue, \d+ on green"):
+            going.result(60)
 
 
 class TestTheBalancerRestarts:
