@@ -108,7 +108,7 @@ SETTING = st.builds(
             "module.rewrite.pub.rule.1",
         ]
     ),
-    st.text(st.characters(exclude_characters="\r\n"), max_size=10),
+    st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=10),
 )
 
 

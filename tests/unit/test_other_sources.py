@@ -65,6 +65,15 @@ def test_one_zone_that_denies_what_no_rule_matches_denies_it_for_all() -> None:
     assert not prove(source({"modules": []}, given), "4.4.19", "5.8.11").widened
 
 
+@pytest.mark.parametrize(("file", "no_match"), [({"acl.conf": "%% nothing\n"}, "allow"), ({}, "deny")])
+def test_an_acl_file_without_rules_decides_nothing_and_one_that_is_not_given_may_have_denied(
+    file: dict[str, str], no_match: str
+) -> None:
+    given = [Setting("emqx.conf", 1, "acl_nomatch", "allow")]
+    conversion = convert(Source(None, "", given, {**LOADED, **file}), "4.4.19", "5.8.11", Options(now=1.0))
+    assert conversion.config["authorization"]["no_match"] == no_match
+
+
 def test_a_superuser_field_that_44_read_past_makes_nobody_a_superuser() -> None:
     config = {
         "server": "h:1",

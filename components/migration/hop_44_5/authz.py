@@ -31,12 +31,13 @@ OFF_FILE: Json = {"type": FILE, "enable": False, "rules": "{deny, all}.\n"}
 
 @dataclass(frozen=True)
 class AclFile:
-    """``acl.conf``: where it is from, its terms, and whether 4.4 used it; no terms where it is not given."""
+    """``acl.conf``: where it is from, its terms, whether 4.4 used it, and whether it is given; one without terms decides nothing."""
 
     section: str
     terms: tuple[Placed, ...]
     enabled: bool
     module: int | None = None
+    given: bool = True
 
     def last_all(self) -> int:
         """The index of the first {allow, all} or {deny, all}."""
@@ -83,12 +84,13 @@ def read_file(source: Source, settings: Settings) -> AclFile:
         text = content.get("file", "") if isinstance(content, dict) else ""
         if not isinstance(text, str):
             raise BadSource(source.export_name, f"modules[{at}]", "its acl.conf is no text", "export again")
-        return AclFile("acl.conf", _terms(f"{source.export_name}, modules[{at}] acl.conf", text), enabled, at)
+        terms = _terms(f"{source.export_name}, modules[{at}] acl.conf", text)
+        return AclFile("acl.conf", terms, enabled, at, given=isinstance(content, dict))
     modules = loaded(source, "loaded_modules")
     enabled = modules is None or modules.get("emqx_mod_acl_internal", False)
     given = find_file(source, PurePath(settings.peek("acl_file", "acl.conf")).name) or find_file(source, "acl.conf")
     if given is None:
-        return AclFile("acl.conf", (), enabled and "modules" not in (source.export or {}))
+        return AclFile("acl.conf", (), enabled and "modules" not in (source.export or {}), given=False)
     return AclFile(given[0], _terms(*given), enabled)
 
 
@@ -120,7 +122,7 @@ def convert_authz(
     if file.root_denied and is_last and authorization.no_match is Access.ALLOW and file.ends_with is None:
         file.rules.append((Atom("allow"), ALL, ALL, [Text("#")]))
     stopped = _fill(authorization, chain_of_sources, settings, ledger, chain, acl, file, target)
-    if file.ends_with is Access.DENY or file.root_denied or (acl_file.enabled and not acl_file.terms):
+    if file.ends_with is Access.DENY or file.root_denied or (acl_file.enabled and not acl_file.given):
         authorization.no_match = Access.DENY
     if (
         file.ends_with is Access.ALLOW
