@@ -65,7 +65,7 @@ async def _hashes(api: ClusterApi) -> dict[str, str]:
 def hashes_of(text: str) -> dict[str, str] | None:
     """Path -> sha256 of each value; None when the text cannot be read. A parser's error may quote values: dropped."""
     try:
-        tree = ConfigFactory.parse_string(text, resolve=False)  # type: ignore[no-untyped-call]
+        tree = ConfigFactory.parse_string(text, resolve=False)  # type: ignore[no-untyped-call]  # pyhocon has no types
         plain = tree.as_plain_ordered_dict()
     except (ConfigException, ParseBaseException, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -19,7 +19,7 @@ class _Empty(dict[int, Any]):
 
     __slots__ = ()
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # equal maps hash alike, which dict cannot
         return 0
 
     def __setitem__(self, key: int, value: Any) -> NoReturn:

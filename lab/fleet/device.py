@@ -218,11 +218,11 @@ class Device(asyncio.Protocol):
 
 _HANDLERS: Mapping[type, Callable[[Device, Any], None]] = {
     Connack: Device._on_connack,  # noqa: SLF001  its own table
-    Suback: Device._on_suback,  # noqa: SLF001
-    Publish: Device._on_publish,  # noqa: SLF001
-    Puback: Device._on_puback,  # noqa: SLF001
-    Pingresp: Device._on_pingresp,  # noqa: SLF001
-    Disconnect: Device._on_disconnect,  # noqa: SLF001
+    Suback: Device._on_suback,  # noqa: SLF001  the table is part of the class
+    Publish: Device._on_publish,  # noqa: SLF001  the table is part of the class
+    Puback: Device._on_puback,  # noqa: SLF001  the table is part of the class
+    Pingresp: Device._on_pingresp,  # noqa: SLF001  the table is part of the class
+    Disconnect: Device._on_disconnect,  # noqa: SLF001  the table is part of the class
 }
 
 

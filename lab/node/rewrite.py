@@ -26,6 +26,6 @@ def rewritten(
         found = re.search(rule["re"], real)
         if found is None:
             continue
-        real = _GROUP.sub(lambda group, at=found: at[int(group[1])], rule["dest_topic"])  # type: ignore[misc]
+        real = _GROUP.sub(lambda group, at=found: at[int(group[1])], rule["dest_topic"])  # type: ignore[misc]  # a default binds the value of this turn
         real = real.replace("${clientid}", client_id).replace("${username}", username or "")
     return prefix + real

@@ -55,7 +55,7 @@ def listen() -> None:
         hear(StackConfig(values, frozenset(request.config_secret_keys), stack_file(request.stack)))
         return original(self, request, context)
 
-    servicer.ConfigureStack = configure_stack  # type: ignore[method-assign, assignment]
+    servicer.ConfigureStack = configure_stack  # type: ignore[method-assign, assignment]  # on purpose
 
 
 def decoded(text: str) -> Any:

@@ -34,7 +34,7 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
         self.ephemeral: list[bool] = []
         self.urns: list[str] = []
 
-    def Log(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Log(self, request: Any, context: Any) -> Any:  # noqa: N802  gRPC names it
         if not request.message:  # clears the resource's row
             return empty_pb2.Empty()
         self.lines.append(request.message)

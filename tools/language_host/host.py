@@ -40,30 +40,30 @@ class PythonHost(services.LanguageRuntimeServicer):
     def __init__(self, engine: str, programs: Programs) -> None:
         self.engine, self.programs = engine, programs
 
-    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """Take the engine's address, which the command line has told already."""
         self.engine = request.engine_address or self.engine
         return messages.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """The SDK's version."""
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi"))
 
-    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """None: every resource of this language host's programs is a dynamic one, or finds its plugin on PATH."""
         return messages.GetRequiredPluginsResponse()
 
-    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """None, as for plugins."""
         return messages.GetRequiredPackagesResponse()
 
-    def About(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def About(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """Which python runs the program, for `pulumi about`."""
         python = interpreter(request.info)
         answer = subprocess.run([python, "-V"], capture_output=True, text=True, timeout=60, check=False)
         return messages.AboutResponse(executable=python, version=answer.stdout.removeprefix("Python ").strip())
 
-    def GetProgramDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def GetProgramDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """The distributions that are installed for the program, for `pulumi about`."""
         code = (
             "import importlib.metadata as m, json;"
@@ -74,7 +74,7 @@ class PythonHost(services.LanguageRuntimeServicer):
         found = [messages.DependencyInfo(name=name, version=version) for name, version in json.loads(answer.stdout)]
         return messages.GetProgramDependenciesResponse(dependencies=found)
 
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802  gRPC names it
         """Run the program to its end; its output appears as the engine's."""
         asked = {
             "program": str(Path(request.info.program_directory, request.info.entry_point)),
@@ -107,7 +107,7 @@ class PythonHost(services.LanguageRuntimeServicer):
             return messages.RunResponse(bail=code != 0)
         return messages.RunResponse(error=f"Program exited with non-zero exit code: {code}")
 
-    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802  gRPC names it
         """Run a policy pack and stream what it writes, then its exit code."""
         if request.kind != "analyzer":
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this language host runs policy packs, not {request.kind}s")
@@ -119,7 +119,7 @@ class PythonHost(services.LanguageRuntimeServicer):
             yield from streamed(process)
             yield messages.RunPluginResponse(exitcode=process.wait())
 
-    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """End the programs that run: the engine has told the person why. SIGINT would end them with a traceback."""
         self.programs.end_all()
         return empty_pb2.Empty()

@@ -88,10 +88,10 @@ def _tests(call: Call) -> Iterator[Callable[[Session], bool]]:
         check.symbol(state, ("connected", "idle", "disconnected"), "conn_state")
     for name, get in _EXACT.items():
         if (value := query.get(name)) is not None:
-            yield lambda s, get=get, value=value: get(s) == value  # type: ignore[misc]
+            yield lambda s, get=get, value=value: get(s) == value  # type: ignore[misc]  # a default binds the value of this turn
     for name, get in _LIKE.items():
         if (part := query.get(name)) is not None:
-            yield lambda s, get=get, part=part: part in get(s)  # type: ignore[misc]
+            yield lambda s, get=get, part=part: part in get(s)  # type: ignore[misc]  # a default binds the value of this turn
     for name, attribute in _RANGES.items():
         if (value := query.get(name)) is not None:
             yield _range(name, attribute, value)

@@ -29,7 +29,7 @@ class Cowboy(H11Protocol):
     silence: ClassVar[float] = 60.0
     _wall: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP only
         """Begin to listen for silence."""
         super().connection_made(transport)
         self._requests = 0
