@@ -24,6 +24,8 @@ from components.migration.inventory import Inventory
 from components.value import Value
 
 MANIFEST = "archives.json"
+IMPORTED = "imported.json"
+"""Which inventory stands for what the target was filled with: that of the export which was really imported."""
 _PIECE = 1 << 20
 
 
@@ -103,6 +105,18 @@ class ArchiveDirectory:
                 todo="run `pulumi up` again: it exports anew",
             )
         return Inventory.from_json(json.loads(content))
+
+    def mark_imported(self, name: str, sha256: str) -> None:
+        """Remember that the export of this inventory is what the target was filled with."""
+        self._write(IMPORTED, [name, sha256])
+
+    def imported(self) -> tuple[str, str] | None:
+        """Name and sha256 of the inventory that was marked last; None without one."""
+        try:
+            name, sha256 = json.loads((self.path / IMPORTED).read_bytes())
+        except (OSError, ValueError, TypeError):
+            return None
+        return str(name), str(sha256)
 
     async def check(self, archives: Iterable[Archive]) -> None:
         """Refused for an archive that is missing, changed or cut off; nothing broken is ever uploaded."""

@@ -6,17 +6,19 @@ Rule: nothing is changed on the source (but a killed run's own probe account goe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from components.cutover.words import Colour
-from components.emqx.account import sweep
+from components.emqx.account import PREFIX, sweep
 from components.emqx.answers import ExportFacts
 from components.emqx.backup import delete_archive, download, export_archive
-from components.emqx.errors import BadInput, NotNow
+from components.emqx.errors import BadInput, NotNow, Refused, Retryable
 from components.emqx.inventory import read_inventory
 from components.emqx.v5 import ClusterApi
-from components.migration.inventory import settled
+from components.migration.inventory import CLIENT_WRITTEN, Difference, Inventory, Kind, Section, compare, settled
 from components.operations.archives import Archive, ArchiveDirectory, whole
 from components.operations.run import Run
 from components.value import Value
@@ -34,6 +36,14 @@ NOT_CARRIED = {
     "licence": "the target has its own",
 }
 """What no archive holds (section A, "Not carried at all"); delayed messages are carried by the import itself."""
+
+_LATE: Mapping[Kind, str] = {
+    "extra": "written after the export: {0.found}",
+    "changed": "changed after the export: {0.expected}",
+    "missing": "removed after the export: {0.expected}",
+    "order": "put into another order after the export: {0.found}",
+    "unlisted": "cannot be listed any more",
+}
 
 
 class ExportResult(Value):
@@ -155,3 +165,56 @@ async def running_node(api: ClusterApi) -> str:
             return name
     seen = ", ".join(f"{one.name} {one.status}" for one in facts.values()) or "no node at all"
     raise NotNow("GET /nodes", node=api.handle.colour, seen=seen, todo="start the cluster's nodes")
+
+
+async def written_after_export(run: Run, source: Colour, exported: ExportResult, directory: Path) -> list[str]:
+    """What was written on the source since its data was exported, as sentences: it stays there, so nobody may miss it.
+
+    Configuration and users come first, as ``NOT CARRIED``; then what clients write (retained messages, bans, delayed messages).
+    Held against the inventory that the target was really filled with: a run that went on with the import of an earlier one has an
+    ``exported`` of its own that nobody imported. Each section is one sentence with a few names; all are in the journal and are shown.
+
+    It comes when the clients have left already, so what cannot be told any more is said to be unknown, and is no failure.
+    """
+    store = ArchiveDirectory(directory)
+    try:
+        before = store.inventory(*(store.imported() or (exported.inventory, exported.inventory_sha256)))
+        late = compare(_strict(before), _without_probes(await read_inventory(run.clusters[source])), run.clock.now())
+        late.sort(key=lambda one: one.section in CLIENT_WRITTEN)
+        told = [_late(one, source) for one in late]
+    except (Refused, Retryable) as unknown:
+        told = [f"what was written on {source} after the export is unknown: {unknown.seen}"]
+    run.record("fact", section="written after export", colour=source, differences=told)
+    for sentence in told:
+        run.progress(sentence)
+    return told
+
+
+def _late(difference: Difference, source: Colour) -> str:
+    what = _LATE[difference.kind].format(difference)
+    more = f" ({difference.detail})" if difference.detail else ""
+    if difference.section in CLIENT_WRITTEN:
+        return f"stays on {source}: {difference.section} {what}{more}"
+    return f"NOT CARRIED from {source}, do it on the other colour by hand: {difference.section} {what}{more}"
+
+
+def _strict(inventory: Inventory) -> Inventory:
+    """What was being written while we exported may differ between the colours, but from now on it counts."""
+    return Inventory(
+        {
+            name: replace(section, optional=frozenset()) if isinstance(section, Section) else section
+            for name, section in inventory.sections.items()
+        }
+    )
+
+
+def _without_probes(inventory: Inventory) -> Inventory:
+    """Without the account of a verification that was killed, which the next one removes."""
+    return Inventory(
+        {
+            name: replace(section, items={key: v for key, v in section.items.items() if not key.startswith(PREFIX)})
+            if isinstance(section, Section)
+            else section
+            for name, section in inventory.sections.items()
+        }
+    )

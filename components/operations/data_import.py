@@ -104,6 +104,7 @@ async def import_(
     differences = compare(expected, found, run.clock.now())
     _judge_failures(done, differences)
     await _forget_older(green, store, exported)
+    store.mark_imported(exported.inventory, exported.inventory_sha256)
     result = ImportResult(
         node=done.node,
         sections=_counts(expected, found),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from components.emqx.inventory import read_inventory
 from components.emqx.v5 import ClusterApi
 from components.migration.inventory import Section
 from components.operations.archives import ArchiveDirectory
-from components.operations.data_export import ExportResult, export
+from components.operations.data_export import ExportResult, export, written_after_export
 from components.operations.data_import import import_
 from components.operations.run import Run
 from components.operations.verification import verify
@@ -265,3 +266,43 @@ async def test_a_fleet_that_goes_on_writing_on_blue_fails_neither_import_nor_ver
         ended.set()
         await writing
         assert set(verified.probes) == set(green.node_names)
+
+
+async def test_what_is_written_on_blue_after_the_export_is_told_and_what_nobody_carries_is_told_first(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "archives"
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        here = bed(blue, green)
+        exported, _ = await moved(here.run, store)
+        assert await written_after_export(here.run, "blue", exported, store) == []
+        call = blue.http.call
+        await call("POST", USERS, body={"user_id": "eve", "password": "eve-pw"})
+        await call("POST", USERS, body={"user_id": f"{PREFIX}of-a-killed-run", "password": "x"})
+        await call("DELETE", f"{USERS}/bob")
+        await call("POST", "/authorization/sources/file/move", body={"position": "front"})
+        await call("POST", "/banned", body={"as": "clientid", "who": "bad2"})
+        for number in range(9):
+            await call("POST", "/publish", body={"topic": f"late/{number}", "payload": "planted", "retain": True})
+        # A second run goes on with what the first has imported, and nobody imports what it exports.
+        here.balancer.remembered["run"] = "another-run"
+        second = await export(replace(here.run, token="another-run"), "blue", store)
+        told = await written_after_export(here.run, "blue", second, store)
+        loud = [line for line in told if line.startswith("NOT CARRIED from blue")]
+        assert told[: len(loud)] == loud
+        everything = "\n".join(told)
+        assert "users:password_based:built_in_database written after the export: eve" in everything
+        assert "users:password_based:built_in_database removed after the export: bob" in everything
+        assert "authorization_sources put into another order" in everything
+        assert "stays on blue: banned written after the export: clientid:bad2" in everything
+        assert "late/0, late/1, late/2, late/3, late/4 and 4 more (9 of" in everything
+        assert len(told) == 5
+        assert here.events[-1]["section"] == "written after export"
+        assert here.lines[-5:] == told
+        assert "planted" not in everything
+        (store / exported.inventory).unlink()
+        (gone,) = await written_after_export(here.run, "blue", second, store)
+        assert "unknown: it is missing" in gone
+    (silent,) = await written_after_export(here.run, "blue", second, store)
+    assert "unknown: " in silent

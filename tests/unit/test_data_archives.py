@@ -127,3 +127,13 @@ def test_an_inventory_that_is_gone_or_changed_is_refused(store: ArchiveDirectory
         store.inventory("i.json", sha256)
     with pytest.raises(Refused, match="missing"):
         store.inventory("other.json", sha256)
+
+
+def test_the_inventory_of_what_was_imported_is_remembered_until_the_next_import(store: ArchiveDirectory) -> None:
+    assert store.imported() is None
+    for token in ("one", "two"):
+        sha256 = store.keep_inventory(token, Inventory({"rules": Section({token: 1})}))
+        store.mark_imported(token, sha256)
+    found = store.imported()
+    assert found is not None
+    assert store.inventory(*found) == Inventory({"rules": Section({"two": 1})})
