@@ -22,6 +22,7 @@ from components.migration.hop_44_5.settings import Settings, is_on
 from components.migration.hop_44_5.source import Options, Source, patch
 from components.migration.hop_44_5.table import read_users as read_table
 from components.migration.hop_44_5.users import divide, read_users
+from components.migration.hop_44_5.values import mappings
 from components.migration.manifest import Ledger, shorten
 from components.migration.permissions import after, before
 from components.migration.permissions.after import After, Dialect, dialects
@@ -280,8 +281,8 @@ def _used(source: Source) -> Iterator[str]:
     """Topics that rules read, and those that they republish to."""
     for rule in (source.export or {}).get("rules", []):
         yield from re.findall(r'"([^"\s]+)"', str(rule.get("rawsql", "")).partition("FROM")[2])
-        for action in rule.get("actions") or []:
-            args = action.get("args") if isinstance(action, dict) else None
+        for action in mappings(rule.get("actions")):
+            args = action.get("args")
             target = args.get("target_topic") if isinstance(args, dict) else None
             if isinstance(target, str) and "${" not in target:
                 yield target

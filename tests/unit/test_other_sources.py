@@ -107,6 +107,13 @@ def test_a_banned_address_stays_banned_however_it_is_written(key: str, host: Any
     assert (body["as"], body["who"], body["until"]) == ("peerhost", "10.0.0.3", "infinity")
 
 
+@pytest.mark.parametrize("actions", [5, None, "x", [5], [{"args": 5}], {"a": 1}])
+def test_a_rule_whose_actions_are_none_is_proved_like_any_other(actions: Any) -> None:
+    assert not prove(
+        source({"rules": [{"id": "r", "rawsql": "SELECT", "actions": actions}]}), "4.4.19", "5.8.11"
+    ).widened
+
+
 def schema(name: str, kind: str = "avro", text: str = "{}") -> dict[str, Any]:
     return {"id": name, "name": name, "parser_type": kind, "schema": text, "descr": "d"}
 
