@@ -21,6 +21,7 @@ from components.migration.manifest import Ledger
 Json = dict[str, Any]
 ORDER_NAMES = {"mongodb": "mongo", "postgres": "pgsql", "internal": "file"}
 UNKNOWN = "it is not known whether this plugin is on, so it is left out and nobody gets in by it"
+UNKNOWN_ACL = "it is not known whether this plugin is on, so it is left out: if it is, what it denies is left to the other sources"
 GIVE_LOADED = "give data/loaded_plugins of a node too"
 
 
@@ -124,7 +125,7 @@ def _account(settings: Settings, ledger: Ledger, plugin: Plugin, notes: tuple[st
         elif plugin.name == "mnesia":
             settings.carried(key, "in the built-in authenticator")
         elif plugin.enabled is None:
-            settings.dropped(key, UNKNOWN, GIVE_LOADED)
+            settings.dropped(key, UNKNOWN_ACL if "acl" in key else UNKNOWN, GIVE_LOADED)
         elif refused:
             settings.dropped(key, refused, "set it up on green by hand; until then nobody gets in by it")
         elif notes:

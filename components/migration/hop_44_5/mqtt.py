@@ -188,6 +188,6 @@ def _others(settings: Settings, config: Json) -> None:
         actions = [action.strip() for action in settings.carried("alarm.actions").split(",")]
         config.setdefault("alarm", {})["actions"] = [action for action in actions if action in ("log", "publish")]
     for side in ("username", "clientid"):
-        for found, _ in list(settings.matching(rf"listener\.(ssl|wss)\.[\w-]+\.peer_cert_as_{side}")):
+        for found, _ in list(settings.matching(rf"listener\.(tcp|ssl|wss?)\.[\w-]+\.peer_cert_as_{side}")):
             config.setdefault("mqtt", {})[f"peer_cert_as_{side}"] = found.value
-            settings.changed(found.key, f"mqtt.peer_cert_as_{side}: for all TLS listeners together")
+            settings.changed(found.key, f"mqtt.peer_cert_as_{side}: for all listeners together")
