@@ -19,7 +19,7 @@ import pulumi
 from components.cutover import gates
 from components.cutover.evacuation import DONE_STATES
 from components.cutover.facts import Thresholds
-from components.cutover.plan import Desired, Transition, World, plan
+from components.cutover.plan import DRAIN, Desired, Transition, World, plan
 from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Mover, other
 from components.emqx.answers import EvacuationState
@@ -71,6 +71,9 @@ LINKS: dict[str, tuple[Arrow, ...]] = {
     ),
 }
 """What the links do beside the plan's acts (for ``Drain`` after them)."""
+
+LAST: tuple[Arrow, ...] = (("up", "{old}", "as in the step of 100, for whoever is there again, and then nobody is"),)
+"""The plan's last act."""
 
 ACTS: dict[str, tuple[Arrow, ...]] = {
     "share": (("up", "balancer", "green has {parts} of 10,000: new connects only"),),
@@ -151,7 +154,7 @@ def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
     for link in links:
         yield f"  Note over up: {link.name}"
         todo = [one for one in acts(steps, "evacuation") if one.step == _step(link)]
-        arrows = [(arrow, one) for one in todo for arrow in ACTS[one.act]]
+        arrows = [(arrow, one) for one in todo for arrow in (LAST if one.step == DRAIN else ACTS[one.act])]
         if link.type != "TrafficShift":
             nothing = Transition("judge", "", TO, PARTS)
             arrows += [(arrow, nothing) for arrow in LINKS[link.type]]

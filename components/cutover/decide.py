@@ -37,18 +37,20 @@ def decide(
             when no cutover ever began.
         live_counts: live connections by colour; None or missing where it could not be asked.
         declared: the colours in the stack's config.
-        drained: the colour that the balancer remembers as drained: nobody can have come to it since, so its silence counts as
-            empty (a dead old colour must not make a finished cutover run again).
+        drained: the colour that the balancer remembers as drained: nobody can have come to it by the balancer since, so
+            neither its silence nor a client that reaches it by hand makes a finished cutover run again.
 
     """
     old = other(to)
     if old not in declared:
         return Decision("nothing", f"{to} is the only colour")
     left = live_counts.get(old)
-    if left is None and (origin is None or drained == old):
+    if left is None and origin is None:
         left = 0
     here = live_counts.get(to) or 0
     if share_parts == everybody(to):
+        if drained == old:
+            return Decision("nothing", f"{to} serves everybody: its share is 100 % and {old} was drained")
         if left == 0:
             return Decision("nothing", f"{to} serves everybody: its share is 100 % and nobody is on {old}")
         if origin is None and left is not None and left <= here:

@@ -12,6 +12,9 @@ from components.value import Value
 DONE_STATES = frozenset({"waiting_takeover", "evicting_sessions", "prohibiting"})
 """The states in which no connection is left to evict (behaviour.md section 1); a drain is done there (two-cluster.md section D)."""
 
+MOST_WAIT_SECONDS = 3_600
+"""The longest wait that may be asked for; EMQX does not show the one of a running evacuation."""
+
 
 class Evacuation(Value):
     """Node evacuation's own knobs; rates are per node and second, and the budget is for all nodes together.
@@ -20,8 +23,8 @@ class Evacuation(Value):
     defaults are 60 s, 60 s, 500 and 500.
     """
 
-    wait_health_check_seconds: int = Field(default=1, ge=0, le=3_600)
-    wait_takeover_seconds: int = Field(default=1, ge=0, le=3_600)
+    wait_health_check_seconds: int = Field(default=1, ge=0, le=MOST_WAIT_SECONDS)
+    wait_takeover_seconds: int = Field(default=1, ge=0, le=MOST_WAIT_SECONDS)
     conn_evict_rate: int = Field(default=500, ge=1)
     sess_evict_rate: int = Field(default=500, ge=1)
 
@@ -29,13 +32,14 @@ class Evacuation(Value):
 class Adoption(NamedTuple):
     """What to do about the evacuations that run: ``adopted`` stay, ``missing`` are started with what ``budget_left`` allows.
 
-    ``refused`` is empty, or says which evacuation does not fit, and then nothing may be started.
+    ``rates`` are those of the adopted ones that still evict connections. ``refused`` is empty, or says which evacuation does not fit, and then nothing may be started.
     """
 
     adopted: tuple[str, ...]
     missing: tuple[str, ...]
     budget_left: int
     refused: str
+    rates: Mapping[str, int]
 
 
 def adoptable(running: Mapping[str, Any], nodes: Collection[str], budget_per_second: int) -> Adoption:
@@ -51,15 +55,17 @@ def adoptable(running: Mapping[str, Any], nodes: Collection[str], budget_per_sec
     mine = {entry["node"]: entry for entry in running.get("evacuations", ()) if entry.get("node") in nodes}
     missing = tuple(name for name in sorted(nodes) if name not in mine)
     reasons = [_other_work(running, nodes), *(_unfit(entry) for _, entry in sorted(mine.items()))]
-    rates = [int(entry["connection_eviction_rate"]) for entry in mine.values() if _evicts(entry)]
+    rates = {name: int(entry["connection_eviction_rate"]) for name, entry in mine.items() if _evicts(entry)}
+    taken = sum(rates.values())
     # EMQX knows no rate below 1 for a node, so a budget below the number of nodes cannot be kept by anybody.
-    if sum(rates) > max(budget_per_second, len(nodes)):
-        reasons.append(f"running evacuations take {sum(rates)} clients per second, the budget is {budget_per_second}")
+    if taken > max(budget_per_second, len(nodes)):
+        reasons.append(f"running evacuations take {taken} clients per second, the budget is {budget_per_second}")
     return Adoption(
         adopted=tuple(sorted(mine)),
         missing=missing,
-        budget_left=max(budget_per_second - sum(rates), len(missing)),
+        budget_left=max(budget_per_second - taken, len(missing)),
         refused="; ".join(reason for reason in reasons if reason),
+        rates=rates,
     )
 
 

@@ -31,8 +31,12 @@ class Thresholds(Value):
     """The part of the licensed sessions that must stay free."""
     share_deviation_percent: float | None = Field(default=5, gt=0, le=100)
     """Percentage points between the part of the clients that should be on the new colour and the part that is."""
+    clients_away_fraction: float | None = Field(default=0.1, gt=0, le=1)
+    """The part of the moved clients that has not come to the new colour ``clients_away_seconds`` after its disconnect; a single one may."""
+    clients_away_seconds: float = Field(default=120, gt=0)
+    """Longer than the longest pause between a device's attempts to connect (often 60 s); steps wait so long for their clients."""
     stall_seconds: float | None = Field(default=30, gt=0)
-    """Without a single client moved although some are left."""
+    """Without a single client moved although some are left, and may leave (not while EMQX waits for the health check)."""
     unknown_seconds: float = Field(default=30, gt=0)
     settle_seconds: float = Field(default=10, ge=0)
     """A lost node or a wrong share must last so long: a joining node vanishes for 2 s, moved clients take a moment to come back."""
@@ -53,8 +57,9 @@ class Facts(Value):
 
     ``connack_sent`` and ``connack_error`` are the sums over the nodes of ``packets.connack.sent`` and ``.error`` (the only pair that
     tells refused connects: section G). ``nodes`` are those that run. ``license_limit`` is 0 where nothing is licensed.
-    ``share_wanted_percent`` is what the cohorts make of the share (``cohort.moves``). ``moved`` of ``to_move`` counts while
-    ``moving``; shares are judged while not.
+    ``share_wanted_percent`` is what the cohorts make of the share (``cohort.moves``), ``share_measured_percent`` counts those on
+    their way for the new colour; both need the old colour, which may be ``source_silent``. ``clients_away`` are those of the ``moved``
+    that the new colour does not have yet (``arrival``). ``moved`` of ``to_move`` counts while ``moving``; shares are judged while not.
     """
 
     at: float
@@ -67,6 +72,8 @@ class Facts(Value):
     license_limit: int | None = None
     share_wanted_percent: float | None = None
     share_measured_percent: float | None = None
+    source_silent: bool = False
+    clients_away: int | None = None
     moving: bool = False
     moved: int | None = None
     to_move: int | None = None

@@ -6,12 +6,25 @@ from 0 again: two-cluster.md sections G and H), and one that is missing for long
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 from components.cutover.facts import Facts, NodeFacts, Thresholds, Verdict, parse_bytes
 
-__all__ = ["Facts", "NodeFacts", "Thresholds", "Verdict", "failure_rate", "judge", "names", "parse_bytes", "remember"]
+__all__ = [
+    "Facts",
+    "NodeFacts",
+    "Thresholds",
+    "Verdict",
+    "failure_rate",
+    "judge",
+    "may_be_away",
+    "names",
+    "parse_bytes",
+    "remember",
+]
 
 
 def judge(thresholds: Thresholds, baseline: float | None, facts: Facts, history: Sequence[Facts]) -> list[Verdict]:
@@ -37,7 +50,11 @@ def judge(thresholds: Thresholds, baseline: float | None, facts: Facts, history:
 def remember(thresholds: Thresholds, history: Sequence[Facts], facts: Facts) -> tuple[Facts, ...]:
     """The history with ``facts``, without what no gate looks at any more; its length is bounded by the longest threshold."""
     keep = max(
-        thresholds.stall_seconds or 0, thresholds.unknown_seconds, thresholds.settle_seconds, thresholds.window_seconds
+        thresholds.stall_seconds or 0,
+        thresholds.unknown_seconds,
+        thresholds.settle_seconds,
+        thresholds.window_seconds,
+        thresholds.clients_away_seconds if thresholds.clients_away_fraction else 0,
     )
     kept = (*history, facts)
     old = [index for index, one in enumerate(kept) if one.at <= facts.at - keep]
@@ -175,6 +192,9 @@ def _share(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[
     if seen[-1].moving:
         return [Verdict(name, "pass", None, limit, "", "not judged while clients are moved")]
     now = _deviation(seen[-1])
+    if now is None and seen[-1].nodes is not None:
+        # Only the old colour was not counted, now or before the step: its silence says nothing against the new one.
+        return [Verdict(name, "pass", None, limit, "", "not judged: the old colour did not answer")]
     if now is None:
         return [Verdict(name, "unknown", None, limit, "", "the share could not be measured")]
     reason = f"{seen[-1].share_measured_percent:.1f} % of the clients, {seen[-1].share_wanted_percent:.1f} % wanted"
@@ -185,7 +205,7 @@ def _share(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[
         apart = _deviation(one)
         if one.moving or (apart is not None and apart <= limit):
             break
-        since = one.at
+        since = since if apart is None else one.at
     settled = seen[-1].at - since >= thresholds.settle_seconds
     return [Verdict(name, "fail" if settled else "unknown", now, limit, "", reason)]
 
@@ -196,19 +216,47 @@ def _deviation(facts: Facts) -> float | None:
     return abs(facts.share_measured_percent - facts.share_wanted_percent)
 
 
+def may_be_away(thresholds: Thresholds, moved: int) -> float:
+    """How many of so many moved clients may stay away; infinite where nobody judges it."""
+    fraction = thresholds.clients_away_fraction
+    return math.inf if fraction is None else max(1.0, fraction * moved)
+
+
+def _away(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    """Judged while others are moved too: of those who were moved long enough ago, who cannot have come back?"""
+    name, limit = "clients_away_fraction", thresholds.clients_away_fraction or 0.0
+    now, patience = seen[-1], thresholds.clients_away_seconds
+    long_ago = next((one.moved for one in reversed(seen) if one.at <= now.at - patience), None)
+    if not long_ago or now.moved is None:
+        return [Verdict(name, "pass", None, limit, "", f"nobody was moved {patience:g} s ago")]
+    if now.clients_away is None:
+        return [Verdict(name, "unknown", None, limit, "", "the clients of the new colour could not be counted")]
+    away = max(0, now.clients_away - (now.moved - long_ago))
+    reason = f"{away} of {long_ago} clients have not come {patience:g} s after they were moved"
+    says: Literal["pass", "fail"] = "fail" if away > may_be_away(thresholds, long_ago) else "pass"
+    return [Verdict(name, says, away / long_ago, limit, "", reason)]
+
+
 def _stall(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
     name, limit, facts = "stall_seconds", thresholds.stall_seconds or 0.0, seen[-1]
     if not facts.moving:
         return [Verdict(name, "pass", None, limit, "", "nothing is moved now")]
     if facts.moved is None or facts.to_move is None:
         return [Verdict(name, "unknown", None, limit, "", "the progress could not be measured")]
+    if facts.source_silent:
+        return [Verdict(name, "pass", None, limit, "", "not judged: the old colour does not answer")]
     since = facts.at
     for one in reversed(seen):
-        if not one.moving or (one.moved is not None and one.moved != facts.moved):
+        if not one.moving or one.source_silent or _nobody_left(one) or one.moved not in {None, facts.moved}:
             break
         since = one.at
-    lasted = 0.0 if facts.moved >= facts.to_move else facts.at - since
+    lasted = 0.0 if _nobody_left(facts) else facts.at - since
     return [_over(name, lasted, limit, "", f"seconds at {facts.moved} of {facts.to_move} clients moved")]
+
+
+def _nobody_left(facts: Facts) -> bool:
+    """Whether nobody could be moved just then: all were, or the rest wait (two-cluster.md section D, waiting_health_check)."""
+    return facts.moved is not None and facts.to_move is not None and facts.moved >= facts.to_move
 
 
 def _over(name: str, value: float | None, limit: float, node: str, what: str) -> Verdict:
@@ -226,5 +274,6 @@ _GATES: Mapping[str, _Gate] = {
     "load1": _load,
     "license_headroom_fraction": _license,
     "share_deviation_percent": _share,
+    "clients_away_fraction": _away,
     "stall_seconds": _stall,
 }

@@ -11,6 +11,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+LATE_SECONDS = 60.0
+"""A drain of nobody may take so long: nodes that restart, an API that answers 500 meanwhile (two-cluster.md section H)."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -76,3 +79,12 @@ def evacuation_seconds(clients: int, budget_per_second: int, wait_health_check_s
     One burst a second, and a whole second after the last one before the state says so (behaviour.md section 1).
     """
     return wait_health_check_seconds + math.ceil(clients / budget_per_second) + (1.0 if clients else 0.0)
+
+
+def evacuation_limit_seconds(connections: Mapping[str, int], rates: Mapping[str, int]) -> float:
+    """How long node evacuation may take, without its wait for the health check, before it is given up.
+
+    The slowest node decides. EMQX keeps its rate to 0.1 s in any run (behaviour.md section 1), so twice its time is late.
+    """
+    slowest = max((math.ceil(count / rates[node]) for node, count in connections.items() if node in rates), default=0)
+    return LATE_SECONDS + 2.0 * slowest

@@ -15,6 +15,8 @@ from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Mover, other
 
 Act = Literal["open", "share", "move", "hold", "judge", "drain"]
+DRAIN = "drain"
+"""The name of the last step, which is always there: only when it is done the old colour counts as drained."""
 
 
 class PlanError(ValueError):
@@ -25,7 +27,8 @@ class PlanError(ValueError):
 class World:
     """What is observed: green's share in parts, the colours the balancer has fully up, and those that evacuate.
 
-    ``drained`` are the colours that nobody is on. All of it can be asked at any time, so a killed run has nothing to remember.
+    ``drained`` are the colours whose drain was finished, after every hold and gate. All of it can be asked at any time, so a
+    killed run has nothing to remember.
     """
 
     share: int
@@ -71,7 +74,9 @@ def plan(observed: World, desired: Desired) -> Iterator[Transition]:
     * the share of ``to`` never falls, so cohorts only grow, and since each move takes exactly those between the share before and
       the share now, no client is moved twice;
     * the share of ``to`` never rises while ``to`` is not healthy;
-    * ``to`` has the whole share before the other colour drains.
+    * ``to`` has the whole share before the other colour drains;
+    * a hold or gate finds all the clients moved that the share before it names, so with evacuation the last share's step drains by
+      itself, and the last step finds nobody but those who came back meanwhile.
 
     Therefore the order within a step: first the share (a client that is moved comes back at once and must be sent to its
     new colour), then the move. A share that is reached already is not set again, but its move is done again, because the run
@@ -98,7 +103,8 @@ def after(world: World, transition: Transition, to: Colour) -> World:
         # Whoever gets a share may get clients at once.
         return replace(world, share=transition.parts, drained=world.drained - {to})
     if transition.act == "drain":
-        return replace(world, draining=world.draining | {colour}, drained=world.drained | {colour})
+        done = frozenset([colour] if transition.step == DRAIN else [])
+        return replace(world, draining=world.draining | {colour}, drained=world.drained | done)
     return world
 
 
@@ -135,12 +141,12 @@ def _transitions(observed: World, desired: Desired) -> Iterator[Transition]:
             if parts != reached:
                 yield Transition("share", step.name, to, parts)
                 reached = parts
-            if parts != everybody(to) or desired.mover == "kick":
-                yield Transition("move", step.name, old, parts)
+            evacuates = parts == everybody(to) and desired.mover == "evacuation"
+            yield Transition("drain" if evacuates else "move", step.name, old, parts)
         elif not _covered(desired, index, observed.share):
             act: Act = "hold" if step.kind == "hold" else "judge"
             yield Transition(act, step.name, to, reached, step.seconds)
-    yield Transition("drain", "drain", old, reached)
+    yield Transition("drain", DRAIN, old, reached)
 
 
 def _farther(to: Colour, one: int, two: int) -> int:

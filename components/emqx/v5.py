@@ -138,10 +138,11 @@ class ClusterApi:
         )
         return reply.status == 200
 
-    async def dialect(self) -> Dialect:
+    async def dialect(self, *, patience_seconds: float | None = None) -> Dialect:
         """How this cluster's edition speaks; asked once, of any running node."""
         if self._dialect is None:
-            editions = {EDITIONS.get(facts.edition or "") for facts in await self.nodes() if facts.running}
+            nodes = await self.nodes(patience_seconds=patience_seconds)
+            editions = {EDITIONS.get(facts.edition or "") for facts in nodes if facts.running}
             edition = next(iter(editions)) if len(editions) == 1 else None
             if edition is None:
                 raise NotNow(
@@ -157,15 +158,15 @@ class ClusterApi:
         """``ee`` or ``ce``."""
         return (await self.dialect()).edition
 
-    async def has_evacuation(self) -> bool:
+    async def has_evacuation(self, *, patience_seconds: float | None = None) -> bool:
         """Whether the edition can evacuate nodes."""
-        return (await self.dialect()).has_evacuation
+        return (await self.dialect(patience_seconds=patience_seconds)).has_evacuation
 
-    async def license(self) -> LicenseFacts | None:
+    async def license(self, *, patience_seconds: float | None = None) -> LicenseFacts | None:
         """The licence, or None in the open source edition, which has none."""
-        if not (await self.dialect()).has_license:
+        if not (await self.dialect(patience_seconds=patience_seconds)).has_license:
             return None
-        return read_model(LicenseFacts, await self.http.call("GET", "/license"))
+        return read_model(LicenseFacts, await self.http.call("GET", "/license", patience_seconds=patience_seconds))
 
     async def metrics(self, *, patience_seconds: float | None = None) -> dict[str, int]:
         """Counters summed over the nodes; they start at 0 after a node's restart (two-cluster.md section G)."""
@@ -271,7 +272,7 @@ class ClusterApi:
 
     async def evacuations(self, *, patience_seconds: float | None = None) -> dict[str, EvacuationFacts]:
         """The running evacuations by node; a node that is not evacuating, or stopped, is missing. Empty in CE."""
-        if not await self.has_evacuation():
+        if not await self.has_evacuation(patience_seconds=patience_seconds):
             return {}
         reply = await self.http.call("GET", "/load_rebalance/global_status", patience_seconds=patience_seconds)
         body = reply.json()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from components.cutover.arrival import Before, measured_percent, on_their_way
 from components.cutover.facts import Facts, NodeFacts
 from components.cutover.words import Colour, other
 from components.emqx.answers import NodeFacts as NodeAnswer
@@ -28,8 +29,8 @@ class Observation:
     facts: Facts
 
 
-async def observe(run: Run, to: Colour, moved: Moved, wanted_percent: float | None, *, moving: bool) -> Observation:
-    """Ask everything at once."""
+async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving: bool) -> Observation:
+    """Ask everything at once; ``before`` is what was counted before the step."""
     nodes, old_nodes, metrics, latency, share, limit = await asyncio.gather(
         known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
         known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
@@ -49,8 +50,10 @@ async def observe(run: Run, to: Colour, moved: Moved, wanted_percent: float | No
         nodes=nodes and {node.name: _node(node) for node in nodes if node.running},
         license_sessions=nodes and sum(node.connections or 0 for node in nodes),
         license_limit=limit,
-        share_wanted_percent=wanted_percent,
-        share_measured_percent=None if here is None or there is None else _percent(here, there, wanted_percent),
+        share_wanted_percent=before.wanted_percent,
+        share_measured_percent=measured_percent(before, here, there, moved.count),
+        source_silent=there is None,
+        clients_away=on_their_way(before, here, moved.count),
         moving=moving,
         moved=moved.count,
         to_move=moved.to_move,
@@ -70,16 +73,11 @@ def _live(nodes: tuple[NodeAnswer, ...] | None) -> int | None:
     return None if nodes is None else sum(node.live_connections or 0 for node in nodes)
 
 
-def _percent(here: int, there: int, wanted: float | None) -> float | None:
-    """The part of the clients that is here; a fleet without clients is where it should be."""
-    return 100 * here / (here + there) if here + there else wanted
-
-
 def _node(answer: NodeAnswer) -> NodeFacts:
     return NodeFacts(memory_used=answer.memory_used, memory_total=answer.memory_total, load1=answer.load1)
 
 
 async def _license_limit(run: Run, colour: Colour) -> int:
     """The licensed sessions; 0 where nothing is licensed."""
-    license_ = await run.clusters[colour].license()
+    license_ = await run.clusters[colour].license(patience_seconds=PATIENCE_SECONDS)
     return license_.max_sessions if license_ else 0

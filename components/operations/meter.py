@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from components.cutover.arrival import STAYS, Before
 from components.cutover.cohort import moves
 from components.cutover.facts import Facts, Thresholds, Verdict
-from components.cutover.gates import failure_rate, judge, remember
+from components.cutover.gates import failure_rate, judge, may_be_away, remember
 from components.cutover.words import Colour, other
 from components.emqx.errors import GateFailed
 from components.operations.measure import Observation, known, observe
@@ -18,8 +19,6 @@ from components.operations.run import Run
 SAMPLE_SECONDS = 1.0
 SETTLE_POLL_SECONDS = 0.2
 LINE_SECONDS = 2.0
-BACK_FRACTION = 0.99
-"""A step waits for this part of the clients to be connected again; a fleet always has some that come and go."""
 
 
 class Meter:
@@ -44,10 +43,9 @@ class Meter:
         self._thresholds, self._budget = thresholds, budget_per_second
         self._history: tuple[Facts, ...] = ()
         self._refused_before: float | None = None
-        self._wanted: float | None = None
+        self._before = Before()
         self._last: Observation | None = None
         self._line_at = 0.0
-        self._connected_before = 0
 
     async def baseline(self) -> None:
         """Measure what is normal: how often the old colour refuses, and which part of the clients the step will make the new one's.
@@ -60,11 +58,9 @@ class Meter:
             counters.get("packets.connack.error", 0),
             self._thresholds.connect_failure_minimum_connects,
         )
-        here, _ = await known(self._count(self.to)) or (0, 0)
-        there, leaving = await known(self._count(other(self.to))) or (0, 0)
-        self._connected_before = here + there
-        if self._connected_before:
-            self._wanted = 100 * (here + leaving) / self._connected_before
+        here, _ = await known(self._count(self.to)) or (None, None)
+        there, leaving = await known(self._count(other(self.to))) or (None, None)
+        self._before = Before(here, there, leaving)
 
     async def _count(self, colour: Colour) -> tuple[int, int]:
         """The clients of a colour, and those of them that the step moves."""
@@ -90,7 +86,7 @@ class Meter:
         """Let the work run while the gates are judged; the first of the two that fails ends both.
 
         After clients were moved it waits until they have come back on the other side, so that the next step begins with
-        everybody connected; those who stay away are the share gate's to judge.
+        everybody connected; those who stay away too long are a gate's to judge.
 
         Raises:
             GateFailed: a gate's fact is over its threshold, during the work or right after it.
@@ -120,27 +116,39 @@ class Meter:
 
     async def _watch(self, *, moving: bool) -> None:
         while True:
+            began = self.run.clock.now()
             await self._look(moving=moving)
-            await self.run.clock.sleep(SAMPLE_SECONDS)
+            took = self.run.clock.now() - began
+            await self.run.clock.sleep(min(SAMPLE_SECONDS, max(0.0, SAMPLE_SECONDS - took)))
 
     async def _settle(self) -> None:
-        """Wait until the share is as wanted and the moved clients are back, or the time for that is over."""
-        end = self.run.clock.now() + self._thresholds.settle_seconds + SAMPLE_SECONDS
-        while self.run.clock.now() < end:
+        """Wait until the share is as wanted and the moved clients are back: for a moment all, then most of them.
+
+        Devices may pause for a minute between their attempts. Those who are away for longer are a gate's to judge, which
+        also ends this.
+        """
+        began = self.run.clock.now()
+        soon = self._thresholds.settle_seconds + SAMPLE_SECONDS
+        end = max(soon, self._thresholds.clients_away_seconds + SAMPLE_SECONDS)
+        while (waited := self.run.clock.now() - began) < end:
             verdicts = await self._look(moving=False)
             off = any(one.gate == "share_deviation_percent" and one.verdict == "unknown" for one in verdicts)
-            if not off and self._are_back():
+            if not off and self._are_back(soon=waited < soon):
                 return
             await self.run.checkpoint()
-            await self.run.clock.sleep(SETTLE_POLL_SECONDS)
+            await self.run.clock.sleep(SETTLE_POLL_SECONDS if waited < soon else SAMPLE_SECONDS)
 
-    def _are_back(self) -> bool:
-        live = self._last.live if self._last else {}
-        return sum(count or 0 for count in live.values()) >= BACK_FRACTION * self._connected_before
+    def _are_back(self, *, soon: bool) -> bool:
+        """Whether the moved clients are on the new colour, as far as it can be counted; at first all but those who come and go."""
+        away = self._last.facts.clients_away if self._last else None
+        if away is None:
+            return not soon
+        allowed = (1 - STAYS) * self.moved.count if soon else may_be_away(self._thresholds, self.moved.count)
+        return away <= allowed
 
     async def _look(self, *, moving: bool) -> list[Verdict]:
         """One measurement: into the journal, onto the screen, before the gates."""
-        seen = self._last = await observe(self.run, self.to, self.moved, self._wanted, moving=moving)
+        seen = self._last = await observe(self.run, self.to, self.moved, self._before, moving=moving)
         self.run.record(
             "sample", step=self.step, blue=seen.live["blue"], green=seen.live["green"], share=seen.share_parts
         )
@@ -169,9 +177,11 @@ class Meter:
         facts = self._last.facts if self._last else None
         measured = facts.share_measured_percent if facts else None
         shown = "?" if measured is None else f"{measured:.1f}"
-        wanted = "?" if self._wanted is None else f"{self._wanted:.1f}"
-        left = max(0, self.moved.to_move - self.moved.count) / self._budget
+        percent = self._before.wanted_percent
+        wanted = "?" if percent is None else f"{percent:.1f}"
+        to_move = max(self.moved.to_move, self._before.leaving or 0)
+        left = max(0, to_move - self.moved.count) / self._budget
         self.run.progress(
             f"{self.step}: share {wanted} % wanted, {shown} % measured on {self.to}; "
-            f"moved {self.moved.count} of {self.moved.to_move} at {self._budget}/s; {left:.0f} s left"
+            f"moved {self.moved.count} of {to_move} at {self._budget}/s; {left:.0f} s left"
         )

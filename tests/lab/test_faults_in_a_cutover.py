@@ -155,7 +155,7 @@ class TestTheDrain:
     def test_a_blue_node_that_dies_does_not_stop_it(self, bed: MovingBed, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(drain, "LOST_NODE_SECONDS", 2.0)
         going = bed.start(budget=10)
-        in_the_middle(bed, going, "drain")
+        in_the_middle(bed, going, "shift-100")
         bed.fault("blue", "die", node=bed.node("blue", 1))
         assert going.result(60) == "forward"
         assert bed.live() == GREEN
@@ -164,7 +164,7 @@ class TestTheDrain:
 
     def begin_elsewhere(self, bed: MovingBed, rate: int) -> None:
         node = bed.node("blue", 0)
-        wish = {"wait_health_check": "1s", "wait_takeover": "1s", "conn_evict_rate": rate, "sess_evict_rate": 10}
+        wish = {"wait_health_check": "3s", "wait_takeover": "1s", "conn_evict_rate": rate, "sess_evict_rate": 10}
         bed.api("blue", "POST", f"/load_rebalance/{node}/evacuation/start", wish)
 
     def rates(self, bed: MovingBed) -> dict[str, int]:
@@ -172,7 +172,7 @@ class TestTheDrain:
         return {entry["node"]: entry["connection_eviction_rate"] for entry in status}
 
     def test_an_evacuation_that_somebody_else_began_is_adopted_when_it_fits(self, bed: MovingBed) -> None:
-        assert bed.up(budget=30, before={"drain": lambda: self.begin_elsewhere(bed, 7)}) == "forward"
+        assert bed.up(budget=30, before={"shift-100": lambda: self.begin_elsewhere(bed, 7)}) == "forward"
         assert bed.live() == GREEN
         assert set(bed.devices.disconnects()) == {1}
         begun = next(event for event in bed.last_run() if event["event"] == "evacuation")
@@ -182,7 +182,7 @@ class TestTheDrain:
 
     def test_one_that_does_not_fit_is_refused_and_left_alone(self, bed: MovingBed) -> None:
         with pytest.raises(Refused, match="running evacuations take 900 clients per second, the budget is 30"):
-            bed.up(budget=30, before={"drain": lambda: self.begin_elsewhere(bed, 900)})
+            bed.up(budget=30, before={"shift-100": lambda: self.begin_elsewhere(bed, 900)})
         assert self.rates(bed) == {bed.node("blue", 0): 900}
         assert sum(bed.live().values()) == CLIENTS
 

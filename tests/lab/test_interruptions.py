@@ -134,7 +134,7 @@ def test_interrupted_in_the_drain_it_can_be_flipped_back_while_a_second_engine_i
     devices.mark()
     declare(stage, "green")
     run = start(stage)
-    in_the_middle(stage, run, "drain", of="move")
+    in_the_middle(stage, run, "shift-100", of="move")
     interrupt(stage, run, signal.SIGINT)
     declare(stage, "blue", steps=[{"share": 50}, {"hold": 6}, {"share": 100}])
     run = start(stage)

@@ -210,6 +210,8 @@ class World:
         self.journal: list[dict[str, Any]] = []
         self.lines: list[str] = []
         self._ticked = self.clock.now()
+        self.away_seconds = 0.0
+        self._due: list[tuple[float, str]] = []
 
     def act(self) -> None:
         """Somebody is about to change the world; the run may die here."""
@@ -220,12 +222,23 @@ class World:
     def disconnect(self, one: str) -> None:
         """The device loses its connection and comes back through the balancer."""
         self.disconnects[one] += 1
+        if self.away_seconds:
+            del self.at[one]
+            self._due.append((self.clock.now() + self.away_seconds, one))
+        else:
+            self.connect(one)
+
+    def connect(self, one: str) -> None:
+        """The device comes to the balancer."""
         colour: Colour = "green" if belongs(one, self.router.parts) else "blue"
         self.at[one] = colour
         self.accepted[colour] += 1
 
     def tick(self, now: float) -> None:
-        """Node evacuation works in bursts, once a second."""
+        """Devices come back after their pause; node evacuation works in bursts, once a second."""
+        back, self._due = [pair for pair in self._due if pair[0] <= now], [pair for pair in self._due if pair[0] > now]
+        for _, one in back:
+            self.connect(one)
         while self._ticked + 1 <= now:
             self._ticked += 1
             for api in self.apis.values():

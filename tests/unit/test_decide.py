@@ -40,11 +40,11 @@ def test_the_rule_holds_in_every_state(
         assert direction == "nothing"
     elif direction == "nothing":
         assert share == everybody(to)
-        assert not live[old] or (origin is None and (live[old] or 0) <= (live[to] or 0))
+        assert drained == old or not live[old] or (origin is None and (live[old] or 0) <= (live[to] or 0))
         assert live[old] is not None or origin is None or drained == old
     else:
         assert direction == ("back" if origin == to else "forward")
-        assert share != everybody(to) or live[old] != 0
+        assert share != everybody(to) or (live[old] != 0 and drained != old)
 
 
 def test_an_empty_green_declared_beside_a_live_blue_is_nothing() -> None:
@@ -78,3 +78,10 @@ def test_clients_left_behind_are_work_although_the_share_is_there() -> None:
 def test_a_dead_old_colour_that_was_drained_does_not_run_a_finished_cutover_again() -> None:
     assert decide("green", PARTS, "blue", {"green": 900}, BOTH, "blue").direction == "nothing"
     assert decide("green", PARTS, "blue", {"green": 900}, BOTH).direction == "forward"
+
+
+@pytest.mark.parametrize("left", [None, 0, 1, 900])
+def test_a_client_that_reaches_a_drained_colour_by_hand_does_not_run_a_finished_cutover_again(left: int | None) -> None:
+    # The plan asks the clusters, the diff only the balancer: both must come to the same.
+    assert decide("green", PARTS, "blue", {"blue": left, "green": 5}, BOTH, "blue").direction == "nothing"
+    assert decide("blue", PARTS, "blue", {"blue": left, "green": 5}, BOTH, "blue").direction == "back"

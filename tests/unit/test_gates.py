@@ -170,10 +170,58 @@ def moving(at: float, moved: int | None, to_move: int = 100) -> Facts:
         ([moving(0, 100), moving(90, 100)], "pass"),
         ([moving(0, 7), Facts(at=90)], "pass"),
         ([Facts(at=0, moved=0), moving(60, 0), moving(90, 0)], "pass"),
+        # Node evacuation waits for the health check: nobody may leave yet.
+        ([moving(0, 0, 0), moving(60, 0, 0), moving(90, 0), moving(120, 0)], "pass"),
+        ([moving(0, 0, 0), moving(60, 0, 0), moving(90, 0), moving(120.1, 0)], "fail"),
+        ([moving(0, 3, 3), moving(60, 3, 3)], "pass"),
     ],
 )
 def test_no_client_moved_for_too_long_is_a_stall(seen: list[Facts], says: str) -> None:
     assert one(only("stall_seconds", 30), seen).verdict == says
+
+
+def test_an_old_colour_that_does_not_answer_is_no_stall_of_the_new_one() -> None:
+    silent = [Facts(at=at, moving=True, moved=7, to_move=100, source_silent=True) for at in (1, 40, 80)]
+    gate = only("stall_seconds", 30)
+    assert one(gate, [moving(0, 7), *silent]).verdict == "pass"
+    assert one(gate, [moving(0, 7), *silent, moving(81, 7), moving(111, 7)]).verdict == "pass"
+    assert one(gate, [moving(0, 7), *silent, moving(81, 7), moving(111.1, 7)]).verdict == "fail"
+
+
+def test_an_old_colour_that_does_not_answer_never_fails_the_share() -> None:
+    gate = only("share_deviation_percent", 5, settle_seconds=10, unknown_seconds=20)
+    silent = [Facts(at=at, nodes={"a": FINE}, share_wanted_percent=50, source_silent=True) for at in range(1, 100)]
+    assert one(gate, [share(0, 50), *silent]).verdict == "pass"
+    # Back again and wrong: from now on it counts.
+    assert one(gate, [share(0, 50), *silent, share(100, 30)]).verdict == "unknown"
+    assert one(gate, [share(0, 50), *silent, share(100, 30), share(110, 30)]).verdict == "fail"
+    uncounted = [Facts(at=at, nodes={"a": FINE}, share_measured_percent=50) for at in (0, 60)]
+    assert one(gate, uncounted).verdict == "pass"
+
+
+def away(at: float, moved: int, gone: int | None, *, moving: bool = False) -> Facts:
+    return Facts(at=at, moved=moved, to_move=1_000, clients_away=gone, moving=moving)
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        ([away(0, 0, 0), away(119, 100, 100)], "pass"),
+        ([away(0, 100, 100), away(119, 100, 100)], "pass"),
+        ([away(0, 100, 100), away(120, 100, 10)], "pass"),
+        ([away(0, 100, 100), away(120, 100, 11)], "fail"),
+        # While others are moved: all those who are away may be of the last two minutes.
+        ([away(0, 100, 90, moving=True), away(120, 1_000, 910, moving=True)], "pass"),
+        ([away(0, 100, 90, moving=True), away(120, 1_000, 911, moving=True)], "fail"),
+        # Of a canary of a few, a single one may stay away.
+        ([away(0, 3, 3), away(120, 3, 1)], "pass"),
+        ([away(0, 3, 3), away(120, 3, 2)], "fail"),
+        ([away(0, 100, 100), away(120, 100, None)], "unknown"),
+    ],
+)
+def test_moved_clients_that_stay_away_for_long_fail_and_those_who_back_off_do_not(seen: list[Facts], says: str) -> None:
+    gate = only("clients_away_fraction", 0.1, clients_away_seconds=120)
+    assert one(gate, seen).verdict == says
 
 
 @pytest.mark.parametrize(
@@ -206,13 +254,17 @@ def test_a_gate_that_is_off_says_nothing() -> None:
 
 @given(st.lists(st.tuples(st.floats(0.1, 5), st.none() | st.integers(0, 50)), min_size=1, max_size=120))
 def test_the_history_is_bounded_and_forgetting_changes_no_verdict(steps: list[tuple[float, int | None]]) -> None:
-    thresholds = Thresholds(stall_seconds=8, unknown_seconds=6, settle_seconds=3, window_seconds=10)
+    thresholds = Thresholds(
+        stall_seconds=8, unknown_seconds=6, settle_seconds=3, window_seconds=10, clients_away_seconds=9
+    )
     at = 0.0
     kept: tuple[Facts, ...] = ()
     everything: tuple[Facts, ...] = ()
     for pause, count in steps:
         at += pause
-        facts = Facts(at=at, moving=True, moved=count, to_move=50, connack_sent=count, connack_error=count)
+        facts = Facts(
+            at=at, moving=True, moved=count, to_move=50, connack_sent=count, connack_error=count, clients_away=7
+        )
         said = [verdict.verdict for verdict in judge(thresholds, None, facts, kept)]
         assert said == [verdict.verdict for verdict in judge(thresholds, None, facts, everything)]
         kept, everything = remember(thresholds, kept, facts), (*everything, facts)

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.cutover.evacuation import adoptable
-from components.cutover.pace import Pace, evacuation_seconds, limit_seconds, split
+from components.cutover.pace import (
+    LATE_SECONDS,
+    Pace,
+    evacuation_limit_seconds,
+    evacuation_seconds,
+    limit_seconds,
+    split,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -106,7 +113,7 @@ def _running(name: str, rate: int = 3, state: str = "evicting_conns", goal: int 
 
 def test_an_evacuation_within_the_budget_is_adopted_and_the_rest_of_the_budget_is_left() -> None:
     found = adoptable({"evacuations": [_running("a")], "purges": [], "rebalances": []}, ["a", "b"], 10)
-    assert found == (("a",), ("b",), 7, "")
+    assert found == (("a",), ("b",), 7, "", {"a": 3})
 
 
 def test_an_evacuation_that_evicts_nobody_any_more_uses_no_budget() -> None:
@@ -131,4 +138,18 @@ def test_what_does_not_fit_is_refused_with_its_reason(status: dict[str, object],
 
 
 def test_evacuations_of_other_clusters_nodes_are_not_looked_at() -> None:
-    assert adoptable({"evacuations": [_running("z", 999)]}, ["a"], 10) == ((), ("a",), 10, "")
+    assert adoptable({"evacuations": [_running("z", 999)]}, ["a"], 10) == ((), ("a",), 10, "", {})
+
+
+def test_the_rates_of_adopted_evacuations_are_told_as_long_as_they_evict() -> None:
+    running = {"evacuations": [_running("a", 2), _running("b", 3, "prohibiting")]}
+    assert adoptable(running, ["a", "b", "c"], 10).rates == {"a": 2}
+
+
+@given(NODES, st.integers(1, 1_000), st.none() | st.integers(1, 50))
+def test_an_evacuation_is_not_given_up_before_its_own_rates_can_be_done(
+    connections: dict[str, int], budget: int, most: int | None
+) -> None:
+    rates = split(budget, connections, most)
+    needed = max(math.ceil(count / rates[node]) + 1 for node, count in connections.items())
+    assert evacuation_limit_seconds(connections, rates) >= LATE_SECONDS + needed - 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody, green_parts, moves, parts_of, share_percent
 from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
-from components.cutover.plan import Desired, PlanError, Transition, World, check_invariants, plan
+from components.cutover.plan import DRAIN, Desired, PlanError, Transition, World, check_invariants, plan
 from components.cutover.steps import DEFAULT_STEPS, Step, StepsError, parse_steps
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
 
@@ -33,6 +33,7 @@ def step_lists(draw: st.DrawFn) -> tuple[Step, ...]:
     for share in shares:
         raw += draw(st.lists(st.sampled_from([{"hold": 3}, {"gate": True}]), max_size=2))
         raw.append({"share": share / 100})
+    raw += draw(st.lists(st.sampled_from([{"hold": 3}, {"gate": True}]), max_size=2))
     return parse_steps(raw)
 
 
@@ -68,7 +69,7 @@ class Fake:
             self.disconnects[client] += 1
         whole = most is None or most >= len(due)
         if one.act == "drain":
-            drained = self.world.drained | {old} if whole else self.world.drained
+            drained = self.world.drained | {old} if whole and one.step == DRAIN else self.world.drained
             self.world = replace(self.world, draining=self.world.draining | {old}, drained=drained)
         return whole
 
@@ -96,6 +97,8 @@ def test_interrupted_anywhere_and_planned_again_nobody_moves_twice_and_all_arriv
                 assert share_percent(to, one.parts) > share_percent(to, before.share)
             if one.act == "drain":
                 assert before.share == everybody(to)
+            if one.act in {"hold", "judge"}:
+                assert not [client for client in fake.on[other(to)] if moves(client, to, before.share)]
             if index == stop_after:
                 fake.apply(one, clients)
                 break
@@ -148,8 +151,30 @@ def test_the_order_of_an_ordinary_cutover() -> None:
         ("share", "shift-50", 5_000),
         ("move", "shift-50", 5_000),
         ("share", "shift-100", 10_000),
+        ("drain", "shift-100", 10_000),
         ("drain", "drain", 10_000),
     ]
+
+
+@pytest.mark.parametrize(("mover", "takes"), [("evacuation", "drain"), ("kick", "move")])
+def test_a_hold_after_the_last_share_finds_everybody_moved_and_nothing_drained_yet(mover: Mover, takes: str) -> None:
+    steps = parse_steps([{"share": 50}, {"share": 100}, {"hold": 600}, {"gate": True}])
+    fake = Fake([f"dev-{number}" for number in range(50)], "blue", 0, BOTH)
+    seen = []
+    for one in plan(fake.world, Desired("green", steps, mover)):
+        if one.act in {"hold", "judge"}:
+            assert fake.on["blue"] == []
+            assert fake.world.drained == frozenset()
+        fake.apply(one)
+        seen.append((one.act, one.step))
+    assert seen[2:] == [
+        ("share", "shift-100"),
+        (takes, "shift-100"),
+        ("hold", "hold-1"),
+        ("judge", "gate-1"),
+        ("drain", "drain"),
+    ]
+    assert fake.world.drained == {"blue"}
 
 
 def test_kicks_move_the_last_clients_in_the_last_step_and_the_drain_finds_nobody() -> None:

@@ -1,0 +1,291 @@
+"""The eye of a step over devices that pause, an old colour that is silent, evacuations that wait or are slow, and an API that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.cutover.arrival import Before, measured_percent, on_their_way
+from components.cutover.evacuation import Evacuation
+from components.cutover.facts import Thresholds
+from components.cutover.steps import parse_steps
+from components.emqx.answers import LicenseFacts, NodeFacts
+from components.emqx.errors import GateFailed, GaveUp, NotNow, Unreachable
+from components.emqx.models import Credentials
+from components.emqx.v5 import ClusterApi
+from components.operations.drain import evacuate
+from components.operations.measure import PATIENCE_SECONDS, observe
+from components.operations.meter import Meter
+from components.operations.moving import Move, Moved, kick
+from components.operations.opening import open_run
+from components.operations.run import Run
+from components.operations.shift import Manner, carry_out
+from tests.handles import cluster_at
+from tests.unit.fake_world import FakeApi, World
+
+pytestmark = pytest.mark.unit
+
+EVERYBODY = 10_000
+DEFAULT = Thresholds()
+
+
+def fleet(clients: int, **more: Any) -> World:
+    return World([f"dev-{number}" for number in range(clients)], **more)
+
+
+async def leased(world: World) -> Run:
+    run = world.run("a")
+    await world.router.remember({"run": "a"})
+    return run
+
+
+async def moved_by_kicks(world: World, percent: float, budget: int = 50, gates: Thresholds = DEFAULT) -> Meter:
+    """One step of kicks, as a share step does it."""
+    run = await leased(world)
+    parts = round(percent * 100)
+    meter = Meter(run, "shift", "green", parts, gates, budget)
+    await meter.baseline()
+    await world.router.set_share(parts)
+    await meter.watch_over(kick(run, Move("shift", "blue", parts), budget, meter.moved, meter.notice))
+    return meter
+
+
+async def emptied(world: World, knobs: Evacuation, budget: int = 50, limit_seconds: float = 1.0) -> Meter:
+    """The last step with node evacuation."""
+    run = await leased(world)
+    meter = Meter(run, "drain", "green", EVERYBODY, Thresholds(), budget)
+    await meter.baseline()
+    await world.router.set_share(EVERYBODY)
+    await meter.watch_over(
+        evacuate(
+            run,
+            "blue",
+            budget_per_second=budget,
+            knobs=knobs,
+            limit_seconds=limit_seconds,
+            moved=meter.moved,
+            notice=meter.notice,
+        )
+    )
+    return meter
+
+
+class TestDevicesThatBackOff:
+    """Moved clients pause before they connect again; they are on their way, not lost, for as long as the bound says."""
+
+    @pytest.mark.parametrize("pause", [5.0, 30.0, 60.0, 100.0])
+    @pytest.mark.parametrize("percent", [2, 10, 50, 100])
+    def test_a_pause_of_a_minute_fails_no_gate_and_the_step_waits_for_them(self, pause: float, percent: float) -> None:
+        world = fleet(300, evacuates=False)
+        world.away_seconds = pause
+        meter = asyncio.run(moved_by_kicks(world, percent))
+        arrived = sum(colour == "green" for colour in world.at.values())
+        assert arrived >= 0.9 * meter.moved.count
+        assert set(world.disconnects.values()) == {1}
+
+    def test_those_who_never_come_back_fail_by_their_own_bound(self) -> None:
+        world = fleet(300, evacuates=False)
+        world.away_seconds = 1e9
+        began = world.clock.now()
+        with pytest.raises(GateFailed, match=r"clients_away_fraction during shift.*not come 120 s after"):
+            asyncio.run(moved_by_kicks(world, 10))
+        assert world.clock.now() - began < 140
+
+    def test_a_long_move_is_not_continued_while_nobody_arrives(self) -> None:
+        world = fleet(3_000, evacuates=False)
+        world.away_seconds = 1e9
+        with pytest.raises(GateFailed, match="clients_away_fraction"):
+            asyncio.run(moved_by_kicks(world, 100, budget=10))
+        assert len(world.disconnects) < 1_500
+
+    def test_with_the_gate_off_the_step_goes_on_when_the_share_is_right(self) -> None:
+        world = fleet(300, evacuates=False)
+        world.away_seconds = 1e9
+        asyncio.run(moved_by_kicks(world, 10, gates=Thresholds(clients_away_fraction=None)))
+
+    @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
+    def test_nobody_is_on_the_way_who_was_not_moved_or_is_there(
+        self, before: int, old: int, here: int, there: int, moved: int
+    ) -> None:
+        counted = Before(before, old, 0)
+        away = on_their_way(counted, here, moved)
+        assert away is not None
+        assert 0 <= away <= moved
+        measured = measured_percent(counted, here, there, moved)
+        assert measured is None or 0 <= measured <= 100
+        if here + there >= before + old and here + there:
+            assert measured == 100 * here / (here + there)
+
+    def test_moved_clients_that_are_on_the_old_colour_again_do_not_count_for_the_new_one(self) -> None:
+        assert measured_percent(Before(0, 100, 10), 0, 100, 10) == 0
+        assert measured_percent(Before(0, 100, 10), 0, 90, 10) == 10
+
+
+class TestOldColourIsSilent:
+    """What only the old colour could tell is unknown, and the new colour is judged by itself."""
+
+    async def held(self, world: World, seconds: float) -> None:
+        meter = Meter(await leased(world), "hold-1", "green", EVERYBODY, Thresholds(), 50)
+        await meter.baseline()
+        world.apis["blue"].dead = True
+        await meter.watch_over(meter.hold(seconds), moving=False)
+
+    def test_a_hold_goes_on(self) -> None:
+        world = fleet(50)
+        world.router.parts = EVERYBODY
+        for one in list(world.at):
+            world.disconnect(one)
+        asyncio.run(self.held(world, 300))
+        assert not [event for event in world.journal if event["event"] == "gate"]
+
+    def test_also_when_it_was_silent_before_the_step(self) -> None:
+        world = fleet(50)
+        world.apis["blue"].dead = True
+        asyncio.run(self.held(world, 300))
+
+    def test_the_new_colours_own_silence_still_fails(self) -> None:
+        world = fleet(50)
+        world.apis["green"].dead = True
+        with pytest.raises(GateFailed, match="could not be"):
+            asyncio.run(self.held(world, 300))
+
+    def test_an_evacuation_that_cannot_be_watched_ends_by_its_own_bound_and_is_no_gates(self) -> None:
+        class Dies(FakeApi):
+            async def evacuation_start(self, node: str, body: Any) -> bool:
+                started = await super().evacuation_start(node, body)
+                self.dead = True
+                return started
+
+        world = fleet(50)
+        world.apis["blue"] = Dies(world, "blue", evacuates=True)
+        with pytest.raises(GaveUp, match="draining blue"):
+            asyncio.run(emptied(world, Evacuation()))
+
+
+class TestEvacuation:
+    """Its waits are no stall, and its own rates bound it."""
+
+    @pytest.mark.parametrize("seconds", [1, 60, 600])
+    def test_waiting_for_the_health_check_is_no_stall(self, seconds: int) -> None:
+        world = fleet(100)
+        meter = asyncio.run(emptied(world, Evacuation(wait_health_check_seconds=seconds)))
+        assert set(world.at.values()) == {"green"}
+        assert (meter.moved.count, meter.moved.to_move) == (100, 100)
+
+    def test_a_slow_rate_gets_the_time_that_it_needs(self) -> None:
+        world = fleet(3_000)
+        asyncio.run(emptied(world, Evacuation(conn_evict_rate=2)))
+        assert set(world.at.values()) == {"green"}
+
+    def test_a_slow_evacuation_of_somebody_else_is_adopted_and_waited_for(self) -> None:
+        world = fleet(1_000)
+        world.router.parts = EVERYBODY
+        slow = {"wait_health_check": "300s", "conn_evict_rate": 1}
+        asyncio.run(world.apis["blue"].evacuation_start("emqx@blue", slow))
+        asyncio.run(emptied(world, Evacuation()))
+        assert set(world.at.values()) == {"green"}
+
+    def test_one_that_evicts_nobody_is_a_stall(self) -> None:
+        class Stuck(World):
+            def tick(self, now: float) -> None:
+                """EMQX's own clock stands still."""
+
+        world = Stuck([f"dev-{number}" for number in range(100)])
+        with pytest.raises(GateFailed, match="seconds at 0 of 100 clients"):
+            asyncio.run(emptied(world, Evacuation()))
+
+    def test_the_journal_has_the_name_of_the_step(self) -> None:
+        world = fleet(20)
+
+        async def go() -> None:
+            run = await leased(world)
+            await world.router.set_share(EVERYBODY)
+            await evacuate(
+                run,
+                "blue",
+                budget_per_second=50,
+                knobs=Evacuation(),
+                limit_seconds=60,
+                moved=Moved(),
+                notice=lambda: None,
+                step="shift-100",
+            )
+
+        asyncio.run(go())
+        assert {event["step"] for event in world.journal if event["event"] == "move"} == {"shift-100"}
+
+
+@pytest.mark.parametrize("evacuates", [True, False])
+@pytest.mark.parametrize("last", [{"hold": 600}, {"gate": True}])
+def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bool, last: dict[str, Any]) -> None:
+    world = fleet(200, evacuates=evacuates)
+    how = Manner(steps=parse_steps([{"share": 50}, {"share": 100}, last]), budget_per_second=50)
+
+    async def go() -> None:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=50, keep_stale=False)
+        for step in how.steps:
+            await carry_out(run, step.name, "green", how, "forward")
+        assert set(world.at.values()) == {"green"}
+        assert "drained_at" not in world.router.held
+        await carry_out(run, "drain", "green", how, "forward")
+
+    began = world.clock.now()
+    asyncio.run(go())
+    assert world.router.held["drained_at"].startswith("blue ")
+    assert set(world.disconnects.values()) == {1}
+    if "hold" in last:
+        assert world.clock.now() - began > 600
+
+
+class TestOneLook:
+    """One look is short, and what does not answer in time is unknown."""
+
+    def test_every_question_has_a_short_patience(self) -> None:
+        asked: dict[str, float | None] = {}
+
+        class Impatient(FakeApi):
+            async def nodes(self, **more: Any) -> tuple[NodeFacts, ...]:
+                asked[f"nodes of {self.colour}"] = more.get("patience_seconds")
+                return await super().nodes()
+
+            async def metrics(self, **more: Any) -> dict[str, int]:
+                asked["metrics"] = more.get("patience_seconds")
+                raise Unreachable("asking", node=self.node, seen="nothing", todo="wait")
+
+            async def license(self, **more: Any) -> LicenseFacts | None:
+                asked["license"] = more.get("patience_seconds")
+                raise Unreachable("asking", node=self.node, seen="nothing", todo="wait")
+
+        world = fleet(5)
+        world.apis = {colour: Impatient(world, colour, evacuates=True) for colour in world.apis}
+        facts = asyncio.run(observe(world.run("a"), "green", Moved(), Before(), moving=False)).facts
+        questions = ["nodes of blue", "nodes of green", "metrics", "license"]
+        assert asked == dict.fromkeys(questions, PATIENCE_SECONDS)
+        assert (facts.connack_sent, facts.license_limit) == (None, None)
+
+    def test_without_patience_the_licence_is_asked_once(self) -> None:
+        asked: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.path.rpartition("/")[2])
+            if asked[-1] == "license":
+                return httpx.Response(500)
+            node = {"node": "emqx@blue", "node_status": "running", "edition": "Enterprise", "version": "5.8.9"}
+            return httpx.Response(200, json=[node])
+
+        async def look() -> None:
+            credentials = Credentials(api_key="k", api_secret="s")
+            async with ClusterApi(
+                cluster_at("blue", colour="blue", version="5.8.9"), credentials, transport=httpx.MockTransport(answer)
+            ) as api:
+                with pytest.raises(NotNow):
+                    await api.license(patience_seconds=0)
+
+        asyncio.run(look())
+        assert asked == ["nodes", "license"]
