@@ -16,14 +16,15 @@ from pydantic_core import PydanticCustomError
 
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
-from components.cutover.routes import RefusedRoute, route
 from components.cutover.steps import DEFAULT_STEPS, Problem, Step, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
-from components.cutover.words import Colour, Edition, other
+from components.cutover.words import Colour, Edition
+from components.direction import downgrade, pair
 from components.emqx.errors import BadInput
 from components.emqx.models import Node
 from components.migration.rules import catalogue
 from components.operations.release import Release
+from components.operations.remembered import Remembered, remembered
 from components.problems import problems_of, shown
 from components.value import Value
 
@@ -131,18 +132,14 @@ class Settings(Value):
         return value.strip() if isinstance(value, str) else value
 
 
-def load(
-    read: Callable[[str], Any], *, stack: str, names: Iterable[str] = (), origin: Colour | None = None
-) -> Settings:
-    """Read and check the whole config.
+def load(read: Callable[[str], Any], *, stack: str, names: Iterable[str] = ()) -> Settings:
+    """Read and check the whole config; what the balancer in ``workDirectory`` remembers says which way back is none down.
 
     Args:
         read: the value of a key without its namespace, None where there is none; ``pulumi.Config("emqx").get`` will do
             (objects may arrive as JSON text).
         stack: the stack's name, for the default of ``workDirectory``.
         names: the keys that are set, without their namespace, so that an unknown one can be refused.
-        origin: the colour whose data filled the other one, where the balancer is known to remember it: going back to it is no
-            downgrade.
 
     Raises:
         BadInput: with one line for each problem.
@@ -159,21 +156,22 @@ def load(
     except ValidationError as invalid:
         problems += problems_of(invalid, Settings, "emqx:", NOT_YET_BUILT)
     if settings is not None:
-        problems += contradictions(settings, origin)
+        problems += contradictions(settings, remembered(settings.work_directory))
     if problems or settings is None:
         lines = "".join(f"\n  {one.path}: {one.value}; allowed: {one.allowed}" for one in problems)
         raise BadInput("the stack's config", seen=f"{len(problems)} to correct{lines}", todo="correct these lines")
     return settings
 
 
-def contradictions(settings: Settings, origin: Colour | None = None) -> list[Problem]:
+def contradictions(settings: Settings, known: Remembered) -> list[Problem]:
     """What is right in each line and wrong together."""
     clusters = settings.clusters
     problems = [problem for colour in sorted(clusters) for problem in _cluster(colour, clusters[colour])]
     if settings.live not in clusters:
         problems.append(Problem("emqx:live", settings.live, f"a declared colour ({', '.join(sorted(clusters))})"))
     if len(clusters) == 2 and not problems:
-        problems += [*_pair(clusters), *_downgrade(settings, origin)]
+        problems += pair(clusters, known)
+        problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
     return problems + _addresses(clusters)
 
 
@@ -226,36 +224,6 @@ def _release(path: str, cluster: LocalCluster, home: str) -> list[Problem]:
         return [Problem(f"{path}.emqxHome", repr(home[:200]), f"{wrong.todo} ({wrong.seen})")]
     different = found.differs(cluster.version, cluster.edition)
     return [Problem(f"{path}.{name}", value[:20], allowed) for name, value, allowed in different]
-
-
-def _pair(clusters: Mapping[Colour, LocalCluster | ExternalCluster]) -> list[Problem]:
-    """The newer colour must be reachable from the older one and hold its clients; of two equal versions green counts as the newer."""
-    blue, green = parse(clusters["blue"].version), parse(clusters["green"].version)
-    newer: Colour = "blue" if blue > green else "green"
-    old, new = clusters[other(newer)], clusters[newer]
-    problems = []
-    way = route(old.version, new.version, old.edition, new.edition)
-    if isinstance(way, RefusedRoute):
-        path = f"emqx:clusters.{newer}.{'version' if old.edition == new.edition else 'edition'}"
-        instead = f"{way.reason}; the way: {', '.join(map(str, way.path))}" if way.path else way.reason
-        problems.append(Problem(path, f"{new.version} ({new.edition})", instead))
-    if new.size < old.size:
-        allowed = f"at least {old.size}, as many as {other(newer)} has"
-        problems.append(Problem(f"emqx:clusters.{newer}.nodes", str(new.size), allowed))
-    return problems
-
-
-def _downgrade(settings: Settings, origin: Colour | None) -> list[Problem]:
-    """``live: blue`` beside a newer green is an upgrade that has not begun, or the way back; an older green needs to be the origin."""
-    live, clusters = settings.live, settings.clusters
-    older = parse(clusters[live].version) < parse(clusters[other(live)].version)
-    if not older or live in {"blue", origin} or "way_back" in settings.cutover.acknowledge:
-        return []
-    allowed = (
-        f"at least {clusters[other(live)].version}, as {other(live)} has: there is no downgrade"
-        " (for the way back to a colour that was live before: cutover.acknowledge [way_back])"
-    )
-    return [Problem(f"emqx:clusters.{live}.version", clusters[live].version, allowed)]
 
 
 def _addresses(clusters: Mapping[Colour, LocalCluster | ExternalCluster]) -> list[Problem]:

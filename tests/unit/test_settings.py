@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from components.emqx.errors import BadInput
+from components.operations.remembered import Remembered, remembered
 from components.settings import CREDENTIALS, KEYS, Settings, load
 
 pytestmark = pytest.mark.unit
@@ -44,14 +45,22 @@ def config(**changes: Any) -> dict[str, Any]:
     return raw
 
 
-def read(raw: dict[str, Any], **more: Any) -> Settings:
-    return load(raw.get, stack="dev", names=raw, **more)
+def read(raw: dict[str, Any]) -> Settings:
+    return load(raw.get, stack="dev", names=raw)
 
 
-def refusal(raw: dict[str, Any], **more: Any) -> list[str]:
+def refusal(raw: dict[str, Any]) -> list[str]:
     with pytest.raises(BadInput) as refused:
-        read(raw, **more)
+        read(raw)
     return str(refused.value).splitlines()
+
+
+def balancer(work_directory: Path, share: int, *memory: str) -> None:
+    """The files of a balancer that gives green so many parts of 10,000."""
+    directory = work_directory / "balancer"
+    directory.mkdir(exist_ok=True)
+    (directory / "share.map").write_text(f"green {share}\n")
+    (directory / "memory.map").write_text("".join(f"{line}\n" for line in memory))
 
 
 def test_the_config_of_the_issue_is_read() -> None:
@@ -189,11 +198,52 @@ def test_a_live_colour_must_be_declared() -> None:
     assert any("emqx:live: green; allowed: a declared colour (blue)" in one for one in refusal(raw))
 
 
-def test_the_way_back_to_the_older_colour_is_no_downgrade() -> None:
+def test_the_way_back_to_the_older_colour_is_no_downgrade(tmp_path: Path) -> None:
     assert read(config(live="blue")).live == "blue"
-    second = config(clusters__green__version="5.8.5")  # blue is the newer one: the second upgrade, and its way back
-    assert read(second, origin="green").live == "green"
+    # Blue is the newer one: the second upgrade, and its way back, which the balancer's files know to be one.
+    second = config(clusters__green__version="5.8.5", workDirectory=str(tmp_path))
+    assert any("there is no downgrade" in line for line in refusal(second))
+    balancer(tmp_path, 4000, "origin =green")
+    assert read(second).live == "green"
     assert read(config(clusters__green__version="5.8.5", cutover__acknowledge=["way_back"])).live == "green"
+
+
+def test_the_older_colour_stays_live_beside_a_newer_one_that_is_declared_for_the_next_upgrade(tmp_path: Path) -> None:
+    balancer(tmp_path, 10_000)
+    assert read(config(clusters__green__version="5.8.5", workDirectory=str(tmp_path))).live == "green"
+
+
+def test_a_new_and_older_blue_is_a_downgrade_once_green_serves(tmp_path: Path) -> None:
+    raw = config(live="blue", workDirectory=str(tmp_path))
+    balancer(tmp_path, 0)
+    assert read(raw).live == "blue"
+    balancer(tmp_path, 10_000)
+    assert any("emqx:clusters.blue.version: 5.8.6; allowed: at least 5.8.8" in line for line in refusal(raw))
+    balancer(tmp_path, 10_000, "origin =blue")
+    assert read(raw).live == "blue"
+
+
+@pytest.mark.parametrize("damaged", ["green", "green x\n", "green 10001\n", "blue 3\n"])
+def test_files_of_a_balancer_that_cannot_be_read_say_nothing(tmp_path: Path, damaged: str) -> None:
+    balancer(tmp_path, 0, "origin =blue")
+    (tmp_path / "balancer" / "share.map").write_text(damaged)
+    assert remembered(str(tmp_path)) == Remembered()
+
+
+def test_of_two_equal_versions_enterprise_is_the_newer_and_then_the_colour_that_does_not_serve(tmp_path: Path) -> None:
+    same = {"clusters__blue__version": "5.8.9", "clusters__green__version": "5.8.9", "workDirectory": str(tmp_path)}
+    to_enterprise = config(live="blue", clusters__green__edition="ce", **same)
+    assert read(to_enterprise).live == "blue"
+    balancer(tmp_path, 10_000)
+    assert read(to_enterprise).live == "blue"
+    fewer_again = config(live="green", clusters__blue__nodes=2, **same)
+    assert any(
+        "emqx:clusters.blue.nodes: 2; allowed: at least 3, as many as green" in one for one in refusal(fewer_again)
+    )
+    assert read(config(live="blue", clusters__blue__nodes=4, **same)).live == "blue"
+    (tmp_path / "balancer" / "share.map").unlink()
+    to_open_source = config(live="green", clusters__green__edition="ce", **same)
+    assert any("emqx:clusters.green.edition: ce; allowed: ee, as blue has" in line for line in refusal(to_open_source))
 
 
 def test_the_colour_that_is_newer_must_have_the_nodes_and_not_the_older_one() -> None:

@@ -1,0 +1,56 @@
+"""What the balancer of a work directory holds, read from its files: before the config is judged, and when nothing runs any more.
+
+The rule: it only reads; what is not there, or cannot be read, is not known, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from components.cutover.cohort import share_percent
+from components.cutover.words import COLOURS, PARTS, Colour
+from components.operations.opening import origin
+from components.router import maps
+
+
+class Remembered(NamedTuple):
+    """Green's share in parts of 10,000 (None: no balancer ever ran here), and what the balancer remembers, by name."""
+
+    share: int | None = None
+    memory: Mapping[str, str] = {}
+
+    @property
+    def origin(self) -> Colour | None:
+        """The colour whose data filled the other one."""
+        return origin(self.memory)
+
+    @property
+    def holding(self) -> tuple[Colour, ...]:
+        """The colours that have a share."""
+        share = self.share
+        return () if share is None else tuple(colour for colour in COLOURS if share_percent(colour, share) > 0)
+
+    @property
+    def serving(self) -> Colour | None:
+        """The one colour that has everybody."""
+        return self.holding[0] if len(self.holding) == 1 else None
+
+
+def directory_of(work_directory: str) -> Path:
+    """Where the balancer of a stack works."""
+    return Path(work_directory) / "balancer"
+
+
+def remembered(work_directory: str) -> Remembered:
+    """What the files say."""
+    directory = directory_of(work_directory)
+    try:
+        share = int(maps.read(directory / maps.SHARE)[maps.SHARE_KEY])
+        memory = maps.read(directory / maps.MEMORY)
+    except (OSError, KeyError, ValueError):
+        return Remembered()
+    if not 0 <= share <= PARTS:
+        return Remembered()
+    return Remembered(share, {maps.decode(name): maps.decode_value(value) for name, value in memory.items()})
