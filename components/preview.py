@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.balancer.mqtt_balancer import standing
 from components.cluster import external, local
 from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
@@ -139,7 +140,8 @@ async def _decision(settings: Settings, live: dict[Colour, int | None]) -> tuple
     """Green's share and the direction; a balancer that does not run yet will start with the colour that has the clients."""
     directory = Path(settings.work_directory) / "balancer"
     memory: dict[str, str] = {}
-    share = balancing.first_share(settings.live, {colour: live.get(colour) or 0 for colour in settings.clusters})
+    counts = {colour: live.get(colour) or 0 for colour in settings.clusters}
+    share = balancing.first_share(settings.live, counts, standing(settings))
     if balancing.running(directory):
         router = HaproxyRouter(balancing.handle_of(directory))
         try:

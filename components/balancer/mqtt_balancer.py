@@ -8,8 +8,9 @@ from typing import Any
 import pulumi
 
 from components.cutover.words import COLOURS, Colour
+from components.operations import local
 from components.resources import mqtt_balancer
-from components.settings import Settings
+from components.settings import ExternalCluster, Settings
 
 
 class MqttBalancer(pulumi.ComponentResource):
@@ -39,9 +40,23 @@ class MqttBalancer(pulumi.ComponentResource):
                 "address": settings.balancer.address,
                 "max_connections": settings.balancer.max_connections,
                 "replicas": settings.balancer.replicas,
+                "standing": standing(settings),
                 "soak_seconds": settings.cutover.soak_seconds,
             },
             pulumi.ResourceOptions(parent=self),
         )
         self.handle = pulumi.Output.all(router=router.router, mqtt=router.mqtt, admin=router.admin, maps=router.maps)
         self.register_outputs({"handle": self.handle})
+
+
+def standing(settings: Settings) -> list[Colour]:
+    """The colours that are there already, in the order of COLOURS: clusters of somebody's, and processes of ours that run."""
+    return [
+        colour
+        for colour in COLOURS
+        if colour in settings.clusters
+        and (
+            isinstance(settings.clusters[colour], ExternalCluster)
+            or local.running(local.place(settings.work_directory, colour))
+        )
+    ]

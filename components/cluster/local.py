@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -29,7 +28,7 @@ def declare(
             "proxy_protocol": settings.proxy_protocol,
             "max_sessions": settings.max_sessions,
             "emqx_home": settings.emqx_home,
-            "directory": directory(colour, work_directory),
+            "directory": f"{local.place(work_directory, colour)}",
         },
         opts,
     )
@@ -38,14 +37,9 @@ def declare(
 
 def observed(colour: Colour, settings: LocalCluster, work_directory: str) -> ClusterHandle | None:
     """The handle of the processes that run now, if any do."""
-    ready = local.running(Path(directory(colour, work_directory)))
+    ready = local.running(local.place(work_directory, colour))
     if ready is None:
         return None
     return ClusterHandle(
         colour=colour, nodes=ready["nodes"], version=settings.version, proxy_protocol=settings.proxy_protocol
     )
-
-
-def directory(colour: Colour, work_directory: str) -> str:
-    """Where the colour's processes keep their files."""
-    return f"{work_directory}/clusters/{colour}"

@@ -1,19 +1,20 @@
-"""The HAProxy of target `local`: brought to a configuration, and asked before a colour leaves it."""
+"""The HAProxy processes of target `local`: brought to a configuration and a number, without a client that loses its connection by it."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.cutover.cohort import everybody, share_percent
-from components.cutover.words import COLOURS, Colour, Edition, other
-from components.emqx.errors import Refused, Retryable, Unreachable
+from components.cutover.cohort import everybody
+from components.cutover.words import COLOURS, Colour, Edition
+from components.emqx.errors import Refused, Unreachable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
-from components.operations.opening import drained_at, origin
 from components.router import maps, process
 from components.router.base import CUTOVER
 from components.router.configuration import HaproxySettings, Side, render
@@ -26,7 +27,11 @@ LOOK_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """The balancer as it should be; without ``address`` a free port on loopback is taken and kept."""
+    """The balancer as it should be; without ``address`` a free port on loopback is taken and kept.
+
+    ``standing`` are the colours that were there before this balancer, ``ended`` is whether the last cutover's memory speaks of a
+    cluster that is not declared any more.
+    """
 
     live: Colour
     clusters: Mapping[Colour, ClusterHandle]
@@ -35,16 +40,13 @@ class Wanted:
     address: str | None
     max_connections: int
     replicas: int
+    standing: Collection[Colour] = ()
+    ended: bool = False
 
-
-@dataclass(frozen=True)
-class Leaving:
-    """A colour that the new configuration does not have any more."""
-
-    cluster: ClusterHandle
-    credentials: Credentials
-    directory: Path
-    soak_seconds: float
+    @property
+    def capacity(self) -> int:
+        """How many clients fit."""
+        return self.replicas * self.max_connections
 
 
 def handle_of(directory: Path) -> BalancerHandle:
@@ -71,90 +73,69 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     (directory / ADDRESS).write_text(_address(wanted))
     if not (directory / maps.SHARE).exists():
-        parts = first_share(wanted.live, asyncio.run(_live_counts(wanted, credentials)))
+        counts = asyncio.run(live_counts(wanted.clusters, credentials))
+        parts = first_share(wanted.live, counts, wanted.standing)
         maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
     settings = HaproxySettings(
-        listen=(_address(wanted),),
-        sides=sides,
-        maps="..",
-        max_connections=wanted.max_connections,
-        shared_listener=wanted.replicas > 1,
+        listen=(_address(wanted),), sides=sides, maps="..", max_connections=wanted.max_connections
     )
-    for number in range(1, wanted.replicas + 1):
-        process.bring(directory / str(number), render(settings), map_directory=directory)
-    for surplus in _replicas(directory)[wanted.replicas :]:
-        process.stop(surplus)
-        (surplus / process.CONFIG).unlink()
+    _bring(directory, render(settings), wanted.replicas)
     handle = handle_of(directory)
     asyncio.run(_settle(handle, wanted))
     return handle
 
 
-def running(directory: Path) -> bool:
-    """Whether every replica of the balancer in this directory runs."""
+def _bring(directory: Path, text: str, count: int) -> None:
+    """So many replicas with this configuration; a surplus one takes nobody any more and ends with its last client.
+
+    A replica that is ending keeps its directory; a new one takes another number.
+    """
+    kept = _replicas(directory)[:count]
+    numbers = (directory / str(number) for number in itertools.count(1))
+    free = (place for place in numbers if place not in kept and process.running(place) is None)
+    places = [*kept, *itertools.islice(free, count - len(kept))]
+    for place in places:
+        beside = any(process.running(one) is not None for one in _replicas(directory))
+        process.bring(place, text, map_directory=directory, beside=beside)
+    for surplus in _places(directory):
+        if surplus not in places:
+            process.retire(surplus)
+            if process.running(surplus) is None:
+                shutil.rmtree(surplus)
+
+
+def running(directory: Path, count: int | None = None) -> bool:
+    """Whether every replica of the balancer in this directory runs, and there are ``count`` of them (None: any number)."""
     replicas = _replicas(directory)
-    return bool(replicas) and all(process.running(replica) is not None for replica in replicas)
+    enough = bool(replicas) if count is None else len(replicas) == count
+    return enough and all(process.running(replica) is not None for replica in replicas)
 
 
 def stop(directory: Path) -> None:
-    """End the balancer; nothing to do when none runs."""
-    for replica in _replicas(directory):
-        process.stop(replica)
+    """End the balancer, with the replicas that only keep their last clients; nothing to do when none runs."""
+    for place in _places(directory):
+        process.stop(place)
+
+
+def remove(directory: Path) -> None:
+    """End the balancer, and forget its address, its share and what it remembers: the next one in this place is a new one."""
+    stop(directory)
+    for place in _places(directory):
+        shutil.rmtree(place)
+    for name in (maps.SHARE, maps.MEMORY, ADDRESS):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _places(directory: Path) -> list[Path]:
+    """Where HAProxy works or worked, with the replicas that are ending."""
+    found = {one.parent for name in (process.CONFIG, process.PID) for one in directory.glob(f"*/{name}")}
+    return sorted(found, key=lambda one: int(one.name))
 
 
 def _replicas(directory: Path) -> list[Path]:
-    """The directories of the HAProxy processes, which share the maps in the one above them."""
-    return sorted((one.parent for one in directory.glob(f"*/{process.CONFIG}")), key=lambda one: int(one.name))
-
-
-async def refuse_leaving(leaving: Leaving, now: float) -> None:
-    """Refuse the colour's removal while it has weight or clients, or before it has been empty for the soak time.
-
-    Raises:
-        Refused: with what it still has.
-
-    """
-    colour = leaving.cluster.colour
-    router = HaproxyRouter(handle_of(leaving.directory))
-    memory, share = await router.memory(), await router.share()
-    percent = share_percent(colour, share)
-    if percent > 0:
-        raise _refusal(
-            colour, f"it has {percent:g} % of the share", f"set emqx:live to {other(colour)} and run pulumi up"
-        )
-    empty_since = drained_at(memory, colour)
-    if empty_since is None and origin(memory) is not None:
-        raise _refusal(colour, "its clients were not all moved away", "run pulumi up until the cutover is finished")
-    await refuse_clients(leaving.cluster, leaving.credentials)
-    soaked = now - (empty_since or 0.0)
-    if soaked < leaving.soak_seconds:
-        seen = f"it has been empty for {soaked:.0f} s, {leaving.soak_seconds:g} s of soak are declared"
-        raise _refusal(colour, seen, "wait, or lower emqx:cutover.soakSeconds")
-
-
-async def refuse_clients(cluster: ClusterHandle, credentials: Credentials) -> None:
-    """Refuse when clients are connected to the cluster; one that cannot be reached serves nobody.
-
-    Raises:
-        Refused: with their number by node.
-
-    """
-    async with ClusterApi(cluster, credentials, patience_seconds=LOOK_SECONDS) as api:
-        try:
-            live = await api.live_connections()
-        except Retryable:
-            return
-    if sum(live.values()):
-        raise _refusal(
-            cluster.colour,
-            f"clients are connected: {live}",
-            f"move them first: set emqx:live to {other(cluster.colour)}",
-        )
-
-
-def _refusal(colour: Colour, seen: str, todo: str) -> Refused:
-    return Refused(f"removing {colour}", node=colour, seen=seen, todo=todo)
+    """The directories of the HAProxy processes that listen, which share the maps in the one above them."""
+    return [place for place in _places(directory) if (place / process.CONFIG).exists()]
 
 
 def _address(wanted: Wanted) -> str:
@@ -167,23 +148,53 @@ def _address(wanted: Wanted) -> str:
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
-def first_share(live: Colour, counts: Mapping[Colour, int]) -> int:
-    """Green's share before the first run: all with the only colour, the one with more clients, or the one declared live."""
-    return everybody(max(counts, key=lambda colour: (counts[colour], colour == live)))
+def first_share(live: Colour, counts: Mapping[Colour, int], standing: Collection[Colour] = ()) -> int:
+    """Green's share before the first run: all with the only colour, or with the one that has more clients.
+
+    Of two equal ones the colour in ``standing`` serves, which was there before the balancer: its data are still to be carried over.
+    Otherwise the one declared live.
+    """
+    return everybody(max(counts, key=lambda colour: (counts[colour], colour in standing, colour == live)))
 
 
-async def _live_counts(wanted: Wanted, credentials: Mapping[str, Credentials]) -> dict[Colour, int]:
-    counts: dict[Colour, int] = {}
-    for colour, cluster in wanted.clusters.items():
-        async with ClusterApi(cluster, credentials[colour], patience_seconds=LOOK_SECONDS) as api:
-            counts[colour] = sum((await api.live_connections()).values())
-    return counts
+def refuse_small(capacity: int, counts: Mapping[Colour, int]) -> None:
+    """Refuse a balancer that cannot hold the clients that are there.
+
+    Raises:
+        Refused: with both numbers.
+
+    """
+    clients = sum(counts.values())
+    if clients > capacity:
+        shown = ", ".join(f"{count} on {colour}" for colour, count in counts.items())
+        todo = "raise emqx:balancer.maxConnections (two files for each client) or emqx:balancer.replicas"
+        seen = f"{clients} clients are connected ({shown}), and it holds {capacity}"
+        raise Refused("the balancer's size", node="the balancer", seen=seen, todo=todo)
+
+
+async def live_counts(
+    clusters: Mapping[Colour, ClusterHandle], credentials: Mapping[str, Credentials]
+) -> dict[Colour, int]:
+    """Live connections by colour.
+
+    Raises:
+        Retryable, Unauthorized: a colour cannot be asked.
+
+    """
+
+    async def count(colour: Colour) -> int:
+        async with ClusterApi(clusters[colour], credentials[colour], patience_seconds=LOOK_SECONDS) as api:
+            return sum((await api.live_connections()).values())
+
+    return dict(zip(clusters, await asyncio.gather(*map(count, clusters)), strict=True))
 
 
 async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
-    """All replicas as the files say; a colour that is alone has everybody, and nothing of the last cutover is remembered."""
+    """All replicas as the files say; a colour that is alone has everybody, and nothing of a cutover that is over is remembered."""
     router = HaproxyRouter(handle)
     await router.settle()
-    if len(wanted.clusters) == 1:
+    alone = len(wanted.clusters) == 1
+    if alone:
         await router.set_share(everybody(next(iter(wanted.clusters))))
+    if alone or wanted.ended:
         await router.remember(dict.fromkeys(CUTOVER))

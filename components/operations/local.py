@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from components.cutover.words import Colour
-from components.emqx.errors import NotNow
+from components.emqx.errors import NotNow, Refused
 from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.v5 import ClusterApi
 from components.operations import processes, release_processes
 
 KEY_FILE = "api-keys"
@@ -37,6 +40,11 @@ class Wanted:
     emqx_home: str | None = None
 
 
+def place(work_directory: str, colour: Colour) -> Path:
+    """Where the colour's processes keep their files."""
+    return Path(work_directory) / "clusters" / colour
+
+
 def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], None]) -> dict[str, Any]:
     """Start the cluster, or adopt the one that runs in this directory and bring it to the wanted number of nodes.
 
@@ -46,15 +54,16 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
     Raises:
         GaveUp: a process does not become ready; says the last line of its output.
         BadInput: ``emqx_home`` is not what it should be.
+        Refused: another version runs here, which no state knows of.
 
     """
-    wanted.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = (wanted.directory / KEY_FILE).absolute()
-    processes.write_private(keys, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
-    if wanted.emqx_home is None:
-        ready = _serve_lab(wanted, keys, credentials, interrupted)
-    else:
-        ready = release_processes.serve(wanted, wanted.emqx_home, keys, credentials, interrupted)
+    with processes.one_start(wanted.directory, interrupted):
+        keys = (wanted.directory / KEY_FILE).absolute()
+        processes.write_private(keys, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
+        if wanted.emqx_home is None:
+            ready = _serve_lab(wanted, keys, credentials, interrupted)
+        else:
+            ready = release_processes.serve(wanted, wanted.emqx_home, keys, credentials, interrupted)
     handle = ClusterHandle(
         colour=wanted.name, nodes=ready["nodes"], version=wanted.version, proxy_protocol=wanted.proxy_protocol
     )
@@ -77,12 +86,59 @@ def stop(directory: Path) -> None:
     release_processes.stop(directory)
 
 
+def remove(directory: Path, now: datetime) -> Path | None:
+    """End the cluster's processes and move what they wrote aside, so that the next cluster of this colour begins empty.
+
+    Only what was moved last is kept, beside the directory; it has no API keys any more.
+
+    Returns:
+        Where it is now; None when there was nothing.
+
+    """
+    stop(directory)
+    if not directory.exists():
+        return None
+    aside = directory.with_name(f"{directory.name}.{now:%Y-%m-%dT%H-%M-%S}")
+    for before in directory.parent.glob(f"{directory.name}.*"):
+        shutil.rmtree(before, ignore_errors=True)
+    (directory / KEY_FILE).unlink(missing_ok=True)
+    return directory.rename(aside)
+
+
+async def refuse_fewer(colour: Colour, directory: Path, nodes: int, credentials: Credentials) -> None:
+    """Refuse to take nodes away that have clients.
+
+    Raises:
+        Refused: with their clients by node.
+        Retryable: the cluster cannot say.
+
+    """
+    ready = running(directory)
+    if ready is None or len(ready["nodes"]) <= nodes:
+        return
+    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version="")
+    async with ClusterApi(handle, credentials) as api:
+        live = await api.live_connections()
+    busy = {node.name: live[node.name] for node in handle.nodes[nodes:] if live.get(node.name)}
+    if busy:
+        raise Refused(
+            f"taking nodes of {colour} away",
+            node=colour,
+            seen=f"clients are connected to them: {busy}",
+            todo="evacuate these nodes first, or move the clients to the other colour",
+        )
+
+
 def _serve_lab(wanted: Wanted, keys: Path, credentials: Credentials, interrupted: Callable[[], None]) -> dict[str, Any]:
     environment = {"EMQX_API_KEY__BOOTSTRAP_FILE": str(keys)}
     if credentials.username and credentials.password:
         environment["EMQX_DASHBOARD__DEFAULT_USERNAME"] = credentials.username
         environment["EMQX_DASHBOARD__DEFAULT_PASSWORD"] = credentials.password
     ready = processes.start(wanted.directory, _command(wanted), environment, interrupted=interrupted)
+    declared, runs = (f"{wanted.version} ({wanted.edition})", f"{ready['version']} ({ready['edition']})")
+    if declared != runs:
+        todo = f"declare {runs}, or end process {ready['pid']} and remove {wanted.directory}"
+        raise Refused(f"starting {declared}", node=str(wanted.directory), seen=f"{runs} runs there", todo=todo)
     _scale(ready, wanted)
     ready = processes.running(wanted.directory) or ready
     return {**ready, "pids": [ready["pid"]]}

@@ -1,37 +1,60 @@
-"""Processes of the target `local`: started detached, found again by their ready file, ended by pid; nothing else is touched."""
+"""Processes of the target `local`: started detached, found again by their pid or ready file, ended by pid; nothing else is touched."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from components.emqx.errors import GaveUp
 
+PID = "pid"
 READY_SECONDS = 60.0
 END_SECONDS = 10.0
+LAUNCH_SECONDS = 10.0
+KILLED_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 
 def running(directory: Path) -> dict[str, Any] | None:
-    """What the ready file says when its process lives; None otherwise.
-
-    A pid can be given to another process after a restart of the machine, so one of its arguments must be the directory.
-    """
+    """What the ready file says when its process lives; None otherwise."""
     try:
         ready: dict[str, Any] = json.loads((directory / "ready.json").read_text())
-        process = Path(f"/proc/{ready['pid']}")
-        arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        where = (process / "cwd").resolve(strict=True)
+        return ready if _is_ours(ready["pid"], directory) else None
     except (OSError, ValueError, KeyError):
         return None
-    wanted = directory.resolve()
-    return ready if any(argument and (where / argument).resolve() == wanted for argument in arguments) else None
+
+
+@contextmanager
+def one_start(directory: Path, interrupted: Callable[[], None], limit_seconds: float = READY_SECONDS) -> Iterator[None]:
+    """Only one of us starts and scales what is in this directory; the lock falls with the process that held it.
+
+    Raises:
+        GaveUp: somebody else has it for longer than ``limit_seconds``.
+
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    end = time.monotonic() + limit_seconds
+    with (directory / ".start.lock").open("w") as stream:
+        while not _locked(stream.fileno()):
+            interrupted()
+            if time.monotonic() >= end:
+                todo = "find the other update of this stack"
+                raise GaveUp(
+                    "starting",
+                    node=str(directory),
+                    seen=f"another update has done so for {limit_seconds:g} s",
+                    todo=todo,
+                )
+            time.sleep(POLL_SECONDS)
+        yield
 
 
 def start(
@@ -42,9 +65,10 @@ def start(
     interrupted: Callable[[], None],
     limit_seconds: float = READY_SECONDS,
 ) -> dict[str, Any]:
-    """Start the command in a session of its own and wait for its ready file; a running one is adopted.
+    """Start the command in a session of its own and wait for its ready file; a running one is adopted, a starting one waited for.
 
-    The command's output goes to ``output.log`` in the directory, which is also where the ready file appears.
+    The command's output goes to ``output.log`` in the directory, which is also where the ready file appears. Killed at any
+    point, the next call finds the process by its pid file. Use inside ``one_start``.
 
     Raises:
         GaveUp: the process ended or was not ready in time; says the last line of its output.
@@ -53,51 +77,100 @@ def start(
     adopted = running(directory)
     if adopted:
         return adopted
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if _pid(directory) is None:
+        _launch(directory, command, environment)
+    end = time.monotonic() + limit_seconds
+    try:
+        while time.monotonic() < end and _pid(directory) is not None:
+            interrupted()
+            ready = running(directory)
+            if ready:
+                return ready
+            time.sleep(POLL_SECONDS)
+        seen = "it ended" if _pid(directory) is None else f"not ready after {limit_seconds:g} s"
+    except BaseException:
+        _kill(directory)
+        raise
+    _kill(directory)
+    raise GaveUp(
+        f"starting {command[2:4]}",
+        node=str(directory),
+        seen=f"{seen}, last output: {last_line(directory)}",
+        todo=f"read {directory / 'output.log'}",
+    )
+
+
+def _launch(directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """The shell writes the pid file before it becomes the command, so that we may die at any moment."""
     (directory / "ready.json").unlink(missing_ok=True)
+    (directory / PID).unlink(missing_ok=True)
+    script = 'echo $$ > "$0" && exec "$@"'
     with (directory / "output.log").open("ab") as output:
         process = subprocess.Popen(
-            command,
+            ["/bin/sh", "-c", script, str(directory / PID), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
             env={**os.environ, **environment},
         )
-    end = time.monotonic() + limit_seconds
-    try:
-        while time.monotonic() < end and process.poll() is None:
-            interrupted()
-            ready = running(directory)
-            if ready:
-                return ready
-            time.sleep(POLL_SECONDS)
-    except BaseException:
-        process.kill()
-        raise
-    process.kill()
-    raise GaveUp(
-        f"starting {command[2:4]}",
-        node=str(directory),
-        seen=f"exit status {process.wait()}, last output: {last_line(directory)}",
-        todo=f"read {directory / 'output.log'}",
-    )
+    end = time.monotonic() + LAUNCH_SECONDS
+    while _pid(directory) is None and process.poll() is None and time.monotonic() < end:
+        time.sleep(POLL_SECONDS / 10)
 
 
 def stop(directory: Path, limit_seconds: float = END_SECONDS) -> None:
-    """End the process of this directory: SIGTERM, then SIGKILL; one that is gone already is success."""
-    ready = running(directory)
-    if ready is None:
+    """End the process of this directory, ready or not: SIGTERM, then SIGKILL; one that is gone already is success."""
+    pid = _pid(directory)
+    if pid is None:
         return
-    os.kill(ready["pid"], signal.SIGTERM)
+    os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + limit_seconds
-    while running(directory) is not None:
-        if time.monotonic() >= end:
-            os.kill(ready["pid"], signal.SIGKILL)
-            break
-        reap(ready["pid"])
+    while _pid(directory) is not None and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
-    (directory / "ready.json").unlink(missing_ok=True)
+    _kill(directory)
+
+
+def _kill(directory: Path) -> None:
+    """SIGKILL to what is left, and the files that name it go."""
+    pid = _pid(directory)
+    end = time.monotonic() + KILLED_SECONDS
+    while pid is not None and time.monotonic() < end:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(POLL_SECONDS)
+        pid = _pid(directory)
+    for name in ("ready.json", PID):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _pid(directory: Path) -> int | None:
+    """The living process of this directory, ready or not."""
+    found = [ready["pid"]] if (ready := running(directory)) else []
+    with suppress(OSError, ValueError):
+        found.append(int((directory / PID).read_text()))
+    return next((pid for pid in found if _is_ours(pid, directory)), None)
+
+
+def _is_ours(pid: int, directory: Path) -> bool:
+    """Whether the process lives and one of its arguments is the directory; a pid alone may be another's after a restart."""
+    reap(pid)
+    process = Path(f"/proc/{pid}")
+    try:
+        arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        where = (process / "cwd").resolve(strict=True)
+    except OSError:
+        return False
+    wanted = directory.resolve()
+    return any(argument and (where / argument).resolve() == wanted for argument in arguments)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def reap(pid: int) -> None:

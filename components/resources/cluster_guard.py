@@ -11,7 +11,7 @@ from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle
-from components.operations import balancing
+from components.operations.leaving import refuse_clients
 from components.resources.link import credentials_of
 from components.resources.provider import State, TypedProvider, own
 from components.value import Value
@@ -41,9 +41,10 @@ class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
         return {}
 
     def delete(self, _id: str, props: State) -> None:
-        """Refuse while clients are connected to the cluster."""
+        """Refuse while clients are connected to the cluster, or while nobody can say that none are."""
         inputs = ClusterGuardInputs.model_validate(own(props))
-        asyncio.run(balancing.refuse_clients(inputs.cluster, credentials_of(inputs.colour, self.credentials)))
+        credentials = credentials_of(inputs.colour, self.credentials)
+        asyncio.run(refuse_clients(inputs.cluster, credentials, inputs.balancer))
 
 
 class ClusterGuard(Resource, module="emqx", name="ClusterGuard"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +16,12 @@ from components.emqx.errors import Refused
 from components.operations import local
 from components.resources import engine
 from components.resources.link import credentials_of
+from components.resources.props import changed
 from components.resources.provider import State, TypedProvider
 from components.value import Value
+
+FIXED = frozenset({"version", "edition", "emqx_home", "max_sessions", "proxy_protocol"})
+"""What a running cluster keeps for life."""
 
 
 class LocalClusterInputs(Value):
@@ -44,15 +50,23 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         return inputs.name
 
     def refuse(self, inputs: LocalClusterInputs, olds: State) -> None:
-        """Refuse another version, edition or release in place: that is what the other colour is for."""
-        for key in ("version", "edition", "emqx_home"):
-            if olds and olds.get(key) != getattr(inputs, key):
-                raise Refused(
-                    f"changing {inputs.colour}",
-                    node=inputs.colour,
-                    seen=f"its {key} would change from {olds.get(key)} to {getattr(inputs, key)} in place",
-                    todo="declare the other colour with it and set emqx:live to that colour",
-                )
+        """Refuse what cannot be changed in place, which is what the other colour is for, and to take nodes with clients away."""
+        if not olds:
+            return
+        for key in sorted(changed(LocalClusterInputs, FIXED, olds, inputs.model_dump(mode="json"))):
+            raise Refused(
+                f"changing {inputs.colour}",
+                node=inputs.colour,
+                seen=f"its {key} would change from {olds.get(key)} to {getattr(inputs, key)} in place",
+                todo="declare the other colour with it and set emqx:live to that colour",
+            )
+        directory = Path(olds["directory"])
+        if directory.resolve() != Path(inputs.directory).resolve() and local.running(directory):
+            seen, todo = f"it runs in {directory}", "keep emqx:workDirectory, or destroy the stack first"
+            raise Refused(f"moving {inputs.colour} to {inputs.directory}", node=inputs.colour, seen=seen, todo=todo)
+        if olds.get("nodes", 0) > inputs.nodes:
+            credentials = credentials_of(inputs.colour, self.credentials)
+            asyncio.run(local.refuse_fewer(inputs.colour, directory, inputs.nodes, credentials))
 
     def stale(self, inputs: LocalClusterInputs, olds: State) -> bool:  # noqa: ARG002  -- the process is looked at
         """Whether a process is gone."""
@@ -75,8 +89,13 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
 
     def delete(self, _id: str, props: State) -> None:
-        """End the processes; the guard has been asked before."""
-        local.stop(Path(props["directory"]))
+        """End the processes and move their data aside; the guard has been asked before."""
+        aside = local.remove(Path(props["directory"]), datetime.now(UTC))
+        if aside is not None:
+            with engine.serving():
+                engine.progress(
+                    f"the data of {props['colour']} is kept in {aside} until a cluster of this colour is removed again"
+                )
 
 
 class LocalCluster(Resource, module="emqx", name="LocalCluster"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,15 +13,21 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour, Edition
-from components.emqx.models import BalancerHandle, ClusterHandle
+from components.emqx.errors import Refused, Retryable
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.operations import balancing
+from components.operations.leaving import Leaving, refuse_leaving, replaced
 from components.resources.link import credentials_of
+from components.resources.props import changed
 from components.resources.provider import State, TypedProvider
 from components.value import Value
 
 
 class MqttBalancerInputs(Value):
-    """The colours it stands in front of, and where it works; ``live`` and ``colours`` are for the policies."""
+    """The colours it stands in front of, and where it works; ``live`` and ``colours`` are for the policies.
+
+    ``standing`` are the colours that were there before it.
+    """
 
     name: str
     live: Colour
@@ -31,6 +38,7 @@ class MqttBalancerInputs(Value):
     address: str | None = None
     max_connections: int
     replicas: int = 1
+    standing: Sequence[Colour] = ()
     soak_seconds: float
 
 
@@ -46,17 +54,27 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
         return inputs.name
 
     def refuse(self, inputs: MqttBalancerInputs, olds: State) -> None:
-        """Refuse a colour that leaves while it has weight or clients, or before the soak is over."""
-        for colour, raw in (olds.get("clusters") or {}).items():
-            if colour not in inputs.clusters:
-                handle = ClusterHandle.model_validate(raw)
-                credentials = credentials_of(colour, self.credentials)
-                leaving = balancing.Leaving(handle, credentials, Path(inputs.directory), inputs.soak_seconds)
-                asyncio.run(balancing.refuse_leaving(leaving, time.time()))
+        """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
+        before = Path(olds.get("directory") or inputs.directory)
+        if before.resolve() != Path(inputs.directory).resolve() and balancing.running(before):
+            seen, todo = f"it runs in {before}", "keep emqx:workDirectory, or destroy the stack first"
+            raise Refused(f"moving the balancer to {inputs.directory}", node="the balancer", seen=seen, todo=todo)
+        for handle in _leaving(inputs, olds):
+            credentials = credentials_of(handle.colour, self.credentials)
+            leaving = Leaving(handle, credentials, inputs.soak_seconds)
+            balancer = balancing.handle_of(Path(inputs.directory))
+            asyncio.run(refuse_leaving(leaving, balancer, time.time()))
+        if changed(
+            MqttBalancerInputs, frozenset({"max_connections", "replicas", "clusters"}), olds, inputs.model_dump()
+        ):
+            # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
+            with suppress(Retryable):
+                counts = asyncio.run(balancing.live_counts(inputs.clusters, self._credentials(inputs)))
+                balancing.refuse_small(inputs.replicas * inputs.max_connections, counts)
 
     def stale(self, inputs: MqttBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the process is looked at
-        """Whether the process is gone."""
-        return not balancing.running(Path(inputs.directory))
+        """Whether a process is gone."""
+        return not balancing.running(Path(inputs.directory), inputs.replicas)
 
     def act(self, inputs: MqttBalancerInputs, olds: State | None) -> State:
         """Start it, or let it take over a new configuration; clients stay connected."""
@@ -69,12 +87,23 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
             address=inputs.address,
             max_connections=inputs.max_connections,
             replicas=inputs.replicas,
+            standing=inputs.standing,
+            ended=bool(_leaving(inputs, olds or {})),
         )
-        return balancing.serve(wanted, self.credentials).model_dump(mode="json")
+        return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
 
     def delete(self, _id: str, props: State) -> None:
-        """End the process; the cluster guards have been asked before."""
-        balancing.stop(Path(props["directory"]))
+        """End the process, and what it remembers ends with it; the cluster guards have been asked before."""
+        balancing.remove(Path(props["directory"]))
+
+    def _credentials(self, inputs: MqttBalancerInputs) -> dict[str, Credentials]:
+        return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
+
+
+def _leaving(inputs: MqttBalancerInputs, olds: State) -> list[ClusterHandle]:
+    """The clusters that were in front of us and are not any more: their colour is gone, or stands for another cluster now."""
+    handles = [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
+    return [old for old in handles if old.colour not in inputs.clusters or replaced(old, inputs.clusters[old.colour])]
 
 
 class MqttBalancer(Resource, module="emqx", name="MqttBalancer"):

@@ -7,6 +7,8 @@ The form is the corrected one of two-cluster.md section J, with the share in a m
 - Servers start up as ``UP 1/2``: a (re)started balancer serves at once, takes a dead node out at its first check (0.5 s), and
   ``health`` says fully up only after the checks passed. Waiting for checks instead would refuse the whole fleet for a second.
 - A reload takes the servers' state over from the worker before, so an evacuating node does not come back for half a second.
+- The port can always be shared by several processes: a socket that was opened without it stays so over every reload, and a second
+  replica could never be added. That nobody shares it by mistake is seen to at the start (``process.start``).
 - No ``on-marked-down shutdown-sessions``: an evacuating node is DOWN for new clients and must keep those it has.
 """
 
@@ -49,8 +51,7 @@ class HaproxySettings(Value):
     ``listen`` and ``admin`` are ``host:port``; a unix admin socket ``admin.sock`` beside the configuration is always there.
     Who reaches an admin port may move every client, it knows no password: only for networks that nobody else is in.
     ``maps`` is the directory of the maps, absolute or relative to the configuration. ``max_connections`` counts clients (two
-    files each); without it HAProxy takes what its file limit allows. ``shared_listener`` lets several replicas on one
-    machine listen on the same port; without it the second one is refused instead of silently taking half of the clients.
+    files each); without it HAProxy takes what its file limit allows.
     """
 
     listen: tuple[str, ...] = Field(min_length=1)
@@ -58,7 +59,6 @@ class HaproxySettings(Value):
     admin: tuple[str, ...] = ()
     maps: str = "."
     max_connections: int | None = Field(default=None, gt=0)
-    shared_listener: bool = False
     log: bool = False
 
 
@@ -113,8 +113,6 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
     yield "  stats timeout 1m"
     yield f"  server-state-file {STATE}"
     yield f"  tune.bufsize {BUFFER_BYTES}"
-    if not settings.shared_listener:
-        yield "  noreuseport"
     if settings.max_connections is not None:
         yield f"  maxconn {settings.max_connections}"
     if settings.log:

@@ -22,12 +22,14 @@ from typing import NoReturn
 
 from components.emqx.errors import BadInput, GaveUp, Unreachable
 from components.router import maps
+from components.router.claim import claimed
 from components.router.runtime import ask
 
 CONFIG, PID, LOG, ADMIN, STATE = "haproxy.cfg", "haproxy.pid", "haproxy.log", "admin.sock", "servers.state"
 LOADED = "haproxy.loaded"
 """Holds the hash of the configuration that the running HAProxy has read."""
 OLDEST = (2, 8)
+TAKEN_SECONDS = 2.0
 
 _SPAWN = '"$@" </dev/null >haproxy.log 2>&1 & echo $! >haproxy.pid'
 """The shell ends at once, so that HAProxy is the init process's child and never a zombie of ours."""
@@ -91,20 +93,21 @@ def _validate(directory: Path, name: str) -> None:
         )
 
 
-def bring(directory: Path, text: str, *, map_directory: Path | None = None) -> int:
+def bring(directory: Path, text: str, *, map_directory: Path | None = None, beside: bool = False) -> int:
     """Bring this directory's HAProxy to a configuration, whatever it does now: started, reloaded, or left as it is.
 
     Killed at any point, the next call goes on: what the running process has read is remembered only once it has read it.
 
     Raises:
         BadInput: HAProxy does not accept it.
+        Refused: as ``start``.
         GaveUp: it does not start, or does not take it over.
 
     """
     write(directory, text, map_directory=map_directory)
     if running(directory) is not None and not _is_loaded(directory):
         reload(directory)
-    return start(directory)
+    return start(directory, beside=beside)
 
 
 def _is_loaded(directory: Path) -> bool:
@@ -138,16 +141,25 @@ def _command(process: Path) -> list[bytes]:
     return line.split(b"\0")
 
 
-def start(directory: Path, *, patience_seconds: float = 10.0) -> int:
+def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10.0) -> int:
     """Start HAProxy in this directory, or adopt the one that runs there; its process id, once its socket answers.
 
+    Args:
+        directory: where it works.
+        beside: whether another replica of the same balancer runs, with which it shares the port.
+        patience_seconds: how long a start may take.
+
     Raises:
+        Refused: somebody else listens on its address.
         GaveUp: it ended, or did not answer in time; says the end of its log.
 
     """
-    with _one_at_a_time(directory):
+    with _one_at_a_time(directory), contextlib.ExitStack() as alone:
         pid = running(directory)
         digest = _digest(directory)
+        if pid is None and not beside:
+            bound = re.findall(r"^ *bind (\S+)", (directory / CONFIG).read_text(), re.MULTILINE)
+            alone.enter_context(claimed(bound, TAKEN_SECONDS))
         if pid is None:
             # what the servers were before a stop says nothing of now: all begin as UP 1/2
             maps.replace(directory / STATE, "")
@@ -174,6 +186,23 @@ def reload(directory: Path, *, patience_seconds: float = 10.0) -> None:
         digest = _digest(directory)
         _signal(pid, signal.SIGUSR2, "reload of HAProxy", directory, patience_seconds, _is_new(directory, before))
         maps.replace(directory / LOADED, digest)
+
+
+def retire(directory: Path, *, patience_seconds: float = 10.0) -> None:
+    """Let HAProxy stop listening and keep its connections; it ends by itself when the last client has left.
+
+    The configuration goes first: from then on this is no replica any more, also after a kill in between; called again, it goes on.
+
+    Raises:
+        GaveUp: it still listens.
+
+    """
+    with _one_at_a_time(directory):
+        (directory / CONFIG).unlink(missing_ok=True)
+        pid = running(directory)
+        if pid is not None:
+            tried = "soft stop of HAProxy"
+            _signal(pid, signal.SIGUSR1, tried, directory, patience_seconds, lambda: _worker(directory) is None)
 
 
 def stop(directory: Path, *, patience_seconds: float = 10.0) -> None:

@@ -142,13 +142,12 @@ class Bench:
         await self.until(lambda health: all(up for nodes in health.values() for up in nodes.values()))
 
 
-def settings_of(address: str, brokers: list[Broker], *, maps: str = ".", shared: bool = False) -> HaproxySettings:
+def settings_of(address: str, brokers: list[Broker], *, maps: str = ".") -> HaproxySettings:
     present = [colour for colour in COLOURS if any(broker.colour == colour for broker in brokers)]
     return HaproxySettings(
         listen=(f"{address}:1883",),
         sides=tuple(_side(colour, [broker for broker in brokers if broker.colour == colour]) for colour in present),
         maps=maps,
-        shared_listener=shared,
     )
 
 
@@ -166,7 +165,7 @@ async def bench(directory: Path, *brokers: Broker, replicas: int = 1) -> AsyncIt
     address = loopback()
     one = replicas == 1
     places = [directory] if one else [directory / f"replica-{number}" for number in range(replicas)]
-    settings = settings_of(address, list(brokers), maps="." if one else "..", shared=not one)
+    settings = settings_of(address, list(brokers), maps="." if one else "..")
     handle = BalancerHandle(
         mqtt=f"{address}:1883", admin=tuple(str(place / process.ADMIN) for place in places), maps=str(directory)
     )
@@ -174,7 +173,7 @@ async def bench(directory: Path, *brokers: Broker, replicas: int = 1) -> AsyncIt
     try:
         for place in places:
             await asyncio.to_thread(process.write, place, render(settings), map_directory=directory)
-            await asyncio.to_thread(process.start, place)
+            await asyncio.to_thread(process.start, place, beside=place != places[0])
         await running.all_up()
         yield running
     finally:

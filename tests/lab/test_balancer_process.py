@@ -155,7 +155,7 @@ async def test_replicas_agree_after_every_write(tmp_path: Path) -> None:
         assert [await single.memory() for single in singles] == [ODD] * 3
         assert await send_all(fork, PACKETS) == [CONNACK] * 100
         process.stop(fork.directories[1])
-        process.start(fork.directories[1])
+        process.start(fork.directories[1], beside=True)
         assert await fork.router.share() == 3333
 
 
@@ -170,7 +170,7 @@ async def test_two_updates_that_write_at_once_lose_nothing_of_each_other(tmp_pat
         assert await fork.router.share() in range(1000, 1004)
         for directory in fork.directories:
             process.stop(directory)
-            process.start(directory)
+            process.start(directory, beside=True)
         assert await fork.router.memory() == {f"key {number}": f"value {number}" for number in range(20)}
 
 
@@ -325,7 +325,7 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays_behind(tmp_path: P
     async with bench(tmp_path / "first", Broker("blue")) as fork:
         text = (tmp_path / "first" / process.CONFIG).read_text()
         process.write(tmp_path / "second", text)
-        with pytest.raises(GaveUp, match="Address already in use"):
+        with pytest.raises(Refused, match="somebody listens there already"):
             process.start(tmp_path / "second")
         assert process.running(tmp_path / "second") is None
         assert await send(fork, PACKETS[0]) == CONNACK

@@ -162,15 +162,18 @@ def test_a_node_that_died_comes_back_at_its_address_with_its_data(colour: Colour
     assert colour.state["pids"] != [pid]
 
 
-def test_its_deletion_ends_it_in_order_and_keeps_the_data(colour: Colour) -> None:
+def test_its_deletion_ends_it_in_order_and_keeps_the_data_aside(colour: Colour) -> None:
     colour.up()
     (pid,) = colour.state["pids"]
     assert release_processes.complete(colour.directory)
     colour.provider.delete("blue", colour.state)
     assert gone(pid)
     assert not reachable(colour.nodes[0])
-    assert (colour.directory / "node-1" / "data").is_dir()
-    assert not (colour.directory / "node-1" / "pid").exists()
+    assert not colour.directory.exists(), "the next cluster of this colour begins empty"
+    (aside,) = colour.directory.parent.glob("blue.*")
+    assert (aside / "node-1" / "data").is_dir()
+    assert not (aside / "node-1" / "pid").exists()
+    assert not (aside / "api-keys").exists()
 
 
 def test_no_secret_is_in_an_argument_the_state_or_a_file_that_others_can_read(colour: Colour) -> None:

@@ -1,0 +1,66 @@
+"""An address before HAProxy listens on it: nobody else may listen there, and nobody else may be starting there at this moment.
+
+The rule: replicas share a port on purpose, so HAProxy itself would share it with a stranger too, and each would get half of the
+clients; whoever is the first of its kind on an address claims it here.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from components.emqx.errors import Refused
+
+_POLL_SECONDS = 0.05
+
+
+@contextmanager
+def claimed(addresses: Sequence[str], patience_seconds: float) -> Iterator[None]:
+    """Hold the addresses while HAProxy starts on them.
+
+    Args:
+        addresses: ``host:port``, ``*:port`` or ``:port``.
+        patience_seconds: how long somebody may still be there (the workers of a killed HAProxy need a moment).
+
+    Raises:
+        Refused: somebody listens there, or is about to.
+
+    """
+    deadline = time.monotonic() + patience_seconds
+    with ExitStack() as held:
+        for address in sorted(set(addresses)):
+            # an abstract socket is nobody's file, and gone with its process
+            starting = held.enter_context(socket.socket(socket.AF_UNIX))
+            _bind(starting, f"\0emqx balancer {address}", address, "another balancer starts there", deadline)
+            _refuse_taken(address, deadline)
+        yield
+
+
+def _refuse_taken(address: str, deadline: float) -> None:
+    host, _, port = address.rpartition(":")
+    host = "" if host == "*" else host.strip("[]")
+    family, kind, _, _, place = socket.getaddrinfo(
+        host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind) as probe:
+        # connections that are left of an earlier process are no obstacle, a listening socket is
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bind(probe, place, address, "somebody listens there already", deadline)
+
+
+def _bind(taken: socket.socket, place: str | tuple[object, ...], address: str, seen: str, deadline: float) -> None:
+    while True:
+        try:
+            taken.bind(place)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return  # HAProxy says better what is wrong with the address itself
+            if time.monotonic() > deadline:
+                todo = "end it, or give emqx:balancer.address another port"
+                raise Refused("starting the balancer", node=address, seen=seen, todo=todo) from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
