@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.cutover.versions import parse
+from components.migration.configs import hocon
 from components.migration.configs.flat import Setting
 from components.migration.facts import Plan, load
 from components.migration.hop_44_5 import BadSource, Conversion, Options, Source, convert
@@ -139,6 +141,27 @@ def test_topics_that_are_counted_are_counted_on_green() -> None:
     ]
     assert hows(conversion, "modules")[0][0] == "carried"
     assert hows(run({"modules": [{**module, "config": {}}]}), "modules")[0][0] == "dropped"
+
+
+FILES = {
+    "apps": [{"id": "a", "secret": "s", "status": True}],
+    "modules": [{"type": "psk_authentication", "enabled": True, "config": {"psk_file": {"file": "c:k"}}}],
+}
+
+
+def test_files_that_emqx_opens_as_they_are_named_have_no_variable_in_their_name() -> None:
+    base = json.loads(run(FILES).bootstrap["base.hocon"])
+    assert base["api_key"]["bootstrap_file"] == "etc/api-keys.txt"
+    assert base["psk_authentication"]["init_file"] == "etc/init.psk"
+
+
+@pytest.mark.parametrize("to", ["5.1.6", "5.6.1", "5.8.3"])
+def test_before_5_8_4_there_is_no_base_hocon_and_the_settings_are_for_emqx_conf(to: str) -> None:
+    bootstrap = run(FILES, {"listener.tcp.external": "1883"}, to=to).bootstrap
+    assert "base.hocon" not in bootstrap
+    read = hocon.parse("emqx.conf", 'node.name = "emqx@127.0.0.1"\n' + bootstrap["for-emqx.conf"])
+    assert str(read.tree["listeners"]["tcp"]["default"]["bind"]) == "1883"
+    assert read.tree["api_key"]["bootstrap_file"] == "etc/api-keys.txt"
 
 
 def test_the_manifest_in_pieces_is_the_manifest() -> None:

@@ -22,7 +22,7 @@ from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source, check_export, minor, patch
 from components.migration.hop_44_5.table import backup, users_header
 from components.migration.hop_44_5.users import HASHES, Users, convert_users
-from components.migration.hop_44_5.values import filled
+from components.migration.hop_44_5.values import etc, filled
 from components.migration.manifest import BadSource, Ledger
 from components.migration.permissions.after import dialects
 
@@ -56,7 +56,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
 
     stem = archive_stem(options.now)
     archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
-    texts = files | _texts(filled({"listeners": listeners, "psk_authentication": psk}), keys)
+    texts = files | _texts(filled({"listeners": listeners, "psk_authentication": psk}), keys, patch(to_version))
     return Conversion(
         from_version, to_version, config, f"{stem}.tar.gz", archive, tuple(requests), texts, ledger.account()
     )
@@ -154,9 +154,17 @@ def _plain(version: str) -> str:
     return ".".join(map(str, patch(version))) if re.search(r"\d", version) else version
 
 
-def _texts(base: Json, keys: str) -> dict[str, str]:
-    """The files of the nodes."""
+BASE_SINCE = (5, 8, 4)  # emqx#14269: no node before it reads etc/base.hocon
+FOR_EMQX_CONF = "for-emqx.conf"
+
+
+def _texts(base: Json, keys: str, version: tuple[int, int, int]) -> dict[str, str]:
+    """The files of the nodes; before 5.8.4 the settings are lines that are put behind those of ``emqx.conf``."""
     if keys:
-        base["api_key"] = {"bootstrap_file": f"${{EMQX_ETC_DIR}}/{KEY_FILE}"}
-    texts = {"base.hocon": hocon(base).decode()} if base else {}
-    return texts | ({KEY_FILE: keys} if keys else {})
+        base["api_key"] = {"bootstrap_file": etc(KEY_FILE)}
+    texts = {KEY_FILE: keys} if keys else {}
+    if base and version >= BASE_SINCE:
+        texts["base.hocon"] = hocon(base).decode()
+    elif base:
+        texts[FOR_EMQX_CONF] = "".join(f"{root} = {hocon(content).decode()}" for root, content in base.items())
+    return texts

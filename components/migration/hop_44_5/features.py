@@ -12,7 +12,7 @@ from typing import Any
 from components.migration.hop_44_5.plugins import MODULES, find_file, loaded, module
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
-from components.migration.hop_44_5.values import mappings, number, truth
+from components.migration.hop_44_5.values import etc, mappings, number, truth
 from components.migration.manifest import Ledger
 
 Json = dict[str, Any]
@@ -218,7 +218,7 @@ def _psk(source: Source, settings: Settings, ledger: Ledger, config: Json, files
     config["psk_authentication"] = {
         "enable": enabled,
         "separator": separator,
-        "init_file": f"${{EMQX_ETC_DIR}}/{PSK_FILE}",
+        "init_file": etc(PSK_FILE),
     }
 
 

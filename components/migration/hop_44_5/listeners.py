@@ -113,7 +113,7 @@ def convert_listeners(settings: Settings, target: tuple[int, int]) -> Json:
         listener: Json = {"bind": found.value, "enable": True, "enable_authn": True}
         _fill(settings, listener, kind, name, target)
         listeners.setdefault(kind, {})["default" if name == MAIN_ZONE else name] = listener
-        settings.carried(found.key, "in base.hocon of the nodes; look at the address")
+        settings.carried(found.key, "in the nodes' own configuration; look at the address")
         _bypass(settings, found.key, listener.get("zone", "default"))
     return listeners
 

@@ -32,7 +32,12 @@ def convert_apps(source: Source, options: Options, ledger: Ledger) -> str:
                 "apps", at, name, "a key of the bootstrap file does not expire", "set its end: PUT /api_key/{name}"
             )
         else:
-            ledger.carried("apps", at, name, f"in {KEY_FILE}; port and paths of the API are others")
+            ledger.carried(
+                "apps",
+                at,
+                name,
+                f"in {KEY_FILE}, which api_key.bootstrap_file must name; port and paths of the API are others",
+            )
         lines[name] = f"{name}:{secret}:administrator\n"
     return "".join(lines.values())
 

@@ -49,7 +49,7 @@ class Conversion:
         archive_name: ``emqx-export-....tar.gz``, the name that it must keep.
         archive: its bytes; import it first.
         requests: what is sent after the import.
-        bootstrap: files for the nodes, by name: ``api-keys.txt``, ``base.hocon``, ``init.psk``; before their first start.
+        bootstrap: files for the nodes, by name: ``api-keys.txt``, ``base.hocon`` (or ``for-emqx.conf``), ``init.psk``; before their first start.
         account: what became of each item.
 
     """

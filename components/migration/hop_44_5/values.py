@@ -55,6 +55,11 @@ def tls_versions(value: Any) -> list[str]:
     return [name for name in known if name in ("tlsv1.3", "tlsv1.2")] or known
 
 
+def etc(file: str) -> str:
+    """A file in ``etc`` for settings that EMQX opens as they are (API keys, PSK): no variable is put in there, and it starts in its root."""
+    return f"etc/{file}"
+
+
 def truth(value: Any) -> bool:
     """``true``, ``on``, ``verify_peer`` and True."""
     return value is True or str(value).lower() in ("true", "on", "verify_peer", "1")
