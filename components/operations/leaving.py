@@ -67,13 +67,7 @@ async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float)
         raise _refusal(colour, seen, "wait, or lower emqx:cutover.soakSeconds")
 
 
-async def refuse_clients(
-    cluster: ClusterHandle,
-    credentials: Credentials,
-    balancer: BalancerHandle,
-    *,
-    patience_seconds: float = ANSWER_SECONDS,
-) -> None:
+async def refuse_clients(cluster: ClusterHandle, credentials: Credentials, balancer: BalancerHandle) -> None:
     """Refuse when clients are connected to the cluster, or when nobody can say that none are.
 
     Raises:
@@ -82,7 +76,7 @@ async def refuse_clients(
 
     """
     colour = cluster.colour
-    async with ClusterApi(cluster, credentials, patience_seconds=patience_seconds) as api:
+    async with ClusterApi(cluster, credentials, patience_seconds=ANSWER_SECONDS) as api:
         try:
             live = await api.live_connections()
         except Unreachable as silence:

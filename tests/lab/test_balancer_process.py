@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.emqx.errors import BadInput, GaveUp, NotNow, Refused, Unreachable
+from components.emqx.errors import BadInput, GaveUp, LeaseLost, NotNow, Refused, Unreachable
 from components.emqx.models import BalancerHandle
 from components.router import maps, process
 from components.router.haproxy import HaproxyRouter
@@ -189,6 +189,24 @@ async def test_a_lock_that_is_never_given_back_is_said(tmp_path: Path) -> None:
     async with maps.locked(tmp_path, 1.0):
         with pytest.raises(GaveUp, match="held by another process"):
             await router.set_share(1)
+
+
+async def test_a_run_that_lost_the_lease_while_it_waited_for_the_lock_writes_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
+        await fork.router.remember({"run": "older"})
+        await fork.router.set_share(100, holder="older")
+        await fork.router.remember({"origin": "blue"}, holder="older")
+        async with maps.locked(tmp_path, 1.0):
+            share = asyncio.create_task(fork.router.set_share(5000, holder="older"))
+            memory = asyncio.create_task(fork.router.remember({"origin": None}, holder="older"))
+            await asyncio.sleep(0.1)
+            maps.write(tmp_path / maps.MEMORY, {"run": "=newer", "origin": "=blue"})
+        for late in (share, memory):
+            with pytest.raises(LeaseLost, match="run newer holds it, this is run older"):
+                await late
+        await fork.router.settle()
+        assert await fork.router.share() == 100
+        assert await fork.router.memory() == {"run": "newer", "origin": "blue"}
 
 
 async def test_replicas_that_disagree_are_refused_and_can_be_settled(tmp_path: Path) -> None:
