@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.balancer.mqtt_balancer import standing
@@ -18,20 +18,25 @@ from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
 from components.cutover.gates import names
 from components.cutover.words import COLOURS, Colour, Mover, other
-from components.emqx.errors import Refused, UpgradeError
-from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
+from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour
 from components.emqx.v5 import ClusterApi
 from components.migration.advice import advise, lines
 from components.migration.check import Report
 from components.migration.facts import Live
-from components.migration.rules import catalogue
+from components.migration.manifest import BadSource
+from components.migration.rules import UnknownRuleError
 from components.operations import balancing
+from components.operations.accounts import carried, refuse_same_accounts
+from components.operations.declared import refuse_misdeclared, refuse_route
 from components.operations.measure import known
 from components.operations.opening import drained, origin, unacknowledged_sessions
+from components.operations.remembered import directory_of, remembered
 from components.router.haproxy import HaproxyRouter
-from components.settings import ExternalCluster, Settings
+from components.settings import LOSSES, ExternalCluster, Settings
 
 PATIENCE_SECONDS = 2.0
+LATE = "  not carried over: what is written on {} after the export (retained messages, bans, accounts, configuration); the drain names it"
 
 
 class Plan(NamedTuple):
@@ -57,17 +62,30 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     """The plan of the cutover that these settings ask for; ``credentials`` is the config's JSON, secret.
 
     Raises:
-        Refused: sessions would be lost, or a rule blocks, and nobody acknowledged it.
+        Refused: sessions would be lost, or a rule blocks, and nobody acknowledged it; the move goes down; or a colour is not
+            what it is declared to be.
+        BadInput: the credentials cannot be right.
 
     """
+    known_credentials = credentials_by_colour(credentials)
     # Pulumi runs the program inside its own event loop, so this one needs a thread.
     with ThreadPoolExecutor(max_workers=1) as beside:
-        outlook = beside.submit(asyncio.run, _outlook(settings, _credentials(credentials))).result()
+        outlook = beside.submit(asyncio.run, _outlook(settings, known_credentials)).result()
+    if outlook.forecast.direction == "forward":
+        _refuse_move(settings, known_credentials)
     _refuse(settings, outlook)
-    advice = lines(outlook.advice) if outlook.advice else ()
+    advice = (LATE.format(other(settings.live)), *lines(outlook.advice)) if outlook.advice else ()
     text = "\n".join([render(outlook.forecast), *advice])
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
     return Plan(text, {**outlook.forecast.model_dump(mode="json", by_alias=True), "advice": rules})
+
+
+def _refuse_move(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
+    """What an update would refuse before it moves anybody, and which the declarations alone tell."""
+    old, new = settings.clusters[other(settings.live)], settings.clusters[settings.live]
+    refuse_route(settings.live, (old.version, old.edition), (new.version, new.edition))
+    if carried(credentials.values(), wanted=settings.cutover.carry_api_keys):
+        refuse_same_accounts(credentials[other(settings.live)], credentials[settings.live])
 
 
 def _refuse(settings: Settings, outlook: Outlook) -> None:
@@ -85,7 +103,7 @@ def _refuse(settings: Settings, outlook: Outlook) -> None:
         )
 
 
-async def _outlook(settings: Settings, credentials: dict[str, Credentials]) -> Outlook:
+async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -> Outlook:
     old = other(settings.live)
     async with AsyncExitStack() as stack:
         apis = {
@@ -95,6 +113,9 @@ async def _outlook(settings: Settings, credentials: dict[str, Credentials]) -> O
             for colour in COLOURS
             if colour in credentials and (handle := _observed(settings, colour)) is not None
         }
+        for colour, api in apis.items():
+            if isinstance(settings.clusters[colour], ExternalCluster):
+                await _refuse_misdeclared(api)
         live = {colour: await known(_live(api)) for colour, api in apis.items()}
         share, decision = await _decision(settings, live)
         fleet = await _fleet(apis[old]) if old in apis else Fleet()
@@ -125,30 +146,50 @@ def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
     sessions = None
     if fleet.persistent_connected is not None and fleet.persistent_offline is not None:
         sessions = fleet.persistent_connected + fleet.persistent_offline
-    rules = {rule.id for rule in catalogue()}
-    return advise(
-        (old.version, new.version),
-        (old.edition, new.edition),
-        new.size,
-        [one for one in settings.cutover.acknowledge if one in rules],
-        effective=effective,
-        live=Live(connections=fleet.clients, persistent_sessions=sessions),
-    )
+    try:
+        return advise(
+            (old.version, new.version),
+            (old.edition, new.edition),
+            new.size,
+            [one for one in settings.cutover.acknowledge if one not in LOSSES],
+            effective=effective,
+            live=Live(connections=fleet.clients, persistent_sessions=sessions),
+        )
+    except BadSource as unread:
+        seen = ", ".join(filter(None, (unread.place, unread.seen)))
+        todo = (
+            "run `pulumi preview` again; when it stays so, the node's answer to GET /configs is not what EMQX documents"
+        )
+        raise Refused("reading the effective configuration", node=other(settings.live), seen=seen, todo=todo) from None
+    except UnknownRuleError as unknown:
+        raise BadInput("emqx:cutover.acknowledge", seen=str(unknown), todo="correct this list") from None
 
 
 async def _decision(settings: Settings, live: dict[Colour, int | None]) -> tuple[int, Decision]:
-    """Green's share and the direction; a balancer that does not run yet will start with the colour that has the clients."""
-    directory = Path(settings.work_directory) / "balancer"
-    memory: dict[str, str] = {}
-    counts = {colour: live.get(colour) or 0 for colour in settings.clusters}
-    share = balancing.first_share(settings.live, counts, standing(settings))
+    """Green's share and the direction, from the balancer, or from its files where it does not run.
+
+    One that never ran will start with the colour that has the clients.
+    """
+    held = remembered(settings.work_directory)
+    share, memory = held.share, held.memory
+    if share is None:
+        counts = {colour: live.get(colour) or 0 for colour in settings.clusters}
+        share = balancing.first_share(settings.live, counts, standing(settings))
+    directory = directory_of(settings.work_directory)
     if balancing.running(directory):
         router = HaproxyRouter(balancing.handle_of(directory))
         try:
-            share, memory = await router.share(), dict(await router.memory())
+            share, memory = await router.share(), await router.memory()
         except UpgradeError as unreachable:
             return share, Decision("forward", f"the balancer cannot be asked: {unreachable.seen}")
     return share, decide(settings.live, share, origin(memory), live, settings.clusters, drained(memory))
+
+
+async def _refuse_misdeclared(api: ClusterApi) -> None:
+    try:
+        await refuse_misdeclared(api)
+    except (Retryable, Unauthorized):
+        return  # its numbers are unknown too, and the update asks again
 
 
 async def _live(api: ClusterApi) -> int:
@@ -177,7 +218,3 @@ def _observed(settings: Settings, colour: Colour) -> ClusterHandle | None:
     if isinstance(cluster, ExternalCluster):
         return external.handle(colour, cluster)
     return local.observed(colour, cluster, settings.work_directory)
-
-
-def _credentials(text: str | None) -> dict[str, Credentials]:
-    return {colour: Credentials.model_validate(value) for colour, value in json.loads(text or "{}").items()}

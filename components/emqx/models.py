@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from components.cutover.words import Colour, Edition
+from components.emqx.errors import BadInput
 from components.value import Value
 
 
@@ -56,3 +57,26 @@ class Credentials(Value):
     def has_login(self) -> bool:
         """Whether a dashboard login is configured."""
         return bool(self.username and self.password)
+
+
+_BY_COLOUR = TypeAdapter(dict[Colour, Credentials])
+
+
+def credentials_by_colour(text: str | None) -> dict[str, Credentials]:
+    """The credentials as the stack's config has them: JSON by colour, or nothing.
+
+    Raises:
+        BadInput: what is wrong and where, never a value.
+
+    """
+    try:
+        return {str(colour): each for colour, each in _BY_COLOUR.validate_json(text or "{}").items()}
+    except ValidationError as invalid:
+        errors = invalid.errors(include_input=False, include_context=False, include_url=False)
+    wrong = "; ".join(": ".join([*filter(None, [_path(each["loc"])]), each["msg"]]) for each in errors)
+    todo = "pulumi config set --secret --path emqx:credentials.COLOUR.apiKey (and .apiSecret)"
+    raise BadInput("emqx:credentials", seen=wrong, todo=todo)
+
+
+def _path(where: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in where if part != "[key]")

@@ -1,4 +1,4 @@
-"""What a colour is declared to be, held against what its running nodes say that they are.
+"""What a colour is declared to be, held against what its running nodes say that they are, and where that may go.
 
 The rule: a declared version or edition is a claim; routes, movers and the balancer's health check are chosen by it, so one that is
 false is refused before any of them is used. A colour that does not answer is not judged here.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
+from components.cutover.routes import RefusedRoute, route
 from components.cutover.versions import parse
+from components.cutover.words import Colour, Edition
 from components.emqx.answers import EDITIONS, NodeFacts
 from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
@@ -50,3 +52,25 @@ def _refuse_node(declared: ClusterHandle, facts: NodeFacts) -> None:
 def _version(facts: NodeFacts) -> str | None:
     found = _NUMBERS.match(facts.version or "")
     return None if found is None else found[1]
+
+
+def refuse_route(to: Colour, old: tuple[str, Edition], new: tuple[str, Edition]) -> None:
+    """A forward move is an upgrade: an older colour is only ever gone *back* to, by way of the balancer's memory.
+
+    Args:
+        to: the colour that is gone to.
+        old: version and edition of the colour that is left.
+        new: the same of ``to``.
+
+    Raises:
+        Refused: with the reason, and the way where there is one.
+
+    """
+    way = route(old[0], new[0], old[1], new[1])
+    if isinstance(way, RefusedRoute):
+        raise Refused(
+            f"moving the clients to {to}",
+            node=to,
+            seen=f"{' '.join(old)} to {' '.join(new)}: {way.reason}",
+            todo=f"go by {', then '.join(map(str, way.path))}" if way.path else "declare a version that may be reached",
+        )

@@ -28,10 +28,10 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
-from components.emqx.errors import BadInput, Retryable, UpgradeError
-from components.emqx.models import Credentials
+from components.emqx.errors import Retryable, UpgradeError
+from components.emqx.models import Credentials, credentials_by_colour
 from components.resources import engine
 from components.resources.props import changed, mistakes
 
@@ -91,13 +91,7 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
     def configure(self, req: ConfigureRequest) -> None:
         """Keep the credentials of the stack's configuration by colour, in memory only."""
         engine.attach()
-        try:
-            known = TypeAdapter(dict[str, Credentials])
-            self.credentials = known.validate_json(req.config.get("credentials") or "{}")
-        except ValidationError as invalid:
-            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors())
-            todo = "pulumi config set --secret --path emqx:credentials.COLOUR.apiKey (and .apiSecret)"
-            raise BadInput("emqx:credentials", seen=wrong, todo=todo) from None
+        self.credentials = credentials_by_colour(req.config.get("credentials"))
 
     def check(self, olds: State, news: State) -> CheckResult:
         """Name every input that is wrong; what is unknown in a preview is not judged."""

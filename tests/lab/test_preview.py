@@ -1,0 +1,39 @@
+"""Preview asks a colour that is not ours what it is, before anything is made of what the stack's config says of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.emqx.errors import Refused
+from components.preview import plan_of
+from components.settings import Settings
+from tests.lab.data_bed import KEY, SECRET, Cluster, cluster
+
+pytestmark = pytest.mark.lab
+
+
+def plan(work: Path, theirs: Cluster, secret: str = SECRET, **declared: Any) -> str:
+    nodes = [node.model_dump() for node in theirs.handle.nodes]
+    blue = {"target": "external", "version": "5.8.6", "edition": "ce", "nodes": nodes, **declared}
+    green = {"target": "local", "version": "5.8.9", "nodes": len(nodes)}
+    settings = Settings.model_validate(
+        {"live": "green", "clusters": {"blue": blue, "green": green}, "workDirectory": str(work)}
+    )
+    return plan_of(settings, json.dumps({"blue": {"apiKey": KEY, "apiSecret": secret}})).text
+
+
+async def test_a_version_or_edition_that_the_nodes_do_not_confirm_is_refused(tmp_path: Path) -> None:
+    async with cluster(tmp_path / "theirs", "blue", "--edition", "ce", "--nodes", "1", version="5.8.6") as theirs:
+        assert "cutover forward to green: 0 clients" in plan(tmp_path, theirs)
+        # Enterprise is what an entry without `edition` declares.
+        with pytest.raises(Refused, match=r"emqx:clusters\.blue\.edition says ee, and the node says ce"):
+            plan(tmp_path, theirs, edition="ee")
+        with pytest.raises(Refused, match=r"emqx:clusters\.blue\.version says 5\.8\.5, and the node says 5\.8\.6"):
+            plan(tmp_path, theirs, version="5.8.5")
+        # One that does not let us ask is planned with unknown numbers; the update asks again.
+        assert plan(tmp_path, theirs, "wrong", edition="ee")
+    assert plan(tmp_path, theirs, edition="ee")
