@@ -155,6 +155,13 @@ def test_files_that_emqx_opens_as_they_are_named_have_no_variable_in_their_name(
     assert base["psk_authentication"]["init_file"] == "etc/init.psk"
 
 
+@pytest.mark.parametrize(
+    ("to", "line"), [("5.3.2", "a:s\n"), ("5.4.1", "a:s:administrator\n"), ("6.0.1", "a:s:administrator\n")]
+)
+def test_a_key_has_a_role_from_the_version_on_that_has_roles(to: str, line: str) -> None:
+    assert run(FILES, to=to).bootstrap["api-keys.txt"] == line
+
+
 @pytest.mark.parametrize("to", ["5.1.6", "5.6.1", "5.8.3"])
 def test_before_5_8_4_there_is_no_base_hocon_and_the_settings_are_for_emqx_conf(to: str) -> None:
     bootstrap = run(FILES, {"listener.tcp.external": "1883"}, to=to).bootstrap

@@ -46,7 +46,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     features, files = convert_features(source, settings, ledger)
     rest = _merged(convert_mqtt(settings, target), features)
     config |= convert_rules(source, options, ledger, target) | rest | convert_gateways(source, ledger, target)
-    keys = convert_apps(source, options, ledger)
+    keys = convert_apps(source, options, ledger, target)
     convert_dashboard_users(source, ledger)
     requests += convert_banned(source, options, ledger)
     requests += (*convert_schemas(source, options, ledger, target), *convert_topic_metrics(source, ledger))

@@ -16,8 +16,12 @@ DEFAULT_SECRETS = ("public",)
 FOREVER = "infinity"
 
 
-def convert_apps(source: Source, options: Options, ledger: Ledger) -> str:
+ROLES_SINCE = (5, 4)  # before it a role would be read as a part of the secret
+
+
+def convert_apps(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> str:
     """The key bootstrap file: ``id:secret:administrator``, one a line (behaviour.md 9)."""
+    role = ":administrator" if target >= ROLES_SINCE else ""
     apps = (source.export or {}).get("apps", [])
     ledger.expect("apps", len(apps))
     lines: dict[str, str] = {}
@@ -38,7 +42,7 @@ def convert_apps(source: Source, options: Options, ledger: Ledger) -> str:
                 name,
                 f"in {KEY_FILE}, which api_key.bootstrap_file must name; port and paths of the API are others",
             )
-        lines[name] = f"{name}:{secret}:administrator\n"
+        lines[name] = f"{name}:{secret}{role}\n"
     return "".join(lines.values())
 
 
