@@ -41,7 +41,7 @@ WORDS = (
     "c-%c",
 )
 NAMES = ("dev1", "bob", "a", "a/b", "+", "#", "$x", "$SYS", "undefined", "é", "x y", "%u")
-TARGETS = ("5.6.1", "5.8.0", "5.8.5", "5.8.11", "5.10.1", "6.1.0")
+TARGETS = ("5.6.1", "5.8.0", "5.8.5", "5.8.11", "5.10.1", "6.1.0", "6.3.1")
 ADDRESSES = ("127.0.0.1", "10.1.2.3", "::1")
 SALT = b"\xfb\x16\x4e\x90"
 ACCOUNTED = ("acl_mnesia", "acl.conf", "emqx.conf", "auth_mnesia", "loaded_plugins")

@@ -136,6 +136,11 @@ def after_of(conversion: Conversion, dialect: Dialect) -> After:
         file_rules=after.compile_file(parse(file_source["rules"])),
         sources=[one["type"] for one in authorization["sources"] if one["enable"]],
         no_match=Access(authorization["no_match"]),
+        name_letters=frozenset(
+            letter
+            for name, letter in (("plus", "+"), ("hash", "#"), ("slash", "/"))
+            if authorization.get("topic_template_allow", {}).get(name)
+        ),
     )
 
 

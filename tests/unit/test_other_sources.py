@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from components.migration.configs import hocon
 from components.migration.configs.flat import Setting
 from components.migration.facts import Plan, load
 from components.migration.hop_44_5 import BadSource, Conversion, Options, Source, convert
-from components.migration.prove import prove
+from components.migration.permissions.after import dialects
+from components.migration.permissions.client import Access, Action, Client
+from components.migration.prove import after_of, before_of, prove
 
 pytestmark = pytest.mark.unit
 SAMPLES = Path(__file__).parent / "recordings/migration/samples"
@@ -74,6 +77,35 @@ def test_an_acl_file_without_rules_decides_nothing_and_one_that_is_not_given_may
     given = [Setting("emqx.conf", 1, "acl_nomatch", "allow")]
     conversion = convert(Source(None, "", given, {**LOADED, **file}), "4.4.19", "5.8.11", Options(now=1.0))
     assert conversion.config["authorization"]["no_match"] == no_match
+
+
+@pytest.mark.parametrize("name", ["a/b", "+", "#", "plain"])
+def test_a_deny_with_a_placeholder_is_not_lost_in_6_3_where_such_names_are_not_put_in(name: str) -> None:
+    rows = [{"type": "all", "topic": "x/%c", "action": "pub", "access": "deny", "created_at": 2}]
+    rows += [{"type": "all", "topic": "x/#", "action": "pub", "access": "allow", "created_at": 1}]
+    given = Source(
+        {"version": "4.4", "acl_mnesia": rows},
+        "e.json",
+        (),
+        {**LOADED, "loaded_plugins": "{emqx_auth_mnesia, true}.\n"},
+    )
+    conversion = convert(given, "4.4.19", "6.3.1", Options(now=1.0))
+    new = after_of(conversion, dialects((6, 3, 1))[0])
+    topic = f"x/{name}"
+    assert (
+        new.decide(Client(name), Action.PUBLISH, topic)
+        is before_of(given).decide(Client(name), Action.PUBLISH, topic)
+        is Access.DENY
+    )
+    without = replace(new, name_letters=frozenset())
+    assert without.decide(Client(name), Action.PUBLISH, topic) is (Access.DENY if name == "plain" else Access.ALLOW)
+
+
+@pytest.mark.parametrize(("to", "limit"), [("5.6.1", None), ("5.7.2", None), ("5.8.0", 150)])
+def test_the_limit_of_rules_is_set_where_there_is_one(to: str, limit: int | None) -> None:
+    rows = [{"type": "all", "topic": f"x/{n}", "action": "pub", "access": "deny", "created_at": n} for n in range(150)]
+    sources = run({"acl_mnesia": rows}, to=to).config["authorization"]["sources"]
+    assert next(one for one in sources if one["type"] == "built_in_database").get("max_rules") == limit
 
 
 def test_a_superuser_field_that_44_read_past_makes_nobody_a_superuser() -> None:

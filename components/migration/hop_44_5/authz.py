@@ -25,7 +25,11 @@ from components.migration.permissions.erlang import Atom, Placed, TermError, Tex
 
 Json = dict[str, Any]
 FILE = "file"
-MAX_RULES_SINCE = (5, 6)
+MAX_RULES_SINCE = (5, 8)  # emqx#13196; before it there is no limit, and no such key
+TEMPLATE_ALLOW_SINCE = (6, 3)
+TEMPLATE_ALLOW = {"plus": True, "hash": True, "slash": True}
+"""Since 6.3.0 (emqx#17596) a rule with a placeholder does not match a name with these letters: a deny would be lost. Allows have a
+condition of their own that keeps such names out."""
 OFF_FILE: Json = {"type": FILE, "enable": False, "rules": "{deny, all}.\n"}
 
 
@@ -52,13 +56,16 @@ class Authorization:
     no_match: Access = Access.DENY
     deny_action: str = "ignore"
     cache: Json = field(default_factory=dict)
+    template_allow: Json = field(default_factory=dict)
 
     def config(self) -> Json:
         """As it is in ``cluster.hocon``."""
+        templates = {"topic_template_allow": self.template_allow} if self.template_allow else {}
         return {
             "no_match": str(self.no_match),
             "deny_action": self.deny_action,
             "cache": self.cache,
+            **templates,
             "sources": self.sources,
         }
 
@@ -116,7 +123,8 @@ def convert_authz(
     """Write the sources, and forbid what must not follow."""
     acl_file = read_file(source, settings)
     file = _convert_file(acl_file, acl, loose=any(dialect.loose for dialect in speaks))
-    authorization = Authorization(no_match=no_match(settings))
+    allowed = TEMPLATE_ALLOW if target >= TEMPLATE_ALLOW_SINCE else {}
+    authorization = Authorization(no_match=no_match(settings), template_allow=allowed)
     chain_of_sources = _sources(plugins, settings, acl_file, known=is_known(source))
     is_last = bool(chain_of_sources) and chain_of_sources[-1].name == FILE
     if file.root_denied and is_last and authorization.no_match is Access.ALLOW and file.ends_with is None:

@@ -40,11 +40,13 @@ class Dialect(NamedTuple):
     Args:
         loose: a leading wildcard matches ``$SYS`` (before 5.8.1).
         all_is_any: ``{allow, all}`` is for every topic; before 5.8.9 it is ``#``.
+        plain_names: a placeholder does not take a name with ``+``, ``#`` or ``/``, unless ``topic_template_allow`` says so (6.3.0).
 
     """
 
     loose: bool
     all_is_any: bool
+    plain_names: bool = False
 
 
 def dialects(version: tuple[int, int, int]) -> tuple[Dialect, ...]:
@@ -53,6 +55,8 @@ def dialects(version: tuple[int, int, int]) -> tuple[Dialect, ...]:
         return (Dialect(loose=True, all_is_any=False),)
     if version < (5, 8, 9):
         return (Dialect(loose=False, all_is_any=False),)
+    if version >= (6, 3, 0):
+        return (Dialect(loose=False, all_is_any=True, plain_names=True),)
     if version < (5, 9, 0) or version >= (6, 0, 0):
         return (Dialect(loose=False, all_is_any=True),)
     return (Dialect(loose=False, all_is_any=False), Dialect(loose=False, all_is_any=True))
@@ -88,6 +92,7 @@ class After:
         users: stored (salt, hash) by name.
         rows: the built-in rules in their stored order, by (kind, value); ("all", "") for everybody.
         sources: the enabled sources, in order.
+        name_letters: of ``+``, ``#`` and ``/`` those that a placeholder takes where the dialect wants plain names.
 
     """
 
@@ -100,6 +105,7 @@ class After:
     file_rules: Sequence[Rule] = ()
     sources: Sequence[str] = ()
     no_match: Access = Access.ALLOW
+    name_letters: frozenset[str] = frozenset()
 
     def connect(self, client: Client, password: str | None) -> Access:
         """Whether the client gets in; what other back ends would say is left out, as it is before."""
@@ -130,10 +136,17 @@ class After:
         if rule.topics is None:
             return self.dialect.all_is_any or matches(asked, ("#",), loose=self.dialect.loose)
         for topic in rule.topics:
+            if topic.words is None and self.dialect.plain_names and self._is_forbidden(topic.text, client):
+                continue
             pattern = topic.words if topic.words is not None else words(_rendered(topic.text, client))
             if asked == pattern if topic.exact else matches(asked, pattern, loose=self.dialect.loose):
                 return True
         return False
+
+    def _is_forbidden(self, text: str, client: Client) -> bool:
+        """Whether one of the names that the topic needs has a letter that is not to be put in."""
+        names = [getattr(client, found) or "" for found in _VARIABLE.findall(text)]
+        return any(letter in name for name in names for letter in {"+", "#", "/"} - self.name_letters)
 
 
 def _rendered(text: str, client: Client) -> str:
