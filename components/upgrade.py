@@ -9,6 +9,7 @@ import pulumi
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
+from components.operations.remembered import remembered
 from components.operations.shift import Manner
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
@@ -85,15 +86,23 @@ class BlueGreen(pulumi.ComponentResource):
         }
 
     def _intent(self) -> dict[str, Any]:
-        """What the stack's config declares, as plain values for the policies."""
-        cutover = self._settings.cutover
+        """What the stack's config declares and the balancer's files tell, as plain values for the policies."""
+        cutover, known = self._settings.cutover, remembered(self._settings.work_directory)
         declared = [
-            {"colour": colour, "version": cluster.version, "nodes": cluster.size, "target": cluster.target}
+            {
+                "colour": colour,
+                "version": cluster.version,
+                "edition": cluster.edition,
+                "nodes": cluster.size,
+                "target": cluster.target,
+            }
             for colour, cluster in self._settings.clusters.items()
         ]
         return {
             "live": self._settings.live,
             "declared": declared,
+            "holding": known.holding,
+            "origin": known.origin,
             "steps": [step.model_dump(mode="json") for step in cutover.steps],
             "strategy": cutover.strategy,
             "budget_per_second": cutover.budget_per_second,

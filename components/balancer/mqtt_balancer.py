@@ -9,6 +9,7 @@ import pulumi
 
 from components.cutover.words import COLOURS, Colour
 from components.operations import local
+from components.operations.remembered import remembered
 from components.resources import mqtt_balancer
 from components.settings import ExternalCluster, Settings
 
@@ -41,6 +42,7 @@ class MqttBalancer(pulumi.ComponentResource):
                 "max_connections": settings.balancer.max_connections,
                 "replicas": settings.balancer.replicas,
                 "standing": standing(settings),
+                "holding": remembered(settings.work_directory).holding,
                 "soak_seconds": settings.cutover.soak_seconds,
             },
             pulumi.ResourceOptions(parent=self),

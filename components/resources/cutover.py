@@ -22,13 +22,19 @@ from components.router.haproxy import HaproxyRouter
 
 
 class CutoverInputs(WorldInputs):
-    """Where to, from what, and what may be lost; ``declared``, ``live``, ``steps`` and ``strategy`` are for the policies."""
+    """Where to, from what, and what may be lost.
+
+    For the policies: ``declared``, ``live``, ``steps``, ``strategy``, and as far as the balancer's files tell it, the colours that are
+    ``holding`` a share and the ``origin`` of the data.
+    """
 
     to: Colour
     live: Colour
     declared: Sequence[Mapping[str, Any]]
     steps: Sequence[Mapping[str, Any]]
     strategy: str
+    holding: Sequence[Colour] = ()
+    origin: Colour | None = None
     budget_per_second: int
     initial_delay_seconds: float = 0.0
     acknowledge: tuple[str, ...] = ()

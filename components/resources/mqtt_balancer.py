@@ -24,7 +24,7 @@ from components.value import Value
 
 
 class MqttBalancerInputs(Value):
-    """The colours it stands in front of, and where it works; ``live`` and ``colours`` are for the policies.
+    """The colours it stands in front of, and where it works; ``live``, ``colours`` and ``holding`` are for the policies.
 
     ``standing`` are the colours that were there before it.
     """
@@ -39,6 +39,7 @@ class MqttBalancerInputs(Value):
     max_connections: int
     replicas: int = 1
     standing: Sequence[Colour] = ()
+    holding: Sequence[Colour] = ()
     soak_seconds: float
 
 

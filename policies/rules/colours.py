@@ -13,36 +13,35 @@ _VERSION = re.compile(r"[ve]?(\d{1,3})\.(\d{1,3})\.(\d{1,3})")
 
 
 def _downgrade(_: str, props: Mapping[str, Any]) -> Iterator[str]:
-    """`live: blue` beside a newer green is an upgrade that has not begun, or the way back; the other three cases are a downgrade."""
-    declared = _declared(props)
-    to = props["to"]
+    """An older colour may be live where it serves, or was live before (the origin); blue also where no balancer was ever there."""
+    declared, to, holding = _declared(props), props["to"], items(props["holding"])
+    stays = to == props.get("origin") or holding == [to] or (to == "blue" and not holding)
+    if stays or "way_back" in items(props.get("acknowledge", ())):
+        return
     for colour, entry in declared.items():
-        older = _version(declared[to]["version"]) < _version(entry["version"])
-        if colour != to and older and to != "blue" and "way_back" not in items(props.get("acknowledge", ())):
+        if colour != to and _rank(declared[to]) < _rank(entry):
             yield (
-                f"{to} has {declared[to]['version']} and {colour} has {entry['version']}; the colour that becomes live must not be"
-                f" older (emqx:clusters.{to}.version; for the way back, emqx:cutover.acknowledge: [way_back])"
+                f"{to} has {_shown(declared[to])} and {colour} has {_shown(entry)}; the colour that becomes live must not be older"
+                f" (emqx:clusters.{to}.version; for the way back, emqx:cutover.acknowledge: [way_back])"
             )
 
 
-def _declared_while_serving(token: str, props: Mapping[str, Any]) -> Iterator[str]:
-    """A cutover needs both colours; the balancer needs the live one, and the one that served before it as long as that is known."""
-    cutover = token == CUTOVER
-    declared = set(_declared(props)) if cutover else set(items(props["colours"]))
-    needed = {"blue", "green"} if cutover else {props["live"]}
-    before = props.get("serving_before")
-    for colour in sorted(needed | ({before} if before else set())):
+def _declared_while_serving(_: str, props: Mapping[str, Any]) -> Iterator[str]:
+    """The balancer needs the live colour, and every colour that has a share of its clients."""
+    declared, holding = items(props["colours"]), items(props["holding"])
+    for colour in sorted({props["live"], *holding}):
         if colour not in declared:
-            yield f"{colour} is not declared, but clients may be on it ({', '.join(sorted(declared)) or 'nothing'} is; emqx:clusters)"
-    if cutover and props["to"] != props["live"]:
-        yield f"the cutover goes to {props['to']}, but live is {props['live']} (emqx:live)"
+            why = "clients may be on it" if colour in holding else "it is live"
+            yield f"{colour} is not declared, but {why} ({', '.join(declared) or 'nothing'} is declared; emqx:clusters)"
 
 
 def _capacity(_: str, props: Mapping[str, Any]) -> Iterator[str]:
-    """The newer colour must have the nodes; of two equal versions green is the newer."""
-    declared = _declared(props)
-    blue, green = declared["blue"], declared["green"]
-    newer, older = ("blue", "green") if _version(blue["version"]) > _version(green["version"]) else ("green", "blue")
+    """The newer colour must have the nodes; of two equal ones the one that is gone to, green where nothing tells it."""
+    declared, holding = _declared(props), items(props["holding"])
+    blue, green = _rank(declared["blue"]), _rank(declared["green"])
+    source = props.get("origin") or (holding[0] if len(holding) == 1 else "blue")
+    newer = ("blue" if source == "green" else "green") if blue == green else "blue" if blue > green else "green"
+    older = "green" if newer == "blue" else "blue"
     has, needs = whole(declared[newer]["nodes"]), whole(declared[older]["nodes"])
     if has < needs:
         yield f"{newer} has {has} nodes, at least the {needs} of {older} are needed (emqx:clusters.{newer}.nodes)"
@@ -50,6 +49,15 @@ def _capacity(_: str, props: Mapping[str, Any]) -> Iterator[str]:
 
 def _declared(props: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {entry["colour"]: entry for entry in items(props["declared"])}
+
+
+def _rank(entry: Mapping[str, Any]) -> tuple[tuple[int, ...], bool]:
+    """A higher version is newer, and of equal ones Enterprise."""
+    return _version(entry["version"]), entry["edition"] == "ee"
+
+
+def _shown(entry: Mapping[str, Any]) -> str:
+    return f"{entry['version']} ({entry['edition']})"
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -70,7 +78,7 @@ no_downgrade = policy(
 old_colour_declared = policy(
     "old-colour-declared",
     "The old colour stays declared while it may serve.",
-    {CUTOVER, MQTT_BALANCER},
+    {MQTT_BALANCER},
     _declared_while_serving,
     "Keep both colours in emqx:clusters until the old one is drained and soaked; remove it in a change of its own.",
 )

@@ -44,8 +44,9 @@ def ask(policy: ResourceValidationPolicy, token: str, inputs: dict[str, Any]) ->
 
 def cutover(**changes: Any) -> dict[str, Any]:
     """Inputs of a Cutover; ``blue`` and ``green`` change the declared colours."""
-    blue = {"colour": "blue", "version": "5.8.6", "nodes": 3.0, "target": "local", **changes.pop("blue", {})}
-    green = {"colour": "green", "version": "5.8.8", "nodes": 3.0, "target": "local", **changes.pop("green", {})}
+    common = {"edition": "ee", "nodes": 3.0, "target": "local"}
+    blue = {"colour": "blue", "version": "5.8.6", **common, **changes.pop("blue", {})}
+    green = {"colour": "green", "version": "5.8.8", **common, **changes.pop("green", {})}
     steps = [
         {"kind": "share", "name": "shift-10", "share": 10.0, "seconds": 0.0},
         {"kind": "hold", "name": "hold-1", "share": 0.0, "seconds": 5.0},
@@ -53,7 +54,13 @@ def cutover(**changes: Any) -> dict[str, Any]:
         {"kind": "share", "name": "shift-100", "share": 100.0, "seconds": 0.0},
     ]
     inputs = {"to": "green", "live": "green", "declared": [blue, green], "steps": steps, "budget_per_second": 200.0}
-    return {**inputs, "strategy": "two-cluster", "after": UNKNOWN_STRING_VALUE, **changes}
+    known = {"holding": ["blue"], "origin": None}
+    return {**inputs, **known, "strategy": "two-cluster", "after": UNKNOWN_STRING_VALUE, **changes}
+
+
+def balancer(*colours: str, **changes: Any) -> dict[str, Any]:
+    """Inputs of a MqttBalancer in front of these colours."""
+    return {"colours": list(colours), "live": "green", "holding": [], **changes}
 
 
 def without(inputs: dict[str, Any], key: str) -> dict[str, Any]:
@@ -66,11 +73,16 @@ GOOD = [
     (tokens.CUTOVER, cutover(green={"version": "5.8.6"})),
     (tokens.CUTOVER, cutover(to="blue", live="blue")),
     (tokens.CUTOVER, cutover(to="blue", live="blue", green={"nodes": 5.0})),
-    (tokens.CUTOVER, cutover(blue={"version": "5.8.10", "nodes": 4.0}, to="blue", live="blue")),
+    (tokens.CUTOVER, cutover(blue={"version": "5.8.10", "nodes": 4.0}, to="blue", live="blue", holding=["green"])),
     (tokens.CUTOVER, cutover(blue={"version": "5.8.10"}, acknowledge=["way_back"])),
-    (tokens.CUTOVER, cutover(serving_before="blue")),
-    (tokens.MQTT_BALANCER, {"colours": ["blue", "green"], "live": "green", "clusters": {"blue": UNKNOWN_STRING_VALUE}}),
-    (tokens.MQTT_BALANCER, {"colours": ["green"], "live": "green"}),
+    (tokens.CUTOVER, cutover(blue={"version": "5.8.10"}, holding=["green"])),
+    (tokens.CUTOVER, cutover(to="blue", holding=["blue", "green"], origin="blue")),
+    (tokens.CUTOVER, cutover(to="blue", holding=[])),
+    (tokens.CUTOVER, cutover(to="blue", blue={"version": "5.8.8"}, green={"edition": "ce"}, holding=["green"])),
+    (tokens.CUTOVER, cutover(blue={"version": "5.8.8", "nodes": 4.0}, to="blue", holding=["green"])),
+    (tokens.MQTT_BALANCER, balancer("blue", "green", holding=["blue"], clusters={"blue": UNKNOWN_STRING_VALUE})),
+    (tokens.MQTT_BALANCER, balancer("green", holding=["green"])),
+    (tokens.MQTT_BALANCER, balancer("green")),
     (tokens.TRAFFIC_SHIFT, {"to": "green", "share": 10.0, "step": "shift-10", "run": UNKNOWN_STRING_VALUE}),
     (tokens.TRAFFIC_SHIFT, {"to": "green", "share": 0.0, "step": "hold-1"}),
     (tokens.LOCAL_CLUSTER, {"colour": "blue", "version": "5.8.6", "nodes": 3.0}),
@@ -84,11 +96,12 @@ def test_what_is_right_passes_every_policy(token: str, inputs: dict[str, Any]) -
 
 
 HITS = [
-    ("no_downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.5"}), "green has 5.8.5 and blue has 5.8.6"),
-    ("old_colour_declared", tokens.CUTOVER, cutover(declared=[{"colour": "green"}]), "blue is not declared"),
-    ("old_colour_declared", tokens.CUTOVER, cutover(live="blue"), "live is blue (emqx:live)"),
-    ("old_colour_declared", tokens.MQTT_BALANCER, {"colours": ["blue"], "live": "green"}, "green is not declared"),
-    ("old_colour_declared", tokens.MQTT_BALANCER, {"colours": ["green"], "live": "green", "serving_before": "blue"}, "blue is not"),
+    ("no_downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.5"}), "green has 5.8.5 (ee) and blue has 5.8.6 (ee)"),
+    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=["green"]), "blue has 5.8.6 (ee) and green has 5.8.8 (ee)"),
+    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=["blue", "green"], origin="green"), "must not be older"),
+    ("no_downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.6", "edition": "ce"}), "green has 5.8.6 (ce) and blue"),
+    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue"), "green is not declared, but it is live (blue is"),
+    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("green", holding=["blue", "green"]), "blue is not declared, but clients may"),
     ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": 50.0}, {"share": 50.0}, {"share": 100.0}]), "50 comes after 50"),
     ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": 10.0}, {"hold": 1.0}]), "the last share is 10"),
     ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": 0.0}, {"share": 100.0}]), "0 comes after 0"),
@@ -96,6 +109,7 @@ HITS = [
     ("steps_rise", tokens.TRAFFIC_SHIFT, {"share": 101.0}, "share 101"),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": 2.0}), "green has 2 nodes, at least the 3 of blue"),
     ("capacity", tokens.CUTOVER, cutover(blue={"version": "5.8.10", "nodes": 2.0}, to="blue"), "blue has 2 nodes"),
+    ("capacity", tokens.CUTOVER, cutover(blue={"version": "5.8.8", "nodes": 2.0}, holding=["green"]), "blue has 2 nodes"),
     ("no_plain_secret", tokens.CUTOVER, cutover(api_secret="hunter2"), "the input api_secret holds a credential"),
     ("no_plain_secret", tokens.LOCAL_CLUSTER, {"nodes": [{"adminPassword": "hunter2"}]}, "nodes[0].adminPassword"),
     ("no_plain_secret", tokens.DRAIN, {"manner": {"cookie": 7.0}}, "manner.cookie"),
@@ -117,11 +131,16 @@ UNKNOWN = [
     ("no_downgrade", tokens.CUTOVER, cutover(blue={"version": "5.8.10"}, acknowledge=UNKNOWN_ARRAY_VALUE)),
     ("no_downgrade", tokens.CUTOVER, cutover(green={"version": "next"})),
     ("no_downgrade", tokens.CUTOVER, without(cutover(), "declared")),
-    ("old_colour_declared", tokens.CUTOVER, cutover(live=UNKNOWN_STRING_VALUE)),
-    ("old_colour_declared", tokens.CUTOVER, cutover(serving_before=UNKNOWN_STRING_VALUE)),
-    ("old_colour_declared", tokens.MQTT_BALANCER, {"colours": UNKNOWN_ARRAY_VALUE, "live": "green"}),
-    ("old_colour_declared", tokens.MQTT_BALANCER, {"colours": ["blue", UNKNOWN_STRING_VALUE], "live": "blue"}),
-    ("old_colour_declared", tokens.MQTT_BALANCER, {"live": "green"}),
+    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=UNKNOWN_ARRAY_VALUE)),
+    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=["green"], origin=UNKNOWN_STRING_VALUE)),
+    ("no_downgrade", tokens.CUTOVER, cutover(green={"edition": UNKNOWN_STRING_VALUE})),
+    ("no_downgrade", tokens.CUTOVER, without(cutover(), "holding")),
+    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue", live=UNKNOWN_STRING_VALUE)),
+    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue", holding=UNKNOWN_ARRAY_VALUE)),
+    ("old_colour_declared", tokens.MQTT_BALANCER, balancer(colours=UNKNOWN_ARRAY_VALUE)),
+    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue", UNKNOWN_STRING_VALUE)),
+    ("old_colour_declared", tokens.MQTT_BALANCER, without(balancer("green"), "holding")),
+    ("old_colour_declared", tokens.MQTT_BALANCER, without(balancer("green"), "colours")),
     ("steps_rise", tokens.CUTOVER, cutover(steps=UNKNOWN_ARRAY_VALUE)),
     ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": UNKNOWN_NUMBER_VALUE}, {"share": 100.0}])),
     ("steps_rise", tokens.CUTOVER, cutover(steps="all")),

@@ -88,6 +88,21 @@ def test_policies_see_the_intent_as_plain_values(recorder: Recorder, config: Cal
     assert [step.get("share") for step in inputs["steps"] if step["kind"] == "share"] == [10, 100]
     assert inputs["budget_per_second"] == 70
     assert recorder.named("balancer-haproxy").inputs["colours"] == ["blue", "green"]
+    assert recorder.named("balancer-haproxy").inputs["holding"] == inputs["holding"] == []
+
+
+def test_policies_see_what_the_balancers_files_tell(
+    recorder: Recorder, config: Callable[..., Any], tmp_path: Path
+) -> None:
+    balancer = tmp_path / ".emqx" / "test" / "balancer"
+    balancer.mkdir(parents=True)
+    (balancer / "share.map").write_text("green 2500\n")
+    (balancer / "memory.map").write_text("origin =blue\n")
+    config("green", "blue", "green", steps=STEPS)
+    declare()
+    for name in ("cutover", "balancer-haproxy"):
+        assert recorder.named(name).inputs["holding"] == ["blue", "green"]
+    assert recorder.named("cutover").inputs["origin"] == "blue"
 
 
 def test_external_nodes_are_not_ours_to_create(recorder: Recorder, config: Callable[..., Any]) -> None:

@@ -1,0 +1,105 @@
+"""Each policy refuses a real preview, of a program that declares our components without our own checks of its config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab.stage import ROOT
+from lab.workspace import Secret, Workspace
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+PROGRAM = '''
+"""Reads the same keys as ours; what contradicts itself is not looked for."""
+import json
+import pulumi
+from components.settings import Settings
+from components.upgrade import BlueGreen
+
+config = pulumi.Config("emqx")
+raw = {key: json.loads(config.require(key)) for key in ("clusters", "cutover")}
+BlueGreen("fleet", Settings.model_validate({**raw, "live": config.require("live"), "workDirectory": "work"}))
+'''
+SHARES: list[dict[str, Any]] = [
+    {"kind": "share", "name": f"shift-{share}", "share": share, "seconds": 0} for share in (50, 100)
+]
+CREDENTIALS = {"blue": {"apiKey": "k", "apiSecret": Secret("planted")}}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    directory = tmp_path_factory.mktemp("policies")
+    source = directory / "source"
+    source.mkdir()
+    (source / "__main__.py").write_text(PROGRAM)
+    for name in ("Pulumi.yaml", "components", "lab", "policies"):
+        (source / name).symlink_to(ROOT / name)
+    made = Workspace.create(directory / "stack", source)
+    yield made
+    made.close()
+
+
+def configure(workspace: Workspace, live: str, *colours: str, **changes: Any) -> None:
+    """Blue 5.8.6 and green 5.8.9 with two nodes each; ``blue`` and ``green`` change them, ``steps`` the steps, ``share`` what holds."""
+    versions = {"blue": "5.8.6", "green": "5.8.9"}
+    clusters = {
+        colour: {"target": "local", "nodes": 2, "version": versions[colour], **changes.get(colour, {})}
+        for colour in colours
+    }
+    workspace.set_config(
+        {
+            "live": live,
+            "clusters": clusters,
+            "cutover": {"steps": changes.get("steps", SHARES)},
+            "credentials": changes.get("credentials", CREDENTIALS),
+        }
+    )
+    balancer = workspace.project / "work" / "balancer"
+    balancer.mkdir(parents=True, exist_ok=True)
+    (balancer / "share.map").write_text(f"green {changes.get('share', 0)}\n")
+
+
+BOTH = ("blue", "green")
+
+
+@pytest.mark.parametrize(
+    ("policy", "told", "live", "colours", "changes"),
+    [
+        ("no-downgrade", "blue has 5.8.6 (ee) and green has 5.8.9 (ee)", "blue", BOTH, {"share": 10_000}),
+        (
+            "old-colour-declared",
+            "blue is not declared, but clients may be on it",
+            "green",
+            ("green",),
+            {"share": 9_000},
+        ),
+        ("steps-rise", "50 comes after 100", "green", BOTH, {"steps": [*SHARES[::-1], SHARES[1]]}),
+        ("capacity", "green has 1 nodes, at least the 2 of blue are needed", "green", BOTH, {"green": {"nodes": 1}}),
+        (
+            "no-plain-secret",
+            "emqx:credentials.blue.apiSecret is not encrypted",
+            "green",
+            BOTH,
+            {"credentials": {"blue": {"apiKey": "k", "apiSecret": "planted"}}},
+        ),
+    ],
+)
+def test_a_preview_is_refused_by_the_policy(
+    workspace: Workspace, policy: str, told: str, live: str, colours: tuple[str, ...], changes: dict[str, Any]
+) -> None:
+    configure(workspace, live, *colours, **changes)
+    refused = workspace.preview(policy_pack=workspace.project / "policies")
+    assert refused.code
+    assert told in refused.output
+    others = {"no-downgrade", "old-colour-declared", "steps-rise", "capacity", "no-plain-secret"} - {policy}
+    assert policy in refused.output
+    assert not [other for other in others if f"  {other}" in refused.output], refused.output
+    assert "planted" not in refused.output
+
+
+def test_what_is_right_passes_them_all(workspace: Workspace) -> None:
+    configure(workspace, "green", *BOTH)
+    workspace.preview(policy_pack=workspace.project / "policies").good()
