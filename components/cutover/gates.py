@@ -72,16 +72,13 @@ def failure_rate(sent: int, refused: int, minimum_connects: int) -> float | None
 
 
 def _bounded(verdict: Verdict, thresholds: Thresholds, baseline: float, seen: Sequence[Facts], gate: _Gate) -> Verdict:
-    """An unknown that has lasted for longer than its bound is a failure."""
-    if verdict.verdict != "unknown":
+    """A fact that has been missing for longer than its bound is a failure; what was measured has its gate's own bound."""
+    if not _missing(verdict):
         return verdict
     since = seen[-1].at
     for index in range(len(seen) - 1, 0, -1):
         earlier = gate(thresholds, baseline, seen[:index])
-        if any(
-            one.verdict != "unknown" and (one.node == verdict.node or not (one.node and verdict.node))
-            for one in earlier
-        ):
+        if any(not _missing(one) and (one.node == verdict.node or not (one.node and verdict.node)) for one in earlier):
             break
         since = seen[index - 1].at
     lasted = seen[-1].at - since
@@ -90,6 +87,10 @@ def _bounded(verdict: Verdict, thresholds: Thresholds, baseline: float, seen: Se
     return verdict._replace(
         verdict="fail", reason=f"{verdict.reason}, for {lasted:.0f} s (at most {thresholds.unknown_seconds:g})"
     )
+
+
+def _missing(verdict: Verdict) -> bool:
+    return verdict.verdict == "unknown" and verdict.value is None
 
 
 def _connect_failures(thresholds: Thresholds, baseline: float, seen: Sequence[Facts]) -> Iterable[Verdict]:

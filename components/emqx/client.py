@@ -208,7 +208,8 @@ class EmqxHttp:
         self._token, self._token_until = token, self._now() + TOKEN_SECONDS
 
     async def _once(self, request: _Request) -> Reply:
-        anywhere = self.handle.nodes[self._preferred % len(self.handle.nodes)]
+        preferred = self._preferred
+        anywhere = self.handle.nodes[preferred % len(self.handle.nodes)]
         target = self.node(request.node) if request.node else anywhere
         headers = dict(request.headers)
         if request.path != "/login":
@@ -228,10 +229,11 @@ class EmqxHttp:
             failure = unreachable(f"{request.method} {request.path}", target.name, error)
         else:
             if reply.status >= 500 and target is anywhere:
-                self._preferred += 1
+                self._preferred = preferred + 1
             return reply
         if target is anywhere:
-            self._preferred += 1
+            # Not one more for each call that failed beside this one: three of them would come back to the same of three nodes.
+            self._preferred = preferred + 1
         raise failure
 
 

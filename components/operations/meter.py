@@ -52,14 +52,19 @@ class Meter:
 
         Whoever is there already stays: cohorts of a real fleet are not even, and ids that look assigned are deferred.
         """
-        counters = await known(self.run.clusters[other(self.to)].metrics()) or {}
+        metrics, mine, others = await asyncio.gather(
+            known(self.run.clusters[other(self.to)].metrics()),
+            known(self._count(self.to)),
+            known(self._count(other(self.to))),
+        )
+        counters = metrics or {}
         self._refused_before = failure_rate(
             counters.get("packets.connack.sent", 0),
             counters.get("packets.connack.error", 0),
             self._thresholds.connect_failure_minimum_connects,
         )
-        here, _ = await known(self._count(self.to)) or (None, None)
-        there, leaving = await known(self._count(other(self.to))) or (None, None)
+        here, _ = mine or (None, None)
+        there, leaving = others or (None, None)
         self._before = Before(here, there, leaving)
 
     async def _count(self, colour: Colour) -> tuple[int, int]:

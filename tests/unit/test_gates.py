@@ -157,6 +157,17 @@ def test_a_share_that_stays_wrong_after_the_move_fails(seen: list[Facts], says: 
     assert one(only("share_deviation_percent", 5, settle_seconds=10), seen).verdict == says
 
 
+@pytest.mark.parametrize(("until", "says"), [(59, "unknown"), (60, "fail")])
+def test_what_is_measured_and_wrong_has_its_own_bound_and_not_that_of_missing_facts(until: int, says: str) -> None:
+    for gate, seen in {
+        "share_deviation_percent": [share(at, 30) for at in range(until + 1)],
+        "nodes_lost": [nodes(at, "a") for at in range(until + 1)],
+    }.items():
+        assert (
+            one(only(gate, 0.5 if gate != "nodes_lost" else 0, settle_seconds=60, unknown_seconds=20), seen)[1] == says
+        )
+
+
 def moving(at: float, moved: int | None, to_move: int = 100) -> Facts:
     return Facts(at=at, moving=True, moved=moved, to_move=to_move)
 

@@ -243,6 +243,28 @@ def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bo
         assert world.clock.now() - began > 600
 
 
+@pytest.mark.parametrize("evacuates", [True, False])
+@pytest.mark.parametrize("pause", [20.0, 60.0])
+def test_a_whole_cutover_of_devices_that_pause_disconnects_each_once_and_fails_no_gate(
+    evacuates: bool, pause: float
+) -> None:
+    world = fleet(300, evacuates=evacuates)
+    world.away_seconds = pause
+    steps = parse_steps([{"share": 3}, {"hold": 30}, {"share": 10}, {"share": 50}, {"gate": True}, {"share": 100}])
+    how = Manner(steps=steps, budget_per_second=20)
+
+    async def go() -> None:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=20, keep_stale=False)
+        for name in [*(step.name for step in steps), "drain"]:
+            await carry_out(run, name, "green", how, "forward")
+
+    asyncio.run(go())
+    assert set(world.at.values()) == {"green"}
+    assert set(world.disconnects.values()) == {1}
+    assert world.router.held["drained_at"].startswith("blue ")
+
+
 class TestOneLook:
     """One look is short, and what does not answer in time is unknown."""
 
@@ -289,3 +311,26 @@ class TestOneLook:
 
         asyncio.run(look())
         assert asked == ["nodes", "license"]
+
+    def test_calls_that_fail_together_do_not_come_back_to_the_node_that_hangs(self) -> None:
+        asked: list[str] = []
+        together = asyncio.Event()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.host)
+            if len(asked) == 3:
+                together.set()
+            await together.wait()
+            if request.url.host == "127.0.1.1":
+                raise httpx.ReadTimeout("hangs", request=request)
+            return httpx.Response(200, json={})
+
+        async def look() -> None:
+            handle = cluster_at("127.0.1.1", "127.0.1.2", "127.0.1.3")
+            credentials = Credentials(api_key="k", api_secret="s")
+            async with ClusterApi(handle, credentials, transport=httpx.MockTransport(answer)) as api:
+                await asyncio.gather(*(api.metrics(patience_seconds=0) for _ in range(3)), return_exceptions=True)
+                await api.metrics(patience_seconds=0)
+
+        asyncio.run(look())
+        assert asked == ["127.0.1.1"] * 3 + ["127.0.1.2"]
