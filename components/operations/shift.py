@@ -8,7 +8,7 @@ from components.cutover.cohort import everybody, share_percent
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.pace import limit_seconds
-from components.cutover.plan import Desired, Transition, World, plan
+from components.cutover.plan import DRAIN, Desired, Transition, World, plan
 from components.cutover.steps import Step
 from components.cutover.words import COLOURS, Colour, Direction, Mover, other
 from components.emqx.errors import GateFailed, Unreachable
@@ -22,7 +22,6 @@ from components.operations.sending_back import sent_back
 from components.router.base import DRAINED_AT
 from components.value import Value
 
-DRAIN = "drain"
 SLACK = 10
 """A drain may take this many times its shortest time, and never less than a minute, before it gives up."""
 
@@ -122,7 +121,7 @@ async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, mete
         "move": lambda: _move(run, Move(transition.step, source, transition.parts), manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
-        "drain": lambda: _drain(run, source, manner, meter),
+        "drain": lambda: _drain(run, transition.step, source, manner, meter),
     }
     await acts[transition.act]()
 
@@ -142,10 +141,11 @@ async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:
     await run.router.set_share(parts)
 
 
-async def _drain(run: Run, source: Colour, manner: Manner, meter: Meter) -> None:
-    """Take the last clients off the old colour, and remember when it was empty."""
+async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Meter) -> None:
+    """Take the last clients off the old colour; after the last step, remember when it was empty."""
     if await silent(run, source):
-        await _drain_silent(run, source)
+        if step == DRAIN:
+            await _drain_silent(run, source)
         return
     if await run.clusters[source].has_evacuation():
         live = sum((await run.clusters[source].live_connections()).values())
@@ -160,12 +160,14 @@ async def _drain(run: Run, source: Colour, manner: Manner, meter: Meter) -> None
                 limit_seconds=limit,
                 moved=meter.moved,
                 notice=meter.notice,
+                step=step,
             )
         )
     else:
-        move = Move(DRAIN, source, everybody(other(source)))
+        move = Move(step, source, everybody(other(source)))
         await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
-    await _drained(run, source)
+    if step == DRAIN:
+        await _drained(run, source)
 
 
 async def _drained(run: Run, source: Colour) -> None:
