@@ -30,8 +30,7 @@ def advise(
         editions: the same.
         nodes: of the new colour.
         acknowledged: ids of rules that the stack's config answers for.
-        effective: the old colour's effective configuration as HOCON, with its secrets (nothing of its values is kept in what
-            is answered); None where it could not be asked.
+        effective: the old colour's effective configuration as HOCON, whose values are not in the answer; None where it was not got.
         live: what was counted.
 
     Raises:

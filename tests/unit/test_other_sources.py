@@ -119,6 +119,29 @@ def test_a_superuser_field_that_44_read_past_makes_nobody_a_superuser() -> None:
     assert command == "HMGET mqtt_user:${username} password salt"
 
 
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({}, "nobody_is_superuser"),
+        ({"super_query_collection": "u", "super_query": "off"}, "nobody_is_superuser"),
+        ({"super_query_collection": "u"}, None),
+    ],
+)
+def test_a_document_makes_a_superuser_only_where_44_asked_for_superusers(
+    more: dict[str, str], field: str | None
+) -> None:
+    config = {
+        "type": "single",
+        "server": "h:1",
+        "auth_query_collection": "u",
+        "auth_query_selector": "username=%u",
+        **more,
+    }
+    conversion = run({"modules": [{"type": "mongo_authentication", "enabled": True, "config": config}]})
+    mongo = next(one for one in conversion.config["authentication"] if one.get("backend") == "mongodb")
+    assert mongo.get("is_superuser_field") == field
+
+
 def test_an_action_that_stores_no_data_is_no_data_action() -> None:
     resources = [{"id": "resource:m", "type": "backend_mongo_single", "config": {"server": "h:1", "database": "d"}}]
     args = {"$resource": "resource:m", "collection": "c"}

@@ -27,6 +27,11 @@ SUPERUSER = "5.x has no query for superusers: is_superuser must come with the an
 ACL_DATA = "its permissions must be rewritten to 5.x's form; until then what stands behind it in the chain is off and the rest is denied"
 
 
+NO_SUPERUSER = (
+    "nobody_is_superuser"  # 5.x reads the field is_superuser where it is not told another; 4.4 did not ask for it
+)
+
+
 class Backend(NamedTuple):
     """One back end; either half may be missing."""
 
@@ -127,7 +132,8 @@ def mongodb(config: Mapping[str, Any]) -> Backend:
     if kind == "rs":
         base |= filled({"r_mode": config.get("r_mode"), "replica_set_name": config.get("rs_set_name") or "rs0"})
     collection, acl = str(config.get("auth_query_collection") or ""), str(config.get("acl_query_collection") or "")
-    notes = [SUPERUSER] if config.get("super_query_collection") else []
+    asks = bool(config.get("super_query_collection")) and str(config.get("super_query") or "on").lower() != "off"
+    notes = [SUPERUSER] if asks else []
     authenticator = None
     if collection:
         named = {**config, "password_hash": config.get("auth_query_password_hash") or "sha256"}
@@ -140,6 +146,7 @@ def mongodb(config: Mapping[str, Any]) -> Backend:
         }
         authenticator["filter"] = _filter([config.get("auth_query_selector")])
         authenticator |= {"salt_field": fields[1]} if len(fields) > 1 else {}
+        authenticator |= {} if asks else {"is_superuser_field": NO_SUPERUSER}
     selectors = config.get("acl_query_selectors") or []
     wanted = [one.get("acl_query_selector") if isinstance(one, Mapping) else one for one in selectors]
     source = (
@@ -221,6 +228,7 @@ def jwt(config: Mapping[str, Any], chosen: str, target: tuple[int, int]) -> Back
     }[kind]
     notes = (
         "placeholders %u and %c in ACL claims of tokens must become ${username} and ${clientid}",
+        "a token with the claim is_superuser = true is a superuser's in 5.x: make none",
         *(() if len(given) == 1 else (f"only its key source {kind}",)),
     )
     return Backend(authenticator, None, notes)
