@@ -76,7 +76,7 @@ class BlueGreen(pulumi.ComponentResource):
         manner = _manner(self._settings).model_dump(mode="json")
         for step in self._settings.cutover.steps:
             last = link(TrafficShift, step.name, step=step.name, share=step.share, manner=manner)
-        link(Drain, "drain", manner=manner)
+        link(Drain, "drain", manner=manner, exported=exported.facts)
 
     def _world(self) -> dict[str, Any]:
         return {

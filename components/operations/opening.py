@@ -8,9 +8,9 @@ from datetime import datetime
 
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.decide import Decision, decide
-from components.cutover.routes import RefusedRoute, route
 from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import Refused
+from components.operations.declared import refuse_misdeclared, refuse_route
 from components.operations.measure import known
 from components.operations.run import Run
 from components.operations.waiting import until
@@ -68,8 +68,7 @@ async def open_run(
         return opened
     goes_on = decision.direction == "back" or await serves_imported(run, to)
     if decision.direction == "forward":
-        await _refuse_undeclared(run, to)
-        await _refuse_route(run, source, to, must_answer=not goes_on)
+        await _refuse_move(run, source, to, must_answer=not goes_on)
     sessions, messages = await _losses(run, source, must_answer=not goes_on)
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
         raise unacknowledged_sessions(to, sessions, messages)
@@ -123,20 +122,18 @@ async def _refuse_undeclared(run: Run, colour: Colour) -> None:
         )
 
 
-async def _refuse_route(run: Run, source: Colour, to: Colour, *, must_answer: bool) -> None:
-    """A forward move is an upgrade: an older colour is only ever gone *back* to, by way of the balancer's memory."""
-    old, new = run.clusters[source], run.clusters[to]
-    if not must_answer and await silent(run, source):
-        return
-    await _refuse_undeclared(run, source)
-    way = route(old.handle.version, new.handle.version, await old.edition(), await new.edition())
-    if isinstance(way, RefusedRoute):
-        raise Refused(
-            f"moving the clients to {to}",
-            node=to,
-            seen=f"{old.handle.version} to {new.handle.version}: {way.reason}",
-            todo=f"go by {', then '.join(map(str, way.path))}" if way.path else "declare a version that may be reached",
-        )
+async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: bool) -> None:
+    """Refuse clusters that are not what is declared, and a way that no upgrade may go.
+
+    A source that does not answer any more is passed over where the run only goes on with what was verified before.
+    """
+    here = [to] if not must_answer and await silent(run, source) else [to, source]
+    for colour in here:
+        await refuse_misdeclared(run.clusters[colour])
+        await _refuse_undeclared(run, colour)
+    if source in here:
+        old, new = run.clusters[source], run.clusters[to]
+        refuse_route(to, (old.handle.version, await old.edition()), (new.handle.version, await new.edition()))
 
 
 async def _settled(run: Run, source: Colour, memory: Mapping[str, str], live: Mapping[Colour, int | None]) -> None:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from components.cutover.words import Colour
-from components.emqx.errors import LeaseLost
 from components.emqx.models import ClusterHandle
 from components.emqx.v5 import ClusterApi
-from components.router.base import LEASE, Router
+from components.router.base import Router, require_lease
 
 
 class Clock(Protocol):
@@ -60,14 +59,7 @@ class Run:
     async def checkpoint(self) -> None:
         """Raise Stopped or LeaseLost when this run must not act any more."""
         self.interrupted()
-        holder = (await self.router.memory()).get(LEASE, "")
-        if holder != self.token:
-            raise LeaseLost(
-                "the lease of this run",
-                node="the balancer",
-                seen=f"run {holder[:8] or 'none'} holds it, this is run {self.token[:8]}",
-                todo="let the other run finish; this one has done nothing more",
-            )
+        require_lease(await self.router.memory(), self.token)
 
     async def act(self, event: str, **facts: Any) -> None:
         """A checkpoint, then the fact in the journal."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.cutover.words import other
+from components.operations.data_export import ExportResult, written_after_export
 from components.operations.run import Run
 from components.operations.shift import Manner, carry_out
 from components.report.files import write_report
+from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
 
 
 class DrainInputs(LinkInputs):
-    """The manner of the whole cutover, which may be edited without running it again."""
+    """The manner of the whole cutover, which may be edited without running it again; ``exported`` is an ExportResult."""
 
     manner: Manner
+    exported: Mapping[str, Any]
 
 
 class DrainProvider(LinkProvider[DrainInputs]):
@@ -24,7 +29,13 @@ class DrainProvider(LinkProvider[DrainInputs]):
 
     async def work(self, run: Run, inputs: DrainInputs) -> dict[str, Any]:
         """The plan's drain, then the report of the whole run."""
-        facts = await carry_out(run, "drain", inputs.to, inputs.manner, inputs.direction)
+        facts: dict[str, Any] = await carry_out(run, "drain", inputs.to, inputs.manner, inputs.direction)
+        if inputs.direction == "forward" and inputs.exported:
+            exported = ExportResult.model_validate(inputs.exported)
+            facts = {
+                **facts,
+                "written_late": await written_after_export(run, other(inputs.to), exported, archives(inputs)),
+            }
         run.record("end", outcome="done", to=inputs.to)
         directory = Path(inputs.work_directory)
         _, summary = write_report(directory / "journal.jsonl", directory / "report", run=run.token)
