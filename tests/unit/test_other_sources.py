@@ -142,6 +142,26 @@ def test_a_document_makes_a_superuser_only_where_44_asked_for_superusers(
     assert mongo.get("is_superuser_field") == field
 
 
+@pytest.mark.parametrize(("given", "modes"), [("undef", []), ("safe", ["w_mode"])])
+def test_a_mode_of_mongodb_that_5x_does_not_know_is_left_to_its_default(given: str, modes: list[str]) -> None:
+    config = {
+        "type": "rs",
+        "server": "h:1",
+        "servers": "h:1",
+        "database": "d",
+        "auth_query_collection": "u",
+        "w_mode": given,
+        "r_mode": "undef",
+    }
+    module = {"type": "mongo_authentication", "enabled": True, "config": config}
+    resource = {"id": "resource:m", "type": "backend_mongo_rs", "config": config}
+    made = run({"modules": [module], "resources": [resource]}).config
+    mongo = next(one for one in made["authentication"] if one.get("backend") == "mongodb")
+    parameters = made["connectors"]["mongodb"]["m"]["parameters"]
+    assert [name for name in ("w_mode", "r_mode") if name in mongo] == modes
+    assert [name for name in ("w_mode", "r_mode") if name in parameters] == modes
+
+
 def test_an_action_that_stores_no_data_is_no_data_action() -> None:
     resources = [{"id": "resource:m", "type": "backend_mongo_single", "config": {"server": "h:1", "database": "d"}}]
     args = {"$resource": "resource:m", "collection": "c"}

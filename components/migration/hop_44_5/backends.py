@@ -16,6 +16,7 @@ from components.migration.hop_44_5.values import (
     filled,
     foreign_placeholders,
     hash_algorithm,
+    modes,
     number,
     placed,
     tls,
@@ -127,10 +128,10 @@ def mongodb(config: Mapping[str, Any]) -> Backend:
     }
     server = str(config.get("server") or "")
     base |= {"server": server} if kind == "single" else {"servers": server}
-    optional = {"username": "login", "password": "password", "auth_source": "auth_source", "w_mode": "w_mode"}
-    base |= filled({new: config.get(old) for new, old in optional.items()})
+    optional = {"username": "login", "password": "password", "auth_source": "auth_source"}
+    base |= filled({new: config.get(old) for new, old in optional.items()}) | modes(config, "w_mode")
     if kind == "rs":
-        base |= filled({"r_mode": config.get("r_mode"), "replica_set_name": config.get("rs_set_name") or "rs0"})
+        base |= {"replica_set_name": config.get("rs_set_name") or "rs0"} | modes(config, "r_mode")
     collection, acl = str(config.get("auth_query_collection") or ""), str(config.get("acl_query_collection") or "")
     asks = bool(config.get("super_query_collection")) and str(config.get("super_query") or "on").lower() != "off"
     notes = [SUPERUSER] if asks else []
@@ -182,6 +183,7 @@ def http(config: Mapping[str, Any]) -> Backend:
     ):
         url, params = str(config.get(f"{half}_req") or "").strip(), str(config.get(f"{half}_req_params") or "")
         notes += [f"{name} has no counterpart" for name in foreign_placeholders(params, names)]
+        notes += ["%A was 1 or 2, ${action} is subscribe or publish"] if "%A" in params else []
         pairs = [pair.split("=", 1) for pair in params.split(",") if "=" in pair]
         body = {key.strip(): placed(value.strip(), names) for key, value in pairs}
         ssl = tls(config, enabled=url.startswith("https"))

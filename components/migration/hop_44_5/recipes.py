@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from components.migration.hop_44_5.values import file_text, filled, number, tls, truth
+from components.migration.hop_44_5.values import file_text, filled, modes, number, tls, truth
 
 Json = dict[str, Any]
 
@@ -192,11 +192,9 @@ def read_mongo_parameters(kind: str) -> Callable[[Mapping[str, Any]], Json]:
         if not servers:
             raise MissingError("servers")
         place = {"server": servers} if kind == "single" else {"servers": servers}
-        more = {"w_mode": config.get("w_mode")} | (
-            {"r_mode": config.get("r_mode"), "replica_set_name": config.get("rs_set_name") or "rs0"}
-            if kind == "rs"
-            else {}
-        )
+        more = modes(config, "w_mode")
+        if kind == "rs":
+            more |= {"replica_set_name": config.get("rs_set_name") or "rs0"} | modes(config, "r_mode")
         return {"mongo_type": kind, **place, **filled(more)}
 
     return read

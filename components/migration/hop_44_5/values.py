@@ -60,6 +60,14 @@ def etc(file: str) -> str:
     return f"etc/{file}"
 
 
+MODES = {"w_mode": ("unsafe", "safe"), "r_mode": ("master", "slave_ok")}
+
+
+def modes(config: Mapping[str, Any], *names: str) -> Json:
+    """Modes of MongoDB that 5.x knows; 4.4's ``undef`` is its default."""
+    return {name: config.get(name) for name in names if config.get(name) in MODES[name]}
+
+
 def truth(value: Any) -> bool:
     """``true``, ``on``, ``verify_peer`` and True."""
     return value is True or str(value).lower() in ("true", "on", "verify_peer", "1")
