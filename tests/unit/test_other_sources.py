@@ -162,6 +162,27 @@ def test_a_mode_of_mongodb_that_5x_does_not_know_is_left_to_its_default(given: s
     assert [name for name in ("w_mode", "r_mode") if name in parameters] == modes
 
 
+LOST = {
+    "ldap_authentication": {"servers": "h"},
+    "mongo_authentication": {"type": "unknown", "acl_query_collection": "mqtt_acl"},
+}
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_behind_a_source_that_cannot_be_asked_any_more_nothing_allows(kind: str) -> None:
+    file = {"acl_rule_file": {"filename": "acl.conf", "file": "{allow, all}."}}
+    modules = [
+        {"type": kind, "enabled": True, "config": LOST[kind]},
+        {"type": "internal_acl", "enabled": True, "config": file},
+    ]
+    authorization = run({"modules": modules}, {"acl_nomatch": "allow"}).config["authorization"]
+    assert authorization["no_match"] == "deny"
+    assert [one["enable"] for one in authorization["sources"] if one["type"] == "file"] == [False]
+    off = [{**modules[0], "enabled": False}, modules[1]]
+    authorization = run({"modules": off}, {"acl_nomatch": "allow"}).config["authorization"]
+    assert [one["enable"] for one in authorization["sources"] if one["type"] == "file"] == [True]
+
+
 def test_an_action_that_stores_no_data_is_no_data_action() -> None:
     resources = [{"id": "resource:m", "type": "backend_mongo_single", "config": {"server": "h:1", "database": "d"}}]
     args = {"$resource": "resource:m", "collection": "c"}

@@ -160,6 +160,9 @@ def _fill(
     for plugin in plugins:
         written = _source(plugin, chain, acl, file, target)
         if written is None:
+            if plugin.enabled is True and not stopped and _is_lost(plugin, chain):
+                stopped, authorization.no_match = ACL_DATA, Access.DENY
+                _account_data(settings, ledger, plugin)
             continue
         enabled = plugin.enabled is True or (plugin.enabled is None and plugin.name in ("mnesia", FILE))
         authorization.sources.append({**written, "enable": enabled and not stopped})
@@ -169,6 +172,13 @@ def _fill(
         if enabled and plugin.name == FILE and file.ends_with is not None:
             stopped = stopped or "everything was decided before it in 4.4"
     return stopped
+
+
+def _is_lost(plugin: Plugin, chain: Chain) -> bool:
+    """Whether 4.4 asked it for permissions and 5.x cannot: what it denied must not fall to the sources behind it."""
+    backend = chain.backends.get(plugin.name)
+    asked = plugin.name == "ldap" or any(key.startswith("acl") and plugin.config[key] for key in plugin.config)
+    return backend is not None and bool(backend.refused) and asked and plugin.name in (*SOURCE_DATA, "ldap")
 
 
 SOURCE_DATA = ("redis", "mysql", "pgsql", "mongo", "http")

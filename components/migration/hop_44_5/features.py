@@ -17,11 +17,15 @@ from components.migration.manifest import Ledger
 
 Json = dict[str, Any]
 PSK_FILE = "init.psk"
+EXHOOK = "POST /exhooks, before devices move"
 GONE_MODULES = {
     "recon": ("5.x has it built in", "nothing"),
     "lua_hook": ("5.x has no Lua hook", "move it into rules or an ExHook server"),
     "event_message": ("5.x has no such module", "use rules FROM $events/..."),
     "tracing": ("traces are not carried", "start them again"),
+    "exhook": ("its servers are set in another way; what they denied is not denied until then", EXHOOK),
+    "prometheus": ("5.x has it built in", "set prometheus on green"),
+    "sasl": ("5.x has SCRAM with sha256 and sha512 only, and takes no stored users of it", "enrol these users anew"),
 }
 
 

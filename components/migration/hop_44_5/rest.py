@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from components.migration.hop_44_5.features import EXHOOK, GONE_MODULES
 from components.migration.hop_44_5.plugins import MODULES
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import LIST_SECTIONS, Source
@@ -36,7 +37,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "5.x has no bridge plugins: connectors, sources and actions do this",
         "make an mqtt connector with actions and sources",
     ),
-    (r"exhook\.", "ExHook servers are set in another way", "POST /exhooks"),
+    (r"exhook\.", GONE_MODULES["exhook"][0], EXHOOK),
     (r"rule_engine\.", "5.x publishes no event messages for rules", "use FROM $events/... in the SQL"),
     (
         r"plugins\.|modules\.|module\.",
