@@ -28,7 +28,12 @@ from components.operations.shift import Manner, carry_out
 from tests.handles import cluster_at
 from tests.unit.fake_world import FakeApi, World
 
-pytestmark = pytest.mark.unit
+pytestmark = [
+    pytest.mark.unit,
+    # A look that is cancelled before it began leaves its questions unasked, which is the point.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+]
 
 EVERYBODY = 10_000
 DEFAULT = Thresholds()
