@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from components.migration.hop_44_5.acl import read_rows
+from components.migration.hop_44_5.acl import RULES, read_rows
 from components.migration.hop_44_5.authn import anonymous_is_let_in, in_order
 from components.migration.hop_44_5.authz import no_match, read_file
 from components.migration.hop_44_5.convert import convert, hash_name
@@ -21,13 +21,13 @@ from components.migration.hop_44_5.result import Conversion, read_archive
 from components.migration.hop_44_5.settings import Settings, is_on
 from components.migration.hop_44_5.source import Options, Source, patch
 from components.migration.hop_44_5.table import read_users as read_table
-from components.migration.hop_44_5.users import divide, read_users
+from components.migration.hop_44_5.users import AUTHENTICATOR, default_users, divide, read_users
 from components.migration.hop_44_5.values import mappings
 from components.migration.manifest import Ledger, shorten
 from components.migration.permissions import after, before
 from components.migration.permissions.after import After, Dialect, dialects
 from components.migration.permissions.before import Before
-from components.migration.permissions.client import Access, Action, Client
+from components.migration.permissions.client import Access, Action, Client, hashed
 from components.migration.permissions.erlang import parse
 
 MOST_DECISIONS = 2_000_000
@@ -102,6 +102,8 @@ def before_of(source: Source) -> Before:
     uses = mnesia.enabled is not False and (mnesia.enabled is True or not is_known(source))
     name = hash_name(plugins)
     users = {(user.kind, user.login): divide(user.stored, name) for user in read_users(source)}
+    for kind, login, password in default_users(settings):
+        users.setdefault((kind, login), (b"", hashed(name or "sha256", b"", password)))
     rows = {key: [placed.row for placed in listed] for key, listed in read_rows(source).items()}
     wanted = in_order(
         [*([mnesia] if uses else []), *([Plugin("file", True)] if acl_file.enabled else [])], settings.peek("acl_order")
@@ -131,7 +133,7 @@ def after_of(conversion: Conversion, dialect: Dialect) -> After:
         authenticators=len(enabled),
         user_type=str(built_in.get("user_id_type", "")),
         hash_name=str(built_in.get("password_hash_algorithm", {}).get("name", "sha256")),
-        users=_users(conversion),
+        users=_users(conversion, str(built_in.get("password_hash_algorithm", {}).get("name", "sha256"))),
         rows=_rows(conversion),
         file_rules=after.compile_file(parse(file_source["rules"])),
         sources=[one["type"] for one in authorization["sources"] if one["enable"]],
@@ -144,20 +146,24 @@ def after_of(conversion: Conversion, dialect: Dialect) -> After:
     )
 
 
-def _users(conversion: Conversion) -> dict[str, tuple[bytes, bytes]]:
+def _users(conversion: Conversion, hash_name: str) -> dict[str, tuple[bytes, bytes]]:
     table = read_archive(conversion.archive).get("mnesia/emqx_authn_mnesia")
     users = {login: (salt, stored) for login, salt, stored in (read_table(table) if table else ())}
     for request in conversion.requests:
         if "import_users" in request.path:
             users |= {row["user_id"]: (row["salt"].encode(), row["password_hash"].encode()) for row in request.body}
+        elif request.path.endswith(f"/{AUTHENTICATOR}/users"):
+            users[request.body["user_id"]] = (b"", hashed(hash_name, b"", request.body["password"]))
     return users
 
 
 def _rows(conversion: Conversion) -> dict[tuple[str, str], Sequence[after.Rule]]:
     rows: dict[tuple[str, str], Sequence[after.Rule]] = {}
     for request in conversion.requests:
-        kind = request.path.rpartition("/")[2]
-        if kind == "all" and "/rules/" in request.path:
+        path, _, kind = request.path.rpartition("/")
+        if path != RULES:
+            continue
+        if kind == "all":
             rows["all", ""] = [after.compile_row(rule) for rule in request.body["rules"]]
         elif kind in ("clients", "users"):
             name = "clientid" if kind == "clients" else "username"

@@ -205,6 +205,30 @@ def test_a_banned_address_stays_banned_however_it_is_written(key: str, host: Any
     assert (body["as"], body["who"], body["until"]) == ("peerhost", "10.0.0.3", "infinity")
 
 
+def test_users_that_stand_in_a_file_are_proved_like_those_of_the_export() -> None:
+    given = [Setting("a", 1, "auth.user.1.username", "bob"), Setting("a", 2, "auth.user.1.password", "pass")]
+    files = {**LOADED, "loaded_plugins": "{emqx_auth_mnesia, true}.\n"}
+    proof = prove(Source(None, "", given, files), "4.4.19", "5.8.11")
+    assert (proof.widened, proof.narrowed) == (0, 0)
+    conversion = convert(Source(None, "", given, files), "4.4.19", "5.8.11", Options(now=1.0))
+    new = after_of(conversion, dialects((5, 8, 11))[0])
+    assert [str(new.connect(Client("c", "bob"), password)) for password in ("pass", "other", None)] == [
+        "allow",
+        "deny",
+        "deny",
+    ]
+
+
+def test_what_a_server_answers_is_not_taken_from_the_built_in_rules() -> None:
+    rows = [{"type": "all", "topic": "a", "action": "pub", "access": "allow", "created_at": 1}]
+    modules = [
+        {"type": "http_authentication", "enabled": True, "config": {"acl_req": "http://h/acl"}},
+        {"type": "mnesia_authentication", "enabled": True, "config": {"password_hash": "sha256"}},
+    ]
+    conversion = run({"modules": modules, "acl_mnesia": rows})
+    assert after_of(conversion, dialects((5, 8, 11))[0]).decide(Client("c"), Action.PUBLISH, "a") is Access.DENY
+
+
 @pytest.mark.parametrize("actions", [5, None, "x", [5], [{"args": 5}], {"a": 1}])
 def test_a_rule_whose_actions_are_none_is_proved_like_any_other(actions: Any) -> None:
     assert not prove(

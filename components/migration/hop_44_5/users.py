@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from components.migration.hop_44_5.result import Request
+from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.table import Term, user_row
 from components.migration.manifest import BadSource, Ledger
@@ -139,6 +140,14 @@ def convert_users(source: Source, options: Options, hash_name: str, ledger: Ledg
             stored[user.login] = divide(user.stored, algorithm)
             ledger.carried(SECTION, user.at, user.login, "with its hash and salt")
     return Users(kind, algorithm or "sha256", stored)
+
+
+def default_users(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Type, name and password of the users that 4.4 makes at its start from ``auth.user.N`` and ``auth.client.N``, if they are not there."""
+    for found, match in settings.matching(r"auth\.(user|client)\.(\d+)\.(username|clientid)"):
+        password = f"auth.{match[1]}.{match[2]}.password"
+        if password in settings:
+            yield "username" if match[1] == "user" else "clientid", found.value, settings.peek(password)
 
 
 def _why_lost(user: User, kind: str, last: int) -> tuple[str, str] | None:
