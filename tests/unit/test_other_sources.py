@@ -225,7 +225,7 @@ def test_what_a_server_answers_is_not_taken_from_the_built_in_rules() -> None:
         {"type": "http_authentication", "enabled": True, "config": {"acl_req": "http://h/acl"}},
         {"type": "mnesia_authentication", "enabled": True, "config": {"password_hash": "sha256"}},
     ]
-    conversion = run({"modules": modules, "acl_mnesia": rows})
+    conversion = run({"modules": modules, "acl_mnesia": rows}, {"acl_order": "http,mnesia"})
     assert after_of(conversion, dialects((5, 8, 11))[0]).decide(Client("c"), Action.PUBLISH, "a") is Access.DENY
 
 
