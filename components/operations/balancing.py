@@ -17,6 +17,7 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.router import maps, process
 from components.router.base import CUTOVER
+from components.router.claim import claimed
 from components.router.configuration import HaproxySettings, Side, render
 from components.router.haproxy import HaproxyRouter
 
@@ -66,24 +67,35 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
 
     Raises:
         BadInput: HAProxy does not accept the configuration.
+        Refused: somebody else listens on its address.
         GaveUp: it does not start.
 
     """
     directory = wanted.directory
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (directory / ADDRESS).write_text(_address(wanted))
+    address = _address(wanted)
+    _refuse_taken(directory, address)
+    (directory / ADDRESS).write_text(address)
     if not (directory / maps.SHARE).exists():
         counts = asyncio.run(live_counts(wanted.clusters, credentials))
         parts = first_share(wanted.live, counts, wanted.standing)
         maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
-    settings = HaproxySettings(
-        listen=(_address(wanted),), sides=sides, maps="..", max_connections=wanted.max_connections
-    )
+    settings = HaproxySettings(listen=(address,), sides=sides, maps="..", max_connections=wanted.max_connections)
     _bring(directory, render(settings), wanted.replicas)
     handle = handle_of(directory)
     asyncio.run(_settle(handle, wanted))
     return handle
+
+
+def _refuse_taken(directory: Path, address: str) -> None:
+    """Before an address is remembered: only our own replicas may listen there."""
+    kept = directory / ADDRESS
+    port = kept.read_text().strip().rpartition(":")[2] if kept.exists() else ""
+    ours = any(process.running(replica) is not None for replica in _replicas(directory))
+    if not (ours and port == address.rpartition(":")[2]):
+        with claimed((address,), process.TAKEN_SECONDS):
+            return
 
 
 def _bring(directory: Path, text: str, count: int) -> None:

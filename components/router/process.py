@@ -201,6 +201,9 @@ def retire(directory: Path, *, patience_seconds: float = 10.0) -> None:
         (directory / CONFIG).unlink(missing_ok=True)
         pid = running(directory)
         if pid is not None:
+            # a worker that is too busy to answer listens all the same
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
             tried = "soft stop of HAProxy"
             _signal(pid, signal.SIGUSR1, tried, directory, patience_seconds, lambda: _worker(directory) is None)
 

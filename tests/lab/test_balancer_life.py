@@ -246,6 +246,11 @@ def test_two_balancers_are_never_on_one_address_by_mistake(balancer: Balancer, t
     with pytest.raises(Refused, match=r"somebody listens there already.*another port"):
         second.up({"blue": "old"}, address=balancer.handle.mqtt)
     assert not balancing.running(second.directory)
+    assert second.up({"blue": "old"}), "at a port of its own"
+    with pytest.raises(Refused, match="somebody listens there already"):
+        second.up({"blue": "old"}, address=balancer.handle.mqtt)
+    assert second.handle.mqtt != balancer.handle.mqtt
+    balancing.stop(second.directory)
 
 
 def test_a_balancer_that_is_too_small_is_refused_before_anything_is_touched(balancer: Balancer) -> None:
