@@ -74,9 +74,6 @@ def start(
         GaveUp: the process ended or was not ready in time; says the last line of its output.
 
     """
-    adopted = running(directory)
-    if adopted:
-        return adopted
     if _pid(directory) is None:
         _launch(directory, command, environment)
     end = time.monotonic() + limit_seconds
