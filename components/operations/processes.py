@@ -79,10 +79,9 @@ def start(
     end = time.monotonic() + limit_seconds
     try:
         while time.monotonic() < end and _pid(directory) is not None:
+            if ready := running(directory):
+                return ready  # before anything else: one that serves is never ended here
             interrupted()
-            ready = running(directory)
-            if ready:
-                return ready
             time.sleep(POLL_SECONDS)
         seen = "it ended" if _pid(directory) is None else f"not ready after {limit_seconds:g} s"
     except BaseException:

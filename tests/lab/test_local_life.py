@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from components.emqx.errors import GaveUp, Refused
+from components.emqx.errors import GaveUp, Refused, Stopped
 from components.emqx.models import Credentials
 from components.operations import local, processes
 from components.resources.local_cluster import LocalClusterProvider
@@ -97,6 +97,16 @@ def test_two_updates_at_once_start_it_once(directory: Path) -> None:
         first, second = both.map(serve, [directory, directory])
     assert first["pids"] == second["pids"]
     assert len(ours(directory)) == 1
+
+
+def test_an_update_that_was_interrupted_does_not_end_a_cluster_that_serves(directory: Path) -> None:
+    served = serve(directory)
+
+    def interrupted() -> None:
+        raise Stopped("this update", seen="Ctrl-C", todo="run it again")
+
+    assert local.serve(wanted(directory), CREDENTIALS, interrupted)["pids"] == served["pids"]
+    assert ours(directory) == set(served["pids"])
 
 
 def test_an_update_that_starts_for_ever_is_said(directory: Path) -> None:
