@@ -230,12 +230,13 @@ class MovingBed:
             more = {"step": step["name"], "share": step["share"], "manner": manner}
             links.append((TrafficShiftProvider, str(more["step"]), more))
         links.append((DrainProvider, "drain", {"manner": manner}))
-        facts: dict[str, Any] = {}
+        exported: dict[str, Any] = {}
         for kind, name, more in links:
             if before and name in before:
                 before[name]()
-            exported = {"exported": facts} if kind is DataImportProvider else {}
-            facts = self._act(kind(), {"name": name, **handed, "after": first["token"], **more, **exported})["facts"]
+            data_of = {"exported": exported} if kind in {DataImportProvider, DrainProvider} else {}
+            facts = self._act(kind(), {"name": name, **handed, "after": first["token"], **more, **data_of})["facts"]
+            exported = facts if kind is DataExportProvider else exported
         return str(first["direction"])
 
     def start(self, *arguments: Any, **options: Any) -> Future[str]:
