@@ -23,7 +23,6 @@ TOKEN_SECONDS = 3_000.0
 """A dashboard token lives 3600 s (two-cluster.md section H); we ask for a new one well before."""
 
 Params = Mapping[str, str | int]
-
 # What was repeated is told by the error that ends it; a log line for each attempt would stand in the update's output.
 stamina.instrumentation.set_on_retry_hooks([])
 

@@ -88,7 +88,8 @@ async def import_(
         Refused: green holds something that is neither its own nor ours (section and items are named), an archive is
             broken, or another file has its name.
         Rejected: EMQX refused a part and the inventory says that it is not there; names the part.
-        GaveUp: green is not complete in time, or ``limit_seconds`` for one archive are over. Stopped, LeaseLost: the import is closed deliberately.
+        GaveUp: green is not complete in time, or ``limit_seconds`` for one archive are over.
+        Stopped, LeaseLost: the import is closed deliberately.
 
     """
     began, blue, green = run.clock.now(), run.clusters[source], run.clusters[target]
@@ -100,9 +101,7 @@ async def import_(
     done = await _import_all(run, green, store, exported.archives, limit_seconds)
     await still_ours(green)
     orders, removed, delayed = await _finish(run, blue, green, expected)
-    found = await read_inventory(green)
-    differences = compare(expected, found, run.clock.now())
-    _judge_failures(done, differences)
+    found, differences = await _looked(run, green, expected, done)
     await _forget_older(green, store, exported)
     store.mark_imported(exported.inventory, exported.inventory_sha256)
     result = ImportResult(
@@ -120,6 +119,14 @@ async def import_(
     )
     run.record("fact", section="import", **result.model_dump(mode="json"))
     return result
+
+
+async def _looked(run: Run, green: ClusterApi, expected: Inventory, done: _Done) -> tuple[Inventory, list[Difference]]:
+    """What is there now, and what differs; a refused archive of which something is missing ends here."""
+    found = await read_inventory(green)
+    differences = compare(expected, found, run.clock.now())
+    _judge_failures(done, differences)
+    return found, differences
 
 
 def _counts(expected: Inventory, found: Inventory) -> dict[str, tuple[int | None, int | None]]:

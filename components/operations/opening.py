@@ -30,8 +30,8 @@ class Opened(Value):
     direction: Direction
     reason: str
     source: Colour
-    lost_sessions: int | None
-    lost_messages: int | None
+    lost_sessions: int | None = 0
+    lost_messages: int | None = 0
 
 
 async def open_run(
@@ -55,14 +55,7 @@ async def open_run(
     live = {colour: total(await known(run.clusters[colour].live_connections())) for colour in declared}
     decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))
     source = other(to)
-    opened = Opened(
-        run=run.token,
-        direction=decision.direction,
-        reason=decision.reason,
-        source=source,
-        lost_sessions=0,
-        lost_messages=0,
-    )
+    opened = Opened(run=run.token, direction=decision.direction, reason=decision.reason, source=source)
     if decision.direction == "nothing":
         await _settled(run, source, memory, live)
         return opened

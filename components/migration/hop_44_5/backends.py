@@ -119,19 +119,7 @@ def mongodb(config: Mapping[str, Any]) -> Backend:
     kind = str(config.get("type") or "single")
     if kind == "unknown":
         return Backend(None, None, (), "its topology is 'unknown', which 5.x does not take: say single, rs or sharded")
-    base: Json = {
-        "mongo_type": kind,
-        "database": str(config.get("database") or "mqtt"),
-        "pool_size": number(config.get("pool_size"), 8),
-        "srv_record": truth(config.get("srv_record")),
-        "ssl": _ssl(config),
-    }
-    server = str(config.get("server") or "")
-    base |= {"server": server} if kind == "single" else {"servers": server}
-    optional = {"username": "login", "password": "password", "auth_source": "auth_source"}
-    base |= filled({new: config.get(old) for new, old in optional.items()}) | modes(config, "w_mode")
-    if kind == "rs":
-        base |= {"replica_set_name": config.get("rs_set_name") or "rs0"} | modes(config, "r_mode")
+    base = _mongo_base(config, kind)
     collection, acl = str(config.get("auth_query_collection") or ""), str(config.get("acl_query_collection") or "")
     asks = bool(config.get("super_query_collection")) and str(config.get("super_query") or "on").lower() != "off"
     notes = [SUPERUSER] if asks else []
@@ -156,6 +144,24 @@ def mongodb(config: Mapping[str, Any]) -> Backend:
         else None
     )
     return Backend(authenticator, source, tuple(notes))
+
+
+def _mongo_base(config: Mapping[str, Any], kind: str) -> Json:
+    """What authenticator and source have in common: how the database is reached."""
+    base: Json = {
+        "mongo_type": kind,
+        "database": str(config.get("database") or "mqtt"),
+        "pool_size": number(config.get("pool_size"), 8),
+        "srv_record": truth(config.get("srv_record")),
+        "ssl": _ssl(config),
+    }
+    server = str(config.get("server") or "")
+    base |= {"server": server} if kind == "single" else {"servers": server}
+    optional = {"username": "login", "password": "password", "auth_source": "auth_source"}
+    base |= filled({new: config.get(old) for new, old in optional.items()}) | modes(config, "w_mode")
+    if kind == "rs":
+        base |= {"replica_set_name": config.get("rs_set_name") or "rs0"} | modes(config, "r_mode")
+    return base
 
 
 def _filter(selectors: list[Any]) -> Json:
