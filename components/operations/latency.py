@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 
 from components.emqx.models import ClusterHandle, Node
+from components.operations.probes import proxy_header
 
 PROBE_SECONDS = 3.0
 MALFORMED_CONNECT = bytes.fromhex("10 02 00 00")
 """EMQX closes the connection and counts nothing (two-cluster.md section G)."""
-PROXY_LOCAL = b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", 0x20, 0, 0)
-"""PROXY protocol version 2, command LOCAL: the listener takes our own address as the client's."""
 
 
 async def connect_milliseconds(handle: ClusterHandle) -> float | None:
@@ -28,7 +26,9 @@ async def _probe(node: Node, *, proxied: bool) -> float | None:
         async with asyncio.timeout(PROBE_SECONDS):
             reader, writer = await asyncio.open_connection(host, int(port))
             try:
-                writer.write((PROXY_LOCAL if proxied else b"") + MALFORMED_CONNECT)
+                if proxied:
+                    writer.write(proxy_header(writer.get_extra_info("sockname"), writer.get_extra_info("peername")))
+                writer.write(MALFORMED_CONNECT)
                 await reader.read()
             finally:
                 writer.close()

@@ -30,7 +30,6 @@ class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
     """Knows where to look when the cluster is about to go."""
 
     TRIGGERS = frozenset({"cluster", "balancer"})
-    _model = ClusterGuardInputs
 
     def identity(self, inputs: ClusterGuardInputs) -> str:
         """The guard's name."""

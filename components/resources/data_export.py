@@ -28,8 +28,6 @@ class DataExportInputs(LinkInputs):
 class DataExportProvider(LinkProvider[DataExportInputs]):
     """Exports on the way forward; the way back moves clients, not data, and says what stays behind."""
 
-    _model = DataExportInputs
-
     async def work(self, run: Run, inputs: DataExportInputs) -> dict[str, Any]:
         """Export, or on the way back list what was written on the colour that the clients leave."""
         if inputs.direction == "back":

@@ -27,8 +27,6 @@ class DataImportInputs(LinkInputs):
 class DataImportProvider(LinkProvider[DataImportInputs]):
     """Imports on the way forward."""
 
-    _model = DataImportInputs
-
     async def work(self, run: Run, inputs: DataImportInputs) -> dict[str, Any]:
         """Import, unless clients already work on what an earlier run of this cutover has imported."""
         if inputs.direction != "forward":

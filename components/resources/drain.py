@@ -25,8 +25,6 @@ class DrainInputs(LinkInputs):
 class DrainProvider(LinkProvider[DrainInputs]):
     """Empties the old colour."""
 
-    _model = DrainInputs
-
     async def work(self, run: Run, inputs: DrainInputs) -> dict[str, Any]:
         """The plan's drain, then the report of the whole run."""
         facts: dict[str, Any] = await carry_out(run, "drain", inputs.to, inputs.manner, inputs.direction)

@@ -43,7 +43,6 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset({"nodes", "version", "edition", "emqx_home"})
     REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})
-    _model = LocalClusterInputs
 
     def identity(self, inputs: LocalClusterInputs) -> str:
         """The cluster's name."""

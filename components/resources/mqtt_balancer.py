@@ -48,7 +48,6 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "replicas", "address"})
     REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})
-    _model = MqttBalancerInputs
 
     def identity(self, inputs: MqttBalancerInputs) -> str:
         """The balancer's name."""

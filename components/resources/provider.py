@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
@@ -41,7 +42,7 @@ PROVIDER_KEY = "__provider"
 
 
 class TypedProvider(ResourceProvider, Generic[Inputs]):
-    """A provider whose inputs are ``Inputs`` (by alias or by name); subclasses name their own model in its place.
+    """A provider whose inputs are ``Inputs`` (by alias or by name); a subclass is written for the model that it names there.
 
     ``TRIGGERS`` are the fields whose change means an update, ``REPLACES`` those whose change means a replacement;
     every other input may be edited without anything running again.
@@ -61,16 +62,16 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
                 if isinstance(model, type) and issubclass(model, BaseModel):
                     cls._model = model
 
+    @abstractmethod
     def identity(self, inputs: Inputs) -> str:
         """The natural id of the resource: a name that the world knows, never a random one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self, inputs: Inputs, olds: State | None) -> State:
         """Make the world as the inputs say and return the outputs; ``olds`` are the last ones, None at the first time.
 
         It must be idempotent: a failure leaves nothing in the state, and the next `up` calls it again.
         """
-        raise NotImplementedError
 
     def refuse(self, inputs: Inputs, olds: State) -> None:
         """Raise UpgradeError where preview and update must not even start; ``olds`` are the last inputs, or empty."""

@@ -21,7 +21,6 @@ class TrafficShiftProvider(LinkProvider[TrafficShiftInputs]):
     """Carries out one step."""
 
     TRIGGERS: ClassVar[frozenset[str]] = LinkProvider.TRIGGERS | {"share"}
-    _model = TrafficShiftInputs
 
     async def work(self, run: Run, inputs: TrafficShiftInputs) -> dict[str, Any]:
         """What the plan has for this step."""

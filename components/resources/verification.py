@@ -26,8 +26,6 @@ class VerificationInputs(LinkInputs):
 class VerificationProvider(LinkProvider[VerificationInputs]):
     """Verifies before the first client is moved."""
 
-    _model = VerificationInputs
-
     async def work(self, run: Run, inputs: VerificationInputs) -> dict[str, Any]:
         """Everything on the way forward; only readiness on the way back, and where nothing could be exported any more."""
         if inputs.direction != "forward":
