@@ -56,10 +56,10 @@ _BOTH_SIDES: dict[str, Scope] = {
     ),
     # Wrong in three releases only, whichever came before them.
     "59-07": lambda source, target: (
-        source != target and target in {Version(5, 9, 0), Version(5, 9, 1), Version(5, 10, 0)}
+        source < target and target in {Version(5, 9, 0), Version(5, 9, 1), Version(5, 10, 0)}
     ),
     # The default changed in three lines at different patches.
-    "60-05": lambda source, target: not _limits_selects(source) and _limits_selects(target),
+    "60-05": lambda source, target: source < target and not _limits_selects(source) and _limits_selects(target),
 }
 
 
