@@ -12,8 +12,9 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle
 from components.operations.leaving import refuse_clients
-from components.resources.link import credentials_of
-from components.resources.provider import State, TypedProvider, own
+from components.resources.props import State, own
+from components.resources.provider import TypedProvider
+from components.resources.world import credentials_of
 from components.value import Value
 
 

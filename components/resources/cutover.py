@@ -16,8 +16,10 @@ from components.emqx.errors import UpgradeError
 from components.operations.opening import drained, open_run, origin
 from components.operations.run import Run
 from components.resources import engine
-from components.resources.link import Link, WorldInputs, journaled, opened, write_failure
-from components.resources.provider import State, TypedProvider
+from components.resources.link import Link
+from components.resources.props import State
+from components.resources.provider import TypedProvider
+from components.resources.world import WorldInputs, journaled, opened, write_failure
 from components.router.haproxy import HaproxyRouter
 
 

@@ -14,7 +14,8 @@ from components.operations.data_export import export
 from components.operations.measure import known
 from components.operations.opening import serves_imported, silent
 from components.operations.run import Run
-from components.resources.link import Link, LinkInputs, LinkProvider, credentials_of
+from components.resources.link import Link, LinkInputs, LinkProvider
+from components.resources.world import credentials_of
 
 ARCHIVES = "archives"
 

@@ -5,10 +5,9 @@ The rule: a link acts only under the lease of the run that it was handed, and it
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -16,29 +15,13 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour, Direction
-from components.emqx.errors import BadInput
-from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
-from components.emqx.v5 import ClusterApi
-from components.operations.heartbeat import heartbeat
-from components.operations.journal import Journal
-from components.operations.latency import connect_milliseconds
-from components.operations.run import Run, SystemClock
-from components.operations.whereabouts import telling_where
+from components.operations.run import Run
 from components.report.files import write_report
 from components.report.numbers import NoCutoverError
 from components.resources import engine
-from components.resources.provider import State, TypedProvider
-from components.router.haproxy import HaproxyRouter
-from components.value import Value
-
-
-class WorldInputs(Value):
-    """A link's name, where the clusters and the balancer are, and where the journal is written."""
-
-    name: str
-    clusters: Mapping[Colour, ClusterHandle]
-    balancer: BalancerHandle
-    work_directory: str
+from components.resources.props import State
+from components.resources.provider import TypedProvider
+from components.resources.world import WorldInputs, journaled, opened, write_failure
 
 
 class LinkInputs(WorldInputs):
@@ -85,65 +68,6 @@ class LinkProvider(TypedProvider[Inputs]):
 
         async with opened(inputs, self.credentials, inputs.run) as run:
             return await journaled(run, inputs.name, work)
-
-
-async def journaled(run: Run, name: str, work: Callable[[Run], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """A link's work between its two lines in the journal; it never looks hung, and its errors say where the clients are."""
-    began = run.clock.now()
-    run.record("link", name=name, phase="begin")
-    async with heartbeat(run, name) as heard, telling_where(run):
-        facts = await work(heard)
-    run.record("link", name=name, phase="end", seconds=round(run.clock.now() - began, 3))
-    return facts
-
-
-def journal(inputs: WorldInputs, token: str) -> Journal:
-    """The journal of this stack's cutovers."""
-    return Journal(Path(inputs.work_directory) / "journal.jsonl", token, time.time)
-
-
-def write_failure(inputs: WorldInputs, token: str, failure: BaseException, details: str) -> None:
-    """The failure of a link in the journal; ``details`` is its traceback."""
-    journal(inputs, token).record(
-        "error", link=inputs.name, type=type(failure).__name__, message=str(failure), details=details
-    )
-
-
-@asynccontextmanager
-async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], token: str) -> AsyncIterator[Run]:
-    """A run on these clusters and this balancer; its connections are closed at the end.
-
-    Raises:
-        BadInput: a colour has no credentials.
-
-    """
-    async with AsyncExitStack() as stack:
-        clusters = {
-            colour: await stack.enter_async_context(ClusterApi(handle, credentials_of(colour, credentials)))
-            for colour, handle in inputs.clusters.items()
-        }
-        yield Run(
-            clusters=clusters,
-            router=HaproxyRouter(inputs.balancer),
-            token=token,
-            record=journal(inputs, token).record,
-            progress=engine.progress,
-            interrupted=engine.interrupted,
-            clock=SystemClock(),
-            connect_milliseconds=connect_milliseconds,
-        )
-
-
-def credentials_of(colour: Colour, credentials: Mapping[str, Credentials]) -> Credentials:
-    """The credentials of a colour, of which only the provider's configuration knows."""
-    if colour not in credentials:
-        raise BadInput(
-            "the management API",
-            node=colour,
-            seen="no credentials are configured",
-            todo=f"pulumi config set --secret --path emqx:credentials.{colour}.apiKey (and .apiSecret)",
-        )
-    return credentials[colour]
 
 
 class Link(Resource):

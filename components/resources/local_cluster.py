@@ -14,10 +14,10 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.operations import local
-from components.resources import engine
-from components.resources.link import credentials_of
-from components.resources.props import changed
-from components.resources.provider import State, TypedProvider
+from components.resources import engine, progress
+from components.resources.props import State, changed
+from components.resources.provider import TypedProvider
+from components.resources.world import credentials_of
 from components.value import Value
 
 FIXED = frozenset({"version", "edition", "emqx_home", "max_sessions", "proxy_protocol"})
@@ -91,8 +91,8 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         """End the processes and move their data aside; the guard has been asked before."""
         aside = local.remove(Path(props["directory"]), datetime.now(UTC))
         if aside is not None:
-            with engine.serving():
-                engine.progress(
+            with progress.serving():
+                progress.progress(
                     f"the data of {props['colour']} is kept in {aside} until a cluster of this colour is removed again"
                 )
 

@@ -17,10 +17,12 @@ from components.emqx.errors import Refused, Retryable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.operations import balancing
 from components.operations.leaving import Leaving, refuse_leaving, replaced
-from components.resources.link import credentials_of
-from components.resources.props import changed
-from components.resources.provider import State, TypedProvider
+from components.resources.props import State, changed
+from components.resources.provider import TypedProvider
+from components.resources.world import credentials_of
 from components.value import Value
+
+SIZES = frozenset({"max_connections", "replicas", "clusters"})
 
 
 class MqttBalancerInputs(Value):
@@ -64,9 +66,7 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
             leaving = Leaving(handle, credentials, inputs.soak_seconds)
             balancer = balancing.handle_of(Path(inputs.directory))
             asyncio.run(refuse_leaving(leaving, balancer, time.time()))
-        if changed(
-            MqttBalancerInputs, frozenset({"max_connections", "replicas", "clusters"}), olds, inputs.model_dump()
-        ):
+        if changed(MqttBalancerInputs, SIZES, olds, inputs.model_dump()):
             # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
             with suppress(Retryable):
                 counts = asyncio.run(balancing.live_counts(inputs.clusters, self._credentials(inputs)))

@@ -9,6 +9,9 @@ import pulumi
 from pulumi.dynamic import CheckFailure
 from pydantic import BaseModel, ValidationError
 
+State = dict[str, Any]
+PROVIDER_KEY = "__provider"
+
 
 def mistakes(model: type[BaseModel], props: Mapping[str, Any]) -> Iterator[CheckFailure]:
     """Every input that is wrong, missing or not known to the model; whole floats pass as integers."""
@@ -43,3 +46,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def own(props: State) -> State:
+    """The properties without the pickled provider."""
+    return {key: value for key, value in props.items() if key != PROVIDER_KEY}

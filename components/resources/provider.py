@@ -2,12 +2,6 @@
 
 The rule: an instance has no attributes when it is pickled, so that ``__provider`` in the state is nothing but
 module and class name. Renaming either breaks `refresh` and `destroy` of existing stacks.
-
-Measured with the real engine (3.259, SDK 3.272): a ``config:`` block with ``type: object`` takes nested secrets
-(`pulumi config set --secret --path emqx:credentials.blue.apiSecret x` beside plain values). The program gets the whole
-object decrypted as one JSON string, ``get_secret_object`` makes all of it secret, and `emqx:credentials` stands in
-PULUMI_CONFIG_SECRET_KEYS; ``configure()`` gets the same JSON string, decrypted, on `up` and `preview`. On
-`refresh` and `destroy` it is that of the last `up`.
 """
 
 from __future__ import annotations
@@ -19,29 +13,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import pulumi
-from pulumi.dynamic import (
-    CheckFailure,
-    CheckResult,
-    ConfigureRequest,
-    CreateResult,
-    DiffResult,
-    ReadResult,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi import dynamic
 from pydantic import BaseModel
 
 from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import Credentials, credentials_by_colour
-from components.resources import engine
-from components.resources.props import changed, mistakes
+from components.resources import engine, progress
+from components.resources.props import State, changed, mistakes, own
 
 Inputs = TypeVar("Inputs", bound=BaseModel)
-State = dict[str, Any]
-PROVIDER_KEY = "__provider"
 
 
-class TypedProvider(ResourceProvider, Generic[Inputs]):
+class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
     """A provider whose inputs are ``Inputs`` (by alias or by name); a subclass is written for the model that it names there.
 
     ``TRIGGERS`` are the fields whose change means an update, ``REPLACES`` those whose change means a replacement;
@@ -89,12 +72,12 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
         if not isinstance(failure, UpgradeError):
             sys.stderr.write(details)
 
-    def configure(self, req: ConfigureRequest) -> None:
+    def configure(self, req: dynamic.ConfigureRequest) -> None:
         """Keep the credentials of the stack's configuration by colour, in memory only."""
         engine.attach()
         self.credentials = credentials_by_colour(req.config.get("credentials"))
 
-    def check(self, olds: State, news: State) -> CheckResult:
+    def check(self, olds: State, news: State) -> dynamic.CheckResult:
         """Name every input that is wrong; what is unknown in a preview is not judged."""
         props = own(news)
         failures = list(mistakes(self._model, props))
@@ -102,41 +85,41 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
             try:
                 self.refuse(self._inputs(props), own(olds))
             except UpgradeError as refusal:
-                failures = [CheckFailure("", f"{type(refusal).__name__}: {refusal}")]
-        return CheckResult(news, failures)
+                failures = [dynamic.CheckFailure("", f"{type(refusal).__name__}: {refusal}")]
+        return dynamic.CheckResult(news, failures)
 
-    def diff(self, _id: str, olds: State, news: State) -> DiffResult:
+    def diff(self, _id: str, olds: State, news: State) -> dynamic.DiffResult:
         """Compare the fields that matter, then ask the world."""
         replaces = sorted(changed(self._model, self.REPLACES, olds, news))
         changes = bool(replaces or changed(self._model, self.TRIGGERS, olds, news))
         if not changes and not pulumi.contains_unknowns(own(news)):
             changes = self.stale(self._inputs(own(news)), own(olds))
-        return DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
+        return dynamic.DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
 
-    def create(self, props: State) -> CreateResult:
+    def create(self, props: State) -> dynamic.CreateResult:
         """Act for the first time."""
         inputs = self._inputs(own(props))
-        return CreateResult(self.identity(inputs), self._outputs(inputs, props, None))
+        return dynamic.CreateResult(self.identity(inputs), self._outputs(inputs, props, None))
 
-    def update(self, _id: str, olds: State, news: State) -> UpdateResult:
+    def update(self, _id: str, olds: State, news: State) -> dynamic.UpdateResult:
         """Act again."""
-        return UpdateResult(self._outputs(self._inputs(own(news)), news, own(olds)))
+        return dynamic.UpdateResult(self._outputs(self._inputs(own(news)), news, own(olds)))
 
-    def read(self, id_: str, props: State) -> ReadResult:
+    def read(self, id_: str, props: State) -> dynamic.ReadResult:
         """What the world says; what the state says, and a word about it, when the world cannot be reached."""
-        with engine.serving():
+        with progress.serving():
             try:
-                return ReadResult(id_, self.look(own(props)))
+                return dynamic.ReadResult(id_, self.look(own(props)))
             except Retryable as unreachable:
-                engine.progress(f"kept as it is in the state, because it cannot be looked at: {unreachable}")
-                return ReadResult(id_, own(props))
+                progress.progress(f"kept as it is in the state, because it cannot be looked at: {unreachable}")
+                return dynamic.ReadResult(id_, own(props))
 
     def delete(self, _id: str, _props: State) -> None:
         """Do nothing: deletes come after all creates and updates, and one that acts would undo them."""
 
     def _outputs(self, inputs: Inputs, props: State, olds: State | None) -> State:
         try:
-            with engine.serving():
+            with progress.serving():
                 return {**own(props), **self.act(inputs, olds)}
         except BaseException as failure:
             self.failed(inputs, failure, traceback.format_exc())
@@ -144,8 +127,3 @@ class TypedProvider(ResourceProvider, Generic[Inputs]):
 
     def _inputs(self, props: State) -> Inputs:
         return self._model.model_validate(props)  # type: ignore[return-value]  # the class is written for this model
-
-
-def own(props: State) -> State:
-    """The properties without the pickled provider."""
-    return {key: value for key, value in props.items() if key != PROVIDER_KEY}

@@ -21,7 +21,7 @@ from components.cutover.steps import parse_steps
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import ClusterHandle, Credentials
 from components.operations import balancing, local
-from components.resources import engine
+from components.resources import progress
 from components.resources.cutover import CutoverProvider
 from components.resources.data_export import DataExportProvider
 from components.resources.data_import import DataImportProvider
@@ -305,8 +305,8 @@ class MovingBed:
 @contextmanager
 def _progress_into(lines: list[str]) -> Iterator[None]:
     """There is no engine that lines could be sent to."""
-    real, engine.progress = engine.progress, lines.append  # type: ignore[assignment]  # the same for callers
+    real, progress.progress = progress.progress, lines.append  # type: ignore[assignment]  # the same for callers
     try:
         yield
     finally:
-        engine.progress = real
+        progress.progress = real

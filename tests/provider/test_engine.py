@@ -24,7 +24,7 @@ THINGS = """
 import asyncio, pathlib, time
 from pulumi.dynamic import Resource
 from components.emqx.errors import Refused
-from components.resources import engine
+from components.resources import engine, progress
 from components.resources.provider import TypedProvider
 from components.value import Value
 
@@ -55,14 +55,14 @@ class ThingProvider(TypedProvider[Inputs]):
                 self.round(number)
                 time.sleep(0.1)
         for number in range(5):
-            engine.progress(f"step {number} of 5")
+            progress.progress(f"step {number} of 5")
             time.sleep(0.3)
         return {"secrets": sorted(len(each.api_secret) for each in self.credentials.values())}
 
     def round(self, number):
         ROUNDS.write_text(str(number))
         if number == 0:
-            engine.progress("the long action works")
+            progress.progress("the long action works")
 
     async def wait(self):
         try:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.provider
 MODULE = """
 import asyncio, os, time
 from components.emqx.errors import Refused, Unreachable
-from components.resources import engine
+from components.resources import engine, progress
 from components.resources.provider import TypedProvider
 from components.value import Value
 from typing import TypeVar
@@ -69,16 +69,16 @@ class ThingProvider(TypedProvider[Thing]):
             return {"never": 1 // 0}
         if inputs.name == "long":
             return engine.run_bounded(self.wait)
-        engine.progress(f"doing {inputs.name}")
+        progress.progress(f"doing {inputs.name}")
         key = self.credentials["blue"].api_key if self.credentials else ""
         return {"seen": [inputs.name, inputs.share], "key_length": len(key), "again": olds is not None}
 
     async def wait(self):
         try:
-            engine.progress("waiting")
+            progress.progress("waiting")
             await asyncio.sleep(60)
         finally:
-            engine.progress("cleaned up")
+            progress.progress("cleaned up")
 
 
 class Base(TypedProvider[Own]):

@@ -1,0 +1,93 @@
+"""What the links of a chain act on: clusters, balancer and journal, opened with credentials that only the provider's memory has.
+
+The rule: whatever is opened here is closed here, and what fails in it is written into the journal before anybody sees it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from components.cutover.words import Colour
+from components.emqx.errors import BadInput
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.v5 import ClusterApi
+from components.operations.heartbeat import heartbeat
+from components.operations.journal import Journal
+from components.operations.latency import connect_milliseconds
+from components.operations.run import Run, SystemClock
+from components.operations.whereabouts import telling_where
+from components.resources import engine, progress
+from components.router.haproxy import HaproxyRouter
+from components.value import Value
+
+
+class WorldInputs(Value):
+    """A link's name, where the clusters and the balancer are, and where the journal is written."""
+
+    name: str
+    clusters: Mapping[Colour, ClusterHandle]
+    balancer: BalancerHandle
+    work_directory: str
+
+
+async def journaled(run: Run, name: str, work: Callable[[Run], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """A link's work between its two lines in the journal; it never looks hung, and its errors say where the clients are."""
+    began = run.clock.now()
+    run.record("link", name=name, phase="begin")
+    async with heartbeat(run, name) as heard, telling_where(run):
+        facts = await work(heard)
+    run.record("link", name=name, phase="end", seconds=round(run.clock.now() - began, 3))
+    return facts
+
+
+def journal(inputs: WorldInputs, token: str) -> Journal:
+    """The journal of this stack's cutovers."""
+    return Journal(Path(inputs.work_directory) / "journal.jsonl", token, time.time)
+
+
+def write_failure(inputs: WorldInputs, token: str, failure: BaseException, details: str) -> None:
+    """The failure of a link in the journal; ``details`` is its traceback."""
+    journal(inputs, token).record(
+        "error", link=inputs.name, type=type(failure).__name__, message=str(failure), details=details
+    )
+
+
+@asynccontextmanager
+async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], token: str) -> AsyncIterator[Run]:
+    """A run on these clusters and this balancer; its connections are closed at the end.
+
+    Raises:
+        BadInput: a colour has no credentials.
+
+    """
+    async with AsyncExitStack() as stack:
+        clusters = {
+            colour: await stack.enter_async_context(ClusterApi(handle, credentials_of(colour, credentials)))
+            for colour, handle in inputs.clusters.items()
+        }
+        yield Run(
+            clusters=clusters,
+            router=HaproxyRouter(inputs.balancer),
+            token=token,
+            record=journal(inputs, token).record,
+            progress=progress.progress,
+            interrupted=engine.interrupted,
+            clock=SystemClock(),
+            connect_milliseconds=connect_milliseconds,
+        )
+
+
+def credentials_of(colour: Colour, credentials: Mapping[str, Credentials]) -> Credentials:
+    """The credentials of a colour, of which only the provider's configuration knows."""
+    if colour not in credentials:
+        raise BadInput(
+            "the management API",
+            node=colour,
+            seen="no credentials are configured",
+            todo=f"pulumi config set --secret --path emqx:credentials.{colour}.apiKey (and .apiSecret)",
+        )
+    return credentials[colour]
