@@ -9,9 +9,12 @@ RATE ?= 200
 STEPS ?= 10,50,100
 REPORT ?= report
 EDITION ?= ce
+SMALL ?= 1000
 
 BIN := .venv/bin
 NEWEST := python3.11 python3.12 python3.13 python3.14 python3
+# A file stays with one worker, since some tell one story in order; the quick tiers come first.
+WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help setup lock lint test unit program provider policy lab demo bench bench-migration bench-proof clean
@@ -39,7 +42,7 @@ lint: setup  ## style, types, and who may import whom
 	@$(BIN)/lint-imports --no-logo --no-cache
 
 test: lint  ## everything: lint, then all tiers in one run
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(WORKERS)
 
 unit program provider policy lab: setup  ## one tier of the tests
 	@$(BIN)/python -m pytest -m $@
@@ -47,8 +50,10 @@ unit program provider policy lab: setup  ## one tier of the tests
 demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), REPORT (directory)
 	@exec $(BIN)/python -m lab demo --clients $(CLIENTS) --rate $(RATE) --steps $(STEPS) --edition $(EDITION) --report $(REPORT)
 
-bench: setup  ## the figures of the cutover
-	@exec $(BIN)/python -m lab bench
+bench: CLIENTS = 15000
+bench: RATE = 500
+bench: setup  ## the figures of the cutover: SMALL and CLIENTS (the two sizes), RATE
+	@exec $(BIN)/python -m lab bench --small $(SMALL) --clients $(CLIENTS) --rate $(RATE)
 
 bench-migration: setup  ## the figures of the conversion
 	@exec $(BIN)/python -m tools.bench_migration

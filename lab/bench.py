@@ -45,8 +45,8 @@ class Measured(NamedTuple):
 
 @app.command()
 def bench(
-    small: Annotated[int, typer.Option(min=100)] = 1_000,
-    clients: Annotated[int, typer.Option(min=100)] = 15_000,
+    small: Annotated[int, typer.Option(min=1)] = 1_000,
+    clients: Annotated[int, typer.Option(min=1)] = 15_000,
     rate: Annotated[int, typer.Option(min=1, help="budget, clients per second")] = 500,
 ) -> None:
     """Two cutovers of different size, and the table."""

@@ -1,10 +1,18 @@
-"""Tiers: every test carries exactly one tier marker, and one pytest process runs them in order, the quick ones first."""
+"""Tiers: every test carries exactly one tier marker, and one run has them in order, the quick ones first."""
 
 from __future__ import annotations
 
 import pytest
 
 TIERS = ("unit", "program", "provider", "policy", "lab")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Headings go where results are shown, which a worker of pytest-xdist does not; pytest makes that place after the conftests."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal:
+        config.pluginmanager.register(Headings(terminal))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -15,21 +23,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: TIERS.index(tiers(item)[0]))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """A header line where a tier begins."""
-    tier = tiers(item)[0]
-    if item.config.stash.get(RUNNING, None) != tier:
-        item.config.stash[RUNNING] = tier
-        terminal = item.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal:
-            terminal.ensure_newline()
-            if terminal._tw.width_of_current_line:  # with -q the dots of the last tier are still there
-                terminal._tw.line()
-            terminal.section(f"tier {tier}", sep="-")
+class Headings:
+    """A line where a tier begins; with several workers the last tests of the tier before may still follow it."""
 
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+        self._seen: set[str] = set()
 
-RUNNING = pytest.StashKey[str]()
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        self._head(*tiers(item))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Where workers run the tests, their reports are all that is seen here."""
+        self._head(*(tier for tier in TIERS if tier in report.keywords))
+
+    def _head(self, tier: str) -> None:
+        if tier in self._seen:
+            return
+        self._seen.add(tier)
+        self._terminal.ensure_newline()
+        if self._terminal._tw.width_of_current_line:  # with -q the dots of the last tier are still there
+            self._terminal._tw.line()
+        self._terminal.section(f"tier {tier}", sep="-")
 
 
 def tiers(item: pytest.Item) -> list[str]:

@@ -46,11 +46,12 @@ def test_two_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
     finally:
         for each in both:
             each.kill()
+    logs = [(tmp_path / name / "demo.log").read_text(errors="replace") for name in ("one", "two")]
+    assert [each.returncode for each in both] == [0, 0], "\n\n".join(logs)
     for name in ("one", "two"):
         report = json.loads((tmp_path / name / "report" / "report.json").read_text())
         assert report["disconnects"] == {"max": 1, "mean": 1.0}, report
         assert report["refused_connections"] == 0
-    assert [each.returncode for each in both] == [0, 0]
     assert left_in(tmp_path) == []
 
 

@@ -180,8 +180,20 @@ def test_make_demo(reader: Reader, demo: EngineRun) -> None:
     assert report["refused_connections"] == 0
 
 
+def test_make_bench(reader: Reader) -> None:
+    # Too few clients for the provider's growth and the ratio to mean anything: only these two may miss their bounds.
+    output = reader.start("make bench SMALL=10 CLIENTS=40 RATE=40").wait(BLOCK_SECONDS).output
+    last = output.splitlines()[-1]
+    assert re.search(r"^provider memory: -?\d+ bytes for each further client", output, re.MULTILINE), tail(output)
+    for kind in ("provider", "node", "balancer"):
+        assert re.search(rf"40 +│ {kind} +│ +[1-9]\d*\.\d", output), f"{kind} was not measured\n{tail(output)}"
+    assert "disconnected twice or refused" not in last
+    assert last == "all figures are within their bounds" or last.startswith("missed: ")
+    reader.ran.append("make bench")
+
+
 def test_no_command_was_left_out(reader: Reader) -> None:
-    assert reader.ran == BLOCKS
+    assert reader.ran == [*BLOCKS, "make bench"]
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     shown = [re.sub(r" [A-Z]+=\S+", "", code) for code in re.findall(r"`((?:make|pulumi|python) [^`]*)`", prose)]
-    assert [command for command in shown if not any(command in block for block in BLOCKS)] == []
+    assert [command for command in shown if not any(command in block for block in reader.ran)] == []

@@ -14,14 +14,14 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def collected(directory: Path, **files: str) -> subprocess.CompletedProcess[str]:
+def collected(directory: Path, *options: str, **files: str) -> subprocess.CompletedProcess[str]:
     """A pytest run of these files under the house's configuration."""
     (directory / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "conftest.py", directory / "tests")
     shutil.copy(ROOT / "pyproject.toml", directory)
     for name, body in files.items():
         (directory / "tests" / f"{name}.py").write_text(f"import pytest\n{body}\n")
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *options]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -34,9 +34,10 @@ def test_a_test_without_exactly_one_tier_stops_the_run(tmp_path: Path, marks: st
     )
 
 
-def test_tiers_run_in_order_with_a_heading_and_one_summary(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [[], ["-n", "1", "--dist", "loadfile", "--no-loadscope-reorder"]])
+def test_tiers_run_in_order_with_a_heading_and_one_summary(tmp_path: Path, workers: list[str]) -> None:
     body = "pytestmark = pytest.mark.{}\ndef test_it(): pass"
-    run = collected(tmp_path, test_a=body.format("lab"), test_b=body.format("unit"), test_c=body.format("policy"))
+    run = collected(tmp_path, *workers, test_a=body.format("lab"), test_b=body.format("unit"), test_c=body.format("policy"))
     lines = [line.strip("- ") for line in run.stdout.splitlines() if line.startswith("---") and "tier" in line]
     assert lines == ["tier unit", "tier policy", "tier lab"]
     assert run.stdout.splitlines()[-1].strip("= ").startswith("3 passed in ")
