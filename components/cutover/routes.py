@@ -78,8 +78,12 @@ MATRIX: tuple[Cell, ...] = (
     Cell(((5, 4), (5, 5)), ((5, 6), (5, 8)), IN_CLUSTER, ("routing-schema", "connectors")),
     Cell(((5, 4), (5, 5)), ((5, 9), (5, 10)), IN_CLUSTER, ("connectors", "old-limiter", "licence-before-start")),
     Cell(((5, 6), (5, 8)), ((5, 6), (5, 8)), IN_CLUSTER, ("durable-storage",)),
-    Cell(((5, 6), (5, 8)), ((5, 9), (5, 9)), IN_CLUSTER, ("licence-before-start", "old-limiter", "tracing")),
-    Cell(((5, 6), (5, 8)), ((5, 10), (5, 10)), IN_CLUSTER, ("licence-before-start", "old-limiter", "tracing")),
+    Cell(
+        ((5, 6), (5, 8)),
+        ((5, 9), (5, 10)),
+        IN_CLUSTER,
+        ("licence-before-start", "old-limiter", "tracing", "durable-storage"),
+    ),
     Cell(((5, 6), (5, 8)), _ANY_6, IN_CLUSTER, ("licence-before-start", "old-limiter", "durable-sessions-lost")),
     Cell(((5, 9), (5, 10)), ((5, 9), (5, 10)), IN_CLUSTER),
     Cell(((5, 9), (5, 10)), _ANY_6, IN_CLUSTER, ("durable-sessions-lost",)),
@@ -131,9 +135,16 @@ def route(
         ``Route`` with the one hop, or ``RefusedRoute`` with the reason and the hops to take instead.
 
     """
+    for text, edition in ((from_version, edition_from), (to_version, edition_to)):
+        if text.strip().startswith("e") and edition == "ce":
+            return RefusedRoute(
+                f"{text.strip()[:40]} is an Enterprise release, declared as open source; say which it is"
+            )
     try:
-        source = require_known(parse(from_version), edition_from, known)
-        target = require_known(parse(to_version), edition_to, known)
+        source, target = parse(from_version), parse(to_version)
+        if _is_gone(source, edition_from, known) or _is_gone(target, edition_to, known):
+            return _one_edition(source, target, edition_from, known)
+        source, target = require_known(source, edition_from, known), require_known(target, edition_to, known)
     except BadVersion as unknown:
         return RefusedRoute(str(unknown))
     refusal = _never(source, target, edition_from, edition_to)
@@ -146,6 +157,22 @@ def route(
         return Route((hop,))
     path = _path(source, target, edition_from, edition_to, known)
     return RefusedRoute(_why_not_straight(source, target, path), path)
+
+
+def _is_gone(version: Version, edition: Edition, known: Known) -> bool:
+    """Whether there is no such release because open source ended before it."""
+    return edition == "ce" and version >= ONE_EDITION and version.line not in known["ce"]
+
+
+def _one_edition(source: Version, target: Version, edition_from: Edition, known: Known) -> RefusedRoute:
+    """The answer to an open source release that does not exist any more, with the way to the one edition that does."""
+    began: Edition = "ee" if _is_gone(source, edition_from, known) else edition_from
+    answer = route(str(source), str(target), began, "ee", known)
+    hops = answer.hops if isinstance(answer, Route) else answer.path
+    why = f"there is no open source edition from {ONE_EDITION} on: say ee, and have a licence key before a node starts (59-01)"
+    if not hops:
+        return RefusedRoute(f"{why}; {answer.reason}" if isinstance(answer, RefusedRoute) else why)
+    return RefusedRoute(f"{why}; go {', then '.join(map(str, hops))}", hops)
 
 
 def _never(source: Version, target: Version, edition_from: Edition, edition_to: Edition) -> str | None:

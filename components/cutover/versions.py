@@ -15,6 +15,9 @@ Known = Mapping[Edition, Mapping[Line, int]]
 
 _SHAPE = re.compile(r"^[ve]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?$", re.ASCII)
 
+_BUILD = re.compile(r"[ve]?\d+\.\d+(\.\d+)?[-+.]\w", re.ASCII)
+"""A pre-release or a build of one's own: what it can do is not guessed from its number."""
+
 
 class BadVersion(ValueError):  # noqa: N818 - the word a person reads
     """A text that is no EMQX version, or one that we do not know; the message says which it may be."""
@@ -79,7 +82,8 @@ def parse(text: str) -> Version:
     """
     found = _SHAPE.fullmatch(text.strip())
     if found is None:
-        raise BadVersion(f"{text[:40]!r} is no EMQX version; write it like 5.8.11")
+        seen = "no EMQX version that was released" if _BUILD.match(text.strip()) else "no EMQX version"
+        raise BadVersion(f"{text[:40]!r} is {seen}; write it like 5.8.11")
     return Version(int(found[1]), int(found[2]), int(found[3] or 0))
 
 

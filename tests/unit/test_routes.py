@@ -155,6 +155,9 @@ def only(answer: Route | RefusedRoute) -> Hop:
         ("5.8.6", "5.9.0", "tracing", False),
         ("5.8.11", "5.10.0", "tracing", True),
         ("5.7.2", "5.8.11", "durable-storage", True),
+        ("5.7.2", "5.9.3", "durable-storage", True),
+        ("5.6.1", "5.10.4", "durable-storage", True),
+        ("5.8.11", "5.10.4", "durable-storage", False),
         ("5.8.10", "5.8.11", "durable-storage", False),
         ("5.6.1", "5.7.2", "durable-storage", False),
         ("5.8.11", "5.9.3", "licence-before-start", True),
@@ -195,6 +198,10 @@ def test_open_source_4_x_becomes_enterprise_only_in_a_cluster_of_its_own() -> No
         ("4.4.19", "7.0.0", "ee", "ee", "7.0"),
         ("5.8.9", "5.9.0", "ce", "ce", "5.9"),
         ("three", "5.8.11", "ee", "ee", "'three'"),
+        ("5.8.0-rc.1", "5.8.11", "ee", "ee", "'5.8.0-rc.1' is no EMQX version that was released"),
+        ("5.7.2", "5.8.11-g1a2b3c", "ee", "ee", "was released"),
+        ("e4.4.19", "5.8.9", "ce", "ce", "e4.4.19 is an Enterprise release"),
+        ("4.4.19", "e5.8.9", "ce", "ce", "e5.8.9 is an Enterprise release"),
         ("4.4.19", "", "ee", "ee", "''"),
         ("4.0.13", "4.2.14", "ee", "ee", "no row"),
         ("4.4.19", "5.0.26", "ee", "ee", "no row"),
@@ -206,6 +213,36 @@ def test_what_is_not_known_is_refused_and_named(
     answer = route(source, target, edition_from, edition_to)
     assert isinstance(answer, RefusedRoute)
     assert names in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "path"),
+    [
+        ("5.8.9", "5.10.4", ["5.10.4"]),
+        ("5.3.2", "5.10.4", ["5.9.3", "5.10.4"]),
+        ("4.2.14", "6.3.1", ["4.3.22", "4.4.19", "6.3.1"]),
+        ("5.9.3", "6.3.1", ["6.3.1"]),
+    ],
+)
+def test_open_source_that_is_gone_is_refused_with_the_way_into_the_one_edition(
+    source: str, target: str, path: list[str]
+) -> None:
+    answer = route(source, target, "ce", "ce")
+    assert isinstance(answer, RefusedRoute)
+    assert "59-01" in answer.reason
+    assert [str(hop.target) for hop in answer.path] == path
+    assert all(str(hop) in answer.reason for hop in answer.path)
+
+
+def test_open_source_that_is_gone_says_so_where_no_way_leads() -> None:
+    for answer in (route("5.10.4", "5.9.3", "ce", "ce"), route("5.9.3", "5.9.3", "ce", "ce")):
+        assert isinstance(answer, RefusedRoute)
+        assert answer.path == ()
+        assert "59-01" in answer.reason
+
+
+def test_a_prefix_of_a_name_is_no_other_version() -> None:
+    assert route("e4.4.19", "v5.8.6") == route("4.4.19", "5.8.6")
 
 
 def test_a_release_that_is_added_to_the_table_is_known() -> None:
