@@ -1,7 +1,8 @@
 """4.x configuration files line by line: what is not changed comes out byte for byte as it went in.
 
 The format is ``key = value``, the rest of the line being the value (EMQX's own files have ``#`` in values, so a comment is a line of its
-own), ``#`` comments, blank lines. The last of several settings of one key is the one that counts.
+own), ``#`` comments, blank lines, ``{{placeholders}}`` that are skipped (emqx/cuttlefish ``conf_parse.peg``), and ``include FILE`` in
+Enterprise. The last of several settings of one key is the one that counts.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_SETTING = re.compile(r"^([ \t]*)([A-Za-z][^\s=#]*)([ \t]*=[ \t]*)(.*?)([ \t]*)$", re.DOTALL)
+_SETTING = re.compile(r"^([ \t]*)([A-Za-z0-9_@/:\\-][^\s=#]*)([ \t]*=[ \t]*)(.*?)([ \t]*)$", re.DOTALL)
+_INCLUDE = re.compile(r"^\s*include\s+(\S.*?)\s*$")
+_PLACEHOLDER = re.compile(r"^\s*\{\{.+\}\}\s*$")
 _END = re.compile(r"(\r\n|\n|\r)?\Z")
 
 
@@ -35,8 +38,15 @@ class Row:
 
     @property
     def is_foreign(self) -> bool:
-        """Neither a setting nor a comment nor blank: 4.x would not have read it."""
-        return self.setting is None and bool(self.text.strip()) and not self.text.lstrip().startswith("#")
+        """Neither a setting nor a comment, a placeholder nor blank: open source 4.x would not have read it."""
+        silent = not self.text.strip() or self.text.lstrip().startswith("#") or _PLACEHOLDER.match(self.text)
+        return self.setting is None and not silent
+
+    @property
+    def included(self) -> str | None:
+        """The file that this line includes; Enterprise keeps listeners, zones, log and more in files of their own."""
+        found = _INCLUDE.match(self.text) if self.setting is None else None
+        return found[1] if found else None
 
     def rewritten(self, key: str, value: str) -> str:
         """The line with another key and value, its blanks kept; without line ending.

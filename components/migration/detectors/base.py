@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from components.migration.archive import Archive
+from components.migration.configs import variables
 from components.migration.configs.flat import Setting
 from components.migration.facts import Export, Facts, Live, Plan
 from components.migration.rules import Clear, Detector, Finding, Hit, Place, Question
@@ -129,8 +130,19 @@ def missing(pattern: str, question: str) -> Detector:
 
 
 def settings(facts: Facts) -> Iterator[Setting]:
-    """All settings of all 4.x files."""
-    return (setting for conf in facts.confs or () for setting in conf.settings)
+    """All settings of all 4.x files, and of files with environment variables, which override them."""
+    yield from (setting for conf in facts.confs or () for setting in conf.settings)
+    yield from overrides(facts)
+
+
+def overrides(facts: Facts) -> Iterator[Setting]:
+    """What ``EMQX_...`` variables in other files set."""
+    return (
+        setting
+        for text in facts.texts or ()
+        if "EMQX_" in text.text
+        for setting in variables.read(text.file, text.text).settings
+    )
 
 
 def place(setting: Setting) -> Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.migration.detectors.base import (
     CLEAR,
+    PLAN,
     Verdicts,
     exported,
     first,
@@ -11,6 +12,7 @@ from components.migration.detectors.base import (
     found,
     loaded,
     missing,
+    overrides,
     place,
     planned,
     resources,
@@ -48,9 +50,11 @@ def _no_credential_type(facts: Facts) -> Finding:
     if facts.export is None:
         return Question(EXPORT)
     rows = [section for section in BUILT_IN if any("type" not in row for row in facts.export.rows(section))]
-    said = facts.plan.credential or facts.export.data.get("auth.mnesia.as")
-    configured = any(setting.key == "auth.mnesia.as" for setting in settings(facts))
-    return CLEAR if said or configured else found(Place(facts.export.file, item=section) for section in rows)
+    configured = (setting.value for setting in settings(facts) if setting.key == "auth.mnesia.as")
+    said = {facts.plan.credential, str(facts.export.data.get("auth.mnesia.as")), *configured}
+    return (
+        CLEAR if said & {"username", "clientid"} else found(Place(facts.export.file, item=section) for section in rows)
+    )
 
 
 def _patch_too_old(facts: Facts) -> Finding:
@@ -92,8 +96,15 @@ def _tls_default(facts: Facts) -> Finding:
     return found(place(one) for one in ports if one.key not in names)
 
 
-def _heartbeat(plan: Plan) -> bool | None:
-    return None if plan.environment is None else "EMQX_NODE__HEARTBEAT" in plan.environment
+def _heartbeat(facts: Facts) -> Finding:
+    """The plan names the new nodes' variables; a file of the old ones' goes there too."""
+    written = [place(setting) for setting in overrides(facts) if setting.key == "node.heartbeat"]
+    names = facts.plan.environment
+    if names is not None and "EMQX_NODE__HEARTBEAT" in names:
+        written.append(Place(PLAN, item="EMQX_NODE__HEARTBEAT"))
+    if not written and names is None:
+        return Question("do the new nodes have the variable EMQX_NODE__HEARTBEAT?")
+    return found(written)
 
 
 def _old_mac(plan: Plan) -> bool | None:
@@ -122,7 +133,7 @@ DETECTORS: Verdicts = {
     "43-11": missing(r"rpc\.tcp_client_num", FILES),
     "43-12": first(
         loaded(frozenset({"emqx_extension_hook", "emqx_exhook"}), "give data/loaded_plugins of a 4.2 node"),
-        flat(r"exhook\.drivers\..+", FILES),
+        flat(r"exhook\.(?!server\.).+|exproto\.listener\.[^.]+\.driver(_\w+)?", FILES),
     ),
     "43-20": planned(
         lambda plan: None if plan.data_directory is None else plan.data_directory == "used",
@@ -131,7 +142,7 @@ DETECTORS: Verdicts = {
     "43-21": _not_in_steps("backup"),
     "43-22": _tls_default,
     "43-23": unset(r"listener\.wss?\.[^.]+", FILES, r"listener\.wss?\..+\.check_origin_enable"),
-    "43-24": planned(_heartbeat, "do the new nodes have the variable EMQX_NODE__HEARTBEAT?", "EMQX_NODE__HEARTBEAT"),
+    "43-24": _heartbeat,
     "43-25": missing(r"log\.formatter", FILES),
     "43-26": missing(r"log\.single_line", FILES),
     "43-27": missing(r"log\.formatter\.text\.date\.format", FILES),

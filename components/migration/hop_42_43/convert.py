@@ -6,14 +6,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from components.cutover.versions import Version
+from components.cutover.words import Edition
+from components.migration.configs import variables
 from components.migration.configs.flat import Conf
 from components.migration.facts import Credential, Export, Facts
 from components.migration.hop_42_43.export import convert_export, credential_for, require_importable
 from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
+from components.migration.hop_42_43.lines import base
 from components.migration.manifest import Account, Ledger
 
 DEFAULT: Credential = "username"
 """``auth.mnesia.as`` of the file that 4.2 ships; only used where no built-in user depends on it."""
+
+DATE_FORMAT: Mapping[Edition, Version] = {"ce": Version(4, 3, 15), "ee": Version(4, 3, 10)}
+"""The first patches that know ``log.formatter.text.date.format`` (EMQX's configuration manual of 4.3)."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +43,41 @@ def convert(facts: Facts) -> Converted:
 
     """
     confs = facts.confs or ()
+    environment = tuple(
+        variables.read(text.file, text.text)
+        for text in facts.texts or ()
+        if any(map(variables.mentions, text.text.splitlines()))
+    )
     if facts.export is not None and facts.plan.edition_to == "ce":
         require_importable(facts.export)
-    credential = credential_for(facts.export or Export("SOURCE", {}), credential_of(confs), facts.plan.credential)
+    credential = credential_for(
+        facts.export or Export("SOURCE", {}), credential_of((*confs, *environment)), facts.plan.credential
+    )
     ledger = Ledger()
-    files = convert_confs(confs, credential or DEFAULT, ledger)
+    dates = facts.plan.target >= DATE_FORMAT[facts.plan.edition_to]
+    files = convert_confs(confs, credential or DEFAULT, ledger, environment, dates=dates)
     texts = dict(files.texts)
-    translated = {conf.file for conf in confs}
+    translated = {conf.file for conf in (*confs, *environment)}
     for name in sorted(set(facts.files) - translated):
-        if _base(name) == "loaded_plugins":
+        if base(name) == "loaded_plugins":
             texts[name] = convert_loaded(name, facts.files[name], ledger)
         else:
             # acl.conf, loaded_modules, ssl_dist.conf, PSK files: the same grammar in 4.3 (the shipped acl.conf differ in a comment).
             texts[name] = facts.files[name]
             ledger.expect(name, 1)
-            ledger.carried(name, 0, _base(name))
+            ledger.carried(name, 0, base(name))
     if facts.export is not None:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
         texts[facts.export.file] = json.dumps(data) + "\n"
-    return Converted(texts, ledger.account(), (*files.notes, *_steps(facts, confs)))
+    notes = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
+    return Converted(texts, ledger.account(), (*notes, *_steps(facts, confs)))
+
+
+def _no_dates(facts: Facts) -> str:
+    first = DATE_FORMAT[facts.plan.edition_to]
+    return (
+        f"log timestamps will be RFC 3339: {facts.plan.target} cannot be told otherwise, {first} and later can (43-27)"
+    )
 
 
 def _steps(facts: Facts, confs: tuple[Conf, ...]) -> tuple[str, ...]:
@@ -70,13 +93,9 @@ def _steps(facts: Facts, confs: tuple[Conf, ...]) -> tuple[str, ...]:
         "copy data/ to the new nodes without data/mnesia, or delete data/mnesia there, before 4.3 starts for the first time",
     ]
     if facts.export is not None:
-        name = _base(facts.export.file)
+        name = base(facts.export.file)
         steps.append(
             f"on one 4.3 node: emqx_ctl data import <absolute path>/{name} (the credential type is in the file; no --env is needed)"
         )
         steps.append("restart all 4.3 nodes after the import")
     return tuple(steps)
-
-
-def _base(file: str) -> str:
-    return file.replace("\\", "/").rsplit("/", 1)[-1]

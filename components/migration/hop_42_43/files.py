@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from components.migration.configs.flat import Conf, Row
+from components.migration.configs.flat import Conf
 from components.migration.configs.terms import parse_loaded
 from components.migration.facts import Credential
-from components.migration.hop_42_43.settings import OLD_DATE, OLD_TLS, Context, Line, translate
-from components.migration.manifest import Ledger, Verdict
+from components.migration.hop_42_43.lines import FLAT, GONE, MERGED, VARIABLES, Lines, base
+from components.migration.hop_42_43.settings import OLD_DATE, OLD_TLS, Line
+from components.migration.manifest import Ledger
 
-MERGED = {"emqx_auth_clientid": "emqx_auth_mnesia", "emqx_auth_username": "emqx_auth_mnesia"}
 _PORT = re.compile(r"listener\.(?:ssl|wss)\.[^.]+")
 
 
@@ -31,28 +32,39 @@ def credential_of(confs: Iterable[Conf]) -> Credential | None:
     return "clientid" if value == "clientid" else "username" if value == "username" else None
 
 
-def convert_confs(confs: tuple[Conf, ...], credential: Credential, ledger: Ledger) -> Files:
-    """Translate configuration files; each setting of each file is an item of the ledger, by file and line."""
-    context = Context.of(confs, credential)
-    home = _home(confs)
-    texts: dict[str, str] = {}
+def convert_confs(
+    confs: tuple[Conf, ...],
+    credential: Credential,
+    ledger: Ledger,
+    environment: tuple[Conf, ...] = (),
+    *,
+    dates: bool = True,
+) -> Files:
+    """Translate configuration files; each setting of each file is an item of the ledger, by file and line.
+
+    Args:
+        confs: the files of a node.
+        credential: what built-in users are.
+        ledger: where the account is kept.
+        environment: files of variables, which override the others.
+        dates: whether the target can be told the format of its log's timestamps.
+
+    """
+    lines = Lines.of((*confs, *environment), credential, ledger)
+    texts = {conf.file: lines.convert(conf, FLAT) for conf in confs}
+    texts |= {conf.file: lines.convert(conf, VARIABLES) for conf in environment}
     notes: list[str] = []
-    moved: list[str] = []
+    for file, kept in _kept(confs, lines.context.made, dates=dates).items():
+        notes += [f"{file}: {line.key} is written as 4.2 had it by default" for line in kept]
+        texts[file] = _append(
+            texts[file], [f"{line.key} = {line.value}" for line in kept], "kept from 4.2, whose default it was"
+        )
+    home = _home(confs)
     for conf in confs:
-        text = "".join(_rows(conf, context, ledger))
         if _plugin(conf.file) in MERGED:
-            moved += [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+            there = texts.get(home, "")
+            texts[home] = _append(there, _new(texts.pop(conf.file), there), f"from {base(conf.file)}, which is merged")
             notes.append(f"{conf.file}: its settings are in {home} now; the plugin is merged into emqx_auth_mnesia")
-            continue
-        kept = _kept(conf)
-        notes += [f"{conf.file}: {line.key} is written as 4.2 had it by default" for line in kept]
-        texts[conf.file] = _append(
-            text, [f"{line.key} = {line.value}" for line in kept], "kept from 4.2, whose default it was"
-        )
-    if moved:
-        texts[home] = _append(
-            texts.get(home, ""), list(dict.fromkeys(moved)), "from the plugins that are merged into this one"
-        )
     return Files(texts, tuple(notes))
 
 
@@ -60,16 +72,26 @@ def _home(confs: tuple[Conf, ...]) -> str:
     """The file of emqx_auth_mnesia, or where it belongs beside the plugins that are merged into it."""
     named = [conf.file for conf in confs if _plugin(conf.file) == "emqx_auth_mnesia"]
     beside = [
-        conf.file.replace(_plugin(conf.file), "emqx_auth_mnesia") for conf in confs if _plugin(conf.file) in MERGED
+        conf.file.removesuffix(base(conf.file)) + "emqx_auth_mnesia.conf"
+        for conf in confs
+        if _plugin(conf.file) in MERGED
     ]
     return (named + beside + ["emqx_auth_mnesia.conf"])[0]
 
 
+def _new(text: str, home: str) -> list[str]:
+    """The lines of a merged file, comments too, but for settings that its new file has already (the one hash of all built-in users)."""
+    there = {line.strip() for line in home.splitlines() if line.strip() and not line.lstrip().startswith("#")}
+    return [line for line in text.strip("\r\n").splitlines() if line.strip() not in there]
+
+
 def _append(text: str, lines: list[str], why: str) -> str:
-    """A text with more settings after it; unchanged when there are none."""
+    """A text with more lines after it, with its own line ends; unchanged when there are none."""
     if not lines:
         return text
-    return "\n".join([text.rstrip("\n"), "", f"## {why}", *lines, ""]).lstrip("\n")
+    end = "\r\n" if "\r\n" in text else "\n"
+    before = [text.rstrip("\r\n"), ""] if text.strip() else []
+    return end.join([*before, f"## {why}", *lines, ""])
 
 
 def convert_loaded(file: str, text: str, ledger: Ledger) -> str:
@@ -83,68 +105,30 @@ def convert_loaded(file: str, text: str, ledger: Ledger) -> str:
     ledger.expect(file, len(facts))
     enabled: dict[str, bool] = {}
     for index, fact in enumerate(facts):
+        label = f"line {fact.line}: {fact.name}"
+        if fact.name in GONE:
+            ledger.dropped(file, index, label, "4.3 has no such plugin", GONE[fact.name])
+            continue
         name = MERGED.get(fact.name, fact.name)
         enabled[name] = enabled.get(name, False) or fact.enabled
-        how = "as it was" if name == fact.name else f"loaded as {name}"
-        ledger.carried(file, index, f"line {fact.line}: {fact.name}", how)
+        ledger.carried(file, index, label, "as it was" if name == fact.name else f"loaded as {name}")
     return "".join(f"{{{name}, {str(on).lower()}}}.\n" for name, on in enabled.items())
 
 
-def _rows(conf: Conf, context: Context, ledger: Ledger) -> Iterator[str]:
-    """All lines of a file; its settings, and lines that are nothing, are items of the ledger."""
-    items = [row for row in conf.rows if row.setting is not None or row.is_foreign]
-    index = {row.number: place for place, row in enumerate(items)}
-    ledger.expect(conf.file, len(items))
-    for row in conf.rows:
-        if row.number in index:
-            yield from _row(row, _account(conf.file, index[row.number], row, context, ledger))
-        else:
-            yield row.text + row.end
-
-
-def _account(file: str, index: int, row: Row, context: Context, ledger: Ledger) -> tuple[Line, ...]:
-    """Translate a row and enter it: what stands for it."""
-    if row.setting is None:
-        ledger.dropped(
-            file,
-            index,
-            f"line {row.number}",
-            "neither a setting nor a comment",
-            "write it as key = value, or remove it",
-        )
-        return ()
-    done = translate(row.setting, context)
-    label = f"line {row.number}: {row.setting.key}"
-    if done.verdict is Verdict.CARRIED:
-        ledger.carried(file, index, label, done.how)
-    elif done.verdict is Verdict.CHANGED:
-        ledger.changed(file, index, label, done.how, done.todo)
-    else:
-        ledger.dropped(file, index, label, done.how, done.todo)
-    return done.lines
-
-
-def _row(row: Row, lines: tuple[Line, ...]) -> Iterator[str]:
-    """The lines that stand for a row: rewritten, several, or itself commented out."""
-    if not lines:
-        yield f"## not in 4.3: {row.text}{row.end}"
-    for place, line in enumerate(lines, start=1):
-        yield row.rewritten(line.key, line.value) + (row.end if place == len(lines) else row.end or "\n")
-
-
-def _kept(conf: Conf) -> list[Line]:
-    """Defaults that 4.3 changes under a file that relies on them: TLS versions of its listeners, the format of the date in its logs."""
-    made = {setting.key for setting in conf.settings}
-    kept = [
-        Line(f"{key}.tls_versions", OLD_TLS)
-        for key in sorted(made)
-        if _PORT.fullmatch(key) and f"{key}.tls_versions" not in made
-    ]
-    if any(key.startswith("log.") for key in made) and OLD_DATE[0] not in made:
-        kept.append(Line(*OLD_DATE))
+def _kept(confs: Iterable[Conf], made: frozenset[str], *, dates: bool) -> dict[str, list[Line]]:
+    """Defaults that 4.3 changes under files that rely on them, by file: TLS versions of listeners, the format of the date in the log."""
+    kept: dict[str, list[Line]] = defaultdict(list)
+    ports = {setting.key: setting.file for conf in confs for setting in conf.settings if _PORT.fullmatch(setting.key)}
+    for key in sorted(ports):
+        if f"{key}.tls_versions" not in made:
+            kept[ports[key]].append(Line(f"{key}.tls_versions", OLD_TLS))
+    logs = [conf.file for conf in confs if any(setting.key.startswith("log.") for setting in conf.settings)]
+    place = (logs + [conf.file for conf in confs if base(conf.file) == "emqx.conf"])[:1]
+    if dates and place and OLD_DATE[0] not in made:
+        kept[place[0]].append(Line(*OLD_DATE))
     return kept
 
 
 def _plugin(file: str) -> str:
     """``emqx_auth_http`` of ``etc/plugins/emqx_auth_http.conf``."""
-    return file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".conf")
+    return base(file).removesuffix(".conf")

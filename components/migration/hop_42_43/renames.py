@@ -142,9 +142,14 @@ REMOVALS: tuple[Removal, ...] = (
         "set rpc.tcp_server_port alike on all nodes",
     ),
     Removal(
-        re.compile(r"exhook\..+"),
+        re.compile(r"exhook\.(?!server\.).+"),
         "extensions speak gRPC in 4.3 (erlport is gone)",
         "port the extension to emqx_exhook",
+    ),
+    Removal(
+        re.compile(r"exproto\.listener\.[^.]+\.driver(_\w+)?"),
+        "protocol extensions speak gRPC in 4.3 (erlport is gone)",
+        "port the extension and set exproto.listener.NAME.connection_handler_url",
     ),
     Removal(
         re.compile(r"auth\.mnesia\.\d+\.is_superuser"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -41,28 +42,39 @@ class Translation(NamedTuple):
 
 @dataclass(frozen=True)
 class Context:
-    """What all files together say: the kind of built-in users, which HTTP requests are made, the hash of each source of users."""
+    """What all files together say: the kind of built-in users, which HTTP requests are made, the hash of each source of users.
+
+    ``made`` are the keys that any file sets; ``twice`` are built-in users, as (``user`` or ``client``, name), that stand in two places.
+    """
 
     credential: Credential
     requests: tuple[str, ...]
     hashes: frozenset[str]
     indices: dict[tuple[str, str, str], int]
+    made: frozenset[str]
+    twice: frozenset[tuple[str, str]]
 
     @classmethod
     def of(cls, confs: Iterable[Conf], credential: Credential) -> Context:
         """Read once over all the settings."""
         everything = [setting for conf in confs for setting in conf.settings]
-        made = {setting.key for setting in everything}
+        made = frozenset(setting.key for setting in everything)
         requests = tuple(one for one in REQUESTS if f"auth.http.{one}" in made) or REQUESTS[:1]
         hashes = frozenset(
             one.value for one in everything if _PLUGIN_HASH.fullmatch(one.key) or one.key == "auth.mnesia.password_hash"
         )
         indices: dict[tuple[str, str, str], int] = {}
+        numbers: Counter[str] = Counter()
+        named: dict[tuple[str, str], set[tuple[str, str, str]]] = defaultdict(set)
         for setting in everything:
             place = user_place(setting, credential)
             if place is not None and place not in indices:
-                indices[place] = 1 + sum(kind == place[1] for _, kind, _ in indices)
-        return cls(credential, requests, hashes, indices)
+                numbers[place[1]] += 1
+                indices[place] = numbers[place[1]]
+            if place is not None and not setting.key.endswith(".password"):
+                named[place[1], setting.value].add(place)
+        twice = frozenset(user for user, places in named.items() if len(places) > 1)
+        return cls(credential, requests, hashes, indices, made, twice)
 
 
 def user_place(setting: Setting, credential: Credential) -> tuple[str, str, str] | None:
@@ -131,6 +143,8 @@ def _of_users(setting: Setting, context: Context) -> Translation | None:
     name = setting.key.rsplit(".", 1)[-1]
     field = "password" if name == "password" else {"user": "username", "client": "clientid"}[kind]
     key = f"auth.{kind}.{context.indices[place]}.{field}"
-    return Translation(
-        (Line(key, setting.value),), Verdict.CARRIED, "as it was" if key == setting.key else f"written as {key}"
-    )
+    how = "as it was" if key == setting.key else f"written as {key}"
+    if name != "password" and (kind, setting.value) in context.twice:
+        todo = "the same user stands in these files more than once: keep the one whose password is right"
+        return Translation((Line(key, setting.value),), Verdict.CHANGED, how, todo)
+    return Translation((Line(key, setting.value),), Verdict.CARRIED, how)

@@ -1,0 +1,156 @@
+"""Every line of every file of 4.2, of configuration and of environment variables: what stands for it in 4.3, and its entry in the account."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from components.migration.configs import variables
+from components.migration.configs.flat import Conf, Row
+from components.migration.facts import Credential
+from components.migration.hop_42_43.settings import Context, Line, Translation, translate
+from components.migration.manifest import Ledger, Verdict
+
+MERGED = {"emqx_auth_clientid": "emqx_auth_mnesia", "emqx_auth_username": "emqx_auth_mnesia"}
+GONE = {"emqx_extension_hook": "port the extension to gRPC and load emqx_exhook"}
+"""Plugins of before 4.3 that have another name and another interface now."""
+_STAYS = (Line("", ""),)
+"""Of a line that is no setting: it is written as it was."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How lines of one kind of file are told apart, translated and written again."""
+
+    is_item: Callable[[Row], bool]
+    odd: Callable[[Row, frozenset[str]], Translation]
+    special: Mapping[str, Callable[[str], Translation]]
+    is_nameable: Callable[[str], bool]
+    write: Callable[[Row, Line], str]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What every line is translated with: ``doubled`` are keys that different settings of 4.2 become, ``given`` the files' base names."""
+
+    context: Context
+    ledger: Ledger
+    doubled: frozenset[str]
+    given: frozenset[str]
+
+    @classmethod
+    def of(cls, confs: Iterable[Conf], credential: Credential, ledger: Ledger) -> Lines:
+        """Read once over all the files."""
+        files = tuple(confs)
+        context = Context.of(files, credential)
+        return cls(context, ledger, _doubled(files, context), frozenset(base(conf.file) for conf in files))
+
+    def convert(self, conf: Conf, form: Form) -> str:
+        """A whole file; its settings, and lines that are nothing, are items of the ledger."""
+        items = [row for row in conf.rows if row.setting is not None or form.is_item(row)]
+        index = {row.number: place for place, row in enumerate(items)}
+        self.ledger.expect(conf.file, len(items))
+        written: list[str] = []
+        for row in conf.rows:
+            if row.number in index:
+                done = self._translated(row, form)
+                self._enter(conf.file, index[row.number], row, done)
+                written += _written(row, done, form)
+            else:
+                written.append(row.text + row.end)
+        return "".join(written)
+
+    def _translated(self, row: Row, form: Form) -> Translation:
+        if row.setting is None:
+            return form.odd(row, self.given)
+        if row.setting.key in form.special:
+            return form.special[row.setting.key](row.setting.value)
+        done = translate(row.setting, self.context)
+        hidden = next((line.key for line in done.lines if not form.is_nameable(line.key)), None)
+        if hidden is not None:
+            todo = f"set {hidden} in the plugin's own file"
+            return Translation((), Verdict.DROPPED, "its new name cannot be a variable", todo)
+        if done.verdict is Verdict.CARRIED and any(line.key in self.doubled for line in done.lines):
+            todo = "different settings of 4.2 with different values become this one, of which 4.3 reads the last: keep the right one"
+            return done._replace(verdict=Verdict.CHANGED, todo=todo)
+        return done
+
+    def _enter(self, file: str, index: int, row: Row, done: Translation) -> None:
+        label = f"line {row.number}" + (f": {row.setting.key}" if row.setting else "")
+        if done.verdict is Verdict.CARRIED:
+            self.ledger.carried(file, index, label, done.how)
+        elif done.verdict is Verdict.CHANGED:
+            self.ledger.changed(file, index, label, done.how, done.todo)
+        else:
+            self.ledger.dropped(file, index, label, done.how, done.todo)
+
+
+def base(file: str) -> str:
+    """``emqx_auth_http.conf`` of ``etc/plugins/emqx_auth_http.conf``."""
+    return file.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _doubled(confs: Iterable[Conf], context: Context) -> frozenset[str]:
+    """Keys of 4.3 that several keys of 4.2 become with several values; one key that is set again is no such case, its last value counts."""
+    sources: dict[str, dict[str, str]] = defaultdict(dict)
+    for conf in confs:
+        for setting in conf.settings:
+            for line in translate(setting, context).lines:
+                sources[line.key][setting.key] = line.value
+    return frozenset(key for key, made in sources.items() if len(set(made.values())) > 1)
+
+
+def _written(row: Row, done: Translation, form: Form) -> Iterator[str]:
+    """The lines that stand for a row: rewritten, several, or itself commented out."""
+    if not done.lines:
+        yield f"## not in 4.3: {row.text}{row.end}"
+    for place, line in enumerate(done.lines, start=1):
+        text = form.write(row, line) if row.setting else row.text
+        yield text + (row.end if place == len(done.lines) else row.end or "\n")
+
+
+def _odd_line(row: Row, given: frozenset[str]) -> Translation:
+    """A line that is neither a setting nor a comment: an include of Enterprise, or nothing that 4.2 could have read."""
+    if row.included is None:
+        todo = "write it as key = value, or remove it"
+        return Translation((), Verdict.DROPPED, "neither a setting nor a comment", todo)
+    if base(row.included) in given:
+        return Translation(_STAYS, Verdict.CARRIED, "the included file is converted too")
+    todo = "give the included file as well: nothing of it is converted"
+    return Translation(_STAYS, Verdict.CHANGED, "kept, but the file that it includes was not given", todo)
+
+
+def _odd_variable(_row: Row, _given: frozenset[str]) -> Translation:
+    """A line that speaks of a variable without setting it."""
+    seen = "kept as it was; it speaks of a variable of EMQX and does not set it in a form that is known here"
+    todo = "write it as EMQX_NAME=value, or hold the name against what changed in the files"
+    return Translation(_STAYS, Verdict.CHANGED, seen, todo)
+
+
+def _loaded(value: str) -> Translation:
+    """The plugins that the image loads, by their new names."""
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    gone = [name for name in names if name in GONE]
+    line = Line("loaded_plugins", ",".join(dict.fromkeys(MERGED.get(name, name) for name in names if name not in GONE)))
+    if gone:
+        return Translation((line,), Verdict.CHANGED, f"without {', '.join(gone)}", GONE[gone[0]])
+    return Translation((line,), Verdict.CARRIED, "plugins by their new names")
+
+
+def _heartbeat(value: str) -> Translation:
+    """Seed 004 line 78."""
+    todo = "set node.heartbeat in emqx.conf"
+    return Translation((Line("node.heartbeat", value),), Verdict.CHANGED, "without effect on 4.3 (43-24)", todo)
+
+
+FLAT = Form(
+    lambda row: row.is_foreign, _odd_line, {}, lambda _: True, lambda row, line: row.rewritten(line.key, line.value)
+)
+VARIABLES = Form(
+    lambda row: variables.mentions(row.text),
+    _odd_variable,
+    {"loaded_plugins": _loaded, "node.heartbeat": _heartbeat},
+    variables.is_nameable,
+    lambda row, line: variables.rewritten(row.text, line.key, line.value),
+)
