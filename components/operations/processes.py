@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from components import living
 from components.emqx.errors import GaveUp
 
 PID = "pid"
@@ -78,12 +79,12 @@ def start(
         _launch(directory, command, environment)
     end = time.monotonic() + limit_seconds
     try:
-        while time.monotonic() < end and _pid(directory) is not None:
+        while (alive := _pid(directory) is not None) and time.monotonic() < end:
             if ready := running(directory):
                 return ready  # before anything else: one that serves is never ended here
             interrupted()
             time.sleep(POLL_SECONDS)
-        seen = "it ended" if _pid(directory) is None else f"not ready after {limit_seconds:g} s"
+        seen = f"not ready after {limit_seconds:g} s" if alive else "it ended"
     except BaseException:
         _kill(directory)
         raise
@@ -151,10 +152,9 @@ def _pid(directory: Path) -> int | None:
 def _is_ours(pid: int, directory: Path) -> bool:
     """Whether the process lives and one of its arguments is the directory; a pid alone may be another's after a restart."""
     reap(pid)
-    process = Path(f"/proc/{pid}")
     try:
-        arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        where = (process / "cwd").resolve(strict=True)
+        arguments = [os.fsdecode(argument) for argument in living.arguments(pid)]
+        where = Path(f"/proc/{pid}/cwd").resolve(strict=True)
     except OSError:
         return False
     wanted = directory.resolve()

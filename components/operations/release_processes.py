@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from components import living
 from components.emqx.errors import BadInput, GaveUp, NotNow
 from components.emqx.models import Credentials
 from components.operations import processes, release
@@ -236,10 +237,7 @@ def _await_end(pids: Sequence[int], limit_seconds: float) -> None:
 
 def _ended(pid: int) -> bool:
     processes.reap(pid)
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
-    except OSError:
-        return True
+    return living.ended(pid)
 
 
 def _pid(place: Place) -> int | None:
@@ -247,7 +245,7 @@ def _pid(place: Place) -> int | None:
     try:
         pid = int((place.home / "pid").read_text())
         processes.reap(pid)
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        environment = living.environment(pid)
     except (OSError, ValueError):
         return None
     return pid if f"EMQX_NODE__DATA_DIR={place.data}".encode() in environment else None

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from components.emqx.errors import BadInput, GaveUp, Unreachable
+from components.living import arguments
 from components.router import maps
 from components.router.claim import claimed
 from components.router.runtime import ask
@@ -123,22 +124,12 @@ def running(directory: Path) -> int | None:
     """The process id of this directory's HAProxy (its master), or None."""
     try:
         pid = int((directory / PID).read_text())
-        command = _command(Path(f"/proc/{pid}"))
+        command = arguments(pid)
         where = Path(f"/proc/{pid}/cwd").resolve(strict=True)
     except (OSError, ValueError):
         return None
     ours = where == directory.resolve() and CONFIG.encode() in command
     return pid if ours else None
-
-
-def _command(process: Path) -> list[bytes]:
-    """The arguments; they are empty for an instant while HAProxy replaces itself at a reload, and for ever in a dead child."""
-    for _ in range(100):
-        line = (process / "cmdline").read_bytes()
-        if line or b") Z" in (process / "stat").read_bytes():
-            break
-        time.sleep(0.001)
-    return line.split(b"\0")
 
 
 def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10.0) -> int:
