@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Any
 
 from components.migration.hop_44_5.acl import RULES, read_rows
+from components.migration.hop_44_5.aclsource import read_file
 from components.migration.hop_44_5.authn import anonymous_is_let_in, in_order
-from components.migration.hop_44_5.authz import no_match, read_file
+from components.migration.hop_44_5.authz import no_match
 from components.migration.hop_44_5.convert import convert, hash_name
 from components.migration.hop_44_5.plugins import Plugin, is_known, read_plugins
 from components.migration.hop_44_5.result import Conversion, read_archive
@@ -240,7 +241,7 @@ def _differ(
 
 def _questions(old: Before, source: Source, topics: Iterable[str], most: int) -> Iterator[tuple[Client, Action, str]]:
     """Strangers and everybody with a login, each for the topics of its own rules and for those that are for all."""
-    filters = dict.fromkeys([*_file_topics(old), *_own(old, ("all", "")), *_used(source), *topics])
+    filters = dict.fromkeys([*_file_topics(old), *_own(old, ("all", "")), *_used(source), *topics]) or ["a/topic"]
     logins = [key for key in dict.fromkeys([*old.rows, *old.users]) if key[0] != "all"]
     share = most // (len(logins) * QUESTIONS_OF_A_TOPIC + 1)
     common = list(filters)[: max(FEWEST_COMMON, min(COMMON_TOPICS, share))]

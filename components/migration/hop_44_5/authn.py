@@ -87,6 +87,8 @@ def convert_authn(
     if not any(one["enable"] for one in authenticators) and not _everybody_was_let_in(source, settings, plugins):
         authenticators = [one for one in authenticators if one.get("backend") != "built_in_database"]
         authenticators.append(built_in(users))
+    if users.stored and not any(one.get("backend") == "built_in_database" for one in authenticators):
+        authenticators.append(built_in(users, enabled=False))  # off as in 4.4, but it must be there to hold its users
     _account_anonymous(settings, authenticators)
     return Chain(authenticators, backends)
 
@@ -97,7 +99,10 @@ def _backend(plugin: Plugin, options: Options, target: tuple[int, int]) -> Backe
     convert = BACKENDS.get(plugin.name)
     if convert is None:
         return Backend(None, None, (), "LDAP of 5.x asks in another way (base_dn, filter, method)")
-    return convert(plugin.config)
+    try:
+        return convert(plugin.config)
+    except ValueError:
+        return Backend(None, None, (), "5.x knows no such password_hash")
 
 
 def _everybody_was_let_in(source: Source, settings: Settings, plugins: list[Plugin]) -> bool:

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
 from components.migration.hop_44_5.acl import DEFAULT_MAX_RULES, Acl
-from components.migration.hop_44_5.aclfile import ALL, FileConversion, convert_file
+from components.migration.hop_44_5.aclfile import ALL, FileConversion
+from components.migration.hop_44_5.aclsource import AclFile, account_file, account_unused, convert_acl_file, read_file
 from components.migration.hop_44_5.authn import Chain, in_order
-from components.migration.hop_44_5.backends import ACL_DATA
-from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, is_known, loaded, module
+from components.migration.hop_44_5.backends import ACL_DATA, TOKENS
+from components.migration.hop_44_5.plugins import MODULES, Plugin, is_known
 from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Source
-from components.migration.manifest import BadSource, Ledger
+from components.migration.manifest import Ledger
 from components.migration.permissions.after import Dialect
 from components.migration.permissions.client import Access
-from components.migration.permissions.erlang import Atom, Placed, TermError, Text, parse
+from components.migration.permissions.erlang import Atom, Text
 
 Json = dict[str, Any]
 FILE = "file"
@@ -33,29 +33,15 @@ condition of their own that keeps such names out."""
 OFF_FILE: Json = {"type": FILE, "enable": False, "rules": "{deny, all}.\n"}
 
 
-@dataclass(frozen=True)
-class AclFile:
-    """``acl.conf``: where it is from, its terms, whether 4.4 used it, and whether it is given; one without terms decides nothing."""
-
-    section: str
-    terms: tuple[Placed, ...]
-    enabled: bool
-    module: int | None = None
-    given: bool = True
-
-    def last_all(self) -> int:
-        """The index of the first {allow, all} or {deny, all}."""
-        return next(at for at, (_, term) in enumerate(self.terms) if isinstance(term, tuple) and term[1:] == (ALL,))
-
-
 @dataclass
 class Authorization:
-    """The root ``authorization``."""
+    """The root ``authorization``; ``mutes_tokens``: the rules in tokens must not be read, they would be asked too early."""
 
     sources: list[Json] = field(default_factory=list)
     no_match: Access = Access.DENY
     deny_action: str = "ignore"
     cache: Json = field(default_factory=dict)
+    mutes_tokens: bool = False
     template_allow: Json = field(default_factory=dict)
 
     def config(self) -> Json:
@@ -77,38 +63,6 @@ class Authorization:
         yield Request("PUT", "/authorization/settings", settings)
 
 
-def read_file(source: Source, settings: Settings) -> AclFile:
-    """``acl.conf`` of the module internal_acl, or the file that ``acl_file`` names.
-
-    Raises:
-        BadSource: it is not what 4.4 would read; with file and line.
-
-    """
-    found = module(source, "internal_acl")
-    if found is not None:
-        at, config, enabled = found
-        content = config.get("acl_rule_file")
-        text = content.get("file", "") if isinstance(content, dict) else ""
-        if not isinstance(text, str):
-            raise BadSource(source.export_name, f"modules[{at}]", "its acl.conf is no text", "export again")
-        terms = _terms(f"{source.export_name}, modules[{at}] acl.conf", text)
-        return AclFile("acl.conf", terms, enabled, at, given=isinstance(content, dict))
-    modules = loaded(source, "loaded_modules")
-    enabled = modules is None or modules.get("emqx_mod_acl_internal", False)
-    given = find_file(source, PurePath(settings.peek("acl_file", "acl.conf")).name) or find_file(source, "acl.conf")
-    if given is None:
-        return AclFile("acl.conf", (), enabled and "modules" not in (source.export or {}), given=False)
-    return AclFile(given[0], _terms(*given), enabled)
-
-
-def _terms(file: str, text: str) -> tuple[Placed, ...]:
-    try:
-        return tuple(parse(text))
-    except TermError as error:
-        remedy = "mend the line; 4.4 itself does not load such a file, so look what it decides by now"
-        raise BadSource(file, f"line {error.line}", error.seen, remedy) from None
-
-
 def convert_authz(
     source: Source,
     settings: Settings,
@@ -122,7 +76,7 @@ def convert_authz(
 ) -> Authorization:
     """Write the sources, and forbid what must not follow."""
     acl_file = read_file(source, settings)
-    file = _convert_file(acl_file, acl, loose=any(dialect.loose for dialect in speaks))
+    file = convert_acl_file(acl_file, acl, loose=any(dialect.loose for dialect in speaks))
     allowed = TEMPLATE_ALLOW if target >= TEMPLATE_ALLOW_SINCE else {}
     authorization = Authorization(no_match=no_match(settings), template_allow=allowed)
     chain_of_sources = _sources(plugins, settings, acl_file, known=is_known(source))
@@ -140,7 +94,8 @@ def convert_authz(
         file.note(acl_file.last_all(), "before 5.8.9 it is not for topics that begin with $: no_match decides these")
     if not any(one["type"] == FILE for one in authorization.sources):
         authorization.sources.append(OFF_FILE)
-    _account_file(ledger, acl_file, file, stopped)
+    account_file(ledger, acl_file, file, stopped)
+    account_unused(source, ledger, acl_file)
     _finish(authorization, settings)
     return authorization
 
@@ -159,6 +114,9 @@ def _fill(
     stopped = ""
     for plugin in plugins:
         written = _source(plugin, chain, acl, file, target)
+        if plugin.name == "jwt" and plugin.enabled is True and not stopped and _has_enabled(authorization):
+            stopped, authorization.no_match, authorization.mutes_tokens = TOKENS, Access.DENY, True
+            _account_tokens(settings, ledger, plugin)
         if written is None:
             if plugin.enabled is True and not stopped and _is_lost(plugin, chain):
                 stopped, authorization.no_match = ACL_DATA, Access.DENY
@@ -172,6 +130,28 @@ def _fill(
         if enabled and plugin.name == FILE and file.ends_with is not None:
             stopped = stopped or "everything was decided before it in 4.4"
     return stopped
+
+
+def _has_enabled(authorization: Authorization) -> bool:
+    return any(one["enable"] for one in authorization.sources)
+
+
+NO_CLAIM = "no_rules_of_tokens"
+
+
+def _account_tokens(settings: Settings, ledger: Ledger, plugin: Plugin) -> None:
+    todo = (
+        "if no source before them denies what they allow, set acl_claim_name back and switch on the sources behind them"
+    )
+    if plugin.module is not None:
+        ledger.changed(MODULES, plugin.module, "jwt_authentication", TOKENS, todo)
+    for key in plugin.keys:
+        settings.changed(key, TOKENS, todo)
+
+
+def mute_tokens(authenticator: Json) -> Json:
+    """The authenticator of tokens with a claim for rules that no token has."""
+    return {**authenticator, "acl_claim_name": NO_CLAIM} if authenticator["mechanism"] == "jwt" else authenticator
 
 
 def _is_lost(plugin: Plugin, chain: Chain) -> bool:
@@ -210,16 +190,6 @@ def _source(plugin: Plugin, chain: Chain, acl: Acl, file: FileConversion, target
     return backend.source
 
 
-def _convert_file(acl_file: AclFile, acl: Acl, *, loose: bool) -> FileConversion:
-    topics = {rule["topic"].removeprefix("eq ").split("/")[0] for rules in acl.rules.values() for rule in rules}
-    roots = [root for root in topics if root.startswith("$") and "${" not in root]
-    try:
-        return convert_file(acl_file.terms, roots, loose=loose)
-    except TermError as error:
-        remedy = "mend the line; 4.4 itself does not load such a file, so look what it decides by now"
-        raise BadSource(acl_file.section, f"line {error.line}", error.seen, remedy) from None
-
-
 def _account_data(settings: Settings, ledger: Ledger, plugin: Plugin) -> None:
     todo = "rewrite its rows or answers, test a denied topic, then switch on the sources behind it"
     if plugin.module is not None:
@@ -227,30 +197,6 @@ def _account_data(settings: Settings, ledger: Ledger, plugin: Plugin) -> None:
     for key in plugin.keys:
         if "acl" in key:
             settings.changed(key, ACL_DATA, todo)
-
-
-def _account_file(ledger: Ledger, acl_file: AclFile, file: FileConversion, stopped: str) -> None:
-    ledger.expect(acl_file.section, len(acl_file.terms))
-    if acl_file.module is not None:
-        ledger.carried(
-            MODULES, acl_file.module, "internal_acl", "as the source file" if acl_file.enabled else "off as it was"
-        )
-    for at, (line, _) in enumerate(acl_file.terms):
-        label = f"rule in line {line}"
-        if not acl_file.enabled:
-            ledger.carried(acl_file.section, at, label, "off as it was")
-        elif at in file.dropped:
-            ledger.dropped(acl_file.section, at, label, file.dropped[at], "nothing, or write it by hand")
-        elif at in file.notes or stopped == ACL_DATA:
-            ledger.changed(
-                acl_file.section,
-                at,
-                label,
-                "; ".join(file.notes.get(at, [ACL_DATA])),
-                "look whether this is what you want",
-            )
-        else:
-            ledger.carried(acl_file.section, at, label)
 
 
 def _finish(authorization: Authorization, settings: Settings) -> None:

@@ -27,6 +27,11 @@ Json = dict[str, Any]
 SUPERUSER = "5.x has no query for superusers: is_superuser must come with the answer to the login; until then the ACL is for them too"
 ACL_DATA = "its permissions must be rewritten to 5.x's form; until then what stands behind it in the chain is off and the rest is denied"
 
+TOKENS = (
+    "5.x asks the rules in a token before all others, 4.4 asked them behind another source, which could deny what they allow: "
+    "they are not read, what stands behind them is off and the rest is denied"
+)
+
 
 NO_SUPERUSER = (
     "nobody_is_superuser"  # 5.x reads the field is_superuser where it is not told another; 4.4 did not ask for it

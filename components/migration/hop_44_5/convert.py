@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from components.migration.hop_44_5.acl import convert_acl
-from components.migration.hop_44_5.authn import convert_authn
-from components.migration.hop_44_5.authz import convert_authz
+from components.migration.hop_44_5.authn import built_in, convert_authn
+from components.migration.hop_44_5.authz import convert_authz, mute_tokens
 from components.migration.hop_44_5.extras import convert_schemas, convert_topic_metrics
-from components.migration.hop_44_5.features import convert_features, convert_gateways
+from components.migration.hop_44_5.features import convert_features
+from components.migration.hop_44_5.gateways import convert_gateways
 from components.migration.hop_44_5.listeners import convert_listeners
 from components.migration.hop_44_5.mqtt import convert_mqtt
 from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
@@ -45,7 +46,8 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     config, users, requests = _access(source, options, settings, ledger, to_version)
     features, files = convert_features(source, settings, ledger)
     rest = _merged(convert_mqtt(settings, target), features)
-    config |= convert_rules(source, options, ledger, target) | rest | convert_gateways(source, ledger, target)
+    door = built_in(users) if any(one["enable"] for one in config["authentication"]) else None
+    config |= convert_rules(source, options, ledger, target) | rest | convert_gateways(source, ledger, target, door)
     keys = convert_apps(source, options, ledger, target)
     convert_dashboard_users(source, ledger)
     requests += convert_banned(source, options, ledger)
@@ -74,7 +76,10 @@ def _access(
     authorization = convert_authz(
         source, settings, ledger, plugins, chain, acl, speaks=speaks, target=minor(to_version)
     )
-    config: Json = {"authentication": chain.authenticators, "authorization": authorization.config()}
+    authenticators = chain.authenticators
+    if authorization.mutes_tokens:
+        authenticators = [mute_tokens(one) for one in authenticators]
+    config: Json = {"authentication": authenticators, "authorization": authorization.config()}
     ordered = (chain.requests(), authorization.requests(), acl.requests(), users.requests(), default_users)
     return config, users, [request for requests in ordered for request in requests]
 

@@ -1,18 +1,18 @@
-"""Retainer, delayed publish, rewrite, automatic subscription, PSK, presence, slow subscriptions, gateways.
+"""Retainer, delayed publish, rewrite, automatic subscription, PSK, presence, slow subscriptions.
 
 Each has two origins, a module of Enterprise or a module and settings of the open source edition; the file says which is asked first.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from components.migration.hop_44_5.plugins import MODULES, find_file, loaded, module
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
-from components.migration.hop_44_5.values import etc, mappings, number, truth
+from components.migration.hop_44_5.values import etc, file_text, mappings, number, truth
 from components.migration.manifest import Ledger
 
 Json = dict[str, Any]
@@ -190,12 +190,17 @@ def _psk(source: Source, settings: Settings, ledger: Ledger, config: Json, files
     found = module(source, "psk_authentication")
     text, enabled = "", True
     if found:
-        content = found[1].get("psk_file")
-        text = str(content.get("file", "")) if isinstance(content, Mapping) else ""
-        enabled = found[2]
-        ledger.carried(MODULES, found[0], "psk_authentication", f"{PSK_FILE} of the nodes and psk_authentication")
+        content, enabled = found[1].get("psk_file"), found[2]
+        path = content if isinstance(content, str) else ""
+        given = find_file(source, PurePath(path).name) if path else None
+        text = given[1] if given else file_text(content) if isinstance(content, Mapping) else ""
+        if text:
+            ledger.carried(MODULES, found[0], "psk_authentication", f"{PSK_FILE} of the nodes and psk_authentication")
+        else:
+            why = "its file is not in the export"
+            ledger.dropped(MODULES, found[0], "psk_authentication", why, "give the PSK file of a node too")
     elif "psk.file.path" in settings:
-        given = find_file(source, settings.peek("psk.file.path").rsplit("/", 1)[-1])
+        given = find_file(source, PurePath(settings.peek("psk.file.path")).name)
         plugins = loaded(source, "loaded_plugins") or {}
         if given is None or not plugins.get("emqx_psk_file", True):
             settings.dropped(
@@ -231,55 +236,3 @@ def _gone(source: Source, ledger: Ledger) -> None:
         kind = str(row.get("type"))
         if kind in GONE_MODULES:
             ledger.dropped(MODULES, at, kind, *GONE_MODULES[kind])
-
-
-GATEWAYS = {
-    "stomp": "tcp",
-    "coap": "udp",
-    "lwm2m": "udp",
-    "mqttsn": "udp",
-    "exproto": "tcp",
-    "jt808": "tcp",
-    "gbt32960": "tcp",
-    "ocpp": "ws",
-}
-
-
-def convert_gateways(source: Source, ledger: Ledger, target: tuple[int, int]) -> Json:
-    """The root ``gateway``, if any: which ones are on, and on which address they listen; the rest of their settings is 5.x's."""
-    gateways: Json = {}
-    for at, row in enumerate((source.export or {}).get(MODULES, [])):
-        kind = (
-            re.sub(r"_(protocol|gateway)$", "", str(row.get("type")))
-            .replace("mqtt_sn", "mqttsn")
-            .replace("gb32960", "gbt32960")
-        )
-        if kind not in GATEWAYS:
-            continue
-        if kind in ("jt808", "gbt32960", "ocpp") and target < (5, 5):
-            ledger.dropped(
-                MODULES, at, kind, "5.x has this gateway from 5.5 on, in the Enterprise edition", "choose 5.5 or newer"
-            )
-            continue
-        binds = [bind for listener in _listeners(row.get("config") or {}) if (bind := _bind(listener))]
-        listeners = {"default" if n == 0 else f"l{n + 1}": {"bind": bind} for n, bind in enumerate(binds)}
-        gateways[kind] = {"enable": row.get("enabled") is True} | (
-            {"listeners": {GATEWAYS[kind]: listeners}} if listeners else {}
-        )
-        ledger.changed(
-            MODULES,
-            at,
-            kind,
-            "the gateway and its addresses; its other settings are 5.x's defaults",
-            "look at GET /gateways/" + kind,
-        )
-    return {"gateway": gateways} if gateways else {}
-
-
-def _listeners(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    listed = config.get("listeners") or config.get("listener") or []
-    return mappings(listed if isinstance(listed, list) else [listed])
-
-
-def _bind(listener: Mapping[str, Any]) -> str:
-    return str(next((listener[key] for key in ("listen_on", "bind", "port") if listener.get(key)), ""))

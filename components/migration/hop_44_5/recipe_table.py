@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from components.migration.hop_44_5.recipes import (
-    Field,
-    Recipe,
-    need,
+from components.migration.hop_44_5.readers import (
     read_account,
     read_batch,
     read_buffer,
@@ -24,8 +21,8 @@ from components.migration.hop_44_5.recipes import (
     read_version,
     read_words,
     read_write_syntax,
-    same,
 )
+from components.migration.hop_44_5.recipes import Field, Recipe, need, same
 from components.migration.hop_44_5.values import milliseconds, number, template, truth
 
 OPTIONS = (Field("query_mode", "insert_mode", read_mode), Field("batch_size", "", read_batch))

@@ -12,6 +12,7 @@ from typing import Any
 
 from components.migration.hop_44_5.names import component_name
 from components.migration.hop_44_5.plugins import MODULES, module
+from components.migration.hop_44_5.readers import read_target_qos, read_target_retain
 from components.migration.hop_44_5.recipe_table import MQTT_CONNECTOR, RECIPES
 from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, build
 from components.migration.hop_44_5.source import Options, Source
@@ -82,13 +83,19 @@ def _resource(
     connector = component_name(name, "resource:", taken)
     taken[connector] = {**built, "enable": True} | filled({"description": _text(resource.get("description"))})
     engine.names[name] = (recipe, connector, dict(config))
-    with suppress(MissingError, TypeError, ValueError, AttributeError):  # only to see which keys its actions read
-        build((*recipe.options, *recipe.action), config)
-    notes = _notes(recipe, config.unread(config))
+    notes = _notes(recipe, _unread(recipe, config))
     if notes:
         ledger.changed(RESOURCES, at, f"{kind} {name}", notes, "look at the connector and its actions")
     else:
         ledger.carried(RESOURCES, at, f"{kind} {name}", f"connector {recipe.kind}:{connector}")
+
+
+def _unread(recipe: Recipe, config: Watched) -> list[str]:
+    """The keys that neither the connector nor its actions read."""
+    for one in (*recipe.options, *recipe.action):
+        with suppress(MissingError, TypeError, ValueError, AttributeError):
+            config.get(one.key) if one.key else one.read(config)
+    return config.unread(config)
 
 
 def _notes(recipe: Recipe, unread: list[str]) -> str:
@@ -178,15 +185,12 @@ def _republish(at: int, label: str, args: Json, ledger: Ledger) -> Json | None:
     if not topic:
         ledger.dropped(ACTIONS, at, label, "it has no target topic", ANEW)
         return None
-    qos, retain = args.get("target_qos", 0), args.get("target_retain", False)
-    if qos not in (0, 1, 2, "0", "1", "2"):
-        qos = "${qos}"
     out: Json = {
         "topic": str(topic),
-        "qos": number(qos, 0) if qos != "${qos}" else qos,
-        "retain": retain if isinstance(retain, bool) else "${flags.retain}",
+        "qos": read_target_qos(args.get("target_qos", 0)),
+        "retain": read_target_retain(args.get("target_retain", False)),
+        "payload": template(args.get("payload_tmpl", "${payload}")),
     }
-    out["payload"] = str(args.get("payload_tmpl") or "${payload}")
     properties = args.get("mqtt_properties_template")
     if isinstance(properties, list) and properties:
         out["mqtt_properties"] = {
@@ -241,7 +245,8 @@ def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[in
     found = module(source, "mqtt_subscriber")
     if found is None:
         return
-    at, config, enabled = found
+    at, given, enabled = found
+    config = Watched(given)
     try:
         connector = build(MQTT_CONNECTOR, config)
     except MissingError as missing:
@@ -264,6 +269,10 @@ def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[in
         out = {"topic": "${topic}", "qos": "${qos}", "retain": "${retain}", "payload": template("${payload}")}
         sql = f"SELECT * FROM {', '.join(made)}"  # noqa: S608 - a rule's SQL over names that we made
         engine.rules[rule] = {"sql": sql, "enable": True, "actions": [{"function": "republish", "args": out}]}
-    ledger.carried(
-        MODULES, at, "mqtt_subscriber", f"connector mqtt:{name}, {len(made)} sources and a rule that republishes"
-    )
+    how, unread = f"connector mqtt:{name}, {len(made)} sources and a rule that republishes", config.unread(config)
+    if unread:
+        ledger.changed(
+            MODULES, at, "mqtt_subscriber", f"{how}; not carried: {', '.join(unread)}", "look at the connector"
+        )
+    else:
+        ledger.carried(MODULES, at, "mqtt_subscriber", how)

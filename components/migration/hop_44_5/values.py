@@ -96,9 +96,19 @@ def template(value: Any) -> str:
     return str(value) if value else "${.}"
 
 
+HASH_NAMES = {"plain", "md5", "sha", "sha256", "sha512", "bcrypt", "pbkdf2"}
+
+
 def hash_algorithm(text: str) -> Json:
-    """``sha256``, ``salt,sha256``, ``sha256,salt``, ``pbkdf2,sha256,1000,20`` or ``salt,bcrypt``."""
+    """``sha256``, ``salt,sha256``, ``sha256,salt``, ``pbkdf2,sha256,1000,20`` or ``salt,bcrypt``.
+
+    Raises:
+        ValueError: 5.x knows no such hash.
+
+    """
     parts = [part.strip() for part in text.split(",")]
+    if not set(parts) & HASH_NAMES or (parts[0] in ("pbkdf2", "salt") and "pbkdf2" in parts and len(parts) < 3):
+        raise ValueError("an unknown hash")
     if "bcrypt" in parts:
         return {"name": "bcrypt"}
     if "pbkdf2" in parts:

@@ -1,0 +1,284 @@
+"""Exports that are unlike the samples: other Enterprise releases, gateways, tokens, odd back ends; nothing opens and nothing is lost unsaid."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from components.migration.hop_44_5 import Conversion, Options, Source, convert
+from components.migration.prove import prove
+
+pytestmark = pytest.mark.unit
+NO_FILE = {"filename": "", "file": ""}
+RULES = '{deny, all, publish, ["x"]}.\n{allow, all}.\n'
+OPEN = {"configs": [{"name": "emqx", "confs": {"allow_anonymous": "true"}}]}
+MNESIA = ("mnesia_authentication", {"password_hash": "sha256"})
+JWT = ("jwt_authentication", {"secret": "S3CRET", "from": "password", "acl_claim_name": "acl"})
+
+
+def export(*modules: tuple[str, dict[str, Any]], **sections: Any) -> dict[str, Any]:
+    rows = [{"id": f"module:{kind}", "type": kind, "config": config, "enabled": True} for kind, config in modules]
+    return {"version": "4.4", "modules": rows, **sections}
+
+
+def source(data: dict[str, Any], **files: str) -> Source:
+    return Source(data, "e.json", (), {f"etc/{name.replace('_', '.')}": text for name, text in files.items()})
+
+
+def run(data: dict[str, Any], to: str = "5.8.11", **files: str) -> Conversion:
+    return convert(source(data, **files), "4.4.19", to, Options(now=1795343060.0))
+
+
+def item(conversion: Conversion, section: str, at: int = 0) -> tuple[str, str]:
+    found = next(one for one in conversion.account.items if (one.section, one.at) == (section, at))
+    return str(found.verdict), found.how
+
+
+def user(login: str) -> dict[str, Any]:
+    digest = hashlib.sha256(b"saltpassword").hexdigest().encode()
+    return {"login": login, "type": "username", "password": base64.b64encode(b"salt" + digest).decode()}
+
+
+def republished(args: dict[str, Any]) -> Any:
+    action = {"id": "a", "name": "republish", "args": {"target_topic": "t", **args}}
+    rule = {"id": "r", "rawsql": 'SELECT * FROM "t"', "enabled": True, "actions": [action]}
+    return run({"version": "4.4", "rules": [rule]}).config["rule_engine"]["rules"]["r"]["actions"][0]["args"]
+
+
+def written(kind: str, config: dict[str, Any], name: str, args: dict[str, Any]) -> tuple[Conversion, str]:
+    action = {"id": "a", "name": name, "args": {"$resource": "resource:1", **args}}
+    rule = {"id": "r", "rawsql": 'SELECT * FROM "t"', "enabled": True, "actions": [action]}
+    data = {"version": "4.4", "rules": [rule], "resources": [{"id": "resource:1", "type": kind, "config": config}]}
+    return run(data), kind
+
+
+# --- files that an older Enterprise names by their path only
+
+
+def test_an_acl_file_that_the_export_names_by_its_path_is_read_from_the_files() -> None:
+    data = export(("internal_acl", {"acl_rule_file": "etc/acl.conf"}))
+    conversion = run(data, acl_conf=RULES)
+    file = next(one for one in conversion.config["authorization"]["sources"] if one["type"] == "file")
+    assert file["enable"]
+    assert '{deny, all, publish, ["x"]}' in file["rules"]
+    assert conversion.account.tally()["etc/acl.conf"]["source"] == 2
+    assert prove(source(data, acl_conf=RULES), "4.4.19", "5.8.11").widened == 0
+
+
+def test_an_acl_file_that_is_named_and_not_given_denies_the_rest_and_is_said_to_be_missing() -> None:
+    data = export(("internal_acl", {"acl_rule_file": "etc/acl.conf"}), configs=[{"confs": {"acl_nomatch": "allow"}}])
+    conversion = run(data)
+    assert conversion.config["authorization"]["no_match"] == "deny"
+    assert item(conversion, "modules")[0] == "dropped"
+
+
+def test_an_acl_file_beside_the_one_in_the_export_is_said_not_to_count() -> None:
+    inner = {"acl_rule_file": {"filename": "acl.conf", "file": "{deny, all}.\n"}}
+    conversion = run(export(("internal_acl", inner)), acl_conf=RULES)
+    assert {verdict for verdict, _ in (item(conversion, "etc/acl.conf", at) for at in (0, 1))} == {"dropped"}
+    assert conversion.config["authorization"]["no_match"] == "deny"
+
+
+@pytest.mark.parametrize(("files", "verdict"), [({"psk_txt": "dev1:S3CRET\n"}, "carried"), ({}, "dropped")])
+def test_a_psk_file_that_the_export_names_by_its_path_is_read_or_said_to_be_missing(
+    files: dict[str, str], verdict: str
+) -> None:
+    conversion = run(export(("psk_authentication", {"psk_file": "etc/psk.txt"})), **files)
+    assert item(conversion, "modules")[0] == verdict
+    assert ("init.psk" in conversion.bootstrap) is bool(files)
+
+
+# --- gateways
+
+STOMP = ("stomp_protocol", {"listeners": [{"listener_type": "tcp", "listen_on": "61613"}]})
+GATEWAYS: list[tuple[str, dict[str, Any]]] = [
+    STOMP,
+    ("lwm2m_protocol", {"xml_dir": "etc/lwm2m_xml", "listeners": [{"listen_on": "5683"}]}),
+    ("mqtt_sn_protocol", {"gateway_id": 3, "listeners": [{"listen_on": 1884}]}),
+    ("coap_protocol", {}),
+    ("gbt32960_protocol", {}),
+]
+
+
+def test_a_gateway_lets_nobody_in_that_44_did_not_let_in() -> None:
+    gateways = run(export(*GATEWAYS)).config["gateway"]
+    assert set(gateways) == {"stomp", "lwm2m", "mqttsn", "coap", "gbt32960"}
+    assert all(one["authentication"]["backend"] == "built_in_database" for one in gateways.values())
+
+
+def test_a_gateway_is_open_only_where_everybody_was_let_in() -> None:
+    assert "authentication" not in run(export(STOMP, **OPEN)).config["gateway"]["stomp"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("ssl", "ssl_options"), ("dtls", "dtls_options"), ("wss", "ssl_options")]
+)
+def test_an_encrypted_listener_of_a_gateway_is_never_opened_in_clear_text(kind: str, options: str) -> None:
+    files = {"certfile": {"filename": "c", "file": "CERT"}, "keyfile": {"filename": "k", "file": "S3CRET"}}
+    bare = {"listener_type": kind, "listen_on": "61614", "certfile": NO_FILE}
+    full = {**bare, **files, "verify": True, "fail_if_no_peer_cert": True}
+    conversion = run(export(("stomp_protocol", {"listeners": [bare]}), ("coap_protocol", {"listeners": [full]})))
+    assert "listeners" not in conversion.config["gateway"]["stomp"]
+    assert "certificate is not in the export" in item(conversion, "modules")[1]
+    listener = conversion.config["gateway"]["coap"]["listeners"][kind]["default"]
+    assert listener[options] == {
+        "verify": "verify_peer",
+        "fail_if_no_peer_cert": True,
+        "certfile": "CERT",
+        "keyfile": "S3CRET",
+    }
+
+
+def test_a_gateway_has_what_5_x_requires_of_it_or_is_said_to_be_left_out() -> None:
+    conversion = run(export(("lwm2m_protocol", {}), ("exproto_protocol", {}), ("jt808_protocol", {})))
+    lwm2m = conversion.config["gateway"]["lwm2m"]
+    assert lwm2m["xml_dir"]
+    assert set(lwm2m["translators"]) == {"command", "response", "notify", "register", "update"}
+    assert [item(conversion, "modules", at)[0] for at in (1, 2)] == ["dropped", "dropped"]
+
+
+@pytest.mark.parametrize(
+    ("config", "auth"),
+    [
+        ({"allow_anonymous": True}, {"allow_anonymous": True}),
+        (
+            {"registry": "http://r", "authentication": "http://a"},
+            {"allow_anonymous": False, "registry": "http://r", "authentication": "http://a"},
+        ),
+    ],
+)
+def test_jt808_registers_whom_44_registered(config: dict[str, Any], auth: dict[str, Any]) -> None:
+    assert run(export(("jt808_protocol", config))).config["gateway"]["jt808"]["proto"]["auth"] == auth
+
+
+def test_exproto_keeps_its_handler() -> None:
+    listener = {"listen_on": "7993", "connection_handler_url": "http://h:9001"}
+    conversion = run(export(("exproto_protocol", {"server_http_port": 9100, "listeners": [listener]})))
+    assert conversion.config["gateway"]["exproto"]["handler"] == {"address": "http://h:9001"}
+    assert conversion.config["gateway"]["exproto"]["server"] == {"bind": "9100"}
+
+
+# --- who may come in, and do what
+
+
+def test_rules_in_tokens_do_not_overtake_a_source_that_could_deny() -> None:
+    conversion = run(export(MNESIA, JWT, ("internal_acl", {"acl_rule_file": {"file": "{allow, all}.\n"}})))
+    tokens = next(one for one in conversion.config["authentication"] if one["mechanism"] == "jwt")
+    sources = {one["type"]: one["enable"] for one in conversion.config["authorization"]["sources"]}
+    assert tokens["acl_claim_name"] != "acl"
+    assert sources == {"built_in_database": True, "file": False}
+    assert conversion.config["authorization"]["no_match"] == "deny"
+    assert item(conversion, "modules", 1)[0] == "changed"
+    assert item(conversion, "acl.conf")[0] == "changed"
+
+
+@pytest.mark.parametrize("order", ["jwt,mnesia", "jwt"])
+def test_rules_in_tokens_that_were_asked_first_are_asked_first(order: str) -> None:
+    conversion = run(export(MNESIA, JWT, configs=[{"confs": {"acl_order": order, "acl_nomatch": "deny"}}]))
+    tokens = next(one for one in conversion.config["authentication"] if one["mechanism"] == "jwt")
+    assert tokens["acl_claim_name"] == "acl"
+    assert all(one["enable"] for one in conversion.config["authorization"]["sources"] if one["type"] != "file")
+
+
+@pytest.mark.parametrize("data", [export(JWT, auth_mnesia=[user("u")]), export(auth_mnesia=[user("u")], **OPEN)])
+def test_users_that_44_did_not_ask_have_a_place_on_green_that_is_off(data: dict[str, Any]) -> None:
+    conversion = run(data)
+    place = [one for one in conversion.config["authentication"] if one.get("backend") == "built_in_database"]
+    assert [one["enable"] for one in place] == [False]
+    assert any("import_users" in request.path for request in conversion.requests)
+    assert prove(source(data), "4.4.19", "5.8.11").widened == 0
+
+
+@pytest.mark.parametrize("name", ["macfun,10", "pbkdf2", "pbkdf2,sha256", "pbkdf2,sha256,many", "SHA256"])
+def test_a_back_end_with_an_unknown_hash_is_left_out_and_nobody_gets_in_by_it(name: str) -> None:
+    config = {
+        "server": "p:5432",
+        "auth_query": "select password from t",
+        "password_hash": name,
+        "acl_query": "select 1",
+    }
+    conversion = run(export(("pgsql_authentication", config), MNESIA))
+    assert {one.get("backend") for one in conversion.config["authentication"]} == {"built_in_database"}
+    assert item(conversion, "modules")[0] == "dropped"
+    assert not any(one["enable"] for one in conversion.config["authorization"]["sources"])
+
+
+def test_everybody_with_a_login_is_asked_for_where_the_source_mentions_no_topic() -> None:
+    proof = prove(source(export(MNESIA, auth_mnesia=[user("u")])), "4.4.19", "5.8.11")
+    assert (proof.left_out, proof.widened) == (0, 0)
+    assert proof.decisions > 0
+
+
+# --- rules, connectors and actions
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ({}, {"payload": "${payload}", "qos": 0, "retain": False}),
+        ({"payload_tmpl": ""}, {"payload": "${.}"}),
+        ({"target_qos": -1, "target_retain": "${flags.retain}"}, {"qos": "${qos}", "retain": "${flags.retain}"}),
+        ({"target_qos": "${q}", "target_retain": "${r}"}, {"qos": "${q}", "retain": "${r}"}),
+        ({"target_qos": "2", "target_retain": "true"}, {"qos": 2, "retain": True}),
+        ({"target_retain": "false"}, {"retain": False}),
+    ],
+)
+def test_a_republished_message_is_that_of_44(args: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert republished(args).items() >= expected.items()
+
+
+def test_a_key_that_the_action_takes_from_its_resource_is_not_called_lost() -> None:
+    config = {"servers": "k:9092", "compression": "snappy", "max_batch_bytes": "900KB"}
+    conversion, _ = written("bridge_kafka", config, "data_to_kafka", {"topic": "t"})
+    assert conversion.config["actions"]["kafka_producer"]["a"]["parameters"]["compression"] == "snappy"
+    assert item(conversion, "resources")[0] == "carried"
+
+
+def test_a_kerberos_login_keeps_its_principal() -> None:
+    keytab = {"filename": "k.keytab", "file": "S3CRET"}
+    config = {
+        "servers": "k:9092",
+        "authentication_mechanism": "KERBEROS",
+        "kerberos_principal": "a@B",
+        "kerberos_keytab": keytab,
+    }
+    conversion, _ = written("bridge_kafka", config, "data_to_kafka", {"topic": "t"})
+    [connector] = conversion.config["connectors"]["kafka_producer"].values()
+    assert connector["authentication"] == {"kerberos_principal": "a@B", "kerberos_keytab_file": "etc/k.keytab"}
+    assert item(conversion, "resources")[0] == "changed"
+
+
+@pytest.mark.parametrize(
+    ("args", "syntax"),
+    [
+        ({"measurement": "m m", "tags": {"a b": "${c}"}, "fields": {"f": "${x}i"}}, "m\\ m,a\\ b=${c} f=${x}i"),
+        ({"measurement": "m", "fields": {}}, None),
+    ],
+)
+def test_a_point_of_influxdb_is_one_that_it_takes_or_is_left_out(args: dict[str, Any], syntax: str | None) -> None:
+    conversion, _ = written("backend_influxdb_http", {"host": "i", "port": 8086}, "data_to_influxdb", args)
+    actions = conversion.config.get("actions", {}).get("influxdb", {})
+    assert [one["parameters"]["write_syntax"] for one in actions.values()] == ([] if syntax is None else [syntax])
+    assert item(conversion, "rules.actions")[0] == ("dropped" if syntax is None else "changed")
+
+
+def test_a_key_of_the_subscriber_that_is_not_carried_is_named() -> None:
+    config = {"address": "h:1883", "subscription_opts": [{"topic": "t", "qos": 1}], "odd": "S3CRET-value"}
+    conversion = run(export(("mqtt_subscriber", config)))
+    verdict, how = item(conversion, "modules")
+    assert verdict == "changed"
+    assert "odd" in how
+    assert "S3CRET" not in conversion.account.to_json(origin="4.4.19", target="5.8.11")
+
+
+def test_no_secret_of_an_unseen_export_is_in_the_account() -> None:
+    conversion = run(
+        export(*GATEWAYS, JWT, ("psk_authentication", {"psk_file": {"file": "S3CRETwithout\nd:S3CRET\n"}}))
+    )
+    text = conversion.account.to_json(origin="4.4.19", target="5.8.11")
+    assert "S3CRET" not in text
+    assert json.loads(text)["items"]
