@@ -13,7 +13,7 @@ Scope = Callable[[Version, Version], bool]
 def scope(rule_id: str, since: str) -> Scope:
     """What a ``since`` means.
 
-    ``5.8.0``: the change lies between source and target. The BK rules and three others speak of one side only: ``all``, ``all 5.x/6.x``
+    ``5.8.0``: the change lies between source and target. The BK rules and four others speak of one side only: ``all``, ``all 5.x/6.x``
     (archives begin with 5.0) and ``>=5.7`` of the target, ``5.1.0..5.10.4`` of the releases in between, ``5.8.11/5.9.3/...`` of the patch from which each line has it.
 
     Raises:
@@ -54,6 +54,8 @@ _BOTH_SIDES: dict[str, Scope] = {
     "58-11": lambda source, target: (
         Version(5, 8, 7) <= source < target and target in {Version(5, 9, 0), Version(5, 10, 0)}
     ),
+    # `since` is where it was mended: every older release refuses, and the new one is met while it fills up.
+    "58-10": lambda source, target: source < target and source < Version(5, 8, 5) and target.major > 4,
     # Wrong in three releases only, whichever came before them.
     "59-07": lambda source, target: (
         source < target and target in {Version(5, 9, 0), Version(5, 9, 1), Version(5, 10, 0)}

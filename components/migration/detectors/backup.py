@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from components.migration.archive import KEY_REFUSED_TABLES, Archive, import_refused
-from components.migration.detectors.base import CLEAR, PLAN, Verdicts, found, measured, packed, planned
+from components.migration.detectors.base import CLEAR, PLAN, Verdicts, found, in_cluster, measured, packed, planned
 from components.migration.facts import Facts, Plan
 from components.migration.rules import Detector, Finding, Hit, Place, Question
 
@@ -33,24 +33,25 @@ def _version(facts: Facts) -> Finding:
 
 
 def _key_caller(facts: Facts) -> Finding:
-    tables = sorted(KEY_REFUSED_TABLES & set(facts.archive.tables)) if facts.archive else None
-    if tables == [] or facts.plan.caller in {"token", "command-line"}:
+    """A key may not import these tables, and what it exports lacks them without a word: both are shown."""
+    if facts.plan.caller in {"token", "command-line"}:
         return CLEAR
     if facts.plan.caller is None:
         return Question(
             "is the archive exported and imported with an API key, a dashboard token, or on the command line?"
         )
-    return Hit(
-        tuple(Place(facts.archive.file, item=f"mnesia/{table}") for table in tables or ())
-        if facts.archive
-        else (Place(PLAN, item="API key"),)
-    )
+    if facts.archive is None:
+        return Hit((Place(PLAN, item="API key"),))
+    refused = sorted(KEY_REFUSED_TABLES & set(facts.archive.tables))
+    items = [f"mnesia/{table}" for table in refused] or ["neither dashboard users nor API keys are in it"]
+    return Hit(tuple(Place(facts.archive.file, item=item) for item in items))
 
 
 def _mixed_import(plan: Plan) -> bool | None:
-    if plan.strategy is None:
-        return None
-    return plan.strategy != "two-cluster" and "import" in (plan.steps or ())
+    mixed = in_cluster(plan)
+    if not mixed:
+        return mixed
+    return None if plan.steps is None else "import" in plan.steps
 
 
 def _edition(facts: Facts) -> Finding:

@@ -26,6 +26,18 @@ def found(places: Iterable[Place]) -> Finding:
     return Hit(seen) if seen else CLEAR
 
 
+def in_cluster(plan: Plan) -> bool | None:
+    """Whether old and new nodes meet in one cluster; nodes of 4.x and 5.x never can (51-01)."""
+    if plan.source.major < min(plan.target.major, 5):
+        return False
+    return None if plan.strategy is None else plan.strategy != "two-cluster"
+
+
+def by_source(four: Detector, five: Detector) -> Detector:
+    """One detector for files of 4.x, one for those of 5.x and later."""
+    return lambda facts: (four if facts.plan.source.major == 4 else five)(facts)
+
+
 def ask(question: str) -> Detector:
     """Only a person can know."""
     return lambda _: Question(question)

@@ -8,14 +8,18 @@ from urllib.parse import urlsplit
 
 from components.cutover.versions import Version
 from components.migration.detectors.base import (
+    PLAN,
     Verdicts,
     above,
     absent,
     ask,
+    by_source,
     every,
     first,
+    flat,
     found,
     hocon,
+    in_cluster,
     measured,
     no_tree,
     planned,
@@ -23,7 +27,7 @@ from components.migration.detectors.base import (
 )
 from components.migration.detectors.hop_51 import SCRIPTS
 from components.migration.facts import Facts, Live, Plan
-from components.migration.rules import Detector, Finding, Place
+from components.migration.rules import Detector, Finding, Hit, Place
 
 FILES = "give cluster.hocon (or an archive) and emqx.conf of the old cluster"
 NEARLY_FULL = 0.9
@@ -42,11 +46,6 @@ def system(*names: str) -> Detector:
         return any(plan.system == name or plan.system.startswith((f"{name} ", f"{name}.")) for name in names)
 
     return planned(runs, f"do the new nodes run on {listed}?", listed)
-
-
-def in_cluster(plan: Plan) -> bool | None:
-    """Whether old and new nodes meet in one cluster."""
-    return None if plan.strategy is None else plan.strategy != "two-cluster"
 
 
 def is_true(value: Any) -> bool:
@@ -85,6 +84,20 @@ def _with_gateways(live: Live) -> bool | None:
     if live.gateway_connections is None or live.connections is None:
         return None
     return _nearly_full(live.connections + live.gateway_connections, live.licence_limit)
+
+
+def _gateways(facts: Facts) -> Finding:
+    """Gateways of 5.x that are on; which plugins of 4.x become gateways is the conversion's business, so there the counts decide."""
+    if facts.plan.source.major == 4:
+        return Hit((Place(PLAN, item="gateways of 4.x"),))
+    return hocon("gateway.*", FILES, lambda value: isinstance(value, dict) and is_true(value.get("enable", True)))(
+        facts
+    )
+
+
+def _no_hash_key(action: Any) -> bool:
+    """Of an action, whose settings are below ``parameters``."""
+    return isinstance(action, dict) and "hash_key" not in (action.get("parameters") or {})
 
 
 def _bytes(value: Any) -> float:
@@ -133,13 +146,18 @@ def _no_url(value: Any) -> bool:
 
 AUTHENTICATORS = "authentication authentication.* listeners.*.*.authentication.*"
 PRODUCERS = " ".join(
-    f"actions.{kind}.*.parameters.buffer.mode"
-    for kind in ("kafka_producer", "confluent_producer", "azure_event_hub_producer")
+    f"{root}.{block}.buffer.mode"
+    for root in (
+        *("actions.kafka_producer.*", "actions.confluent_producer.*", "actions.azure_event_hub_producer.*"),
+        *("bridges.kafka.*", "bridges.kafka_producer.*", "bridges.azure_event_hub_producer.*"),
+    )
+    for block in ("parameters", "kafka")
 )
+"""Up to 5.5 the same stands below ``bridges``, and up to 5.4 below ``kafka``."""
 OLD_LIMITER = " ".join(
     f"{where}.{key}"
     for where in ("limiter.*", "limiter.client.*", "listeners.*.*.limiter.*", "listeners.*.*.limiter.client.*")
-    for key in ("rate", "capacity", "initial")
+    for key in ("rate", "capacity", "initial", "client")
 )
 
 DETECTORS: Verdicts = {
@@ -167,7 +185,8 @@ DETECTORS: Verdicts = {
     "57-01": hocon(AUTHENTICATORS, FILES, lambda value: _uses("jwt", value) and "disconnect_after_expire" not in value),
     "57-02": first(
         hocon("connectors.dynamo.*", FILES, lacks("region")),
-        hocon("actions.dynamo.*.parameters", FILES, lacks("hash_key")),
+        hocon("actions.dynamo.*", FILES, _no_hash_key),
+        hocon("bridges.dynamo.*", FILES, lacks("region", "hash_key")),
     ),
     "57-03": system("macos 12"),
     "57-04": every(
@@ -190,7 +209,7 @@ DETECTORS: Verdicts = {
     ),
     "58-06": planned(lambda plan: plan.edition_to == "ce"),
     "58-07": every(
-        hocon("gateway.*", FILES, lambda value: isinstance(value, dict) and is_true(value.get("enable", True))),
+        _gateways,
         measured(
             _with_gateways,
             "do MQTT and gateway connections together come near the licence's limit?",
@@ -228,7 +247,7 @@ DETECTORS: Verdicts = {
         FILES,
         lambda value: _uses("ldap", value) and bool({"password_attribute", "is_superuser_attribute"} & set(value)),
     ),
-    "59-03": hocon("connectors.sqlserver.*.server", FILES, _no_port),
+    "59-03": hocon("connectors.sqlserver.*.server bridges.sqlserver.*.server", FILES, _no_port),
     "59-04": hocon(OLD_LIMITER, FILES),
     "59-05": hocon(
         "force_shutdown.max_heap_size zones.*.force_shutdown.max_heap_size",
@@ -236,7 +255,10 @@ DETECTORS: Verdicts = {
         lambda value: _bytes(value) > 128 * 2**30,
     ),
     "59-06": hocon("plugins.states.*", FILES),
-    "59-07": hocon("listeners.*.*.max_conn_rate", FILES, lambda value: str(value) != "infinity"),
+    "59-07": by_source(
+        flat(r"listener\.[a-z]+\.[^.]+\.max_conn_rate", "give emqx.conf of the old cluster"),
+        hocon("listeners.*.*.max_conn_rate", FILES, lambda value: str(value) != "infinity"),
+    ),
     "59-08": hocon("dashboard.sso.oidc.issuer", FILES, _no_url),
     "510-01": hocon(
         "connectors.*.*",

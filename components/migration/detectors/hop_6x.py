@@ -34,7 +34,10 @@ MOVED_6_0 = {
 """Keys of 5.x and what they are called in 6.0; empty where they are gone (60-02)."""
 SQL_ACTIONS = " ".join(
     f"actions.{kind}.*"
-    for kind in ("mysql", "pgsql", "timescale", "matrix", "clickhouse", "sqlserver", "oracle", "tdengine", "snowflake")
+    for kind in (
+        *("mysql", "pgsql", "timescale", "matrix", "clickhouse", "sqlserver", "oracle", "tdengine", "snowflake"),
+        *("alloydb", "cockroachdb", "redshift", "doris", "datalayers"),
+    )
 )
 
 
@@ -67,7 +70,7 @@ DETECTORS: Verdicts = {
     "60-01": ask("is the new nodes' operating system among those that 6.0 has packages for?"),
     "60-02": first(hocon("durable_sessions.enable", FILES, is_true), _moved),
     "60-03": ask("do access rules decide about topics that devices use for their will messages?"),
-    "60-04": hocon("actions.rocketmq.*", FILES),
+    "60-04": hocon("actions.rocketmq.* bridges.rocketmq.*", FILES),
     "60-05": _namespaced,
     "61-01": hocon(
         "rule_engine.rules.*.sql", FILES, lambda value: re.search(r"\bregex_\w+\s*\(", str(value)) is not None
