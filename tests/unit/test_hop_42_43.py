@@ -643,6 +643,19 @@ def test_open_source_does_not_take_enterprise_sections() -> None:
         assert {item.verdict for item in ledger.account().items} == {verdict}
 
 
+def test_what_is_no_list_of_an_export_is_named_too() -> None:
+    ledger = Ledger()
+    convert_export(users(date="2021-04-12", odd={"a": 1}, **{"auth.mnesia.as": "username"}), None, ledger)
+    assert [(item.section, item.verdict) for item in ledger.account().items] == [("odd", Verdict.DROPPED)]
+
+
+def test_a_ban_is_named_by_whom_it_is_for() -> None:
+    ledger = Ledger()
+    rows = [{"who": {"clientid": "badguy"}}, {"who": ["username", "u"]}, {"who": 7}]
+    convert_export(users(blacklist=rows), None, ledger)
+    assert [item.label for item in ledger.account().items] == ["clientid badguy", "username u", ""]
+
+
 NAMES = st.one_of(st.text(max_size=30), st.sampled_from(['"', "'", "\n", "a\r\nb", "ключ", "x" * 65536, "\x00", "%u"]))
 
 

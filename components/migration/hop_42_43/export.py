@@ -26,6 +26,8 @@ _SALT = 4
 _HEX = frozenset({32, 40, 64, 128})
 """Characters of an md5, sha, sha256 and sha512 hash."""
 _PLAIN_HEX = re.compile(r"[0-9a-f]+")
+_HEAD = frozenset({"version", "date", AS})
+"""What an export says of itself."""
 _USERS = ("auth_clientid", "auth_username", "auth_mnesia")
 _WHOLE = ("rules", "resources", "blacklist", "apps", "users")
 _ENTERPRISE = ("modules", "schemas", "configs", "listeners_state")
@@ -108,7 +110,11 @@ def convert_export(
     }
     convert["acl_mnesia"] = partial(_acl, credential, order, ledger)
     for section, rows in export.data.items():
+        if section in _HEAD:
+            continue
         if not isinstance(rows, list):
+            ledger.expect(section, 1)
+            ledger.dropped(section, 0, "", "4.3 does not import it", "make it anew on the new cluster")
             continue
         ledger.expect(section, len(rows))
         if section in convert:
@@ -122,7 +128,7 @@ def convert_export(
 def _whole(section: str, rows: list[Row], ledger: Ledger, *, taken: bool) -> None:
     """Sections whose rows 4.3 takes as they are, or not at all."""
     for index, row in enumerate(rows):
-        name = str(row.get("id") or row.get("username") or row.get("name") or row.get("type") or "")
+        name = str(row.get("id") or row.get("username") or row.get("name") or row.get("type") or _who(row))
         if taken:
             mended = section in {"rules", "resources", "modules"}
             how = "as it was; the import mends what is of before 4.3" if mended else "as it was"
@@ -135,6 +141,13 @@ def _whole(section: str, rows: list[Row], ledger: Ledger, *, taken: bool) -> Non
                 "this edition of 4.3 does not import the section",
                 "make it anew on the new cluster",
             )
+
+
+def _who(row: Row) -> str:
+    """Whom a ban is for: ``{"clientid": "c"}``, or a list of two in later patches; empty of any other row."""
+    who = row.get("who")
+    pair = next(iter(who.items()), ()) if isinstance(who, dict) else who if isinstance(who, list) else ()
+    return " ".join(map(str, pair))
 
 
 def _login(section: str, row: Row) -> Any:
