@@ -93,6 +93,7 @@ def test_figures_of_the_shipped_keys() -> None:
     verdicts = [one(f"{key} = {value or 'x'}\n", file)[1].items[0] for file, key, value in OLD]
     named = [item.label.split(": ", 1)[1] for item in verdicts if item.verdict is not Verdict.CARRIED]
     assert sorted(set(named)) == [
+        "auth.http.request.connect_timeout",
         "auth.http.request.retry_backoff",
         "auth.http.request.retry_interval",
         "auth.http.request.retry_times",
@@ -116,7 +117,7 @@ RENAMED = [
         "auth.http.super_req.headers.content-type = application/x-www-form-urlencoded",
     ),
     ("auth.http.request.timeout = 5s", "auth.http.timeout = 5s"),
-    ("auth.http.request.connect_timeout = 5", "auth.http.connect_timeout = 5s"),
+    ("auth.http.request.connect_timeout = 5", "auth.http.connect_timeout = 5ms"),
     ("auth.mongo.login = u", "auth.mongo.username = u"),
     ("auth.mongo.ssl = true", "auth.mongo.ssl = on"),
     ("auth.mongo.ssl_opts.certfile = c", "auth.mongo.ssl.certfile = c"),
@@ -146,6 +147,7 @@ def test_a_renamed_line_keeps_its_place_and_its_blanks(before: str, after: str) 
     ("line", "todo"),
     [
         ("auth.http.request.timeout = 0", "choose a time"),
+        ("auth.http.request.timeout = 5000", "milliseconds"),
         ("auth.http.auth_req.content_type = text", "application/json"),
         ("listener.ws.external.verify_protocol_header = off", "supported_subprotocols"),
         ("log.to = off", "console"),

@@ -38,10 +38,12 @@ def media_type(value: str) -> Value:
 
 
 def duration(value: str) -> Value:
-    """4.3 writes the unit; 4.2's ``0`` meant never, which 4.3's file does not offer."""
+    """4.2 took a number without unit for milliseconds (emqx_auth_http.schema), its ``0`` for never, which 4.3's file does not offer."""
     if value == "0":
         return Value(value, "0 meant no limit on 4.2; choose a time, for example 5s")
-    return Value(f"{value}s") if value.isdigit() else Value(value)
+    if value.isdecimal():
+        return Value(f"{value}ms", "4.2 took a number without unit for milliseconds; choose a time, for example 5s")
+    return Value(value)
 
 
 def switch(value: str) -> Value:
