@@ -11,65 +11,13 @@ import pytest
 
 from components.migration.configs.flat import parse
 from components.migration.hop_44_5 import Conversion, Options, Source, convert, read_export
+from components.migration.hop_44_5.shape import backend_faults, component_faults, document, faults
 
 pytestmark = pytest.mark.unit
 
 HERE = Path(__file__).parent / "recordings" / "hop_44_5"
-DOCUMENT = json.loads((Path("components/migration/data/openapi.json")).read_text())
-SCHEMAS = DOCUMENT["components"]["schemas"]
+DOCUMENT = document()
 ROOTS = DOCUMENT["info"]["x-roots"]
-TYPES: dict[str, type | tuple[type, ...]] = {
-    "string": str,
-    "integer": int,
-    "boolean": bool,
-    "number": (int, float),
-    "array": list,
-    "object": dict,
-}
-
-
-def faults(value: Any, schema: dict[str, Any], at: str = "") -> Iterator[str]:  # noqa: C901 - a branch for each word of the schema
-    """What is wrong with a value; durations and sizes are strings, and HOCON takes booleans where an enumeration names them."""
-    if "$ref" in schema:
-        yield from faults(value, SCHEMAS[schema["$ref"].rpartition("/")[2]], at)
-        return
-    choices = schema.get("oneOf") or schema.get("anyOf")
-    if choices:
-        found = [list(faults(value, choice, at)) for choice in choices]
-        if all(found):
-            yield from min(found, key=len)
-        return
-    if "enum" in schema:
-        if value not in schema["enum"]:
-            yield f"{at}: {value!r} is none of {schema['enum']}"
-        return
-    kind = schema.get("type")
-    if kind and (not isinstance(value, TYPES[kind]) or (kind in ("integer", "number") and isinstance(value, bool))):
-        yield f"{at}: {value!r} is no {kind}"
-        return
-    if kind == "array":
-        for number, one in enumerate(value):
-            yield from faults(one, schema.get("items", {}), f"{at}[{number}]")
-    if kind == "object" and "properties" in schema and "$name" not in schema["properties"]:
-        yield from (f"{at}.{name} is missing" for name in schema.get("required", []) if name not in value)
-        for name, one in value.items():
-            if name not in schema["properties"]:
-                yield f"{at}.{name} is not known"
-            else:
-                yield from faults(one, schema["properties"][name], f"{at}.{name}")
-
-
-def named(value: dict[str, Any], kind: str) -> dict[str, Any]:
-    """As it is sent to the API: with its type and name."""
-    return {"type": kind, "name": "n", **value}
-
-
-def variant(table: dict[str, str], kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a back end by its kind."""
-    more = value.get("redis_type") or value.get("mongo_type") or value.get("method") or ""
-    if value.get("mechanism") == "jwt":
-        kind, more = "jwt", "jwks" if value["use_jwks"] else value["algorithm"]
-    return {"$ref": table[f"{kind}:{more}" if f"{kind}:{more}" in table else kind]}
 
 
 def all_faults(conversion: Conversion) -> Iterator[str]:  # noqa: C901 - a loop for each root
@@ -77,16 +25,13 @@ def all_faults(conversion: Conversion) -> Iterator[str]:  # noqa: C901 - a loop 
     for root in ("connectors", "actions", "sources"):
         for kind, ones in config.get(root, {}).items():
             for name, one in ones.items():
-                yield from faults(named(one, kind), {"$ref": ROOTS[root][kind]}, f"{root}.{kind}.{name}")
+                yield from component_faults(root, kind, one, f"{root}.{kind}.{name}")
     for name, rule in config.get("rule_engine", {}).get("rules", {}).items():
         yield from faults(rule, {"$ref": ROOTS["rule"]}, f"rules.{name}")
     for one in config["authentication"]:
-        schema = variant(ROOTS["authentication"], one.get("backend", "jwt"), one)
-        # use_jwks = false chooses the kind in HOCON; the document only has it where it is true
-        sent = {key: value for key, value in one.items() if (key, value) != ("use_jwks", False)}
-        yield from faults(sent, schema, f"authentication.{one.get('backend')}")
+        yield from backend_faults("authentication", one, f"authentication.{one.get('backend')}")
     for one in config["authorization"]["sources"]:
-        yield from faults(one, variant(ROOTS["authorization"], one["type"], one), f"authorization.{one['type']}")
+        yield from backend_faults("authorization", one, f"authorization.{one['type']}")
     for root, schema_name in ROOTS["roots"].items():
         if root in config:
             yield from faults(config[root], {"$ref": schema_name}, root)

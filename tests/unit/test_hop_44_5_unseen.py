@@ -260,7 +260,9 @@ def test_a_kerberos_login_keeps_its_principal() -> None:
     ],
 )
 def test_a_point_of_influxdb_is_one_that_it_takes_or_is_left_out(args: dict[str, Any], syntax: str | None) -> None:
-    conversion, _ = written("backend_influxdb_http", {"host": "i", "port": 8086}, "data_to_influxdb", args)
+    conversion, _ = written(
+        "backend_influxdb_http", {"host": "i", "port": 8086, "database": "d"}, "data_to_influxdb", args
+    )
     actions = conversion.config.get("actions", {}).get("influxdb", {})
     assert [one["parameters"]["write_syntax"] for one in actions.values()] == ([] if syntax is None else [syntax])
     assert item(conversion, "rules.actions")[0] == ("dropped" if syntax is None else "changed")
@@ -282,3 +284,56 @@ def test_no_secret_of_an_unseen_export_is_in_the_account() -> None:
     text = conversion.account.to_json(origin="4.4.19", target="5.8.11")
     assert "S3CRET" not in text
     assert json.loads(text)["items"]
+
+
+def test_a_message_without_a_key_does_not_get_one() -> None:
+    conversion, _ = written("bridge_kafka", {"servers": "k:9092"}, "data_to_kafka", {"topic": "t", "key": "none"})
+    assert conversion.config["actions"]["kafka_producer"]["a"]["parameters"]["message"]["key"] == ""
+
+
+def test_a_property_that_5_x_cannot_set_is_left_out_and_named() -> None:
+    listed = [{"key": "Response-Topic", "value": "r"}, {"key": "Topic-Alias", "value": "1"}]
+    assert republished({"mqtt_properties_template": listed})["mqtt_properties"] == {"Response-Topic": "r"}
+
+
+@pytest.mark.parametrize(
+    ("config", "args"),
+    [
+        ({"servers": "k", "username": "u", "authentication_mechanism": "ODD"}, {"topic": "t"}),
+        ({"servers": "k"}, {"topic": "t", "required_acks": "S3CRET"}),
+        ({"servers": "k"}, {"topic": ["S3CRET"]}),
+    ],
+)
+def test_what_5_x_would_not_take_is_left_out_and_its_place_is_named(
+    config: dict[str, Any], args: dict[str, Any]
+) -> None:
+    conversion, _ = written("bridge_kafka", config, "data_to_kafka", args)
+    assert conversion.config["rule_engine"]["rules"]["r"]["actions"] == []
+    assert item(conversion, "rules.actions")[0] == "dropped"
+    assert "S3CRET" not in conversion.account.to_json(origin="4.4.19", target="5.8.11")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("redis_authentication", {"type": "odd", "server": "h:1", "auth_cmd": "HGET u:%u password"}),
+        ("redis_authentication", {"type": "single", "server": "h:1", "auth_cmd": "HGET u:%u password", "pool_size": 0}),
+        ("mongo_authentication", {"type": "single", "auth_query_collection": "c", "acl_query_selectors": 5}),
+        ("http_authentication", {"auth_req": "http://h", "method": "patch"}),
+        ("jwt_authentication", {"secret": "S3CRET", "from": "clientid"}),
+        ("jwt_authentication", {"secret": "S3CRET", "verify_claims": True, "claims": "odd"}),
+    ],
+)
+def test_a_back_end_that_5_x_would_not_take_is_left_out_and_nobody_gets_in_by_it(
+    kind: str, config: dict[str, Any]
+) -> None:
+    conversion = run(export((kind, config)))
+    assert [one["backend"] for one in conversion.config["authentication"]] == ["built_in_database"]
+    assert item(conversion, "modules")[0] == "dropped"
+
+
+@pytest.mark.parametrize("listed", [5, "x", {}, [None]])
+def test_a_subscriber_whose_topics_cannot_be_read_is_accounted(listed: object) -> None:
+    conversion = run(export(("mqtt_subscriber", {"address": "h:1883", "subscription_opts": listed})))
+    assert conversion.config.get("sources", {}).get("mqtt", {}) == {}
+    assert item(conversion, "modules")[0] in ("carried", "changed")

@@ -14,6 +14,7 @@ from components.migration.hop_44_5.backends import BACKENDS, Backend, jwt
 from components.migration.hop_44_5.plugins import AUTH, MODULES, Plugin, is_known
 from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
+from components.migration.hop_44_5.shape import backend_faults, refused
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.users import Users
 from components.migration.manifest import Ledger
@@ -22,6 +23,7 @@ Json = dict[str, Any]
 ORDER_NAMES = {"mongodb": "mongo", "postgres": "pgsql", "internal": "file"}
 UNKNOWN = "it is not known whether this plugin is on, so it is left out and nobody gets in by it"
 UNKNOWN_ACL = "it is not known whether this plugin is on, so it is left out: if it is, what it denies is left to the other sources"
+UNREADABLE = "its configuration is not of the shape that 4.4 writes, or 5.x knows no such password_hash"
 GIVE_LOADED = "give data/loaded_plugins of a node too"
 
 
@@ -94,15 +96,21 @@ def convert_authn(
 
 
 def _backend(plugin: Plugin, options: Options, target: tuple[int, int]) -> Backend:
-    if plugin.name == "jwt":
-        return jwt(plugin.config, options.jwt_key, target)
     convert = BACKENDS.get(plugin.name)
-    if convert is None:
+    if convert is None and plugin.name != "jwt":
         return Backend(None, None, (), "LDAP of 5.x asks in another way (base_dn, filter, method)")
     try:
-        return convert(plugin.config)
-    except ValueError:
-        return Backend(None, None, (), "5.x knows no such password_hash")
+        backend = convert(plugin.config) if convert else jwt(plugin.config, options.jwt_key, target)
+    except (TypeError, ValueError, AttributeError):
+        return Backend(None, None, (), UNREADABLE)
+    return _taken(backend)
+
+
+def _taken(backend: Backend) -> Backend:
+    """The back end, or why 5.x would refuse it: it would refuse everything that comes with it too."""
+    halves = (("authentication", backend.authenticator), ("authorization", backend.source))
+    why = next(filter(None, (refused(backend_faults(root, half)) for root, half in halves if half)), "")
+    return Backend(None, None, (), why) if why else backend
 
 
 def _everybody_was_let_in(source: Source, settings: Settings, plugins: list[Plugin]) -> bool:

@@ -18,14 +18,24 @@ from components.migration.manifest import Ledger
 Json = dict[str, Any]
 PSK_FILE = "init.psk"
 EXHOOK = "POST /exhooks, before devices move"
+CONSUMER = "5.x has sources in its place, which this conversion does not write"
+SASL = ("5.x has SCRAM with sha256 and sha512 only, and takes no stored users of it", "enrol these users anew")
 GONE_MODULES = {
     "recon": ("5.x has it built in", "nothing"),
-    "lua_hook": ("5.x has no Lua hook", "move it into rules or an ExHook server"),
+    "lua_hook": ("5.x has no Lua hook; what it denied is not denied", "move it into rules or an ExHook server"),
     "event_message": ("5.x has no such module", "use rules FROM $events/..."),
     "tracing": ("traces are not carried", "start them again"),
     "exhook": ("its servers are set in another way; what they denied is not denied until then", EXHOOK),
     "prometheus": ("5.x has it built in", "set prometheus on green"),
-    "sasl": ("5.x has SCRAM with sha256 and sha512 only, and takes no stored users of it", "enrol these users anew"),
+    "sasl": SASL,
+    "auth_sasl": SASL,
+    "kafka_consumer": (CONSUMER, "make a kafka_consumer connector and source, and a rule that republishes"),
+    "pulsar_consumer": (
+        "5.x has no Pulsar consumer that this conversion knows",
+        "read from Pulsar with a program of yours",
+    ),
+    "gcp_pubsub_consumer": (CONSUMER, "make a gcp_pubsub_consumer connector and source, and a rule that republishes"),
+    "tcp_protocol": ("5.x has no gateway for bare TCP", "use ExProto, or a program of yours"),
 }
 
 
@@ -56,7 +66,7 @@ def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) 
     enabled = plugins is None or plugins.get("emqx_retainer", True)
     if found:
         given, enabled = {**given, **found[1]}, found[2]
-    if not given:
+    if not given and found is None:
         return
     storage = str(given.get("storage_type", "ram"))
     backend = {
@@ -64,7 +74,7 @@ def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) 
         "enable": True,
         "storage_type": "disc" if storage.startswith("disc") else "ram",
     }
-    backend["max_retained_messages"] = number(given.get("max_retained_messages"), 0)
+    backend["max_retained_messages"] = max(number(given.get("max_retained_messages"), 0), 0)
     expiry = str(given.get("expiry_interval", "0"))
     config["retainer"] = {
         "enable": enabled,

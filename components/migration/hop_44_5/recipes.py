@@ -121,7 +121,9 @@ def build(fields: tuple[Field, ...], config: Mapping[str, Any]) -> Json:
         if value is None:
             continue
         read = field.read(value)
-        if read is None or read == "":
+        if read is None or (
+            read == "" and value == ""
+        ):  # Kafka's key "none" is an empty one, and 5.x's default is another
             continue
         *parents, last = field.path.split(".")
         place = result

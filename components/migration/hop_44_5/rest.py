@@ -78,7 +78,7 @@ def account_sections(source: Source, ledger: Ledger) -> None:
                 at,
                 str(row.get("type", "")),
                 "5.x has no counterpart that this conversion knows",
-                "see the list of modules in docs",
+                "look whether anything depends on it; what it denied is not denied",
             )
     for section, rows in export.items():
         if section in ("version", "date") or section in KNOWN:

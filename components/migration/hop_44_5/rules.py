@@ -15,8 +15,9 @@ from components.migration.hop_44_5.plugins import MODULES, module
 from components.migration.hop_44_5.readers import read_target_qos, read_target_retain
 from components.migration.hop_44_5.recipe_table import MQTT_CONNECTOR, RECIPES
 from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, build
+from components.migration.hop_44_5.shape import component_faults, document, refused
 from components.migration.hop_44_5.source import Options, Source
-from components.migration.hop_44_5.values import filled, number, template, truth
+from components.migration.hop_44_5.values import filled, mappings, number, template, truth
 from components.migration.manifest import Ledger, shorten
 
 Json = dict[str, Any]
@@ -71,6 +72,7 @@ def _resource(
     if recipe is not None and not why:
         try:
             built = build(recipe.connector, config)
+            why = refused(component_faults("connectors", recipe.kind, built))
         except MissingError as missing:
             why = f"5.x requires its {missing}, which is not there"
         except (TypeError, ValueError, AttributeError):
@@ -180,6 +182,9 @@ def _action(engine: Engine, at: int, action: Any, ledger: Ledger) -> Any:
     return _to_resource(engine, at, name, label, args, ledger)
 
 
+PROPERTIES = frozenset(document()["components"]["schemas"]["rule_engine.republish_mqtt_properties"]["properties"])
+
+
 def _republish(at: int, label: str, args: Json, ledger: Ledger) -> Json | None:
     topic = args.get("target_topic")
     if not topic:
@@ -191,16 +196,14 @@ def _republish(at: int, label: str, args: Json, ledger: Ledger) -> Json | None:
         "retain": read_target_retain(args.get("target_retain", False)),
         "payload": template(args.get("payload_tmpl", "${payload}")),
     }
-    properties = args.get("mqtt_properties_template")
-    if isinstance(properties, list) and properties:
-        out["mqtt_properties"] = {
-            str(one.get("key")): str(one.get("value")) for one in properties if isinstance(one, Mapping)
-        }
+    pairs = {str(one.get("key")): str(one.get("value")) for one in mappings(args.get("mqtt_properties_template"))}
+    out |= filled({"mqtt_properties": {key: value for key, value in pairs.items() if key in PROPERTIES}})
+    notes = [f"5.x cannot set its {shorten(key)}" for key in pairs if key not in PROPERTIES]
     if args.get("user_properties_template"):
         out["user_properties"] = "${pub_props.'User-Property'}"
-        ledger.changed(
-            ACTIONS, at, label, "its user properties become those of the message", "select pub_props in the SQL"
-        )
+        notes.append("its user properties become those of the message: select pub_props in the SQL")
+    if notes:
+        ledger.changed(ACTIONS, at, label, "; ".join(notes), "look at the action")
     else:
         ledger.carried(ACTIONS, at, label, "republish")
     return {"function": "republish", "args": out}
@@ -225,11 +228,14 @@ def _to_resource(engine: Engine, at: int, action: str, label: str, args: Json, l
     except (TypeError, ValueError, AttributeError):
         ledger.dropped(ACTIONS, at, label, "its arguments are not of the shape that 4.4 writes", ANEW)
         return None
+    written: Json = {"enable": True, "connector": connector, "parameters": parameters} | filled({"resource_opts": opts})
+    why = refused(component_faults("actions", recipe.kind, written))
+    if why:
+        ledger.dropped(ACTIONS, at, label, why, ANEW)
+        return None
     taken = engine.actions.setdefault(recipe.kind, {})
     name = component_name(label, "", taken)
-    taken[name] = {"enable": True, "connector": connector, "parameters": parameters} | (
-        {"resource_opts": opts} if opts else {}
-    )
+    taken[name] = written
     notes = _notes(recipe, both.unread(args))
     if notes:
         ledger.changed(ACTIONS, at, label, notes, "look at the action")
@@ -252,12 +258,16 @@ def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[in
     except MissingError as missing:
         ledger.dropped(MODULES, at, "mqtt_subscriber", f"5.x requires its {missing}, which is not there", ANEW)
         return
+    why = refused(component_faults("connectors", "mqtt", connector))
+    if why:
+        ledger.dropped(MODULES, at, "mqtt_subscriber", why, ANEW)
+        return
     if target < ACTIONS_SINCE:
         ledger.dropped(MODULES, at, "mqtt_subscriber", "sources have their shape since 5.6; choose 5.6 or newer", ANEW)
         return
     name = component_name("subscriber", "", engine.connectors.setdefault("mqtt", {}))
     engine.connectors["mqtt"][name] = {**connector, "enable": truth(enabled)}
-    topics = [one for one in config.get("subscription_opts") or [] if isinstance(one, Mapping) and one.get("topic")]
+    topics = [one for one in mappings(config.get("subscription_opts")) if one.get("topic")]
     made: list[str] = []
     for one in topics:
         source_name = component_name(f"subscriber_{len(made) + 1}", "", engine.sources.setdefault("mqtt", {}))
