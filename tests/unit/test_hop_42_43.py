@@ -645,6 +645,23 @@ def test_open_source_does_not_take_enterprise_sections() -> None:
         assert {item.verdict for item in ledger.account().items} == {verdict}
 
 
+def test_a_rule_for_everybody_still_binds_everybody() -> None:
+    rows = [
+        {"login": "$all", "topic": "cmd/#", "action": "pub", "allow": False},
+        {"login": "u", "topic": "own/%c", "action": "pub", "allow": True},
+        {"login": "u", "topic": "own/x", "action": "pub", "allow": True},
+    ]
+    ledger = Ledger()
+    data = convert_export(users(acl_mnesia=rows), "clientid", ledger)
+    everybody, *others = data["acl_mnesia"]
+    # Without type_value the import of 4.3 takes a rule for all (emqx_mgmt_data_backup do_import_acl_mnesia).
+    assert everybody == {**rows[0], "type": "all", "access": "deny"}
+    assert {row["type_value"] for row in others} == {"u"}
+    assert [item.verdict for item in ledger.account().items] == [Verdict.CHANGED, Verdict.CHANGED, Verdict.CARRIED]
+    after = Facts(PLAN, export=Export("out.json", data))
+    assert DETECTORS["43-44"](after) == Clear()
+
+
 def test_what_is_no_list_of_an_export_is_named_too() -> None:
     ledger = Ledger()
     convert_export(users(date="2021-04-12", odd={"a": 1}, **{"auth.mnesia.as": "username"}), None, ledger)

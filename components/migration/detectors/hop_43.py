@@ -1,4 +1,4 @@
-"""Detectors of 4.2 -> 4.3: rules 43-01 to 43-12 and what the seed says beyond them (43-20 to 43-43)."""
+"""Detectors of 4.2 -> 4.3: rules 43-01 to 43-12 and what the seed says beyond them (43-20 to 43-45)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from components.migration.detectors.base import (
     settings,
     unset,
 )
-from components.migration.detectors.overlap import contradictions
+from components.migration.detectors.overlap import OLD_EVERYBODY, contradictions, fills_in
 from components.migration.facts import Export, Facts, Plan
 from components.migration.rules import Detector, Finding, Place, Question
 
@@ -69,6 +69,22 @@ def _patch_too_old(facts: Facts) -> Finding:
     fits = facts.plan.source.line == (4, 1) or (patch.isdigit() and int(patch) >= needed)
     users = [section for section in USERS if facts.export.rows(section)]
     return CLEAR if fits else found(Place(facts.export.file, item=section) for section in users)
+
+
+def _lost_everybody(export: Export) -> list[str]:
+    return [
+        f"acl_mnesia[{index}]"
+        for index, row in enumerate(export.rows("acl_mnesia"))
+        if row.get("login") == OLD_EVERYBODY and row.get("type") != "all"
+    ]
+
+
+def _literal_placeholders(export: Export) -> list[str]:
+    return [
+        f"acl_mnesia[{index}]"
+        for index, row in enumerate(export.rows("acl_mnesia"))
+        if "login" in row and fills_in(str(row.get("topic")))
+    ]
 
 
 def _superusers(export: Export) -> list[str]:
@@ -161,5 +177,7 @@ DETECTORS: Verdicts = {
     "43-40": exported(_superusers, EXPORT),
     "43-41": exported(lambda export: contradictions(export.rows("acl_mnesia")), EXPORT),
     "43-42": flat(r"listener\.(ssl|wss)\..+\.psk_ciphers", FILES, lambda value: value.startswith("PSK-")),
+    "43-44": exported(_lost_everybody, EXPORT),
+    "43-45": exported(_literal_placeholders, EXPORT),
     "43-43": resources("^web_hook$", EXPORT),
 }

@@ -10,6 +10,8 @@ from typing import Any
 _PLACEHOLDER = re.compile(r"%(?:cida|cna|cn|dn|[ucaPCd])")
 EVERYBODY = ("all", "")
 """The rows that are nobody's own concern every login."""
+OLD_EVERYBODY = "$all"
+"""The login of 4.2's rules for everybody (emqx-auth-mnesia, do_check_acl)."""
 ANYBODY = ("any", "")
 """What everybody is denied stands against all that anybody is granted."""
 Who = tuple[str, str]
@@ -55,6 +57,11 @@ def _levels(topic: str) -> list[str]:
     return ["+" if _PLACEHOLDER.search(level) else level for level in topic.split("/")]
 
 
+def fills_in(topic: str) -> bool:
+    """Whether 4.3 puts a name in place of a level of it."""
+    return not {"%c", "%u"}.isdisjoint(topic.split("/"))
+
+
 def contradictions(rows: Iterable[Mapping[str, Any]], section: str = "acl_mnesia") -> list[str]:
     """Each login, by its first deny, whose allow and deny overlap for one action; rows as 4.2 or as 4.3 and 4.4 write them."""
     listed = list(rows)
@@ -86,7 +93,7 @@ def _granted(rows: Iterable[Mapping[str, Any]], denied: set[Who]) -> dict[tuple[
 
 def _who(row: Mapping[str, Any]) -> Who:
     if "login" in row:
-        return ("login", str(row["login"]))
+        return EVERYBODY if row["login"] == OLD_EVERYBODY else ("login", str(row["login"]))
     value = row.get("type_value")
     return EVERYBODY if value is None else (str(row.get("type")), str(value))
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from components.migration.detectors.overlap import contradictions
+from components.migration.detectors.overlap import OLD_EVERYBODY, contradictions, fills_in
 from components.migration.facts import Credential, Export
 from components.migration.manifest import BadSource, Ledger
 
@@ -233,6 +233,22 @@ def _acl(credential: Credential | None, order: set[str], ledger: Ledger, index: 
         seen = "no rule: who, topic, action (pub, sub, pubsub) and allow or deny are needed"
         ledger.dropped("acl_mnesia", index, label, seen, "make the rule anew")
         return None
+    if "type" not in row and row["login"] == OLD_EVERYBODY:
+        ledger.changed(
+            "acl_mnesia",
+            index,
+            label,
+            "written for all; first patches of 4.3 take $all for a user of that name (43-44)",
+            "after the import see that the rule is there for all, and try a denied topic",
+        )
+    if "type" not in row and fills_in(row["topic"]):
+        ledger.changed(
+            "acl_mnesia",
+            index,
+            label,
+            "4.3 puts client id or user name in place of %c or %u, 4.2 compared them as they stand there (43-45)",
+            "try the topic with a device",
+        )
     if f"acl_mnesia[{index}]" in order:
         ledger.changed(
             "acl_mnesia",
@@ -241,7 +257,7 @@ def _acl(credential: Credential | None, order: set[str], ledger: Ledger, index: 
             "4.3 has another order: newest first, deny before allow on a tie",
             "after the import give allow rules first and deny rules last, then try the topic",
         )
-    else:
+    if ledger.is_open("acl_mnesia", index):
         ledger.carried("acl_mnesia", index, label)
     return new
 
@@ -250,6 +266,8 @@ def _old_rule(row: Row, credential: Credential | None) -> Row | None:
     access = {"true": "allow", "false": "deny"}.get(str(row.get("allow")).lower())
     if not isinstance(row.get("login"), str) or not _has_topic(row) or access is None:
         return None
+    if row["login"] == OLD_EVERYBODY:
+        return {**row, "type": "all", "access": access}
     return {**row, "type": credential, "type_value": row["login"], "access": access}
 
 
