@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import Conversion, Options, Source, convert
 from components.migration.prove import prove
 
@@ -337,3 +338,62 @@ def test_a_subscriber_whose_topics_cannot_be_read_is_accounted(listed: object) -
     conversion = run(export(("mqtt_subscriber", {"address": "h:1883", "subscription_opts": listed})))
     assert conversion.config.get("sources", {}).get("mqtt", {}) == {}
     assert item(conversion, "modules")[0] in ("carried", "changed")
+
+
+# --- settings of back ends
+
+
+def with_plugin(name: str, settings: dict[str, str]) -> Conversion:
+    lines = [
+        Setting(f"emqx_auth_{name}.conf", line, key, value) for line, (key, value) in enumerate(settings.items(), 1)
+    ]
+    files = {"loaded_plugins": f"{{emqx_auth_{name}, true}}.\n"}
+    return convert(Source(None, "", lines, files), "4.4.19", "5.8.11", Options(now=1.0))
+
+
+def test_the_permission_request_keeps_its_own_method_and_headers() -> None:
+    conversion = with_plugin(
+        "http",
+        {
+            "auth.http.auth_req.url": "http://h/auth",
+            "auth.http.auth_req.method": "post",
+            "auth.http.auth_req.headers.content_type": "application/json",
+            "auth.http.acl_req.url": "http://h/acl",
+            "auth.http.acl_req.method": "get",
+            "auth.http.acl_req.headers.accept": "*/*",
+            "auth.http.acl_req.headers.content-type": "application/x-www-form-urlencoded",
+        },
+    )
+    [login] = [one for one in conversion.config["authentication"] if one.get("backend") == "http"]
+    [acl] = [one for one in conversion.config["authorization"]["sources"] if one["type"] == "http"]
+    assert (login["method"], login["headers"]["content-type"]) == ("post", "application/json")
+    assert (acl["method"], acl["headers"]["accept"]) == ("get", "*/*")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "lost"),
+    [
+        ("pgsql", {"server": "h:1", "auth_query": "select password from t"}, "encoding"),
+        ("mongo", {"server": "h:1", "auth_query.collection": "c"}, "topology.max_overflow"),
+        ("jwt", {"secret": "s"}, "jwks.refresh_interval"),
+        ("mnesia", {"password_hash": "sha256"}, "odd"),
+    ],
+)
+def test_a_setting_of_a_back_end_that_nothing_is_made_of_is_said_to_be_lost(
+    name: str, given: dict[str, str], lost: str
+) -> None:
+    settings = {f"auth.{name}.{key}": value for key, value in {**given, lost: "1"}.items()}
+    conversion = with_plugin(name, settings)
+    verdicts = {one.label: str(one.verdict) for one in conversion.account.items}
+    assert verdicts[f"auth.{name}.{lost}"] == "dropped"
+    assert all(verdicts[f"auth.{name}.{key}"] != "dropped" for key in given)
+
+
+def test_a_key_of_a_module_that_nothing_is_made_of_is_named() -> None:
+    config = {"server": "h:1", "auth_query": "select password from t", "odd": "S3CRET-value"}
+    conversion = run(
+        export(("mysql_authentication", config), ("mnesia_authentication", {"max_acls_for_each_login": 7}))
+    )
+    assert "odd" in item(conversion, "modules")[1]
+    assert "max_acls_for_each_login" in item(conversion, "modules", 1)[1]
+    assert "S3CRET" not in conversion.account.to_json(origin="4.4.19", target="5.8.11")

@@ -12,18 +12,22 @@ from typing import Any
 
 from components.migration.hop_44_5.backends import BACKENDS, Backend, jwt
 from components.migration.hop_44_5.plugins import AUTH, MODULES, Plugin, is_known
+from components.migration.hop_44_5.recipes import Watched
 from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.shape import backend_faults, refused
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.users import Users
-from components.migration.manifest import Ledger
+from components.migration.manifest import Ledger, shorten
 
 Json = dict[str, Any]
 ORDER_NAMES = {"mongodb": "mongo", "postgres": "pgsql", "internal": "file"}
 UNKNOWN = "it is not known whether this plugin is on, so it is left out and nobody gets in by it"
 UNKNOWN_ACL = "it is not known whether this plugin is on, so it is left out: if it is, what it denies is left to the other sources"
 UNREADABLE = "its configuration is not of the shape that 4.4 writes, or 5.x knows no such password_hash"
+BY_HAND = "set it up on green by hand; until then nobody gets in by it"
+NOTHING = (0, "0", "", None)
+LOOK = "look whether 5.x's own value will do"
 GIVE_LOADED = "give data/loaded_plugins of a node too"
 
 
@@ -79,13 +83,16 @@ def convert_authn(
     for plugin in in_order(plugins, settings.peek("auth_order")):
         if plugin.name == "mnesia":
             authenticators.append(built_in(users, enabled=plugin.enabled is not False))
-            _account(settings, ledger, plugin, (), "")
+            unread = tuple(
+                key for key, value in plugin.config.items() if key != "password_hash" and value not in NOTHING
+            )
+            _account(settings, ledger, plugin, Backend(None, None, (), unread=unread))
             continue
         backend = _backend(plugin, options, target)
         backends[plugin.name] = backend
         if backend.authenticator and plugin.enabled is not None and (plugin.enabled or plugin.module is not None):
             authenticators.append({**backend.authenticator, "enable": plugin.enabled})
-        _account(settings, ledger, plugin, backend.notes, backend.refused)
+        _account(settings, ledger, plugin, backend)
     if not any(one["enable"] for one in authenticators) and not _everybody_was_let_in(source, settings, plugins):
         authenticators = [one for one in authenticators if one.get("backend") != "built_in_database"]
         authenticators.append(built_in(users))
@@ -99,11 +106,12 @@ def _backend(plugin: Plugin, options: Options, target: tuple[int, int]) -> Backe
     convert = BACKENDS.get(plugin.name)
     if convert is None and plugin.name != "jwt":
         return Backend(None, None, (), "LDAP of 5.x asks in another way (base_dn, filter, method)")
+    config = Watched(plugin.config)
     try:
-        backend = convert(plugin.config) if convert else jwt(plugin.config, options.jwt_key, target)
+        backend = convert(config) if convert else jwt(config, options.jwt_key, target)
     except (TypeError, ValueError, AttributeError):
         return Backend(None, None, (), UNREADABLE)
-    return _taken(backend)
+    return _taken(backend)._replace(unread=tuple(config.unread(plugin.config)))
 
 
 def _taken(backend: Backend) -> Backend:
@@ -118,33 +126,41 @@ def _everybody_was_let_in(source: Source, settings: Settings, plugins: list[Plug
     return known and anonymous_is_let_in(settings)
 
 
-def _account(settings: Settings, ledger: Ledger, plugin: Plugin, notes: tuple[str, ...], refused: str) -> None:
+def _account(settings: Settings, ledger: Ledger, plugin: Plugin, backend: Backend) -> None:
     """The module, or the settings of the plugin's file."""
     if plugin.module is not None:
-        label = AUTH[plugin.name]
-        if refused:
-            ledger.dropped(
-                MODULES, plugin.module, label, refused, "set it up on green by hand; until then nobody gets in by it"
-            )
-        elif notes:
-            ledger.changed(
-                MODULES, plugin.module, label, "; ".join(dict.fromkeys(notes)), "do this before devices move"
-            )
-        else:
-            ledger.carried(MODULES, plugin.module, label, "on" if plugin.enabled else "off as it was")
-    for key in plugin.keys:
-        if plugin.enabled is False:
-            settings.dropped(key, "its plugin is not loaded", "nothing")
-        elif plugin.name == "mnesia":
-            settings.carried(key, "in the built-in authenticator")
-        elif plugin.enabled is None:
-            settings.dropped(key, UNKNOWN_ACL if "acl" in key else UNKNOWN, GIVE_LOADED)
-        elif refused:
-            settings.dropped(key, refused, "set it up on green by hand; until then nobody gets in by it")
-        elif notes:
-            settings.changed(key, "; ".join(dict.fromkeys(notes)), "do this before devices move")
-        else:
-            settings.carried(key, f"in the {plugin.name} back end")
+        _account_module(ledger, plugin.module, plugin, backend)
+    for key, name in plugin.keys.items():
+        _account_key(settings, key, name, plugin, backend)
+
+
+def _account_module(ledger: Ledger, at: int, plugin: Plugin, backend: Backend) -> None:
+    label, unread = AUTH[plugin.name], ", ".join(map(shorten, backend.unread))
+    notes = dict.fromkeys((*backend.notes, *((f"not carried: {unread}",) if unread else ())))
+    if backend.refused:
+        ledger.dropped(MODULES, at, label, backend.refused, BY_HAND)
+    elif notes:
+        ledger.changed(MODULES, at, label, "; ".join(notes), "do this before devices move")
+    else:
+        ledger.carried(MODULES, at, label, "on" if plugin.enabled else "off as it was")
+
+
+def _account_key(settings: Settings, key: str, name: str, plugin: Plugin, backend: Backend) -> None:
+    is_unread = name in backend.unread and not backend.refused
+    if plugin.enabled is False:
+        settings.dropped(key, "its plugin is not loaded", "nothing")
+    elif plugin.enabled is None and plugin.name != "mnesia":
+        settings.dropped(key, UNKNOWN_ACL if "acl" in key else UNKNOWN, GIVE_LOADED)
+    elif is_unread:
+        settings.dropped(key, "the back end of 5.x has no such setting that this conversion writes", LOOK)
+    elif plugin.name == "mnesia":
+        settings.carried(key, "in the built-in authenticator")
+    elif backend.refused:
+        settings.dropped(key, backend.refused, BY_HAND)
+    elif backend.notes:
+        settings.changed(key, "; ".join(dict.fromkeys(backend.notes)), "do this before devices move")
+    else:
+        settings.carried(key, f"in the {plugin.name} back end")
 
 
 def _account_anonymous(settings: Settings, authenticators: list[Json]) -> None:

@@ -39,12 +39,13 @@ NO_SUPERUSER = (
 
 
 class Backend(NamedTuple):
-    """One back end; either half may be missing."""
+    """One back end; either half may be missing; ``unread`` are the names in its configuration that nothing was made of."""
 
     authenticator: Json | None
     source: Json | None
     notes: tuple[str, ...]
     refused: str = ""
+    unread: tuple[str, ...] = ()
 
 
 def redis(config: Mapping[str, Any]) -> Backend:
@@ -176,10 +177,9 @@ def _filter(selectors: list[Any]) -> Json:
 
 def http(config: Mapping[str, Any]) -> Backend:
     """``auth_req``, ``acl_req``; 5.x wants a JSON answer, 4.4's servers say it by the status."""
-    method = str(config.get("method") or "post").lower()
-    base: Json = {"method": method, "pool_size": number(config.get("pool_size"), 8)}
-    kind = str(config.get("req_content_type") or "application/x-www-form-urlencoded")
-    base["headers"] = {**dict(config.get("http_headers") or {}), "content-type": kind}
+    base: Json = {"pool_size": number(config.get("pool_size"), 8)}
+    pipelining = config.get("enable_pipelining", config.get("http_opts_pipelining"))
+    base |= {"enable_pipelining": 100 if truth(pipelining) else 1} if pipelining is not None else {}
     base |= filled(
         {"connect_timeout": config.get("http_opts_connect_timeout"), "request_timeout": config.get("http_opts_timeout")}
     )
@@ -198,13 +198,25 @@ def http(config: Mapping[str, Any]) -> Backend:
         pairs = [pair.split("=", 1) for pair in params.split(",") if "=" in pair]
         body = {key.strip(): placed(value.strip(), names) for key, value in pairs}
         ssl = tls(config, enabled=url.startswith("https"))
-        halves[half] = {**base, "url": url, "body": body, "ssl": ssl, "enable": True} if url else None
+        halves[half] = (
+            {**base, **_request(config, half), "url": url, "body": body, "ssl": ssl, "enable": True} if url else None
+        )
     authenticator, source = halves["auth"], halves["acl"]
     return Backend(
         {"mechanism": "password_based", "backend": "http", **authenticator} if authenticator else None,
         {"type": "http", **source} if source else None,
         tuple(notes),
     )
+
+
+def _request(config: Mapping[str, Any], half: str) -> Json:
+    """Method and headers; the modules of Enterprise have them once, the files of open source for each of the two."""
+    method, kind, headers = (config.get(key) for key in ("method", "req_content_type", "http_headers"))
+    if half == "acl":
+        own = (config.get(key) for key in ("acl_method", "acl_content_type", "acl_headers"))
+        method, kind, headers = (one or other for one, other in zip(own, (method, kind, headers), strict=True))
+    content = {"content-type": str(kind or "application/x-www-form-urlencoded")}
+    return {"method": str(method or "post").lower(), "headers": {**dict(headers or {}), **content}}
 
 
 DISCONNECT_SINCE = (5, 7)  # rule 57-01: true by default, and 4.4 let such clients stay

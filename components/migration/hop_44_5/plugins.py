@@ -37,7 +37,10 @@ RENAMED = {
     "auth_req.headers.content_type": "req_content_type",
     "auth_req.headers.content-type": "req_content_type",
     "acl_req.url": "acl_req",
+    "acl_req.method": "acl_method",
     "acl_req.params": "acl_req_params",
+    "acl_req.headers.content_type": "acl_content_type",
+    "acl_req.headers.content-type": "acl_content_type",
     "super_req.url": "super_req",
     "timeout": "http_opts_timeout",
     "connect_timeout": "http_opts_connect_timeout",
@@ -59,7 +62,7 @@ class Plugin:
         name: ``mnesia``, ``redis``, ...
         enabled: None where it is not known.
         config: as a module of Enterprise has it.
-        keys: the settings it came from.
+        keys: the settings it came from, each with its name in ``config``.
         module: its index in ``modules``; None for a plugin.
 
     """
@@ -67,7 +70,7 @@ class Plugin:
     name: str
     enabled: bool | None
     config: dict[str, Any] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
     module: int | None = None
 
 
@@ -118,32 +121,34 @@ def read_plugins(source: Source, settings: Settings) -> list[Plugin]:
     return sorted(plugins, key=lambda plugin: order.index(plugin.name) if plugin.name in order else len(order))
 
 
-def _from_files(settings: Settings, name: str) -> tuple[dict[str, Any], list[str]]:
+def _from_files(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, str]]:
     config: dict[str, Any] = {}
-    keys = []
+    keys = {}
     for found, match in settings.matching(rf"auth\.{name}\.(.+)"):
-        keys.append(found.key)
-        _put(config, match[1], found.value)
-    if name in ("mysql", "pgsql") and "username" in config:
-        config["user"] = config.pop("username")
-    if name == "mongo" and "username" in config:
-        config["login"] = config.pop("username")
+        keys[found.key] = _put(
+            config, USERS[name] if match[1] == "username" and name in USERS else match[1], found.value
+        )
     return config, keys
 
 
-def _put(config: dict[str, Any], key: str, value: str) -> None:
+USERS = {"mysql": "user", "pgsql": "user", "mongo": "login"}
+GROUPS = {"verify_claims.": "claims", "auth_req.headers.": "http_headers", "acl_req.headers.": "acl_headers"}
+
+
+def _put(config: dict[str, Any], key: str, value: str) -> str:
+    """Put one setting in; its name there."""
+    group = next((prefix for prefix in GROUPS if key.startswith(prefix)), "")
     if key in RENAMED:
         config[RENAMED[key]] = value
     elif re.fullmatch(r"acl_query\.selector(\.\d+)?", key):
         config.setdefault("acl_query_selectors", []).append(value)
-    elif key.startswith("verify_claims."):
-        config.setdefault("claims", {})[key.removeprefix("verify_claims.")] = value
-    elif key.startswith("auth_req.headers."):
-        config.setdefault("http_headers", {})[key.removeprefix("auth_req.headers.")] = value
-    elif key.startswith("ssl."):
-        config[key.removeprefix("ssl.")] = value
+        return "acl_query_selectors"
+    elif group:
+        config.setdefault(GROUPS[group], {})[key.removeprefix(group)] = value
+        return GROUPS[group]
     else:
-        config[key] = value
+        config[key.removeprefix("ssl.")] = value
+    return RENAMED.get(key, key.removeprefix("ssl."))
 
 
 def module(source: Source, kind: str) -> tuple[int, Mapping[str, Any], bool] | None:
