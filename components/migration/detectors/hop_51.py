@@ -34,7 +34,7 @@ FILES = "give emqx.conf and etc/plugins of a 4.4 node"
 EXPORT = "give the export of the 4.4 cluster"
 PLUGINS = "give data/loaded_plugins of a 4.4 node"
 SCRIPTS = "give the scripts, alert rules and client settings that talk to the cluster, or answer for them"
-GONE = r"^(tablestore|dolphindb|lindorm|sap_event_mesh|bridge_emqx|bridge_rpc)$"
+GONE = r"^((backend_|bridge_)?(tablestore|dolphindb|lindorm|sap_event_mesh|sap)|bridge_emqx|bridge_rpc)$"
 RENAMED_RESOURCES = (
     r"^(backend_(redis_|mysql|mongo_|influxdb_|clickhouse|hstreamdb|tdengine|cassa|oracle|opentsdb|iotdb))"
 )
@@ -109,7 +109,7 @@ DETECTORS: Verdicts = {
         loaded(frozenset({"emqx_lua_hook", "emqx_auth_ldap", "emqx_statsd"}), PLUGINS),
         modules("lua_hook|^ldap_|statsd", EXPORT),
     ),
-    "51-22": actions(lambda name: re.search("offline|get_subs|_store_", name) is not None, EXPORT),
+    "51-22": actions(lambda name: re.search("offline|get_subs|lookup_sub|_store_", name) is not None, EXPORT),
     "51-23": resources(GONE, EXPORT),
     "51-24": every(
         planned(lambda plan: plan.target < Version(5, 5, 0)),
