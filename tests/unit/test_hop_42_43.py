@@ -24,7 +24,7 @@ from components.migration.hop_42_43.convert import convert
 from components.migration.hop_42_43.export import convert_export, credential_for
 from components.migration.hop_42_43.files import convert_confs, convert_loaded
 from components.migration.hop_42_43.known import is_known, keys
-from components.migration.hop_42_43.settings import OLD_DATE
+from components.migration.hop_42_43.settings import OLD_DATE, OLD_TLS
 from components.migration.manifest import BadSource, Ledger, Verdict
 from components.migration.rules import Clear, Hit
 
@@ -153,6 +153,7 @@ def test_a_renamed_line_keeps_its_place_and_its_blanks(before: str, after: str) 
         ("log.to = off", "console"),
         ("listener.ssl.external.psk_ciphers = PSK-AES128-CBC-SHA", "RSA-PSK"),
         ("rpc.tcp_client_num = 2", "reorder"),
+        ("listener.tcp.external.peer_cert_as_username = dn", "cn only"),
         ("dashboard.listener.http = 18083", "does not know"),
     ],
 )
@@ -258,6 +259,28 @@ def test_a_default_that_another_file_sets_is_not_written() -> None:
         flat.parse("emqx.conf", "log.to = file\n"),
     )
     assert not [text for text in texts.values() if "kept from 4.2" in text]
+
+
+def test_what_one_node_sets_is_not_set_on_another() -> None:
+    tls = "listener.ssl.external = 8883\nlistener.ssl.external.tls_versions = tlsv1.2\nlog.formatter.text.date.format = rfc3339\n"
+    users_of = "auth.user.1.username = u\n"
+    texts, _ = converted(
+        flat.parse("a/emqx.conf", tls),
+        flat.parse("b/emqx.conf", "listener.ssl.external = 8883\n"),
+        flat.parse("a/plugins/emqx_auth_username.conf", users_of),
+        flat.parse("b/plugins/emqx_auth_username.conf", users_of),
+    )
+    assert texts["a/emqx.conf"] == tls
+    assert f"tls_versions = {OLD_TLS}" in texts["b/emqx.conf"]
+    assert OLD_DATE[0] in texts["b/emqx.conf"]
+    for node in "ab":
+        assert "auth.user.1.username = u" in texts[f"{node}/plugins/emqx_auth_mnesia.conf"]
+
+
+def test_a_file_that_is_named_twice_is_converted_once(tmp_path: Path) -> None:
+    (tmp_path / "emqx.conf").write_text("rpc.tcp_client_port = 5369\nauth.mongo.login = u\n", encoding="utf-8")
+    once, twice = (convert(known.load(PLAN, paths)) for paths in ((tmp_path,), (tmp_path, tmp_path / "emqx.conf")))
+    assert once == twice
 
 
 @pytest.mark.parametrize(

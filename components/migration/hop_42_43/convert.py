@@ -42,7 +42,7 @@ def convert(facts: Facts) -> Converted:
         BadSource: no credential type or two of them, users in an export that is too old, a damaged file.
 
     """
-    confs = facts.confs or ()
+    confs = tuple({conf.file: conf for conf in facts.confs or ()}.values())  # one file may be named twice
     environment = tuple(
         variables.read(text.file, text.text)
         for text in facts.texts or ()

@@ -50,10 +50,30 @@ def convert_confs(
         dates: whether the target can be told the format of its log's timestamps.
 
     """
-    lines = Lines.of((*confs, *environment), credential, ledger)
-    texts = {conf.file: lines.convert(conf, FLAT) for conf in confs}
-    texts |= {conf.file: lines.convert(conf, VARIABLES) for conf in environment}
+    texts: dict[str, str] = {}
     notes: list[str] = []
+    for node in _nodes(confs):
+        lines = Lines.of((*node, *environment), credential, ledger)
+        texts |= _node(node, lines, notes, dates=dates)
+    lines = Lines.of((*confs, *environment), credential, ledger)
+    texts |= {conf.file: lines.convert(conf, VARIABLES) for conf in environment}
+    return Files(texts, tuple(notes))
+
+
+def _nodes(confs: tuple[Conf, ...]) -> list[tuple[Conf, ...]]:
+    """The files by node: where several directories have an ``emqx.conf``, what one of them sets is not set on another."""
+    roots = {conf.file.removesuffix(base(conf.file)) for conf in confs if base(conf.file) == "emqx.conf"}
+    if len(roots) < 2:
+        return [confs]
+    nodes: dict[str, list[Conf]] = defaultdict(list)
+    for conf in confs:
+        nodes[max((root for root in roots if conf.file.startswith(root)), key=len, default="")].append(conf)
+    return [tuple(node) for node in nodes.values()]
+
+
+def _node(confs: tuple[Conf, ...], lines: Lines, notes: list[str], *, dates: bool) -> dict[str, str]:
+    """The files of one node; what is written besides its lines is added to the notes."""
+    texts = {conf.file: lines.convert(conf, FLAT) for conf in confs}
     for file, kept in _kept(confs, lines.context.made, dates=dates).items():
         notes += [f"{file}: {line.key} is written as 4.2 had it by default" for line in kept]
         texts[file] = _append(
@@ -65,7 +85,7 @@ def convert_confs(
             there = texts.get(home, "")
             texts[home] = _append(there, _new(texts.pop(conf.file), there), f"from {base(conf.file)}, which is merged")
             notes.append(f"{conf.file}: its settings are in {home} now; the plugin is merged into emqx_auth_mnesia")
-    return Files(texts, tuple(notes))
+    return texts
 
 
 def _home(confs: tuple[Conf, ...]) -> str:

@@ -79,6 +79,11 @@ def ciphers(value: str) -> Value:
     )
 
 
+def proxied_name(value: str) -> Value:
+    """Of a certificate that a balancer has read, 4.3's file offers the common name only."""
+    return Value(value, "" if value == "cn" else "4.3's file offers cn only on a listener without TLS of its own")
+
+
 def one_client(value: str) -> Value:
     """More than one RPC client can reorder messages (seed line 81)."""
     return Value(
@@ -129,6 +134,7 @@ RENAMES: tuple[Rename, ...] = (
     _rename(r"listener\.(wss?)\.([^.]+)\.verify_protocol_header", r"listener.\1.\2.fail_if_no_subprotocol", truth),
     _rename(r"log\.to", "log.to", log_target),
     _rename(r"(listener\.(?:ssl|wss)\.[^.]+\.psk_ciphers)", r"\1", ciphers),
+    _rename(r"(listener\.tcp\.[^.]+\.peer_cert_as_username)", r"\1", proxied_name),
     _rename(r"rpc\.tcp_client_num", "rpc.tcp_client_num", one_client),
 )
 
