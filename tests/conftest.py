@@ -9,7 +9,7 @@ TIERS = ("unit", "program", "provider", "policy", "lab")
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Headings go where results are shown, which a worker of pytest-xdist does not; pytest makes that place after the conftests."""
+    """Headings go where results are shown; pytest makes that place after the conftests are read."""
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal:
         config.pluginmanager.register(Headings(terminal))
@@ -20,6 +20,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     wrong = [item.nodeid for item in items if len(tiers(item)) != 1]
     if wrong:
         raise pytest.UsageError(f"exactly one of the markers {', '.join(TIERS)} is needed: {', '.join(wrong[:10])}")
+    for item in items:
+        item.user_properties.append(("tier", *tiers(item)))
     items.sort(key=lambda item: TIERS.index(tiers(item)[0]))
 
 
@@ -28,7 +30,7 @@ class Headings:
 
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal
-        self._seen: set[str] = set()
+        self._seen: set[object] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
@@ -36,11 +38,11 @@ class Headings:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Where workers run the tests, their reports are all that is seen here."""
-        self._head(*(tier for tier in TIERS if tier in report.keywords))
+        """Where workers run the tests, their reports are all that is seen here; that of a worker's own end has no tier."""
+        self._head(dict(report.user_properties).get("tier"))
 
-    def _head(self, tier: str) -> None:
-        if tier in self._seen:
+    def _head(self, tier: object) -> None:
+        if tier is None or tier in self._seen:
             return
         self._seen.add(tier)
         self._terminal.ensure_newline()

@@ -36,7 +36,7 @@ def test_a_test_without_exactly_one_tier_stops_the_run(tmp_path: Path, marks: st
 
 @pytest.mark.parametrize("workers", [[], ["-n", "1", "--dist", "loadfile", "--no-loadscope-reorder"]])
 def test_tiers_run_in_order_with_a_heading_and_one_summary(tmp_path: Path, workers: list[str]) -> None:
-    body = "pytestmark = pytest.mark.{}\ndef test_it(): pass"
+    body = "pytestmark = pytest.mark.{}\n@pytest.mark.parametrize('by', ['provider'])\ndef test_it(by): pass"
     run = collected(
         tmp_path, *workers, test_a=body.format("lab"), test_b=body.format("unit"), test_c=body.format("policy")
     )
