@@ -5,7 +5,6 @@ That difference is the rule kept here: a detector that lacks its fact asks a per
 
 from __future__ import annotations
 
-import json
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from components.cutover.routes import Strategy
 from components.cutover.versions import Version
 from components.cutover.words import Edition
+from components.migration import strict
 from components.migration.archive import Archive, read_archive
 from components.migration.configs import flat, hocon
 from components.migration.configs.flat import Conf
@@ -129,11 +129,7 @@ def read_export(file: str, text: str) -> Export:
 
     """
     again = "export again and copy the whole file"
-    try:
-        data = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadSource(file, place, "no JSON; the file may be truncated", again) from None
+    data = strict.parse(file, text, again)
     if not isinstance(data, dict) or not isinstance(data.get("version"), str):
         seen = "no export of EMQX 4.x: it has no version"
         raise BadSource(file, "version", seen, "give the file that `emqx_ctl data export` names")
@@ -145,10 +141,6 @@ def read_export(file: str, text: str) -> Export:
             place = f"{section}[{wrong[0]}]"
             raise BadSource(file, place, "a row that is no object", "export again; the file was edited or damaged")
     return Export(file, data)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def require_declared(export: Export, source: Version) -> None:

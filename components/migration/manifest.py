@@ -29,7 +29,8 @@ class BadSource(ValueError):  # noqa: N818 - it names what is bad, as the seams 
     def __init__(self, file: str, place: str, seen: str, remedy: str) -> None:
         """Keep the four parts; the message is made of them."""
         self.file, self.place, self.seen, self.remedy = file, place, seen, remedy
-        super().__init__(f"{file}{f', {place}' if place else ''}: {seen}. Remedy: {remedy}")
+        where = f", {shorten(place)}" if place else ""
+        super().__init__(f"{printable(file)}{where}: {printable(seen)}. Remedy: {printable(remedy)}")
 
 
 class Verdict(StrEnum):
@@ -54,9 +55,14 @@ class Item(NamedTuple):
     todo: str
 
 
+def printable(text: str) -> str:
+    """A text in one line, its control characters escaped: a terminal must not obey what an export says."""
+    return text if text.isprintable() else json.dumps(text, ensure_ascii=True)[1:-1]
+
+
 def shorten(name: str) -> str:
     """A name that fits into a line: control characters escaped, and its length said when it is cut."""
-    line = name if name.isprintable() else json.dumps(name, ensure_ascii=True)[1:-1]
+    line = printable(name)
     return line if len(line) <= LABEL_LENGTH else f"{line[:LABEL_LENGTH]}... ({len(name)} characters)"
 
 

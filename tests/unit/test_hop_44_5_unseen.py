@@ -397,3 +397,10 @@ def test_a_key_of_a_module_that_nothing_is_made_of_is_named() -> None:
     assert "odd" in item(conversion, "modules")[1]
     assert "max_acls_for_each_login" in item(conversion, "modules", 1)[1]
     assert "S3CRET" not in conversion.account.to_json(origin="4.4.19", target="5.8.11")
+
+
+def test_a_schema_whose_name_5_x_does_not_take_stops_no_script() -> None:
+    rows = [{"name": name, "parser_type": "avro", "schema": "{}"} for name in ("odd name", "plain-1")]
+    conversion = run({"version": "4.4", "schemas": rows})
+    assert [one.body["name"] for one in conversion.requests if one.path == "/schema_registry"] == ["plain-1"]
+    assert item(conversion, "schemas")[0] == "dropped"

@@ -264,3 +264,21 @@ def test_the_module_is_a_program() -> None:
     assert done.stderr == ""
     assert done.stdout.startswith("Route: nothing changes\n")
     assert done.returncode == 1  # rules about backups ask, whatever the versions are
+
+
+@pytest.mark.parametrize("command", ["check", "convert", "prove"])
+def test_a_key_that_stands_twice_is_refused_so_that_none_of_the_two_is_lost(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "e.json").write_text('{"version": "4.4", "users": [], "users": [{"username": "S3CRET"}]}')
+    out = ("--out", tmp_path / "new") if command == "convert" else ()
+    hop = ("--from", "4.4.19", "--to", "5.8.11")
+    status, said, err = run(capsys, command, tmp_path / "e.json", *hop, *out)
+    assert (status, "users" in err, "S3CRET" in said + err) == (2, True, False)
+
+
+def test_a_refusal_is_one_line_that_no_terminal_obeys(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "e.json").write_text(json.dumps({"version": "4.4", "odd\n\x1b[31m" + "n" * 65536: [1]}))
+    status, _, err = run(capsys, "prove", tmp_path / "e.json", "--from", "4.4.19", "--to", "5.8.11")
+    assert (status, err.count("\n"), "\x1b" in err) == (2, 1, False)
+    assert len(err) < 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from components.migration.manifest import Ledger
 
 SCHEMAS = "schemas"
 SCHEMA_TYPES = {"avro": (5, 1), "protobuf": (5, 1), "json": (5, 8)}  # parser of 4.4 and the minor version that has it
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,200}")  # a key of a map in 5.x's configuration
 ONE_EDITION_SINCE = (5, 9)  # before it the open source edition has no schema registry
 ANEW = "add it under POST /schema_registry and change schema_decode in the SQL"
 METRICS = "topic_metrics"
@@ -44,6 +46,8 @@ def _schema(name: str, kind: str, row: dict[str, Any]) -> dict[str, Any]:
 def _why_no_schema(name: str, kind: str, text: Any, options: Options, target: tuple[int, int]) -> str:
     if not name or not isinstance(text, str) or not text:
         return "it has no name or no text"
+    if not _NAME.fullmatch(name):
+        return "5.x takes no such name; another one must be put into the SQL too"
     if options.edition == "ce" and target < ONE_EDITION_SINCE:
         return "the open source edition has no schema registry"
     if target < SCHEMA_TYPES.get(kind, (99, 0)):
