@@ -406,6 +406,40 @@ def test_environment_variables_are_translated_as_the_settings_that_they_override
     assert "s3cr3t" not in result.account.to_json(origin="a", target="b")
 
 
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("EMQX_A__B=v", "v"),
+        ("EMQX_A__B = 'v w' ", "v w"),
+        ('EMQX_A__B="v"x', 'v"x'),
+        ('EMQX_A__B="', ""),
+        ('EMQX_A__B=v"', 'v"'),
+        ('  - "EMQX_A__B=v"', "v"),
+        ("docker run -e EMQX_A__B=v", None),
+        ("  -e EMQX_A__B=v \\", "v"),
+        ("export EMQX_A__B='it''s'", "it''s"),
+        ("EMQX_A__B:", None),
+        ("MY_EMQX_A__B=v", None),
+    ],
+)
+def test_a_variable_is_read_without_its_quotes_and_written_with_them(line: str, value: str | None) -> None:
+    (row,) = variables.read("f", line).rows
+    assert (row.setting.value if row.setting else None) == value
+    if row.setting is not None and value is not None:
+        assert row.setting.key == "a.b"
+        assert variables.rewritten(line, "a.b", value) == line
+        assert variables.rewritten(line, "c.d", value) == line.replace("A__B", "C__D")
+
+
+@pytest.mark.parametrize("line", ["a = x{}y", "a{}y", "{}y", "include {}\0", "EMQX_A=x{}y", "EMQX_A{}y", "{{{{ {} x"])
+def test_a_line_of_blanks_takes_time_with_its_length_only(line: str) -> None:
+    """With the square of it, a megabyte would take hours; that is what this bound of the whole suite's time shows."""
+    text = line.format(" " * 1_000_000)
+    assert str(flat.parse("f", text)) == text
+    assert str(variables.read("f", text)) == text
+    assert len(one(text, "x.conf")[1].items) <= 1
+
+
 def test_the_rules_see_what_a_variable_sets(tmp_path: Path) -> None:
     (tmp_path / "emqx.env").write_text(VARIABLES + "EMQX_AUTH__MNESIA__AS=clientid\n", encoding="utf-8")
     (tmp_path / "emqx.conf").write_text("node.name = a@b\n", encoding="utf-8")

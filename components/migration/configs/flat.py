@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_SETTING = re.compile(r"^([ \t]*)([A-Za-z0-9_@/:\\-][^\s=#]*)([ \t]*=[ \t]*)(.*?)([ \t]*)$", re.DOTALL)
-_INCLUDE = re.compile(r"^\s*include\s+(\S.*?)\s*$")
+_SETTING = re.compile(r"^([ \t]*)([A-Za-z0-9_@/:\\-][^\s=#]*)([ \t]*=[ \t]*)(.*)$", re.DOTALL)
+_INCLUDE = re.compile(r"^\s*include\s+(\S.*)$")
 _PLACEHOLDER = re.compile(r"^\s*\{\{.+\}\}\s*$")
 _END = re.compile(r"(\r\n|\n|\r)?\Z")
 
@@ -46,7 +46,7 @@ class Row:
     def included(self) -> str | None:
         """The file that this line includes; Enterprise keeps listeners, zones, log and more in files of their own."""
         found = _INCLUDE.match(self.text) if self.setting is None else None
-        return found[1] if found else None
+        return found[1].rstrip() if found else None
 
     def rewritten(self, key: str, value: str) -> str:
         """The line with another key and value, its blanks kept; without line ending.
@@ -58,7 +58,7 @@ class Row:
         found = _SETTING.match(self.text)
         if found is None or self.setting is None:
             raise ValueError(f"line {self.number} holds no setting")
-        return f"{found[1]}{key}{found[3]}{value}{found[5]}"
+        return f"{found[1]}{key}{found[3]}{value}{found[4][len(_bare(found[4])) :]}"
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,14 @@ def parse(file: str, text: str) -> Conf:
         tail = (end[1] if end else None) or ""
         body = line[: len(line) - len(tail)]
         found = None if body.lstrip().startswith("#") else _SETTING.match(body)
-        setting = Setting(file, number, found[2], found[4]) if found else None
+        setting = Setting(file, number, found[2], _bare(found[4])) if found else None
         rows.append(Row(number, body, tail, setting))
     return Conf(file, tuple(rows))
+
+
+def _bare(value: str) -> str:
+    """Without the blanks behind it; a pattern would take time with the square of a line's length to find them."""
+    return value.rstrip(" \t")
 
 
 def _lines(text: str) -> list[str]:

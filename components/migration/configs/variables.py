@@ -8,22 +8,45 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import NamedTuple
 
 from components.migration.configs.flat import Conf, Setting, parse
 
-_LINE = re.compile(
-    r"""^(\s*(?:(?:export|set|-e|--env|-)\s+)*["']?)EMQX_(\w+)(\s*=\s*|:\s+)(["']?)(.*?)(["']?\s*\\?\s*)$""", re.ASCII
-)
+_LINE = re.compile(r"""^(\s*(?:(?:export|set|-e|--env|-)\s+)*["']?)EMQX_(\w+)(\s*=\s*|:\s+)(.*)$""", re.ASCII)
 _MENTIONED = re.compile(r"\bEMQX_\w+", re.ASCII)
 _NAMEABLE = re.compile(r"[\w.]+", re.ASCII)
+
+
+class _Line(NamedTuple):
+    """A line that sets a variable; all its parts together are the line."""
+
+    before: str
+    name: str
+    equals: str
+    value: str
+    after: str
+
+
+def _split(text: str) -> _Line | None:
+    """The parts of a line, without the quotes around its value and the backslash with which a shell goes on."""
+    found = _LINE.match(text)
+    if found is None:
+        return None
+    before, name, equals, rest = found.groups()
+    value = rest.rstrip().removesuffix("\\").rstrip()
+    opened = value[:1] if value[:1] in ('"', "'") else ""
+    closing = opened or before[-1:]
+    if closing in ('"', "'") and value.endswith(closing) and len(value) > len(opened):
+        value = value[:-1]
+    return _Line(before, name, equals + opened, value[len(opened) :], rest[len(value) :])
 
 
 def read(file: str, text: str) -> Conf:
     """The lines of a text, those that set a variable of EMQX with the setting that it overrides."""
     rows = []
     for row in parse(file, text).rows:
-        found = None if row.text.lstrip().startswith("#") else _LINE.match(row.text)
-        setting = Setting(file, row.number, key_of(found[2]), found[5]) if found else None
+        line = None if row.text.lstrip().startswith("#") else _split(row.text)
+        setting = Setting(file, row.number, key_of(line.name), line.value) if line else None
         rows.append(replace(row, setting=setting))
     return Conf(file, tuple(rows))
 
@@ -50,8 +73,8 @@ def rewritten(text: str, key: str, value: str) -> str:
         ValueError: the line sets no variable.
 
     """
-    found = _LINE.match(text)
-    if found is None:
+    line = _split(text)
+    if line is None:
         raise ValueError("the line sets no variable")
-    name = found[2] if key_of(found[2]) == key else key.upper().replace(".", "__")
-    return f"{found[1]}EMQX_{name}{found[3]}{found[4]}{value}{found[6]}"
+    name = line.name if key_of(line.name) == key else key.upper().replace(".", "__")
+    return f"{line.before}EMQX_{name}{line.equals}{value}{line.after}"
