@@ -404,3 +404,58 @@ def test_a_schema_whose_name_5_x_does_not_take_stops_no_script() -> None:
     conversion = run({"version": "4.4", "schemas": rows})
     assert [one.body["name"] for one in conversion.requests if one.path == "/schema_registry"] == ["plain-1"]
     assert item(conversion, "schemas")[0] == "dropped"
+
+
+# --- what is on
+
+
+def with_loaded(settings: dict[str, str], plugins: str = "", modules: str = "") -> Conversion:
+    lines = [Setting("emqx.conf", line, key, value) for line, (key, value) in enumerate(settings.items(), 1)]
+    files = {"loaded_plugins": plugins, "loaded_modules": modules}
+    return convert(Source(None, "", lines, files), "4.4.19", "5.8.11", Options(now=1.0))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "verdict"),
+    [
+        ("{my_own_auth, true}.", "dropped"),
+        ("{my_own_auth, false}.", "carried"),
+        ("{emqx_exhook, true}.", "dropped"),
+        ("{emqx_stomp, true}.", "dropped"),
+        ("{emqx_auth_ldap, true}.", "dropped"),
+        ("{emqx_auth_mnesia, true}.", "carried"),
+        ("{emqx_management, true}.", "carried"),
+    ],
+)
+def test_a_plugin_that_was_on_and_is_not_read_is_said_to_be_gone(plugin: str, verdict: str) -> None:
+    assert item(with_loaded({"node.name": "a"}, plugin), "loaded_plugins")[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("modules", "is_on"), [("{emqx_mod_rewrite, true}.", True), ("{emqx_mod_rewrite, false}.", False)]
+)
+def test_topics_are_rewritten_only_where_the_module_was_on(modules: str, is_on: bool) -> None:
+    conversion = with_loaded({"module.rewrite.pub.rule.1": "x/# ^x/(.+)$ y/$1"}, modules=modules)
+    assert ("rewrite" in conversion.config) is is_on
+
+
+@pytest.mark.parametrize(
+    ("plugin", "is_open"),
+    [
+        ("{emqx_retainer, true}.\n{emqx_web_hook, true}.", True),
+        ("{emqx_exhook, true}.", False),
+        ("{emqx_lua_hook, true}.", False),
+        ("{emqx_sasl, true}.", False),
+        ("{my_own_auth, true}.", False),
+        ("{my_own_auth, false}.", True),
+    ],
+)
+def test_behind_a_plugin_that_may_have_refused_devices_no_door_is_open(plugin: str, is_open: bool) -> None:
+    conversion = with_loaded({"allow_anonymous": "true"}, plugin)
+    assert (not any(one["enable"] for one in conversion.config["authentication"])) is is_open
+
+
+@pytest.mark.parametrize("kind", ["exhook", "lua_hook", "auth_sasl"])
+def test_behind_a_module_that_may_have_refused_devices_no_door_is_open(kind: str) -> None:
+    assert any(one["enable"] for one in run(export((kind, {}), **OPEN)).config["authentication"])
+    assert not run(export(("recon", {}), **OPEN)).config["authentication"]

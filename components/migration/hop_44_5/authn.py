@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.migration.hop_44_5.backends import BACKENDS, Backend, jwt
+from components.migration.hop_44_5.loaded import may_refuse
 from components.migration.hop_44_5.plugins import AUTH, MODULES, Plugin, is_known
 from components.migration.hop_44_5.recipes import Watched
 from components.migration.hop_44_5.result import Request
@@ -122,7 +123,7 @@ def _taken(backend: Backend) -> Backend:
 
 
 def _everybody_was_let_in(source: Source, settings: Settings, plugins: list[Plugin]) -> bool:
-    known = is_known(source) and not any(plugin.enabled is not False for plugin in plugins)
+    known = is_known(source) and not may_refuse(source) and not any(plugin.enabled is not False for plugin in plugins)
     return known and anonymous_is_let_in(settings)
 
 

@@ -13,9 +13,10 @@ from components.migration.hop_44_5.extras import convert_schemas, convert_topic_
 from components.migration.hop_44_5.features import convert_features
 from components.migration.hop_44_5.gateways import convert_gateways
 from components.migration.hop_44_5.listeners import convert_listeners
+from components.migration.hop_44_5.loaded import account_loaded
 from components.migration.hop_44_5.mqtt import convert_mqtt
 from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
-from components.migration.hop_44_5.plugins import MODULES, Plugin, expect_loaded, read_plugins
+from components.migration.hop_44_5.plugins import MODULES, Plugin, read_plugins
 from components.migration.hop_44_5.rest import account_sections, account_settings
 from components.migration.hop_44_5.result import Conversion, Request, archive_stem, hocon, write_archive
 from components.migration.hop_44_5.rules import convert_rules
@@ -42,7 +43,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     target, ledger = minor(to_version), Ledger()
     settings = Settings(source, ledger)
     ledger.expect(MODULES, len((source.export or {}).get(MODULES, [])))
-    expect_loaded(source, ledger)
+    account_loaded(source, ledger)
     config, users, requests = _access(source, options, settings, ledger, to_version)
     features, files = convert_features(source, settings, ledger)
     rest = _merged(convert_mqtt(settings, target), features)

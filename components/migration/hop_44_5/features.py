@@ -17,6 +17,7 @@ from components.migration.manifest import Ledger
 
 Json = dict[str, Any]
 PSK_FILE = "init.psk"
+OFF = "off as it was"
 EXHOOK = "POST /exhooks, before devices move"
 CONSUMER = "5.x has sources in its place, which this conversion does not write"
 SASL = ("5.x has SCRAM with sha256 and sha512 only, and takes no stored users of it", "enrol these users anew")
@@ -57,6 +58,11 @@ def convert_features(source: Source, settings: Settings, ledger: Ledger) -> tupl
 def _is_on(source: Source, name: str) -> bool:
     """A module of the open source edition: on where ``loaded_modules`` says so."""
     return (loaded(source, "loaded_modules") or {}).get(f"emqx_mod_{name}", False)
+
+
+def _may_be_on(source: Source, name: str) -> bool:
+    """The same, and on where the file is not given: who writes settings for a module means it."""
+    return loaded(source, "loaded_modules") is None or _is_on(source, name)
 
 
 def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
@@ -108,6 +114,7 @@ def _delayed(source: Source, ledger: Ledger, config: Json) -> None:
 def _rewrite(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
     rules: list[Json] = []
     found = module(source, "rewrite")
+    is_on = found[2] if found else _may_be_on(source, "rewrite")
     if found:
         rows = mappings(found[1].get("rules"))
         rules += [rule for row in rows if (rule := _rewrite_row(row))]
@@ -129,8 +136,8 @@ def _rewrite(source: Source, settings: Settings, ledger: Ledger, config: Json) -
             continue
         action = {"pub": "publish", "sub": "subscribe"}.get(match[1], "all")
         rules.append({"action": action, "source_topic": parts[0], "re": parts[1], "dest_topic": _named(parts[2])})
-        settings.carried(setting.key, "rewrite")
-    if rules and (found is None or found[2]):
+        settings.carried(setting.key, "rewrite" if is_on else OFF)
+    if rules and is_on:
         config["rewrite"] = rules
 
 
@@ -149,12 +156,13 @@ def _named(topic: str) -> str:
 
 def _subscriptions(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
     topics: dict[str, Json] = {}
+    found = module(source, "subscription")
+    is_on = found[2] if found else _may_be_on(source, "subscription")
     for setting, match in list(settings.matching(r"module\.subscription\.(\d+)\.(topic|qos|nl|rap|rh)")):
         value: Any = _named(setting.value) if match[2] == "topic" else number(setting.value, 0)
         topics.setdefault(match[1], {"qos": 0, "nl": 0, "rap": 0, "rh": 0})[match[2]] = value
-        settings.carried(setting.key, "auto_subscribe")
+        settings.carried(setting.key, "auto_subscribe" if is_on else OFF)
     wanted = [one for one in topics.values() if one.get("topic")]
-    found = module(source, "subscription")
     if found:
         rows = mappings(found[1].get("topics") or found[1].get("subscriptions"))
         wanted += [
@@ -162,8 +170,7 @@ def _subscriptions(source: Source, settings: Settings, ledger: Ledger, config: J
             for row in rows
             if row.get("topic")
         ]
-        ledger.carried(MODULES, found[0], "subscription", "auto_subscribe" if found[2] else "off as it was")
-    is_on = found[2] if found else _is_on(source, "subscription") or loaded(source, "loaded_modules") is None
+        ledger.carried(MODULES, found[0], "subscription", "auto_subscribe" if is_on else OFF)
     if wanted and is_on:
         config["auto_subscribe"] = {"topics": wanted}
 

@@ -15,7 +15,6 @@ from typing import Any
 from components.migration.configs.terms import parse_loaded
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
-from components.migration.manifest import Ledger
 
 MODULES = "modules"
 AUTH = {
@@ -88,16 +87,6 @@ def loaded(source: Source, file: str) -> dict[str, bool] | None:
     """``loaded_plugins`` or ``loaded_modules``; None where it is not given."""
     found = find_file(source, file)
     return None if found is None else {fact.name: fact.enabled for fact in parse_loaded(*found)}
-
-
-def expect_loaded(source: Source, ledger: Ledger) -> None:
-    """Account for the facts of the two files: they say what is on, and are not data themselves."""
-    for file in ("loaded_plugins", "loaded_modules"):
-        found = find_file(source, file)
-        facts = parse_loaded(*found) if found else ()
-        ledger.expect(file, len(facts))
-        for at, fact in enumerate(facts):
-            ledger.carried(file, at, fact.name, "read: it says what is on")
 
 
 def read_plugins(source: Source, settings: Settings) -> list[Plugin]:
