@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from components.migration.configs.terms import parse_loaded
 from components.migration.detectors import DETECTORS
 from components.migration.detectors.overlap import Filters
 from components.migration.facts import Export, Facts, Live, Plan, Text
+from components.migration.manifest import BadSource
 from components.migration.rules import Clear, Hit, Question, catalogue
 
 pytestmark = pytest.mark.unit
@@ -421,6 +423,32 @@ def test_a_rule_for_all_stands_against_everybodys_rules() -> None:
     everybody = [{"type": "all", "topic": "#", "action": "pubsub", "access": "deny"}]
     rows = [*grants(("u", "a", "pub", "allow")), *everybody]
     assert isinstance(DETECTORS["51-35"](given_facts("51-35", export(acl_mnesia=rows))), Hit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'include "FILE"',
+        'a = 1, include "FILE"',
+        'a { include "FILE" }',
+        'a { INCLUDE "FILE" }',
+        'a { include file("FILE") }',
+        'a { include required(file("FILE")) }',
+        'a { include "FILE*" }',
+        'a { include url("http://127.0.0.1:9/x") }',
+        'a { include "http://127.0.0.1:9/x" }',
+        'a { include package("os:x") }',
+    ],
+)
+def test_no_include_is_ever_opened_wherever_it_stands(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "secret").write_text("b = s3cr3t\n", encoding="utf-8")
+    with pytest.raises(BadSource) as refused:
+        hocon.parse("cluster.hocon", text.replace("FILE", str(tmp_path / "secret")))
+    said = f"{refused.value} {capsys.readouterr()} {caplog.text}"
+    assert "s3cr3t" not in said
+    assert "Cannot include" not in said
 
 
 def test_a_key_that_6_0_calls_otherwise_is_shown_with_its_new_name() -> None:

@@ -8,14 +8,42 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pyhocon.config_parser import ConfigParser
+from pyhocon import config_parser
+from pyhocon.config_parser import ConfigFactory, ConfigParser
 from pyhocon.exceptions import ConfigException
 from pyparsing import ParseBaseException
 
 from components.migration.manifest import BadSource
 
 _parse: Callable[..., Any] = ConfigParser.parse  # untyped; its answer is a ConfigTree
+_INCLUDED = "an include, which is not followed"
 _INCLUDE = re.compile(r"^\s*include\b")
+
+
+class _IncludedError(ConfigException):
+    """The parser was about to open what a text names."""
+
+    def __init__(self) -> None:
+        """Its own words; the text's stay out."""
+        super().__init__(_INCLUDED)  # type: ignore[no-untyped-call]  # pyhocon's
+
+
+class _NoInclude(ConfigFactory):
+    """What the parser asks for the content of an include, which may be any file of this machine and any address of its network."""
+
+    @classmethod
+    def parse_file(cls, *_: object, **__: object) -> None:
+        """Never."""
+        raise _IncludedError
+
+    @classmethod
+    def parse_URL(cls, *_: object, **__: object) -> None:  # noqa: N802 - the parser's name
+        """Never."""
+        raise _IncludedError
+
+
+# There is no option for it, and an include can stand anywhere: {a = 1, include url("http://...")}.
+config_parser.ConfigFactory = _NoInclude  # type: ignore[misc]  # replaced on purpose
 
 
 @dataclass(frozen=True)
@@ -53,14 +81,14 @@ def parse(file: str, text: str) -> Hocon:
         BadSource: it is no HOCON, or it includes other files.
 
     """
-    for number, line in enumerate(text.splitlines(), start=1):
-        if _INCLUDE.match(line):
-            raise BadSource(
-                file, f"line {number}", "an include, which is not followed", "give the included file by itself"
-            )
+    line = next((n for n, line in enumerate(text.splitlines(), start=1) if _INCLUDE.match(line)), None)
+    if line is not None:
+        raise BadSource(file, f"line {line}", _INCLUDED, "give the included file by itself")
     try:
         plain = _parse(text, resolve=False).as_plain_ordered_dict()
-    except (ParseBaseException, ConfigException, AttributeError, RecursionError) as error:
+    except _IncludedError:
+        raise BadSource(file, "", _INCLUDED, "give the included file by itself") from None
+    except (ParseBaseException, ConfigException, AttributeError, RecursionError, ValueError, ImportError) as error:
         place = f"line {error.lineno}" if isinstance(error, ParseBaseException) else ""
         raise BadSource(file, place, "no HOCON", "take the file from the node again; it may be truncated") from None
     return Hocon(file, text, plain)
