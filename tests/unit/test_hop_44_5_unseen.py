@@ -459,3 +459,41 @@ def test_behind_a_plugin_that_may_have_refused_devices_no_door_is_open(plugin: s
 def test_behind_a_module_that_may_have_refused_devices_no_door_is_open(kind: str) -> None:
     assert any(one["enable"] for one in run(export((kind, {}), **OPEN)).config["authentication"])
     assert not run(export(("recon", {}), **OPEN)).config["authentication"]
+
+
+# --- the hot configuration of Enterprise, as emqx_mgmt_data_backup of 4.4 writes it
+
+
+@pytest.mark.parametrize("prefix", ["", "zone.internal."])
+def test_what_a_zone_of_the_hot_configuration_allows_is_not_allowed_in_general(prefix: str) -> None:
+    confs = {f"{prefix}allow_anonymous": "true", f"{prefix}acl_nomatch": "allow"}
+    general = {"name": "emqx", "confs": {"allow_anonymous": "false", "acl_nomatch": "deny"}}
+    conversion = run({"version": "4.4", "modules": [], "configs": [general, {"zone": "internal", "confs": confs}]})
+    assert any(one["enable"] for one in conversion.config["authentication"])
+    assert conversion.config["authorization"]["no_match"] == "deny"
+
+
+@pytest.mark.parametrize("prefix", ["", "listener.ssl.external."])
+def test_a_listener_of_the_hot_configuration_is_that_listener(prefix: str) -> None:
+    key = "listener.ssl.external" if prefix else "endpoint"
+    confs = {key: "8883", f"{prefix}max_connections": "7"}
+    conversion = run({"version": "4.4", "configs": [{"type": "ssl", "name": "external", "confs": confs}]})
+    listener = json.loads(conversion.bootstrap["base.hocon"])["listeners"]["ssl"]["default"]
+    assert (listener["bind"], listener["max_connections"]) == ("8883", 7)
+
+
+def test_a_row_without_any_setting_is_taken() -> None:
+    assert run({"version": "4.4", "configs": [{"name": "emqx", "confs": []}]}).account.counts.get("configs", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "enabled", "verdict"),
+    [("stopped", False, "carried"), ("running", True, "carried"), (5, True, "dropped")],
+)
+def test_a_listener_that_was_stopped_by_hand_stays_shut(status: object, enabled: object, verdict: str) -> None:
+    rows = [{"type": "tcp", "name": "external", "status": status}, {"type": "ws", "name": "x", "status": "stopped"}]
+    confs = {"listener.tcp.external": "1883"}
+    conversion = run({"version": "4.4", "configs": [{"confs": confs}], "listeners_state": rows})
+    listener = json.loads(conversion.bootstrap["base.hocon"])["listeners"]["tcp"]["default"]
+    assert listener["enable"] is enabled
+    assert [item(conversion, "listeners_state", at)[0] for at in (0, 1)] == [verdict, "dropped"]

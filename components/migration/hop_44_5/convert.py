@@ -12,7 +12,7 @@ from components.migration.hop_44_5.authz import convert_authz, mute_tokens
 from components.migration.hop_44_5.extras import convert_schemas, convert_topic_metrics
 from components.migration.hop_44_5.features import convert_features
 from components.migration.hop_44_5.gateways import convert_gateways
-from components.migration.hop_44_5.listeners import convert_listeners
+from components.migration.hop_44_5.listeners import convert_listeners, stop_listeners
 from components.migration.hop_44_5.loaded import account_loaded
 from components.migration.hop_44_5.mqtt import convert_mqtt
 from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
@@ -54,6 +54,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     requests += convert_banned(source, options, ledger)
     requests += (*convert_schemas(source, options, ledger, target), *convert_topic_metrics(source, ledger))
     listeners, psk = convert_listeners(settings, target), config.pop("psk_authentication", {})
+    stop_listeners(source, ledger, listeners)
     account_settings(settings)
     account_sections(source, ledger)
 

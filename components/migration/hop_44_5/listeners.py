@@ -11,7 +11,9 @@ from typing import Any
 
 from components.migration.hop_44_5.mqtt import MAIN_ZONE
 from components.migration.hop_44_5.settings import Settings, is_on
+from components.migration.hop_44_5.source import Source
 from components.migration.hop_44_5.values import tls_versions
+from components.migration.manifest import Ledger
 
 Json = dict[str, Any]
 Reader = Callable[[str], Any]
@@ -186,3 +188,25 @@ def _bypass(settings: Settings, key: str, zone: str) -> None:
         )
         for setting in ("bypass_auth_plugins", "allow_anonymous"):
             settings.changed(f"zone.{name}.{setting}", how)
+
+
+STATE = "listeners_state"
+STOPPED, RUNNING = ("stopped", "stop", "false", "off"), ("running", "start", "started", "true", "on")
+
+
+def stop_listeners(source: Source, ledger: Ledger, listeners: Json) -> None:
+    """A door that was shut by hand stays shut (``listeners_state`` of Enterprise: type, name, status)."""
+    rows = (source.export or {}).get(STATE, [])
+    ledger.expect(STATE, len(rows))
+    for at, row in enumerate(rows):
+        kind, name = str(row.get("type") or "").rsplit(":")[-1], str(row.get("name") or "")
+        label, status = f"{kind}:{name}", str(row.get("status")).lower()
+        listener = listeners.get(kind, {}).get("default" if name == MAIN_ZONE else name)
+        if status in RUNNING:
+            ledger.carried(STATE, at, label, "open, as a listener is anyway")
+        elif listener is not None and status in STOPPED:
+            listener["enable"] = False
+            ledger.carried(STATE, at, label, "off, as it was stopped by hand")
+        else:
+            why = "whether it was stopped by hand: its settings are not given, or its state is of no kind that is known"
+            ledger.dropped(STATE, at, label, why, "stop it on green too, if it must stay so")

@@ -81,18 +81,6 @@ def account_sections(source: Source, ledger: Ledger) -> None:
                 "look whether anything depends on it; what it denied is not denied",
             )
     for section, rows in export.items():
-        if section in ("version", "date") or section in KNOWN:
+        if section in ("version", "date") or section in LIST_SECTIONS:
             continue
         ledger.expect(section, len(rows) if isinstance(rows, list) else 1)
-    for at, row in enumerate(export.get("listeners_state", [])):
-        label = str(row.get("identifier") or row.get("id") or "")
-        ledger.dropped(
-            "listeners_state",
-            at,
-            label,
-            "whether a listener was stopped by hand",
-            "stop it on green too, if it must stay so",
-        )
-
-
-KNOWN = LIST_SECTIONS - {"listeners_state"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
@@ -121,12 +121,32 @@ class Settings:
 
 
 def _hot(source: Source) -> Iterator[tuple[str, str, str]]:
-    """The hot configuration in an Enterprise export: place, key, value as text."""
+    """The hot configuration in an Enterprise export: place, key, value as text.
+
+    A row is of a zone, of a listener, or of an application (emqx_mgmt_data_backup:export_confs/0); a key of the first two may stand without
+    what it belongs to, and would else be taken as the general one.
+    """
     for number, config in enumerate((source.export or {}).get("configs", [])):
         confs = config.get("confs")
-        for key, value in (confs if isinstance(confs, Mapping) else {"": config}).items():
+        prefix = _prefix(config)
+        for key, value in confs.items() if isinstance(confs, Mapping) else () if confs == [] else [("", config)]:
             text = {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-            yield f"configs[{number}]", key, text
+            yield f"configs[{number}]", _full(prefix, key), text
+
+
+def _prefix(config: Mapping[str, Any]) -> str:
+    if "zone" in config:
+        return f"zone.{config['zone']}"
+    return f"listener.{str(config['type']).rsplit(':')[-1]}.{config.get('name')}" if "type" in config else ""
+
+
+def _full(prefix: str, key: str) -> str:
+    if not prefix or key == prefix or key.startswith(f"{prefix}."):
+        return key
+    return prefix if key in ADDRESS else f"{prefix}.{key}"
+
+
+ADDRESS = ("endpoint", "listen_on", "bind", "on")  # of a listener; in a file its address is the value of its own name
 
 
 def of_zones(settings: Settings, key: str) -> dict[str, str]:
