@@ -263,7 +263,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "BK-01": ({**said_of(target="5.7.2"), **archive()}, {**said_of(target="5.8.9"), **archive()}),
     "BK-02": (
         {**said_of(caller="api-key"), **archive(tables={"emqx_app": 0})},
-        {**said_of(caller="token"), **archive(tables={"emqx_app": 0})},
+        {**said_of(caller="api-key"), **archive(tables={"emqx_banned": 3})},
     ),
     "BK-03": (said_of(strategy="rolling", steps=("import",)), said_of(strategy="two-cluster", steps=("import",))),
     "BK-04": ({**said_of(edition_to="ce"), **archive(edition="ee")}, {**said_of(edition_to="ce"), **archive(edition="ce")}),
@@ -520,8 +520,8 @@ MORE: list[tuple[str, dict[str, Any], type]] = [
     ("510-02", said_of(source="4.4.19"), Clear),
     ("60-04", tree("bridges.rocketmq.r { x = 1 }"), Hit),
     ("63-06", tree("actions.doris.d { connector = c }"), Hit),
-    ("BK-02", {**said_of(caller="api-key"), **archive(tables={"emqx_banned": 3})}, Hit),
-    ("BK-02", archive(tables={"emqx_banned": 3}), Question),
+    ("BK-02", {**said_of(caller="token"), **archive(tables={"emqx_app": 1})}, Clear),
+    ("BK-02", archive(tables={"emqx_app": 1}), Question),
     ("BK-03", said_of(strategy="rolling"), Question),
     ("BK-03", said_of(source="4.4.19", target="6.0.4", steps=("import",)), Clear),
 ]

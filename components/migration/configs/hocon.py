@@ -15,7 +15,6 @@ from pyparsing import ParseBaseException
 
 from components.migration.manifest import BadSource
 
-_parse: Callable[..., Any] = ConfigParser.parse  # untyped; its answer is a ConfigTree
 _INCLUDED = "an include, which is not followed"
 _INCLUDE = re.compile(r"^\s*include\b")
 
@@ -42,6 +41,16 @@ class _NoInclude(ConfigFactory):
         raise _IncludedError
 
 
+class _Parser(ConfigParser):
+    """The parser, which looks for packages by itself."""
+
+    @classmethod
+    def resolve_package_path(cls, *_: object) -> None:
+        """Never."""
+        raise _IncludedError
+
+
+_parse: Callable[..., Any] = _Parser.parse  # untyped; its answer is a ConfigTree
 # There is no option for it, and an include can stand anywhere: {a = 1, include url("http://...")}.
 config_parser.ConfigFactory = _NoInclude  # type: ignore[misc]  # replaced on purpose
 

@@ -33,18 +33,18 @@ def _version(facts: Facts) -> Finding:
 
 
 def _key_caller(facts: Facts) -> Finding:
-    """A key may not import these tables, and what it exports lacks them without a word: both are shown."""
-    if facts.plan.caller in {"token", "command-line"}:
+    tables = sorted(KEY_REFUSED_TABLES & set(facts.archive.tables)) if facts.archive else None
+    if tables == [] or facts.plan.caller in {"token", "command-line"}:
         return CLEAR
     if facts.plan.caller is None:
         return Question(
             "is the archive exported and imported with an API key, a dashboard token, or on the command line?"
         )
-    if facts.archive is None:
-        return Hit((Place(PLAN, item="API key"),))
-    refused = sorted(KEY_REFUSED_TABLES & set(facts.archive.tables))
-    items = [f"mnesia/{table}" for table in refused] or ["neither dashboard users nor API keys are in it"]
-    return Hit(tuple(Place(facts.archive.file, item=item) for item in items))
+    return Hit(
+        tuple(Place(facts.archive.file, item=f"mnesia/{table}") for table in tables or ())
+        if facts.archive
+        else (Place(PLAN, item="API key"),)
+    )
 
 
 def _mixed_import(plan: Plan) -> bool | None:
