@@ -497,3 +497,27 @@ def test_a_listener_that_was_stopped_by_hand_stays_shut(status: object, enabled:
     listener = json.loads(conversion.bootstrap["base.hocon"])["listeners"]["tcp"]["default"]
     assert listener["enable"] is enabled
     assert [item(conversion, "listeners_state", at)[0] for at in (0, 1)] == [verdict, "dropped"]
+
+
+def test_modules_are_asked_in_the_order_that_they_were_started_in_and_that_it_is_not_sure_is_said() -> None:
+    data = export(JWT, MNESIA)
+    for row, time in zip(data["modules"], (7, 3), strict=True):
+        row["created_at"] = {"updated_at_ns": time, "created_at_ns": 1}
+    conversion = run(data)
+    assert [one["mechanism"] for one in conversion.config["authentication"]] == ["password_based", "jwt"]
+    assert "mnesia, jwt" in item(conversion, "modules", 1)[1]
+    ordered = {**data, "configs": [{"name": "emqx", "confs": {"acl_order": "mnesia,jwt"}}]}
+    assert item(run(ordered), "modules", 1) == ("carried", "on")
+
+
+LOADED_OF_ENTERPRISE = [{"name": "internal_acl", "enable": True, "configs": {"acl_rule_file": "etc/acl.conf"}}]
+
+
+def test_loaded_modules_of_enterprise_are_read() -> None:
+    files = {"loaded_modules": json.dumps(LOADED_OF_ENTERPRISE), "acl.conf": RULES, "loaded_plugins": ""}
+    conversion = convert(
+        Source(None, "", [Setting("e", 1, "node.name", "a")], files), "4.4.19", "5.8.11", Options(now=1)
+    )
+    assert next(one for one in conversion.config["authorization"]["sources"] if one["type"] == "file")["enable"]
+    conversion = convert(Source(export(MNESIA), "", (), files), "4.4.19", "5.8.11", Options(now=1))
+    assert item(conversion, "loaded_modules")[0] == "carried"

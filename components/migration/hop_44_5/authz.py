@@ -96,6 +96,7 @@ def convert_authz(
         authorization.sources.append(OFF_FILE)
     account_file(ledger, acl_file, file, stopped)
     account_unused(source, ledger, acl_file)
+    _note_order(settings, ledger, chain_of_sources, chain)
     _finish(authorization, settings)
     return authorization
 
@@ -130,6 +131,24 @@ def _fill(
         if enabled and plugin.name == FILE and file.ends_with is not None:
             stopped = stopped or "everything was decided before it in 4.4"
     return stopped
+
+
+ASK_ORDER = "look whether this is the order, on a node of blue: emqx eval \"emqx_hooks:lookup('client.check_acl').\""
+
+
+def _note_order(settings: Settings, ledger: Ledger, plugins: list[Plugin], chain: Chain) -> None:
+    """Modules that were started by hand: which is asked first is not sure where nobody has set it."""
+    asked = [one for one in plugins if one.enabled and one.module is not None and _answers(one, chain)]
+    if len(asked) > 1 and settings.peek("acl_order", "none") == "none":
+        names = ", ".join(one.name for one in asked)
+        for one in asked:
+            how = f"acl_order is not set, so 4.4 asked in the order that modules were started in; taken from the export: {names}"
+            ledger.changed(MODULES, one.module or 0, one.name, how, ASK_ORDER)
+
+
+def _answers(plugin: Plugin, chain: Chain) -> bool:
+    backend = chain.backends.get(plugin.name)
+    return plugin.name in ("mnesia", "jwt") or (backend is not None and backend.source is not None)
 
 
 def _has_enabled(authorization: Authorization) -> bool:

@@ -5,8 +5,7 @@ The rule kept here: a plugin that this conversion does not read may have let dev
 
 from __future__ import annotations
 
-from components.migration.configs.terms import parse_loaded
-from components.migration.hop_44_5.plugins import AUTH, MODULES, find_file
+from components.migration.hop_44_5.plugins import AUTH, MODULES, find_file, loaded_facts
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import Ledger
 
@@ -41,10 +40,12 @@ def account_loaded(source: Source, ledger: Ledger) -> None:
     """Each fact of the two files, if they are given."""
     for file in ("loaded_plugins", "loaded_modules"):
         found = find_file(source, file)
-        facts = parse_loaded(*found) if found else ()
+        facts = loaded_facts(*found) if found else ()
         ledger.expect(file, len(facts))
         for at, fact in enumerate(facts):
-            if not fact.enabled:
+            if file == "loaded_modules" and MODULES in (source.export or {}):
+                ledger.carried(file, at, fact.name, "the modules of the export count")
+            elif not fact.enabled:
                 ledger.carried(file, at, fact.name, "off as it was")
             elif fact.name in READ:
                 ledger.carried(file, at, fact.name, "read: it says what is on")
@@ -60,6 +61,6 @@ DECIDING_MODULES = frozenset({"exhook", "lua_hook", "sasl", "auth_sasl"})
 def may_refuse(source: Source) -> bool:
     """Whether something was on that is not converted and may have refused devices, whatever ``allow_anonymous`` said."""
     found = find_file(source, "loaded_plugins")
-    plugins = (fact.name for fact in (parse_loaded(*found) if found else ()) if fact.enabled)
+    plugins = (fact.name for fact in (loaded_facts(*found) if found else ()) if fact.enabled)
     modules = (str(row.get("type")) for row in (source.export or {}).get(MODULES, []) if row.get("enabled") is True)
     return not {*plugins} <= READ | BUILT_IN | GONE.keys() or not DECIDING_MODULES.isdisjoint(modules)

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from components.migration.configs.terms import parse_loaded
+from components.migration import strict
+from components.migration.configs.terms import Loaded, parse_loaded
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
+from components.migration.hop_44_5.values import mappings
 
 MODULES = "modules"
 AUTH = {
@@ -86,15 +88,34 @@ def find_file(source: Source, name: str) -> tuple[str, str] | None:
 def loaded(source: Source, file: str) -> dict[str, bool] | None:
     """``loaded_plugins`` or ``loaded_modules``; None where it is not given."""
     found = find_file(source, file)
-    return None if found is None else {fact.name: fact.enabled for fact in parse_loaded(*found)}
+    return None if found is None else {fact.name: fact.enabled for fact in loaded_facts(*found)}
+
+
+def loaded_facts(file: str, text: str) -> tuple[Loaded, ...]:
+    """The facts of one of them; Enterprise writes its modules as JSON, with ``name`` and ``enable``.
+
+    Raises:
+        BadSource: it is neither.
+
+    """
+    if not text.lstrip().startswith("["):
+        return parse_loaded(file, text)
+    rows = mappings(strict.parse(file, text, "copy the file from the node again"))
+    names = {"internal_acl": "acl_internal"}
+    return tuple(
+        Loaded(file, 1, f"emqx_mod_{names.get(name, name)}", row.get("enable") is True)
+        for row in rows
+        if (name := str(row.get("name") or ""))
+    )
 
 
 def read_plugins(source: Source, settings: Settings) -> list[Plugin]:
     """All that check passwords or permissions, in the order that they were loaded in."""
     export = source.export or {}
+    rows = sorted(enumerate(export.get(MODULES, [])), key=lambda one: _started(one[1]))
     plugins = [
         Plugin(name, row.get("enabled") is True, dict(row.get("config") or {}), module=at)
-        for at, row in enumerate(export.get(MODULES, []))
+        for at, row in rows
         for name, kind in AUTH.items()
         if row.get("type") == kind
     ]
@@ -108,6 +129,13 @@ def read_plugins(source: Source, settings: Settings) -> list[Plugin]:
             plugins.append(Plugin(name, is_on if MODULES not in export or keys else False, config, keys))
     order = [fact.removeprefix("emqx_auth_") for fact in known or ()]
     return sorted(plugins, key=lambda plugin: order.index(plugin.name) if plugin.name in order else len(order))
+
+
+def _started(row: Mapping[str, Any]) -> int:
+    """When a module was last started, which is the order that 4.4 asks them in where none is set; a table of modules has none."""
+    time = row.get("created_at")
+    time = time.get("updated_at_ns") if isinstance(time, Mapping) else None
+    return time if isinstance(time, int) else 0
 
 
 def _from_files(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, str]]:
