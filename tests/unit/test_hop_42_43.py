@@ -373,6 +373,37 @@ def test_a_built_in_user_that_stands_in_two_files_is_named() -> None:
     assert changed == ["line 4: auth.mnesia.1.login", "line 3: auth.user.1.username"]
 
 
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("", []),
+        ("%% none\r\n", []),
+        (
+            "{emqx_a, true}. {emqx_b,false}.\r\nemqx_c.",
+            [(1, "emqx_a", True), (1, "emqx_b", False), (2, "emqx_c", True)],
+        ),
+        ("{emqx_a,\n  true}. % {emqx_x, true}.\n\n{'emqx_b', true}.\n", [(1, "emqx_a", True), (4, "emqx_b", True)]),
+    ],
+)
+def test_loaded_plugins_are_read_as_erlang_reads_them(text: str, facts: list[tuple[int, str, bool]]) -> None:
+    assert [(one.line, one.name, one.enabled) for one in parse_loaded("l", text)] == facts
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("{emqx_a, true}.\n\n[emqx_b].\n", 3),
+        ("{emqx_a, true}.{emqx_b, true}.", 1),
+        ("{emqx_a, true}", 1),
+        ('{"a", true}.', 1),
+        ("\n\n{a, yes}.", 3),
+    ],
+)
+def test_what_is_no_fact_is_refused_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(BadSource, match=f"l, line {line}: no term"):
+        parse_loaded("l", text)
+
+
 VARIABLES = """# EMQX_AUTH__MONGO__LOGIN=old
 EMQX_AUTH__MONGO__LOGIN=s3cr3t
 export EMQX_AUTH__HTTP__AUTH_REQ="http://h/a?b=c#d"

@@ -1,4 +1,4 @@
-"""The small Erlang term files of 4.x's data directory: ``loaded_plugins`` and ``loaded_modules``, one fact to a line."""
+"""The small Erlang term files of 4.x's data directory: ``loaded_plugins`` and ``loaded_modules``, facts that end with a dot and a blank."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from components.migration.manifest import BadSource
 
-_FACT = re.compile(r"^\{\s*'?([a-z][A-Za-z0-9_@]*)'?\s*,\s*(true|false)\s*\}\s*\.$|^'?([a-z][A-Za-z0-9_@]*)'?\s*\.$")
+_FACT = re.compile(
+    r"(?:\{\s*'?([a-z][A-Za-z0-9_@]*)'?\s*,\s*(true|false)\s*\}|'?([a-z][A-Za-z0-9_@]*)'?)\s*\.(?:\s+|\Z)", re.ASCII
+)
+"""A fact and the blanks behind it."""
+_COMMENT = re.compile(r"%[^\n]*")
 
 
 @dataclass(frozen=True)
@@ -27,18 +31,20 @@ def parse_loaded(file: str, text: str) -> tuple[Loaded, ...]:
         BadSource: a line that is no such fact.
 
     """
-    facts = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fact = line.split("%", 1)[0].strip()
-        if not fact:
-            continue
-        found = _FACT.match(fact)
+    facts: list[Loaded] = []
+    bare = _COMMENT.sub("", text)
+    at = len(bare) - len(bare.lstrip())
+    line = 1 + bare.count("\n", 0, at)
+    while at < len(bare):
+        found = _FACT.match(bare, at)
         if found is None:
             raise BadSource(
                 file,
-                f"line {number}",
+                f"line {line}",
                 "no term like {emqx_retainer, true}.",
                 "copy the file from the node again, or mend the line",
             )
-        facts.append(Loaded(file, number, found[1] or found[3], found[2] != "false"))
+        facts.append(Loaded(file, line, found[1] or found[3], found[2] != "false"))
+        line += found[0].count("\n")
+        at = found.end()
     return tuple(facts)
