@@ -750,6 +750,63 @@ def test_a_rule_for_everybody_still_binds_everybody() -> None:
     assert DETECTORS["43-44"](after) == Clear()
 
 
+def matches(topic: str, pattern: str) -> bool:
+    levels, wanted = topic.split("/"), pattern.split("/")
+    if wanted[-1] == "#":
+        return levels[: len(wanted) - 1] == wanted[:-1] if "+" not in wanted else fits(levels, wanted[:-1])
+    return len(levels) == len(wanted) and fits(levels, wanted)
+
+
+def fits(levels: list[str], wanted: list[str]) -> bool:
+    return len(levels) >= len(wanted) and all(one in {"+", level} for one, level in zip(wanted, levels, strict=False))
+
+
+def decision_of_4_2(rows: list[dict[str, Any]], login: str, action: str, topic: str) -> bool | None:
+    """The login's own rules in their order, then those of ``$all`` (emqx-auth-mnesia of 4.2, do_check_acl)."""
+    for who in (login, "$all"):
+        for row in rows:
+            if row["login"] == who and row["action"] in {action, "pubsub"} and matches(topic, row["topic"]):
+                return bool(row["allow"])
+    return None
+
+
+def decisions_of_4_3(rows: list[dict[str, Any]], login: str, action: str, topic: str) -> set[bool]:
+    """Whatever order the import gave them: every rule that binds the login and fits."""
+    return {
+        row["access"] == "allow"
+        for row in rows
+        if (row["type"] == "all" or row["type_value"] == login)
+        and row["action"] in {action, "pubsub"}
+        and matches(topic, row["topic"])
+    }
+
+
+OLD_RULE = st.fixed_dictionaries(
+    {
+        "login": st.sampled_from(["u", "v", "$all"]),
+        "topic": st.sampled_from(["a", "a/b", "a/#", "a/+", "+/b", "#", "b"]),
+        "action": st.sampled_from(["pub", "sub", "pubsub"]),
+        "allow": st.booleans(),
+    }
+)
+
+
+@PATIENT
+@given(st.lists(OLD_RULE, max_size=6), st.sampled_from(["username", "clientid"]))
+def test_a_decision_of_4_2_stands_on_4_3_or_a_rule_of_it_is_named(rows: list[dict[str, Any]], credential: Any) -> None:
+    ledger = Ledger()
+    after = convert_export(users(acl_mnesia=rows), credential, ledger)["acl_mnesia"]
+    named = any("another order" in item.how for item in ledger.account().items)
+    for login in ("u", "v", "w"):
+        for action in ("pub", "sub"):
+            for topic in ("a", "a/b", "a/c", "b", "c/b", "c"):
+                before = decision_of_4_2(rows, login, action, topic)
+                possible = decisions_of_4_3(after, login, action, topic)
+                assert before is None or before in possible, "a rule was lost"
+                assert before is not None or not possible, "a rule appeared"
+                assert named or len(possible) < 2, "an order that decides is gone, and nobody was told"
+
+
 def test_what_is_no_list_of_an_export_is_named_too() -> None:
     ledger = Ledger()
     convert_export(users(date="2021-04-12", odd={"a": 1}, **{"auth.mnesia.as": "username"}), None, ledger)
