@@ -277,6 +277,19 @@ def test_what_one_node_sets_is_not_set_on_another() -> None:
         assert "auth.user.1.username = u" in texts[f"{node}/plugins/emqx_auth_mnesia.conf"]
 
 
+def test_a_digit_that_is_no_number_is_no_fault() -> None:
+    facts = Facts(
+        replace(PLAN, system="macos ²"),
+        confs=(flat.parse("emqx.conf", "rpc.tcp_client_num = ²\nauth.http.request.timeout = ²\n"),),
+    )
+    export = Export("e.json", {"version": "4.2.²", "auth_username": [{"username": "u", "password": PASSWORD}]})
+    with pytest.raises(BadSource, match="43-03"):
+        convert(replace(facts, export=export))
+    assert convert(facts).account.items
+    for rule in ("43-03", "43-28", "43-37"):
+        DETECTORS[rule](replace(facts, export=export))
+
+
 def test_a_file_that_is_named_twice_is_converted_once(tmp_path: Path) -> None:
     (tmp_path / "emqx.conf").write_text("rpc.tcp_client_port = 5369\nauth.mongo.login = u\n", encoding="utf-8")
     once, twice = (convert(known.load(PLAN, paths)) for paths in ((tmp_path,), (tmp_path, tmp_path / "emqx.conf")))

@@ -71,7 +71,7 @@ class Hocon:
         """About where a path stands: each of its keys is looked for from the line of the key above it. The parser keeps no lines."""
         lines = self.text.splitlines()
         found: int | None = None
-        for name in (part for part in path.split(".") if not part.isdigit()):
+        for name in (part for part in path.split(".") if not part.isdecimal()):
             key = re.compile(rf"(?<![\w-])\"?{re.escape(name)}\"?\s*[.{{=:]")
             after = (
                 number for number in range(found or 1, len(lines) + 1) if key.search(lines[number - 1].split("#", 1)[0])
