@@ -39,9 +39,7 @@ LISTED = 1000
 STRANGERS = (
     Client("stranger-1"),
     Client("stranger-2", "stranger"),
-    Client("+", "+"),
-    Client("#", "#"),
-    Client("a/b", "a/b"),
+    *(Client(name, name) for name in ("+", "#", "a/b")),
     Client("local", None, "127.0.0.1"),
 )
 
@@ -90,8 +88,8 @@ class Proof:
     def __str__(self) -> str:
         """For the person who reads it."""
         head = f"{self.decisions} decisions: {self.widened} wider, {self.narrowed} narrower"
-        rest = f"{self.left_out} logins were not asked for (too many)" if self.left_out else ""
-        return "\n".join(filter(None, (head, rest, *map(str, self.differences))))
+        rest = (f"{self.left_out} logins were not asked for (too many)",) if self.left_out else ()
+        return "\n".join((head, *rest, *map(str, self.differences)))
 
 
 def before_of(source: Source) -> Before:
@@ -139,6 +137,7 @@ def after_of(conversion: Conversion, dialect: Dialect) -> After:
         file_rules=after.compile_file(parse(file_source["rules"])),
         sources=[one["type"] for one in authorization["sources"] if one["enable"]],
         no_match=Access(authorization["no_match"]),
+        delays=conversion.config.get("delayed", {"enable": True})["enable"],
         name_letters=frozenset(
             letter
             for name, letter in (("plus", "+"), ("hash", "#"), ("slash", "/"))
@@ -234,7 +233,7 @@ def _differ(
             if was is not is_now:
                 yield Difference(client.username, client.clientid, "connect", "", was, is_now)
     for client, action, topic in asked:
-        was, is_now = old.decide(client, action, topic), new.decide(client, action, topic)
+        was, is_now = old.reach(client, action, topic), new.decide(client, action, topic)
         if was is not is_now:
             yield Difference(client.username, client.clientid, str(action), topic, was, is_now)
 

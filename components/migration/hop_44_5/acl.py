@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from components.migration.hop_44_5.names import is_syntax, widened
+from components.migration.hop_44_5.names import DELAYED_ALLOW, DELAYED_DENY, DELAYED_OFF, is_syntax, widened
 from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
 from components.migration.permissions.before import Row, evaluation_order
-from components.migration.permissions.topics import begins_with_wildcard, words
+from components.migration.permissions.topics import begins_with_wildcard, behind_delay, words
 
 SECTION = "acl_mnesia"
 RULES = "/authorization/sources/built_in_database/rules"
@@ -39,6 +39,8 @@ class Acl:
     shut: dict[Key, None] = field(
         default_factory=dict
     )  # logins that are denied everything, because their name is a wildcard
+
+    forbids_delay: bool = False
 
     def max_rules(self) -> int:
         """The most rules of one login."""
@@ -129,6 +131,7 @@ def convert_acl(source: Source, ledger: Ledger, *, loose: bool) -> Acl:
             if loose and written and one.row.access == "allow":
                 written, note = _guarded(acl, one.row, written, note)
             rules += written
+            acl.forbids_delay |= note == DELAYED_OFF
             _account(ledger, one, written, note, unordered=unordered)
     for key in acl.shut:
         acl.rules[key] = [{"permission": "deny", "action": "all", "topic": "#"}, *acl.rules.get(key, [])]
@@ -159,6 +162,18 @@ def _account(ledger: Ledger, one: Placed, written: list[dict[str, str]], note: s
 
 def _convert(file: str, one: Placed, *, loose: bool) -> tuple[list[dict[str, str]], str]:
     """The rules of 5.x for one row, and what is not the same."""
+    behind = behind_delay(words(one.row.topic))
+    if behind is None:
+        return _convert_plain(file, one, loose=loose)
+    if one.row.access == "allow":
+        return [_rule(one.row, "allow", one.row.topic)], DELAYED_ALLOW
+    if not behind or behind == ("#",):
+        return [], DELAYED_OFF
+    written, note = _convert_plain(file, one._replace(row=one.row._replace(topic="/".join(behind))), loose=loose)
+    return written, "; ".join(filter(None, (DELAYED_DENY, note)))
+
+
+def _convert_plain(file: str, one: Placed, *, loose: bool) -> tuple[list[dict[str, str]], str]:
     row, topic, note = one.row, one.row.topic, ""
     allow, parts = one.row.access == "allow", words(one.row.topic)
     if loose and begins_with_wildcard(topic):

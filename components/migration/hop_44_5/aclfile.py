@@ -11,14 +11,14 @@ What differs between the two, each with its answer here (see permissions/before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from components.migration.hop_44_5.names import is_syntax, widened
+from components.migration.hop_44_5.names import DELAYED_ALLOW, DELAYED_DENY, DELAYED_OFF, is_syntax, widened
 from components.migration.permissions.before import ALIASES, FileRule, compile_file, in_bytes
 from components.migration.permissions.client import Access
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text, write
-from components.migration.permissions.topics import begins_with_wildcard, words
+from components.migration.permissions.topics import begins_with_wildcard, behind_delay, words
 
 ALL = Atom("all")
 SINGLE_BYTES = "4.4 compares its letters above U+007F as single bytes, 5.x in UTF-8: it denies now what it says"
@@ -36,6 +36,7 @@ class FileConversion:
         notes: what changed, by index of the rule; an index that is not in it is carried.
         dropped: why, by index of the rule.
         ends_with: the answer for everything that no rule before matched, where a rule says so.
+        forbids_delay: a deny of every delayed message was there.
         root_denied: a deny with a leading wildcard was there: what begins with ``$`` must be denied by ``no_match``.
 
     """
@@ -45,6 +46,7 @@ class FileConversion:
     dropped: dict[int, str] = field(default_factory=dict)
     ends_with: Access | None = None
     root_denied: bool = False
+    forbids_delay: bool = False
 
     def note(self, index: int, text: str) -> None:
         """A change of one rule."""
@@ -163,10 +165,11 @@ def _topics(
         exact = isinstance(term, tuple)
         text = term[1] if isinstance(term, tuple) else term
         assert isinstance(text, Text)  # noqa: S101 - compile_file has read it as a topic
+        delayed = _behind_delay(result, index, text, allow=allow)
+        text = delayed or text
         parts = words(text.text)
         behind, next_behind = next_behind, next_behind or (not exact and "%u" in parts)
-        left_out = _left_out(result, index, line, text, allow=allow)
-        if left_out:
+        if delayed is None or _left_out(result, index, line, text, allow=allow):
             continue
         if exact:
             yield _Condition("^" if behind and allow else ""), (Atom("eq"), Text(text.text))
@@ -190,6 +193,22 @@ def _topics(
             )
             yield condition._replace(username=DOLLAR_NAME), Text("${username}/#")
             yield condition._replace(clientid=DOLLAR_NAME), Text("${clientid}/#")
+
+
+def _behind_delay(result: FileConversion, index: int, text: Text, *, allow: bool) -> Text | None:
+    """The topic that 5.x asks for in place of ``$delayed/N/...``; None where a deny of the delay itself cannot be said."""
+    behind = behind_delay(words(text.text))
+    if behind is None:
+        return text
+    if allow:
+        result.note(index, DELAYED_ALLOW)
+        return text
+    if behind and behind != ("#",):
+        result.note(index, DELAYED_DENY)
+        return replace(text, text="/".join(behind))
+    result.note(index, DELAYED_OFF)
+    result.forbids_delay = True
+    return None
 
 
 def _left_out(result: FileConversion, index: int, line: int, text: Text, *, allow: bool) -> bool:

@@ -35,13 +35,17 @@ OFF_FILE: Json = {"type": FILE, "enable": False, "rules": "{deny, all}.\n"}
 
 @dataclass
 class Authorization:
-    """The root ``authorization``; ``mutes_tokens``: the rules in tokens must not be read, they would be asked too early."""
+    """The root ``authorization``.
+
+    ``mutes_tokens``: the rules in tokens must not be read, they would be asked too early; ``forbids_delay``: delayed publish must be off.
+    """
 
     sources: list[Json] = field(default_factory=list)
     no_match: Access = Access.DENY
     deny_action: str = "ignore"
     cache: Json = field(default_factory=dict)
     mutes_tokens: bool = False
+    forbids_delay: bool = False
     template_allow: Json = field(default_factory=dict)
 
     def config(self) -> Json:
@@ -96,6 +100,7 @@ def convert_authz(
         authorization.sources.append(OFF_FILE)
     account_file(ledger, acl_file, file, stopped)
     account_unused(source, ledger, acl_file)
+    authorization.forbids_delay = file.forbids_delay or acl.forbids_delay
     _note_order(settings, ledger, chain_of_sources, chain)
     _finish(authorization, settings)
     return authorization

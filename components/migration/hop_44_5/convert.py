@@ -46,7 +46,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     account_loaded(source, ledger)
     config, users, requests = _access(source, options, settings, ledger, to_version)
     features, files = convert_features(source, settings, ledger)
-    rest = _merged(convert_mqtt(settings, target), features)
+    rest = _merged(convert_mqtt(settings, target), _with_delay(features, config.pop("delayed", {})))
     door = built_in(users) if any(one["enable"] for one in config["authentication"]) else None
     config |= convert_rules(source, options, ledger, target) | rest | convert_gateways(source, ledger, target, door)
     keys = convert_apps(source, options, ledger, target)
@@ -82,6 +82,8 @@ def _access(
     if authorization.mutes_tokens:
         authenticators = [mute_tokens(one) for one in authenticators]
     config: Json = {"authentication": authenticators, "authorization": authorization.config()}
+    if authorization.forbids_delay:
+        config["delayed"] = {"enable": False}
     ordered = (chain.requests(), authorization.requests(), acl.requests(), users.requests(), default_users)
     return config, users, [request for requests in ordered for request in requests]
 
@@ -140,6 +142,13 @@ def _default_users(settings: Settings, users: Users) -> Iterable[Request]:
                 settings.carried(key, "as a user of the built-in database")
             body = {"user_id": found.value, "password": settings.peek(password_key), "is_superuser": False}
             yield Request("POST", "/authentication/password_based%3Abuilt_in_database/users", body)
+
+
+def _with_delay(features: Json, wanted: Json) -> Json:
+    """Delayed publish is off where a rule of 4.4 denied it; the rule says so in the account."""
+    return features | (
+        {"delayed": {**features.get("delayed", {"max_delayed_messages": 0}), **wanted}} if wanted else {}
+    )
 
 
 def _merged(left: Json, right: Json) -> Json:

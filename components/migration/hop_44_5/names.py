@@ -7,6 +7,11 @@ from collections.abc import Container
 
 from components.migration.permissions.topics import words
 
+DELAYED_ALLOW = "5.x asks for the topic behind $delayed/N/, so this rule allows nothing: that topic must be allowed"
+DELAYED_DENY = "5.x asks for the topic behind $delayed/N/: it denies that one, without a delay too"
+DELAYED_OFF = (
+    "5.x asks for the topic behind $delayed/N/ and cannot deny the delay: delayed publish is off on green in its place"
+)
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,200}")  # what 5.x takes as the name of a rule, connector or action
 
 

@@ -27,7 +27,7 @@ from components.migration.permissions.client import (
     password_matches,
 )
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text
-from components.migration.permissions.topics import Words, matches, words
+from components.migration.permissions.topics import Words, behind_delay, matches, words
 
 BUILT_IN, FILE = "built_in_database", "file"
 _VARIABLE = re.compile(r"\$\{\.?(username|clientid)\}")
@@ -92,6 +92,7 @@ class After:
         users: stored (salt, hash) by name.
         rows: the built-in rules in their stored order, by (kind, value); ("all", "") for everybody.
         sources: the enabled sources, in order.
+        delays: whether delayed publish is on.
         name_letters: of ``+``, ``#`` and ``/`` those that a placeholder takes where the dialect wants plain names.
 
     """
@@ -105,6 +106,7 @@ class After:
     file_rules: Sequence[Rule] = ()
     sources: Sequence[str] = ()
     no_match: Access = Access.ALLOW
+    delays: bool = True
     name_letters: frozenset[str] = frozenset()
 
     def connect(self, client: Client, password: str | None) -> Access:
@@ -118,8 +120,12 @@ class After:
         return Access.ALLOW if password_matches(self.hash_name, salt, digest, password) else Access.DENY
 
     def decide(self, client: Client, action: Action, topic: str) -> Access:
-        """Whether the client may publish to a topic, or subscribe to a filter."""
+        """Whether the client may publish to a topic, or subscribe to a filter; where delayed publish is off, such a message reaches nobody."""
         asked = words(topic)
+        behind = behind_delay(asked)
+        if behind is not None:
+            is_lost = not behind or (action is Action.PUBLISH and not self.delays)
+            return Access.DENY if is_lost else self.decide(client, action, "/".join(behind))
         for source in self.sources:
             for rule in self._rules(source, client):
                 if action in rule.actions and is_meant(rule.who, client) and self._one_matches(rule, client, asked):

@@ -25,7 +25,7 @@ from components.migration.permissions.client import (
     password_matches,
 )
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text
-from components.migration.permissions.topics import NEVER, Words, matches, words
+from components.migration.permissions.topics import NEVER, Words, behind_delay, matches, words
 
 BUILT_IN, FILE = "built_in_database", "file"
 ALIASES = ("%cida", "%cna")  # Enterprise only: aliases of client id and common name; without them they are plain words
@@ -123,6 +123,11 @@ class Before:
             if answer is not None:
                 return answer
         return self.no_match
+
+    def reach(self, client: Client, action: Action, topic: str) -> Access:
+        """The decision; who may publish now may do so later: a delay opens no topic, so ``$delayed/N/t`` is allowed where ``t`` is."""
+        was, behind = self.decide(client, action, topic), behind_delay(words(topic))
+        return self.decide(client, action, "/".join(behind)) if behind and was is Access.DENY else was
 
     def _by_rows(self, client: Client, action: Action, topic: str) -> Access | None:
         keys = [("clientid", client.clientid), ("all", "")]

@@ -37,6 +37,14 @@ def matches(topic: Sequence[str], pattern: Sequence[str], *, loose: bool) -> boo
     return len(topic) == len(pattern)
 
 
+DELAYED = "$delayed"
+
+
+def behind_delay(topic: Sequence[str]) -> Words | None:
+    """The words behind ``$delayed/N``, which 5.x asks for in place of the whole (emqx_access_control:authorize/3); None where it is no such topic."""
+    return tuple(topic[2:]) if topic[0] == DELAYED else None
+
+
 def begins_with_wildcard(topic: str) -> bool:
     """Whether a filter is one that may or may not match ``$SYS``."""
     return words(topic)[0] in ("+", "#")
