@@ -66,7 +66,7 @@ def _patch_too_old(facts: Facts) -> Finding:
     said = str(facts.export.data.get("version"))
     patch = said.rsplit(".", 1)[-1] if said.count(".") == 2 else ""
     needed = {(4, 0): 13, (4, 1): 0, (4, 2): 11}.get(facts.plan.source.line, 0)
-    fits = facts.plan.source.line == (4, 1) or (patch.isdecimal() and int(patch) >= needed)
+    fits = facts.plan.source.line == (4, 1) or (patch.isdecimal() and int(patch[:9]) >= needed)
     users = [section for section in USERS if facts.export.rows(section)]
     return CLEAR if fits else found(Place(facts.export.file, item=section) for section in users)
 
@@ -143,12 +143,12 @@ def _old_mac(plan: Plan) -> bool | None:
     if plan.system is None:
         return None
     name, _, version = plan.system.partition(" ")
-    numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
+    numbers = [int(part[:9]) for part in version.split(".")[:2] if part.isdecimal()]
     return name == "macos" and numbers < [10, 14]
 
 
 def _more_than_one(value: str) -> bool:
-    return value.isdecimal() and int(value) > 1
+    return value.isdecimal() and value.lstrip("0") not in {"", "1"}
 
 
 DETECTORS: Verdicts = {

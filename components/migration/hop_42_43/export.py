@@ -42,7 +42,7 @@ def require_importable(export: Export) -> None:
 
     """
     said = str(export.data.get("version", ""))
-    parts = [int(part) for part in said.split(".") if part.isdecimal()]
+    parts = [int(part[:9]) for part in said.split(".") if part.isdecimal()]
     needed = FIRST_PATCH.get((parts[0], parts[1])) if len(parts) > 1 else None
     if needed is None or (len(parts) > 2 and parts[2] >= needed):
         return

@@ -89,7 +89,7 @@ def one_client(value: str) -> Value:
     return Value(
         value,
         "more than one can reorder messages between nodes; 4.3's default is 1"
-        if value.isdecimal() and int(value) > 1
+        if value.isdecimal() and value.lstrip("0") not in {"", "1"}
         else "",
     )
 
