@@ -535,6 +535,41 @@ def test_a_rule_knows_every_spelling_and_never_takes_silence_for_no(
     assert isinstance(DETECTORS[rule_id](given_facts(rule_id, what)), answer)
 
 
+ROOTS = ["actions", "authentication", "bridges", "cluster", "connectors", "durable_sessions", "exhook", "force_shutdown", "gateway", "limiter",
+         "listeners", "multi_tenancy", "opentelemetry", "plugins", "prometheus", "retainer", "rule_engine", "schema_validation", "zones"]  # fmt: skip
+NAMES = ["dynamo", "s3", "kafka_producer", "sqlserver", "x", "parameters", "resource_opts", "rules", "sql", "buffer", "mode", "enable", "server",
+         "max_heap_size", "default_max_sessions", "mechanism", "topics", "servers", "rate"]  # fmt: skip
+WORDS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.sampled_from(["h\\i", "jwt", "9" * 5000]),
+)
+TREES = st.recursive(
+    WORDS,
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(NAMES), inner, max_size=3)),
+    max_leaves=12,
+)
+
+
+@PATIENT
+@given(st.dictionaries(st.sampled_from(ROOTS), TREES, max_size=5))
+def test_whatever_shape_a_configuration_has_a_rule_answers(shape: dict[str, Any]) -> None:
+    facts = replace(plan("58-01"), hocons=(hocon.Hocon("cluster.hocon", "", shape),))
+    for rule_id, detect in DETECTORS.items():
+        assert isinstance(detect(facts), Hit | Clear | Question), rule_id
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "text"),
+    [("510-01", "connectors.http.h { resource_opts = 5 }"), ("57-02", "actions.dynamo.d { parameters = 5 }")],
+)
+def test_a_number_in_place_of_a_block_lacks_what_the_block_should_hold(rule_id: str, text: str) -> None:
+    assert isinstance(DETECTORS[rule_id](given_facts(rule_id, tree(text))), Hit)
+
+
 LEVEL = st.sampled_from(["a", "b", "c"])
 TOPIC = st.lists(LEVEL, min_size=1, max_size=3).map("/".join)
 FILTER = st.lists(st.one_of(LEVEL, st.just("+")), min_size=1, max_size=3).flatmap(

@@ -13,6 +13,7 @@ from components.migration.detectors.base import (
     above,
     absent,
     ask,
+    block_of,
     by_source,
     every,
     first,
@@ -97,7 +98,7 @@ def _gateways(facts: Facts) -> Finding:
 
 def _no_hash_key(action: Any) -> bool:
     """Of an action, whose settings are below ``parameters``."""
-    return isinstance(action, dict) and "hash_key" not in (action.get("parameters") or {})
+    return isinstance(action, dict) and "hash_key" not in block_of(action, "parameters")
 
 
 def _bytes(value: Any) -> float:
@@ -263,7 +264,7 @@ DETECTORS: Verdicts = {
     "510-01": hocon(
         "connectors.*.*",
         FILES,
-        lambda value: isinstance(value, dict) and "health_check_timeout" not in (value.get("resource_opts") or {}),
+        lambda value: isinstance(value, dict) and "health_check_timeout" not in block_of(value, "resource_opts"),
     ),
     "510-02": planned(
         _old_tables, "did this cluster begin before 5.4, and has it never been stopped as a whole since?"
