@@ -521,3 +521,8 @@ def test_loaded_modules_of_enterprise_are_read() -> None:
     assert next(one for one in conversion.config["authorization"]["sources"] if one["type"] == "file")["enable"]
     conversion = convert(Source(export(MNESIA), "", (), files), "4.4.19", "5.8.11", Options(now=1))
     assert item(conversion, "loaded_modules")[0] == "carried"
+
+
+def test_a_quick_refusal_that_5_x_does_not_have_is_said() -> None:
+    conversion = with_loaded({"allow_anonymous": "false_quick_deny"}, "{emqx_auth_mnesia, true}.")
+    assert item(conversion, "emqx.conf")[0] == "changed"

@@ -25,6 +25,7 @@ Json = dict[str, Any]
 ORDER_NAMES = {"mongodb": "mongo", "postgres": "pgsql", "internal": "file"}
 UNKNOWN = "it is not known whether this plugin is on, so it is left out and nobody gets in by it"
 UNKNOWN_ACL = "it is not known whether this plugin is on, so it is left out: if it is, what it denies is left to the other sources"
+QUICK = "false_quick_deny"
 UNREADABLE = "its configuration is not of the shape that 4.4 writes, or 5.x knows no such password_hash"
 BY_HAND = "set it up on green by hand; until then nobody gets in by it"
 NOTHING = (0, "0", "", None)
@@ -171,6 +172,9 @@ def _account_anonymous(settings: Settings, authenticators: list[Json]) -> None:
             how = "who is not known to the chain was let in and is refused on 5.x"
             todo = "give these devices credentials, or set enable_authn = false on a listener of theirs"
             settings.changed(found.key, how, todo)
+        elif found.value == QUICK and not is_open:
+            how = "a client without a user name was refused at once; 5.x asks the chain, which may know it"
+            settings.changed(found.key, how, "give no credentials to devices that must not come in")
         else:
             how = "an empty chain lets everybody in" if is_open else "who is not known is refused"
             settings.carried(found.key, how)
