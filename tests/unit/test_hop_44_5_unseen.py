@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.migration.configs.flat import Setting
-from components.migration.hop_44_5 import Conversion, Options, Source, convert
+from components.migration.hop_44_5 import BadSource, Conversion, Options, Source, convert
 from components.migration.prove import prove
 
 pytestmark = pytest.mark.unit
@@ -526,3 +526,23 @@ def test_loaded_modules_of_enterprise_are_read() -> None:
 def test_a_quick_refusal_that_5_x_does_not_have_is_said() -> None:
     conversion = with_loaded({"allow_anonymous": "false_quick_deny"}, "{emqx_auth_mnesia, true}.")
     assert item(conversion, "emqx.conf")[0] == "changed"
+
+
+@pytest.mark.parametrize("other", ["cn", "dn"])
+def test_two_listeners_never_give_devices_the_names_of_others(other: str) -> None:
+    doors = {"listener.ssl.a": "1", "listener.ssl.a.peer_cert_as_username": "cn", "listener.ssl.b": "2"}
+    doors["listener.ssl.b.peer_cert_as_username"] = other
+    if other == "cn":
+        assert with_loaded(doors).config["mqtt"]["peer_cert_as_username"] == "cn"
+    else:
+        with pytest.raises(BadSource, match="line 4"):
+            with_loaded(doors)
+
+
+def test_a_file_that_nothing_is_made_of_is_said_to_be_left_out() -> None:
+    files = {"etc/psk.txt": "d:S3CRET\n", "etc/ssl_dist.conf": "[]."}
+    conversion = convert(Source(export(), "e.json", (), files), "4.4.19", "5.8.11", Options(now=1.0))
+    assert [item(conversion, name)[0] for name in files] == ["dropped", "dropped"]
+    used = export(("psk_authentication", {"psk_file": "etc/psk.txt"}))
+    conversion = convert(Source(used, "e.json", (), files), "4.4.19", "5.8.11", Options(now=1.0))
+    assert (conversion.account.counts["psk"], "etc/psk.txt" in conversion.account.counts) == (1, False)

@@ -10,14 +10,14 @@ from components.migration.hop_44_5.acl import convert_acl
 from components.migration.hop_44_5.authn import built_in, convert_authn
 from components.migration.hop_44_5.authz import convert_authz, mute_tokens
 from components.migration.hop_44_5.extras import convert_schemas, convert_topic_metrics
-from components.migration.hop_44_5.features import convert_features
+from components.migration.hop_44_5.features import PSK_FILE, convert_features
 from components.migration.hop_44_5.gateways import convert_gateways
 from components.migration.hop_44_5.listeners import convert_listeners, stop_listeners
 from components.migration.hop_44_5.loaded import account_loaded
 from components.migration.hop_44_5.mqtt import convert_mqtt
 from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
 from components.migration.hop_44_5.plugins import MODULES, Plugin, read_plugins
-from components.migration.hop_44_5.rest import account_sections, account_settings
+from components.migration.hop_44_5.rest import account_files, account_sections, account_settings
 from components.migration.hop_44_5.result import Conversion, Request, archive_stem, hocon, write_archive
 from components.migration.hop_44_5.rules import convert_rules
 from components.migration.hop_44_5.settings import Settings
@@ -57,6 +57,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     stop_listeners(source, ledger, listeners)
     account_settings(settings)
     account_sections(source, ledger)
+    account_files(source, ledger, reads_psk=PSK_FILE in files)
 
     stem = archive_stem(options.now)
     archive = write_archive(stem, _parts(config, users, options, to_version), options.now)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from components.migration.hop_44_5.settings import Settings, is_on
+from components.migration.manifest import BadSource
 
 Json = dict[str, Any]
 MAIN_ZONE = "external"
@@ -188,6 +189,16 @@ def _others(settings: Settings, config: Json) -> None:
         actions = [action.strip() for action in settings.carried("alarm.actions").split(",")]
         config.setdefault("alarm", {})["actions"] = [action for action in actions if action in ("log", "publish")]
     for side in ("username", "clientid"):
-        for found, _ in list(settings.matching(rf"listener\.(tcp|ssl|wss?)\.[\w-]+\.peer_cert_as_{side}")):
-            config.setdefault("mqtt", {})[f"peer_cert_as_{side}"] = found.value
-            settings.changed(found.key, f"mqtt.peer_cert_as_{side}: for all listeners together")
+        _names_of_certificates(settings, config, f"peer_cert_as_{side}")
+
+
+def _names_of_certificates(settings: Settings, config: Json, name: str) -> None:
+    """One for all listeners; two that differ would give devices the names of others."""
+    for found, _ in list(settings.matching(rf"listener\.(tcp|ssl|wss?)\.[\w-]+\.{name}")):
+        mqtt = config.setdefault("mqtt", {})
+        if mqtt.setdefault(name, found.value) != found.value:
+            seen = f"{found.key} is unlike that of another listener, and 5.x would give devices the names of others"
+            raise BadSource(*settings.place(found.key), seen, "give all listeners the same, or take one listener out")
+        settings.changed(
+            found.key, f"mqtt.{name}: for all listeners together", "look at listeners that did not have it"
+        )

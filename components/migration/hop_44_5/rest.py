@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 from components.migration.hop_44_5.features import EXHOOK, GONE_MODULES
 from components.migration.hop_44_5.plugins import MODULES
@@ -84,3 +85,19 @@ def account_sections(source: Source, ledger: Ledger) -> None:
         if section in ("version", "date") or section in LIST_SECTIONS:
             continue
         ledger.expect(section, len(rows) if isinstance(rows, list) else 1)
+
+
+def account_files(source: Source, ledger: Ledger, *, reads_psk: bool) -> None:
+    """Files that are given and that nothing was made of."""
+    for path in source.files:
+        name = PurePath(path).name
+        if name == "ssl_dist.conf":
+            why, todo = f"TLS between nodes: {OWN}", "set it up on green where you need it"
+        elif name in PSK_NAMES and not reads_psk:
+            why, todo = "no plugin or module that is on reads it", "nothing, if that is so"
+        else:
+            continue
+        ledger.dropped(path, ledger.grow(path, 1), name, why, todo)
+
+
+PSK_NAMES = ("psk.txt", "init.psk")
