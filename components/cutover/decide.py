@@ -51,11 +51,12 @@ def decide(
     if share_parts == everybody(to):
         if drained == old:
             return Decision("nothing", f"{to} serves everybody: its share is 100 % and {old} was drained")
-        if left == 0:
+        if left == 0 and origin != old:
             return Decision("nothing", f"{to} serves everybody: its share is 100 % and nobody is on {old}")
         if origin is None and left is not None and left <= here:
             # Without a cutover nobody came to the old colour through this balancer: somebody tries it by hand.
             return Decision("nothing", f"{to} serves: the {left} on {old} did not come through this balancer")
+        # A cutover whose end was cut off: the drain has yet to look, and to say what was written on the old colour meanwhile.
     where = f"{to} has {share_percent(to, share_parts):g} % and {'unknown' if left is None else left} are on {old}"
     if to == origin:
         return Decision("back", f"{where}; the data of {old} came from {to}")

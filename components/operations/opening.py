@@ -14,7 +14,7 @@ from components.operations.declared import refuse_misdeclared, refuse_route
 from components.operations.measure import known
 from components.operations.run import Run
 from components.operations.waiting import until
-from components.router.base import BEGAN_AT, DRAINED_AT, IMPORTED, LEASE, ORIGIN
+from components.router.base import BEGAN_AT, DRAINED_AT, IMPORTED, LEASE, OPENED_AT, ORIGIN
 from components.value import Value
 
 HEALTH_SECONDS = 60.0
@@ -71,7 +71,8 @@ async def open_run(
     run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
     await open_target(run, to)
     if not keep_stale:
-        await _remove_stale(run, to, memory.get(BEGAN_AT))
+        await _remove_stale(run, to, _left_since(memory, to))
+    await remember_opened(run, to)
     return opened.model_copy(update={"lost_sessions": sessions, "lost_messages": messages})
 
 
@@ -187,20 +188,36 @@ async def wait_until_up(run: Run, colour: Colour) -> None:
     )
 
 
-async def _remove_stale(run: Run, to: Colour, began_at: str | None) -> None:
+def _left_since(memory: Mapping[str, str], to: Colour) -> float | None:
+    """When clients began to be taken away from ``to``; None when they never were, or when they come to it already.
+
+    A run that goes on in the direction of the one before finds sessions of devices that were moved to ``to`` and went
+    offline there: these are in use, and what they queue is not old.
+    """
+    colour, _, since = memory.get(OPENED_AT, "").partition(" ")
+    return float(since) if colour == other(to) else None
+
+
+async def remember_opened(run: Run, to: Colour) -> None:
+    """From now on clients come to ``to``; when they did already, since when is kept."""
+    if not (await run.router.memory()).get(OPENED_AT, "").startswith(f"{to} "):
+        await run.router.remember({OPENED_AT: f"{to} {run.clock.now():.3f}"}, holder=run.token)
+
+
+async def _remove_stale(run: Run, to: Colour, since: float | None) -> None:
     """Remove sessions on the target that were left behind by an earlier move away from it.
 
     Evicted sessions stay and go on queueing (section D), so a device that comes back would get old commands. Only those
     that lost their connection after that move began are removed; a device that was offline before keeps its session.
     """
-    if began_at is None:
+    if since is None:
         return
     api = run.clusters[to]
     stale = [
         session.clientid
         async for page in api.session_pages()
         for session in page
-        if not session.connected and _unix(session.disconnected_at) >= float(began_at)
+        if not session.connected and _unix(session.disconnected_at) >= since
     ]
     for first in range(0, len(stale), STALE_BATCH):
         batch = stale[first : first + STALE_BATCH]

@@ -69,13 +69,15 @@ def start(
     """Start the command in a session of its own and wait for its ready file; a running one is adopted, a starting one waited for.
 
     The command's output goes to ``output.log`` in the directory, which is also where the ready file appears. Killed at any
-    point, the next call finds the process by its pid file. Use inside ``one_start``.
+    point, the next call finds the process by its pid file. Use inside ``one_start``. Only a process that was launched here is ended
+    when it is not ready in time, or at an interruption: one that ran before may serve, whatever has become of its ready file.
 
     Raises:
         GaveUp: the process ended or was not ready in time; says the last line of its output.
 
     """
-    if _pid(directory) is None:
+    found = _pid(directory)
+    if found is None:
         _launch(directory, command, environment)
     end = time.monotonic() + limit_seconds
     try:
@@ -86,14 +88,19 @@ def start(
             time.sleep(POLL_SECONDS)
         seen = f"not ready after {limit_seconds:g} s" if alive else "it ended"
     except BaseException:
-        _kill(directory)
+        if found is None:
+            _kill(directory)
         raise
-    _kill(directory)
+    todo = f"read {directory / 'output.log'}"
+    if found is None or not alive:
+        _kill(directory)
+    else:
+        seen, todo = f"process {found} runs and is {seen}", f"{todo}; end that process once nobody is connected to it"
     raise GaveUp(
         f"starting {command[2:4]}",
         node=str(directory),
         seen=f"{seen}, last output: {last_line(directory)}",
-        todo=f"read {directory / 'output.log'}",
+        todo=todo,
     )
 
 
@@ -179,7 +186,10 @@ def reap(pid: int) -> None:
 
 def last_line(directory: Path) -> str:
     """The last line of ``output.log`` in the directory, or ``none``."""
-    lines = (directory / "output.log").read_text(errors="replace").strip().splitlines()
+    try:
+        lines = (directory / "output.log").read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "none"
     return lines[-1][:300] if lines else "none"
 
 

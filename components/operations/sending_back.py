@@ -8,7 +8,7 @@ from components.cutover.words import Colour, other
 from components.emqx.errors import GateFailed, LeaseLost, Stopped, UpgradeError
 from components.operations.meter import Meter
 from components.operations.moving import Move, kick
-from components.operations.opening import open_target
+from components.operations.opening import open_target, remember_opened
 from components.operations.run import Run
 
 
@@ -39,6 +39,7 @@ async def sent_back(
 async def _send_back(run: Run, to: Colour, gates: Thresholds, budget_per_second: int) -> None:
     """The whole share to ``to``, then everybody, in the order that section D of two-cluster.md found."""
     await open_target(run, to)
+    await remember_opened(run, to)
     parts = everybody(to)
     await run.act("share", step="send-back", parts=parts)
     await run.router.set_share(parts, holder=run.token)

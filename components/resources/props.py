@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -28,6 +29,17 @@ def changed(
 ) -> set[str]:
     """The fields whose values differ; what is not set has the model's default."""
     return {name for name in fields if value_of(model, name, olds) != value_of(model, name, news)}
+
+
+def elsewhere(
+    model: type[BaseModel], fields: frozenset[str], olds: Mapping[str, Any], news: Mapping[str, Any]
+) -> set[str]:
+    """The fields of paths that name another place now; ``./work`` and its absolute path are the same one."""
+    return {
+        name
+        for name in changed(model, fields, olds, news)
+        if Path(str(value_of(model, name, olds))).resolve() != Path(str(value_of(model, name, news))).resolve()
+    }
 
 
 def value_of(model: type[BaseModel], name: str, props: Mapping[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import Credentials, credentials_by_colour
 from components.resources import engine, progress
-from components.resources.props import State, changed, mistakes, own
+from components.resources.props import State, changed, elsewhere, mistakes, own
 
 Inputs = TypeVar("Inputs", bound=BaseModel)
 
@@ -27,8 +27,8 @@ Inputs = TypeVar("Inputs", bound=BaseModel)
 class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
     """A provider whose inputs are ``Inputs`` (by alias or by name); a subclass is written for the model that it names there.
 
-    ``TRIGGERS`` are the fields whose change means an update, ``REPLACES`` those whose change means a replacement;
-    every other input may be edited without anything running again.
+    ``TRIGGERS`` are the fields whose change means an update. ``REPLACES`` are paths: another place means a replacement, which ends
+    what runs there; another spelling of the same place does not. Every other input may be edited without anything running again.
     """
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset()
@@ -90,7 +90,7 @@ class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
 
     def diff(self, _id: str, olds: State, news: State) -> dynamic.DiffResult:
         """Compare the fields that matter, then ask the world."""
-        replaces = sorted(changed(self._model, self.REPLACES, olds, news))
+        replaces = sorted(elsewhere(self._model, self.REPLACES, olds, news))
         changes = bool(replaces or changed(self._model, self.TRIGGERS, olds, news))
         if not changes and not pulumi.contains_unknowns(own(news)):
             changes = self.stale(self._inputs(own(news)), own(olds))

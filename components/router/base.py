@@ -10,8 +10,8 @@ from components.emqx.errors import LeaseLost
 
 LEASE = "run"
 """The token of the run that may act."""
-ORIGIN, BEGAN_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "drained_at", "imported"
-CUTOVER = (ORIGIN, BEGAN_AT, DRAINED_AT, IMPORTED)
+ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "opened_at", "drained_at", "imported"
+CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
 
 
@@ -31,7 +31,7 @@ class Router(Protocol):
     """The share and the memory of a balancer, over all its replicas.
 
     The memory survives a restart of the balancer: ``run`` (the token of the lease), ``origin`` (the colour whose data the other one
-    was filled from), ``began_at`` (unix seconds), ``imported`` and ``drained_at`` (a colour and unix seconds: ``blue 1795344713``).
+    was filled from), ``began_at`` (unix seconds), ``opened_at``, ``imported`` and ``drained_at`` (a colour and unix seconds: ``blue 1795344713``).
     """
 
     async def share(self) -> int:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,8 @@ from lab.node.process import API_PORT, Managed, Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MOST_NODES = 253
+READY = "ready.json"
+LOOK_SECONDS = 1.0
 
 
 @app.command()
@@ -71,7 +74,11 @@ async def serve(settings: Settings) -> None:
         await managed.start()
         address = await control.start(f"{network}.1")
         announce(settings, managed, address)
-        await stop.wait()
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+            if not stop.is_set() and settings.directory.is_dir() and not (settings.directory / READY).exists():
+                announce(settings, managed, address)  # somebody has removed it, and nobody would find us
     finally:
         await control.stop()
         await managed.stop()
@@ -90,7 +97,7 @@ def announce(settings: Settings, managed: Managed, control: str) -> None:
             for node in managed.cluster.nodes.values()
         ],
     }
-    path = settings.directory / "ready.json"
+    path = settings.directory / READY
     fresh = path.with_suffix(".tmp")
     fresh.write_text(json.dumps(ready, indent=1))
     fresh.replace(path)

@@ -101,12 +101,34 @@ def test_two_updates_at_once_start_it_once(directory: Path) -> None:
 
 def test_an_update_that_was_interrupted_does_not_end_a_cluster_that_serves(directory: Path) -> None:
     served = serve(directory)
-
-    def interrupted() -> None:
-        raise Stopped("this update", seen="Ctrl-C", todo="run it again")
-
-    assert local.serve(wanted(directory), CREDENTIALS, interrupted)["pids"] == served["pids"]
+    assert local.serve(wanted(directory), CREDENTIALS, stop)["pids"] == served["pids"]
     assert ours(directory) == set(served["pids"])
+
+
+def test_a_cluster_whose_ready_file_was_removed_is_found_again_and_not_ended(directory: Path) -> None:
+    served = serve(directory)
+    (directory / "ready.json").unlink()
+    assert serve(directory) == served
+    assert ours(directory) == set(served["pids"])
+
+
+def test_a_process_that_ran_before_is_never_ended_by_a_start(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    command = ["sleep", "600", str(directory)]
+    with subprocess.Popen(["sh", "-c", "sleep 600; true", str(directory)]) as stranger:  # it never writes a ready file
+        (directory / processes.PID).write_text(str(stranger.pid))
+        try:
+            with pytest.raises(GaveUp, match=f"process {stranger.pid} runs and is not ready .*end that process once"):
+                processes.start(directory, command, {}, interrupted=lambda: None, limit_seconds=0.2)
+            with pytest.raises(Stopped):
+                processes.start(directory, command, {}, interrupted=stop, limit_seconds=5)
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+
+
+def stop() -> None:
+    raise Stopped("this update", seen="Ctrl-C", todo="run it again")
 
 
 def test_an_update_that_starts_for_ever_is_said(directory: Path) -> None:

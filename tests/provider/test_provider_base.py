@@ -147,6 +147,15 @@ def test_diff_looks_at_triggers_and_replacements_only(things: ModuleType, runnin
     assert running.diff(provider, "a", {**olds, "real": "moved"}, {"name": "a", "share": 3}) == (True, [])
 
 
+@pytest.mark.parametrize("spelling", ["./a", "a/", "{here}/a", "b/../a"])
+def test_another_spelling_of_the_same_place_replaces_nothing(
+    things: ModuleType, running: Any, spelling: str, tmp_path: Path
+) -> None:
+    spelling = spelling.format(here=tmp_path)
+    provider, olds = things.ThingProvider(), {"name": "a", "share": 3, "seen": ["a", 3]}
+    assert running.diff(provider, "a", olds, {"name": spelling, "share": 3}) == (False, [])
+
+
 def test_create_and_update_return_all_outputs_and_a_natural_id(things: ModuleType, running: Any) -> None:
     provider = things.ThingProvider()
     id_, outs = running.create(provider, {"name": "a", "share": 3})

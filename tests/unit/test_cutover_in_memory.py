@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -158,6 +159,68 @@ def test_sessions_are_not_lost_without_acknowledgement() -> None:
     assert world.router.held == {}
     asyncio.run(up(world, manner([100]), "a", acknowledged=["sessions"]))
     assert set(world.at.values()) == {"green"}
+
+
+class TestSessionsLeftBehind:
+    """Sessions that a move left on the colour it left are removed when clients come back to it; those in use are not."""
+
+    def offline(self, world: World, one: str, colour: Colour, at: float) -> None:
+        moment = datetime.fromtimestamp(at, UTC).isoformat()
+        world.sessions[colour] = [
+            SessionFacts(one, connected=False, mqueue_len=1, inflight_cnt=0, disconnected_at=moment)
+        ]
+
+    def removed(self, world: World) -> list[str]:
+        return [event["colour"] for event in world.journal if event.get("section") == "stale sessions"]
+
+    def interrupted(self) -> World:
+        world = World([f"dev-{number}" for number in range(40)])
+        asyncio.run(half_way(world))
+        return world
+
+    def test_a_device_that_went_offline_on_green_keeps_its_session_when_the_cutover_goes_on(self) -> None:
+        world = self.interrupted()
+        self.offline(world, "sleeper", "green", world.clock.now() + 1)
+        asyncio.run(up(world, manner([50, 100]), "b", acknowledged=["sessions"]))
+        assert self.removed(world) == []
+
+    def test_one_that_was_evicted_from_blue_is_stale_on_the_way_back(self) -> None:
+        world = self.interrupted()
+        self.offline(world, "moved", "blue", world.clock.now() + 1)
+        asyncio.run(up(world, manner([50, 100]), "b", to="blue", acknowledged=["sessions"]))
+        assert self.removed(world) == ["blue"]
+
+    def test_one_that_was_offline_on_green_before_the_way_back_began_is_not_stale_on_the_way_forth(self) -> None:
+        world = self.interrupted()
+        self.offline(world, "sleeper", "green", world.clock.now())
+        world.clock.time += 10
+        asyncio.run(up(world, manner([50, 100]), "b", to="blue", acknowledged=["sessions"]))
+        asyncio.run(up(world, manner([50, 100]), "c", acknowledged=["sessions"]))
+        assert self.removed(world) == []
+
+    def test_one_that_a_failing_gate_left_on_green_is_stale_at_the_next_attempt(self) -> None:
+        world = self.interrupted()
+        asyncio.run(sent_back(world.run("a"), "blue", QUIET, 50, GateFailed("gate x", seen="s", todo="t"), "shift-50"))
+        self.offline(world, "dev-1", "green", world.clock.now() + 1)
+        asyncio.run(up(world, manner([50, 100]), "b", acknowledged=["sessions"]))
+        assert self.removed(world) == ["green"]
+
+
+async def half_way(world: World) -> None:
+    """A run that ended after the first step."""
+    run = world.run("a")
+    opened = await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=50, keep_stale=False)
+    await carry_out(run, "shift-50", "green", manner([50, 100]), opened.direction)
+
+
+def test_an_evacuation_that_ended_by_itself_after_a_kill_leaves_the_rest_to_be_done() -> None:
+    world = World([f"dev-{number}" for number in range(20)])
+    world.router.parts = everybody("green")
+    world.router.held["origin"] = "blue"
+    world.at = dict.fromkeys(world.at, "green")
+    assert asyncio.run(up(world, manner([100]), "b")) == "forward"
+    assert world.router.held["drained_at"].startswith("blue ")
+    assert not world.disconnects
 
 
 def test_clients_that_do_not_pass_the_balancer_are_named() -> None:

@@ -44,7 +44,7 @@ def test_the_rule_holds_in_every_state(
         assert live[old] is not None or origin is None or drained == old
     else:
         assert direction == ("back" if origin == to else "forward")
-        assert share != everybody(to) or (live[old] != 0 and drained != old)
+        assert share != everybody(to) or (drained != old and (live[old] != 0 or origin == old))
 
 
 def test_an_empty_green_declared_beside_a_live_blue_is_nothing() -> None:
@@ -73,6 +73,13 @@ def test_the_flip_goes_forward_and_its_reversal_goes_back(share: int) -> None:
 
 def test_clients_left_behind_are_work_although_the_share_is_there() -> None:
     assert decide("green", PARTS, "blue", {"blue": 3, "green": 900}, BOTH).direction == "forward"
+
+
+def test_a_cutover_whose_end_was_cut_off_is_not_finished_although_nobody_is_left() -> None:
+    # Evacuation goes on by itself after a Ctrl-C; what was written on blue meanwhile is still to be told, and the report to be ended.
+    assert decide("green", PARTS, "blue", {"blue": 0, "green": 900}, BOTH).direction == "forward"
+    assert decide("green", PARTS, "blue", {"blue": 0, "green": 900}, BOTH, "blue").direction == "nothing"
+    assert decide("blue", 0, "blue", {"blue": 900, "green": 0}, BOTH).direction == "nothing"
 
 
 def test_a_dead_old_colour_that_was_drained_does_not_run_a_finished_cutover_again() -> None:
