@@ -523,6 +523,14 @@ MORE: list[tuple[str, dict[str, Any], type]] = [
     ("BK-02", {**said_of(caller="token"), **archive(tables={"emqx_app": 1})}, Clear),
     ("BK-02", archive(tables={"emqx_app": 1}), Question),
     ("BK-03", said_of(strategy="rolling"), Question),
+    ("BK-07", archive('listeners.ssl.default.ssl_options.certfile = "${EMQX_ETC_DIR}/certs/cert.pem"'), Hit),
+    (
+        "BK-07",
+        {**archive('authentication = [{ssl {keyfile = "/etc/k.pem"}}]'), **live(node_settings_equal=True)},
+        Clear,
+    ),
+    ("BK-07", archive('connectors.http.h.ssl.certfile = "/opt/emqx/data/certs/x/cert"'), Question),
+    ("BK-07", archive('connectors.http.h.ssl { certfile = "-----BEGIN CERTIFICATE-----", keyfile = "" }'), Question),
     ("BK-03", said_of(source="4.4.19", target="6.0.4", steps=("import",)), Clear),
 ]
 """What one pair a rule does not show: other spellings of the same thing, and facts that are not there."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from components.migration.archive import KEY_REFUSED_TABLES, Archive, import_refused
-from components.migration.detectors.base import CLEAR, PLAN, Verdicts, found, in_cluster, measured, packed, planned
+from components.migration.detectors.base import CLEAR, PLAN, Verdicts, found, in_cluster, packed, planned
 from components.migration.facts import Facts, Plan
 from components.migration.rules import Detector, Finding, Hit, Place, Question
 
+CERTIFICATES = frozenset({"cacertfile", "certfile", "keyfile", "dhfile"})
+DATA_DIRECTORIES = ("${EMQX_DATA_DIR}", "data/", "/opt/emqx/data/", "/var/lib/emqx/")
+"""Where EMQX keeps what was uploaded: in a tree of files, in the image, in packages."""
 ARCHIVE = "give the archive that is to be imported"
 
 
@@ -68,6 +72,32 @@ def _retained(facts: Facts) -> Finding:
     return CLEAR if count <= 0 or facts.live.green_reindexed else Hit((place,))
 
 
+def _left_behind(facts: Facts) -> Finding:
+    """Certificates that lie outside the data directory, and what nodes hold besides; who has compared the nodes has seen both."""
+    if facts.live.node_settings_equal:
+        return CLEAR
+    outside = [
+        Place(file.file, file.line(path), path) for file in facts.hocons or () for path in _certificates(file.tree, "")
+    ]
+    if outside:
+        return Hit(tuple(outside))
+    if facts.live.node_settings_equal is None:
+        return Question("have the new nodes the old ones' emqx.conf, environment, certificates and plugins?")
+    return Hit((Place("the running cluster", item="settings of the nodes"),))
+
+
+def _certificates(tree: Any, path: str) -> Iterator[str]:
+    """Paths of settings that name a file which no archive carries; a PEM text, and what was uploaded, are carried."""
+    rows = tree.items() if isinstance(tree, Mapping) else enumerate(tree) if isinstance(tree, list) else ()
+    for name, value in rows:
+        below = f"{path}.{name}" if path else str(name)
+        if name in CERTIFICATES and isinstance(value, str):
+            if value and "-----BEGIN" not in value and not value.startswith(DATA_DIRECTORIES):
+                yield below
+        else:
+            yield from _certificates(value, below)
+
+
 def _overwritten_keys(facts: Facts) -> Finding:
     carries = None if facts.archive is None else "emqx_app" in facts.archive.tables
     if carries is False or facts.plan.operator is False:
@@ -100,13 +130,7 @@ DETECTORS: Verdicts = {
     "BK-04": two_cluster(_edition),
     "BK-05": packed(lambda archive, _: [] if archive.name_fits else [f"{archive.root}.tar.gz"], ARCHIVE),
     "BK-06": two_cluster(_retained),
-    "BK-07": two_cluster(
-        measured(
-            lambda live: None if live.node_settings_equal is None else not live.node_settings_equal,
-            "have the new nodes the old ones' emqx.conf, environment, certificates and plugins?",
-            "settings of the nodes",
-        ),
-    ),
+    "BK-07": two_cluster(_left_behind),
     "BK-08": two_cluster(_overwritten_keys),
     "BK-20": two_cluster(
         packed(lambda archive, _: ["listeners"] if archive.hocon and "listeners" in archive.hocon.tree else [], ARCHIVE)
