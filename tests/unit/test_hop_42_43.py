@@ -894,6 +894,8 @@ def test_the_steps_name_the_data_directory_the_import_and_the_restart() -> None:
     steps = convert(facts).steps
     assert any("/srv/emqx" in step for step in steps)
     assert any("mnesia" in step for step in steps)
+    override = replace(facts, texts=(known.Text("e.env", "EMQX_NODE__DATA_DIR=/mnt/data\n"),))
+    assert convert(override).steps[-4].endswith("/mnt/data")
     assert [word in step for step, word in zip(steps[-2:], ("data import", "restart"), strict=True)] == [True, True]
 
 

@@ -70,7 +70,7 @@ def convert(facts: Facts) -> Converted:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
         texts[facts.export.file] = json.dumps(data) + "\n"
     notes = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
-    return Converted(texts, ledger.account(), (*notes, *_steps(facts, confs)))
+    return Converted(texts, ledger.account(), (*notes, *_steps(facts, (*confs, *environment))))
 
 
 def _no_dates(facts: Facts) -> str:
