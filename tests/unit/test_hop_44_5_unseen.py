@@ -546,3 +546,13 @@ def test_a_file_that_nothing_is_made_of_is_said_to_be_left_out() -> None:
     used = export(("psk_authentication", {"psk_file": "etc/psk.txt"}))
     conversion = convert(Source(used, "e.json", (), files), "4.4.19", "5.8.11", Options(now=1.0))
     assert (conversion.account.counts["psk"], "etc/psk.txt" in conversion.account.counts) == (1, False)
+
+
+def test_users_of_the_files_alone_are_of_the_type_that_the_files_say_or_a_person_chooses() -> None:
+    client = {"auth.client.1.clientid": "c", "auth.client.1.password": "S3CRET"}
+    user_ = {"auth.user.1.username": "u", "auth.user.1.password": "S3CRET"}
+    conversion = with_plugin("mnesia", client)
+    assert conversion.config["authentication"][0]["user_id_type"] == "clientid"
+    assert [one.body["user_id"] for one in conversion.requests if one.path.endswith("/users")] == ["c"]
+    with pytest.raises(BadSource, match="one type"):
+        with_plugin("mnesia", {**client, **user_})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from components.migration.hop_44_5.acl import convert_acl
@@ -72,6 +73,7 @@ def _access(
 ) -> tuple[Json, Users, list[Request]]:
     """Users and both chains: their roots, the users for the archive, and what is sent after the import, in its order."""
     plugins, speaks = read_plugins(source, settings), dialects(patch(to_version))
+    options = _with_credential(source, options, settings, plugins)
     users = convert_users(source, options, hash_name(plugins), ledger)
     default_users = list(_default_users(settings, users))
     acl = convert_acl(source, ledger, loose=any(dialect.loose for dialect in speaks))
@@ -122,6 +124,25 @@ def hash_name(plugins: Iterable[Plugin]) -> str:
         remedy = f"4.4 knows {', '.join(HASHES)}: mend auth.mnesia.password_hash"
         raise BadSource("emqx_auth_mnesia", "password_hash", "an unknown hash of the built-in users", remedy)
     return name
+
+
+def _with_credential(source: Source, options: Options, settings: Settings, plugins: Iterable[Plugin]) -> Options:
+    """The type of built-in users that the files alone have, where the export has none.
+
+    Raises:
+        BadSource: they have both types, and nobody has chosen.
+
+    """
+    found = list(settings.matching(r"auth\.(user|client)\.\d+\.(username|clientid)"))
+    is_used = any(plugin.name == "mnesia" and plugin.enabled is not False for plugin in plugins)
+    if options.credential or (source.export or {}).get("auth_mnesia") or not found or not is_used:
+        return options
+    kinds = {"username" if match[1] == "user" else "clientid" for _, match in found}
+    if len(kinds) > 1:
+        seen = "users by user name and by client id; 5.x holds one type"
+        remedy = "choose with --credential username or --credential clientid; the others are dropped and listed"
+        raise BadSource(*settings.place(found[-1][0].key), seen, remedy)
+    return replace(options, credential=kinds.pop())
 
 
 def _default_users(settings: Settings, users: Users) -> Iterable[Request]:
