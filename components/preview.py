@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -19,7 +20,7 @@ from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast
 from components.cutover.gates import names
 from components.cutover.words import COLOURS, Colour, Mover, other
 from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
-from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour
+from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
 from components.emqx.v5 import ClusterApi
 from components.migration.advice import advise, lines
 from components.migration.check import Report
@@ -33,9 +34,10 @@ from components.operations.measure import known
 from components.operations.opening import drained, origin, unacknowledged_sessions
 from components.operations.remembered import directory_of, remembered
 from components.router.haproxy import HaproxyRouter
-from components.settings import LOSSES, ExternalCluster, Settings
+from components.settings import LOSSES, ExternalCluster, LocalCluster, Settings
 
 PATIENCE_SECONDS = 2.0
+_UNFIT = re.compile(r"[:\s\x00-\x1f\x7f]")
 LATE = "  not carried over: what is written on {} after the export (retained messages, bans, accounts, configuration); the drain names it"
 
 
@@ -68,6 +70,7 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
 
     """
     known_credentials = credentials_by_colour(credentials)
+    _refuse_credentials(settings, known_credentials)
     # Pulumi runs the program inside its own event loop, so this one needs a thread.
     with ThreadPoolExecutor(max_workers=1) as beside:
         outlook = beside.submit(asyncio.run, _outlook(settings, known_credentials)).result()
@@ -78,6 +81,20 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     text = "\n".join([render(outlook.forecast), *advice])
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
     return Plan(text, {**outlook.forecast.model_dump(mode="json", by_alias=True), "advice": rules})
+
+
+def _refuse_credentials(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
+    """Every declared colour has some, and a local cluster can be made with them: its bootstrap file is ``key:secret`` lines."""
+    for colour, cluster in sorted(settings.clusters.items()):
+        if colour not in credentials:
+            raise missing_credentials(colour)
+        mine = credentials[colour]
+        if isinstance(cluster, LocalCluster) and _UNFIT.search(mine.api_key + mine.api_secret):
+            raise BadInput(
+                f"emqx:credentials.{colour}",
+                seen="apiKey or apiSecret has a colon, a blank or a control character",
+                todo="give a local cluster a key and a secret without: they are written into its bootstrap file",
+            )
 
 
 def _refuse_move(settings: Settings, credentials: Mapping[str, Credentials]) -> None:

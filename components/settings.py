@@ -14,15 +14,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from components.cutover.cohort import share_percent
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.steps import DEFAULT_STEPS, Problem, Step, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
-from components.cutover.words import Colour, Edition
+from components.cutover.words import Colour, Edition, other
 from components.direction import downgrade, pair
 from components.emqx.errors import BadInput
 from components.emqx.models import Node
 from components.migration.rules import catalogue
+from components.operations import local
 from components.operations.release import Release
 from components.operations.remembered import Remembered, remembered
 from components.problems import problems_of, shown
@@ -31,11 +33,14 @@ from components.value import Value
 KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory")
 CREDENTIALS = "credentials"
 """The key that only the providers read (and the plan, which counts), never this module."""
+_HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
+_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _SHAPES = {
     "name": (re.compile(r"[^\s@/]+@[^\s@/]+"), "a node's name like emqx@10.0.0.1"),
-    "api": (re.compile(r"https?://[^\s@/]+:[0-9]{1,5}/?"), "http://host:port, without credentials and path"),
-    "mqtt": (re.compile(r"[^\s@/]+:[0-9]{1,5}"), "host:port"),
+    "api": (re.compile(rf"https?://{_HOST}:{_PORT}/?"), "http://host:port, without credentials and path"),
+    "mqtt": (re.compile(f"{_HOST}:{_PORT}"), "host:port"),
 }
+"""Addresses end in HAProxy's configuration as they are, so nothing but a host and a port may stand in them."""
 NOT_YET_BUILT = {"target": ("kubernetes", "aws"), "strategy": ("rolling", "same-cluster")}
 
 LOSSES = ("sessions", "way_back")
@@ -52,6 +57,25 @@ def _known_loss(value: str) -> str:
 Acknowledgement = Annotated[str, AfterValidator(_known_loss)]
 
 
+def _listening(value: str) -> str:
+    shape, allowed = _SHAPES["mqtt"]
+    if not shape.fullmatch(value):
+        raise PydanticCustomError("address", "{allowed}", {"allowed": allowed})
+    return value
+
+
+def _plain_version(value: str) -> str:
+    """``v5.8.8`` is 5.8.8; what is no version stays, for its own refusal."""
+    try:
+        return str(parse(value))
+    except BadVersion:
+        return value
+
+
+Address = Annotated[str, AfterValidator(_listening)]
+VersionText = Annotated[str, AfterValidator(_plain_version)]
+
+
 class LocalCluster(Value):
     """A colour that runs on this machine: lab nodes, or a real release where ``emqx_home`` names one.
 
@@ -59,7 +83,7 @@ class LocalCluster(Value):
     """
 
     target: Literal["local"]
-    version: str
+    version: VersionText
     nodes: int = Field(ge=1, le=200)
     edition: Edition = "ee"
     proxy_protocol: bool = True
@@ -76,7 +100,7 @@ class ExternalCluster(Value):
     """A colour that exists already and is not ours to create or delete."""
 
     target: Literal["external"]
-    version: str
+    version: VersionText
     nodes: tuple[Node, ...] = Field(min_length=1, max_length=200)
     edition: Edition = "ee"
     proxy_protocol: bool = False
@@ -97,7 +121,7 @@ class Balancer(Value):
     """
 
     target: Literal["local"] = "local"
-    address: str | None = Field(default=None, pattern=r"^[^\s@/]+:[0-9]{1,5}$")
+    address: Address | None = None
     max_connections: int = Field(default=9_000, ge=10, le=1_000_000)
     replicas: int = Field(default=1, ge=1, le=32)
 
@@ -167,12 +191,38 @@ def contradictions(settings: Settings, known: Remembered) -> list[Problem]:
     """What is right in each line and wrong together."""
     clusters = settings.clusters
     problems = [problem for colour in sorted(clusters) for problem in _cluster(colour, clusters[colour])]
+    problems += _left_out(clusters, known)
+    problems += [one for colour in sorted(clusters) for one in _ours(colour, clusters[colour], settings.work_directory)]
     if settings.live not in clusters:
         problems.append(Problem("emqx:live", settings.live, f"a declared colour ({', '.join(sorted(clusters))})"))
     if len(clusters) == 2 and not problems:
         problems += pair(clusters, known)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
     return problems + _addresses(clusters)
+
+
+def _left_out(clusters: Mapping[Colour, LocalCluster | ExternalCluster], known: Remembered) -> list[Problem]:
+    """A colour that has a share stays declared; the balancer's own refusal comes after a colour that is new was built."""
+    return [
+        Problem(
+            f"emqx:clusters.{colour}",
+            "not declared",
+            f"no removing {colour} while it has {share_percent(colour, known.share or 0):g} % of the share:"
+            f" keep it and set emqx:live to {other(colour)} first",
+        )
+        for colour in known.holding
+        if colour not in clusters
+    ]
+
+
+def _ours(colour: Colour, cluster: LocalCluster | ExternalCluster, work_directory: str) -> list[Problem]:
+    """A cluster that we run is not made external: what is not ours any more would be ended as a local one."""
+    ready = local.running(local.place(work_directory, colour)) if isinstance(cluster, ExternalCluster) else None
+    if ready is None or not isinstance(cluster, ExternalCluster):
+        return []
+    if {node["mqtt"] for node in ready["nodes"]}.isdisjoint(node.mqtt for node in cluster.nodes):
+        return []
+    return [Problem(f"emqx:clusters.{colour}.target", "external", f"local, as this cluster runs in {work_directory}")]
 
 
 def _decoded(key: str, value: Any) -> Any:

@@ -100,10 +100,15 @@ def forecast(
     if direction == "nothing":
         steps, fleet = (), Fleet(clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
     rows: list[StepForecast] = []
-    reached = start = share_percent(to, share_parts)
+    start, emptied = share_percent(to, share_parts), 0.0
+    shares = [step.share for step in steps if step.kind == "share"]
     for step in steps:
-        clients = _clients(fleet, to, start, reached, step.share) if step.kind == "share" else None
-        reached = max(reached, step.share)
+        clients = None
+        if step.kind == "share":
+            # The step of a reached share moves those who were left when a run was cut off; of several the last one does.
+            passed = any(step.share < share <= start for share in shares)
+            high = emptied if passed else max(step.share, start)
+            clients, emptied = _clients(fleet, to, start, emptied, high), high
         rows.append(_row(step, clients, mover, budget_per_second, wait_health_check_seconds))
     durations = [row.expected_seconds for row in rows if not row.name.startswith("gate")]
     known = [seconds for seconds in durations if seconds is not None]
@@ -172,13 +177,16 @@ def _row(step: Step, clients: int | None, last_mover: Mover, budget: int, wait_s
 
 
 def _clients(fleet: Fleet, to: Colour, start: float, low: float, high: float) -> int | None:
-    """The clients between two shares of ``to``; what is on the old colour is what lies above ``start``."""
+    """The clients between two shares of ``to``; uncounted, what is on the old colour is what lies above ``start``."""
     if fleet.clients is None:
         return None
     if high <= low:
         return 0
     if fleet.cohorts is None:
-        before, now = (round(fleet.clients * (share - start) / (100 - start)) for share in (low, high))
+        before, now = (
+            round(fleet.clients * max(0.0, share - start) / (100 - start)) if start < 100 else fleet.clients
+            for share in (low, high)
+        )
         return now - before
     at = sorted(green_parts(to, share) * 100 / PARTS for share in (low, high))
     counted = sum(

@@ -89,7 +89,7 @@ def _step(path: str, item: object, before: Sequence[Step]) -> Step | Problem:
         if number is not None and 0 < number <= 7 * 86_400:
             return Step(kind="hold", name=f"hold-{counted}", seconds=number)
         return Problem(f"{path}.hold", _shown(value), "more than 0 and at most 604800 seconds")
-    if number is not None and 0 < number <= 100 and _is_whole(number * 100):
+    if number is not None and 0.01 <= number <= 100 and _is_whole(number * 100):
         return Step(kind="share", name=f"shift-{number:g}", share=number)
     return Problem(f"{path}.share", _shown(value), "more than 0 and at most 100 percent, in hundredths")
 

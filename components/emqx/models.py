@@ -48,8 +48,8 @@ class Credentials(Value):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    api_key: str = Field(repr=False)
-    api_secret: str = Field(repr=False)
+    api_key: str = Field(repr=False, min_length=1)
+    api_secret: str = Field(repr=False, min_length=1)
     username: str | None = Field(default=None, repr=False)
     password: str | None = Field(default=None, repr=False)
 
@@ -82,6 +82,12 @@ def credentials_by_colour(text: str | None) -> dict[str, Credentials]:
     wrong = "; ".join(": ".join([*filter(None, [_path(each["loc"])]), each["msg"]]) for each in errors)
     todo = "pulumi config set --secret --path emqx:credentials.COLOUR.apiKey (and .apiSecret)"
     raise BadInput("emqx:credentials", seen=wrong, todo=todo)
+
+
+def missing_credentials(colour: str) -> BadInput:
+    """What is said of a colour that has none."""
+    todo = f"pulumi config set --secret --path emqx:credentials.{colour}.apiKey (and .apiSecret)"
+    return BadInput("the management API", node=colour, seen="no credentials are configured", todo=todo)
 
 
 def _path(where: tuple[int | str, ...]) -> str:

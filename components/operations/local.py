@@ -12,11 +12,12 @@ from typing import Any
 
 import httpx
 
-from components.cutover.words import Colour
+from components.cutover.words import Colour, other
 from components.emqx.errors import NotNow, Refused
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.operations import processes, release_processes
+from components.operations.measure import known
 
 KEY_FILE = "api-keys"
 CONTROL_SECONDS = 30.0
@@ -126,6 +127,29 @@ async def refuse_fewer(colour: Colour, directory: Path, nodes: int, credentials:
             node=colour,
             seen=f"clients are connected to them: {busy}",
             todo="evacuate these nodes first, or move the clients to the other colour",
+        )
+
+
+async def refuse_served(colour: Colour, directory: Path, credentials: Credentials) -> None:
+    """Refuse to end a cluster that has clients; one that does not answer has been judged by its guard.
+
+    Raises:
+        Refused: with their number by node.
+
+    """
+    ready = running(directory)
+    if ready is None:
+        return
+    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version="")
+    async with ClusterApi(handle, credentials) as api:
+        live = await known(api.live_connections())
+    busy = {name: count for name, count in (live or {}).items() if count}
+    if busy:
+        raise Refused(
+            f"ending {colour}",
+            node=colour,
+            seen=f"clients are connected: {busy}",
+            todo=f"declare it as it was, set emqx:live to {other(colour)}, and remove it when its clients have left",
         )
 
 

@@ -88,8 +88,11 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
 
     def delete(self, _id: str, props: State) -> None:
-        """End the processes and move their data aside; the guard has been asked before."""
-        aside = local.remove(Path(props["directory"]), datetime.now(UTC))
+        """End the processes and move their data aside; the guard has been asked before, if the colour leaves with it."""
+        directory, colour = Path(props["directory"]), props["colour"]
+        if local.running(directory):
+            asyncio.run(local.refuse_served(colour, directory, credentials_of(colour, self.credentials)))
+        aside = local.remove(directory, datetime.now(UTC))
         if aside is not None:
             with progress.serving():
                 progress.progress(

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.cutover.words import Colour
-from components.emqx.errors import BadInput
-from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, missing_credentials
 from components.emqx.v5 import ClusterApi
 from components.operations.heartbeat import heartbeat
 from components.operations.journal import Journal
@@ -84,10 +83,5 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
 def credentials_of(colour: Colour, credentials: Mapping[str, Credentials]) -> Credentials:
     """The credentials of a colour, of which only the provider's configuration knows."""
     if colour not in credentials:
-        raise BadInput(
-            "the management API",
-            node=colour,
-            seen="no credentials are configured",
-            todo=f"pulumi config set --secret --path emqx:credentials.{colour}.apiKey (and .apiSecret)",
-        )
+        raise missing_credentials(colour)
     return credentials[colour]

@@ -17,10 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from components.emqx.errors import GaveUp, Refused, Stopped
+from components.emqx.errors import BadInput, GaveUp, Refused, Stopped
 from components.emqx.models import Credentials
 from components.operations import local, processes
 from components.resources.local_cluster import LocalClusterProvider
+from components.settings import load
 from tests.lab.moving_bed import SECONDS, Devices
 from tests.lab.node_process import ROOT
 
@@ -249,3 +250,31 @@ def test_nodes_with_clients_are_not_taken_away(directory: Path) -> None:
         assert set(others.disconnects()) == {0}
     finally:
         others.end()
+
+
+def test_a_cluster_with_clients_is_not_ended_whatever_the_stack_says(directory: Path) -> None:
+    colour = Colour(directory)
+    colour.up()
+    devices = Devices(colour.state["handle"]["nodes"][0]["mqtt"], 3)
+    try:
+        with pytest.raises(Refused, match=r"ending blue on blue: clients are connected: .*: 3"):
+            colour.delete()
+        assert set(devices.disconnects()) == {0}
+    finally:
+        devices.end()
+
+
+def test_a_cluster_that_runs_here_is_not_declared_external(directory: Path) -> None:
+    (node,) = serve(directory)["handle"]["nodes"]
+    config = {
+        "live": "blue",
+        "clusters": {"blue": {"target": "external", "version": "5.8.9", "nodes": [node]}},
+        "workDirectory": str(directory.parent.parent),
+    }
+    with pytest.raises(
+        BadInput, match=r"emqx:clusters\.blue\.target: external; allowed: local, as this cluster runs in"
+    ):
+        load(config.get, stack="dev")
+    elsewhere = {"name": "emqx@10.0.0.1", "api": "http://10.0.0.1:18083", "mqtt": "10.0.0.1:1883"}
+    config["clusters"] = {"blue": {"target": "external", "version": "5.8.9", "nodes": [elsewhere]}}
+    assert load(config.get, stack="dev").live == "blue"

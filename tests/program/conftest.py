@@ -74,6 +74,8 @@ def config() -> Callable[..., dict[str, str]]:
             colour: {"target": "local", "edition": "ce", "version": versions[colour], "nodes": 3} for colour in colours
         }
         values: dict[str, Any] = {"live": live, "clusters": json.dumps(clusters), "cutover": json.dumps(cutover)}
+        key = {"apiKey": "key", "apiSecret": "secret"}
+        values["credentials"] = json.dumps(dict.fromkeys(colours, key))
         found = {f"emqx:{key}": value for key, value in values.items()}
         pulumi.runtime.set_all_config(found)
         return found

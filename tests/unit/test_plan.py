@@ -317,6 +317,18 @@ def test_a_half_done_cutover_counts_only_who_is_left() -> None:
     assert [row.clients for row in rows if row.share is not None] == [0, 100, 500]
 
 
+@pytest.mark.parametrize("share", [0, 500, 1_000, 4_000, 5_000, 9_000, 10_000])
+def test_the_steps_of_a_half_done_cutover_move_everybody_who_is_left_and_nobody_twice(share: int) -> None:
+    ids = [f"dev-{number}" for number in range(300)]  # none of them was moved before the run was cut off
+    counts, assigned = cohort_counts(ids)
+    fleet = Fleet(clients=len(ids), cohorts=counts, assigned=assigned)
+    rows = [row.clients or 0 for row in _forecast(fleet, share=share).steps if row.share is not None]
+    assert sum(rows) == len(ids)
+    shares = (1_000, 5_000, 10_000)
+    last_reached = max((index for index, reached in enumerate(shares) if reached <= share), default=0)
+    assert rows[:last_reached] == [0] * last_reached
+
+
 def test_the_forecasts_size_does_not_depend_on_the_clients() -> None:
     few, many = (len(_forecast(Fleet(clients=count)).model_dump_json(by_alias=True)) for count in (10, 100_000))
     assert many - few < 100

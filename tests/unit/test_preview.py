@@ -41,22 +41,24 @@ def credentials(**green: str) -> str:
 
 def test_a_dead_balancer_is_known_by_its_files(tmp_path: Path) -> None:
     balancer(tmp_path, 5_000, "origin =blue", "run =x")
-    assert "cutover forward to green" in plan_of(settings(tmp_path), None).text
-    assert "green has 50 %" in plan_of(settings(tmp_path), None).text
-    assert "cutover back to blue" in plan_of(settings(tmp_path, "blue"), None).text
+    assert "cutover forward to green" in plan_of(settings(tmp_path), credentials()).text
+    assert "green has 50 %" in plan_of(settings(tmp_path), credentials()).text
+    assert "cutover back to blue" in plan_of(settings(tmp_path, "blue"), credentials()).text
 
 
 def test_the_plan_says_that_nothing_is_carried_after_the_export(tmp_path: Path) -> None:
-    assert "after the export" not in plan_of(settings(tmp_path), None).text
+    assert "after the export" not in plan_of(settings(tmp_path), credentials()).text
     balancer(tmp_path, 1_000)
-    assert "not carried over: what is written on blue after the export" in plan_of(settings(tmp_path), None).text
+    assert (
+        "not carried over: what is written on blue after the export" in plan_of(settings(tmp_path), credentials()).text
+    )
 
 
 def test_a_move_down_is_refused_also_when_nobody_can_be_asked(tmp_path: Path) -> None:
     balancer(tmp_path, 9_000, "run =x")
     down = settings(tmp_path, "blue", blue="5.8.6", green="5.8.8")
     with pytest.raises(Refused, match=r"moving the clients to blue on blue: 5\.8\.8 ee to 5\.8\.6 ee"):
-        plan_of(down, None)
+        plan_of(down, credentials())
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,22 @@ def test_credentials_that_cannot_be_right_are_one_line_without_their_values(
     assert "planted" not in str(refused.value)
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_a_declared_colour_without_credentials_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"the management API on blue: no credentials .*emqx:credentials\.blue\.apiKey"):
+        plan_of(settings(tmp_path), None)
+    with pytest.raises(BadInput, match="the management API on green"):
+        plan_of(settings(tmp_path), '{"blue": {"apiKey": "k", "apiSecret": "planted"}}')
+    with pytest.raises(BadInput, match=r"green\.apiSecret: String should have at least 1 character"):
+        plan_of(settings(tmp_path), credentials(apiSecret=""))
+
+
+@pytest.mark.parametrize("secret", ["plan:ted", "plan\nted", "planted ", "plan\tted"])
+def test_a_secret_that_a_bootstrap_file_cannot_hold_is_refused_for_a_local_cluster(tmp_path: Path, secret: str) -> None:
+    with pytest.raises(BadInput, match=r"emqx:credentials\.green: .*a colon, a blank") as refused:
+        plan_of(settings(tmp_path), credentials(apiSecret=secret))
+    assert "ted" not in str(refused.value).replace("character", "")
 
 
 def test_one_account_with_two_secrets_is_refused_when_accounts_are_carried(tmp_path: Path) -> None:

@@ -251,6 +251,42 @@ def test_the_colour_that_is_newer_must_have_the_nodes_and_not_the_older_one() ->
     assert read(config(live="blue", clusters__green__version="5.8.5", clusters__green__nodes=2)).live == "blue"
 
 
+def test_a_colour_that_has_a_share_is_not_left_out_also_when_the_other_one_is_new(tmp_path: Path) -> None:
+    raw = config(live="blue", workDirectory=str(tmp_path))
+    del raw["clusters"]["green"]
+    assert read(raw).live == "blue"
+    balancer(tmp_path, 10_000, "origin =blue")
+    assert any(
+        "emqx:clusters.green: not declared; allowed: no removing green while it has 100 %" in x for x in refusal(raw)
+    )
+    balancer(tmp_path, 0, "origin =blue")
+    assert read(raw).live == "blue"
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1:0", "10.0.0.1:65536", "10.0.0.1:01883", 'a"b:1883', "a#b:1883", "a'b:1883"]
+)
+def test_an_address_that_nothing_can_listen_on_is_refused(address: str) -> None:
+    external = {"target": "external", "version": "5.8.6"}
+    for node in ({**NODE, "mqtt": address}, {**NODE, "api": f"http://{address}"}):
+        (line,) = refusal(config(clusters__blue={**external, "nodes": [node]}))[1:]
+        assert "emqx:clusters.blue.nodes[0]." in line
+    (line,) = refusal(config(balancer__address=address))[1:]
+    assert "emqx:balancer.address" in line
+    assert "allowed: host:port" in line
+
+
+@pytest.mark.parametrize("mqtt", ["10.0.0.1:65535", "[::1]:1883", "mqtt-1.example.org:1"])
+def test_an_address_that_something_can_listen_on_is_taken(mqtt: str) -> None:
+    nodes = [{**NODE, "mqtt": mqtt}]
+    assert read(config(clusters__blue={"target": "external", "version": "5.8.6", "nodes": nodes})).live == "green"
+
+
+def test_a_version_is_the_same_in_every_spelling() -> None:
+    settings = read(config(clusters__blue__version="v5.8.6", clusters__green__version=" 5.8.8 "))
+    assert [settings.clusters[colour].version for colour in ("blue", "green")] == ["5.8.6", "5.8.8"]
+
+
 def test_a_secret_in_the_wrong_place_is_not_shown() -> None:
     raw = config(clusters__green__apiSecret="hunter2", cutover__strategy={"apiSecret": "hunter2"}, hunter="hunter2")
     raw["cutover"]["steps"] = [{"apiSecret": "hunter2"}, ["hunter2"]]
