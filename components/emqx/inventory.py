@@ -30,6 +30,9 @@ _CORE = frozenset(
 )
 """What decides how an item works; a newer version adds defaults to an item, which is no difference."""
 
+_USERS = frozenset({"rules", "actions", "sources"})
+"""What a connector, action or source says of those that use it: in no order, and these are sections of their own."""
+
 Found = Section | Unlisted
 
 
@@ -47,10 +50,9 @@ async def read_inventory(api: ClusterApi) -> Inventory:
                 path = f"/authentication/{quote(str(row['id']), safe='')}/users"
                 sections[f"users:{row['id']}"] = await _paged(api, path, "user_id", _superuser)
     await _authorization(api, sections)
+    for name in ("connectors", "actions", "sources"):
+        sections[name] = _listed(_without(await _rows(api, f"/{name}"), _USERS), _type_name)
     for name, path, key in (
-        ("connectors", "/connectors", _type_name),
-        ("actions", "/actions", _type_name),
-        ("sources", "/sources", _type_name),
         ("topic_metrics", "/mqtt/topic_metrics", _named("topic")),
         ("exhooks", "/exhooks", _named("name")),
         ("schema_registry", "/schema_registry", _named("name")),
@@ -130,6 +132,12 @@ async def _paged(api: ClusterApi, path: str, key: str, value: Callable[[dict[str
         # The ACL calls answer a JSON 404 while their source is not configured (section B): then there is nothing.
         return Section() if _absent(error) else _unlisted(error)
     return Section(items)
+
+
+def _without(rows: list[dict[str, Any]] | Unlisted, keys: frozenset[str]) -> list[dict[str, Any]] | Unlisted:
+    if isinstance(rows, Unlisted):
+        return rows
+    return [{key: value for key, value in row.items() if key not in keys} for row in rows]
 
 
 def _listed(

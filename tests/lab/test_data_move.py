@@ -104,6 +104,17 @@ async def test_a_green_with_anything_of_its_own_is_refused_by_section_and_name_a
         assert exported.archives != second.archives
 
 
+async def test_an_action_that_many_rules_use_is_the_same_in_whatever_order_they_are_told(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        for number in (7, 11, 2, 10, 1):
+            rule = {"id": f"many{number}", "name": "n", "sql": 'SELECT * FROM "t/#"', "actions": ["http:ha"]}
+            await blue.http.call("POST", "/rules", body=rule)
+        assert len((await blue.http.call("GET", "/actions")).json()[0]["rules"]) == 6
+        _, differences = await moved(bed(blue, green).run, tmp_path / "archives")
+        assert differences == []
+
+
 async def test_the_probe_account_of_a_killed_run_neither_travels_nor_stands_in_the_way(tmp_path: Path) -> None:
     async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
         await fill(blue)
