@@ -235,6 +235,12 @@ def text(value: bytes) -> bytes:
     return len(value).to_bytes(2, "big") + value
 
 
+PACKETS = [Connect(client_id=f"device-{number}".encode()).packet() for number in range(100)]
+"""The first packets of a hundred devices."""
+ODD = {"run": "a b;c\\d#e\n%41", "origin": "blue", "empty": "", "drained at": "blue 1795344713"}
+"""A memory with everything in it that HAProxy's command line gives a meaning to."""
+
+
 async def send(
     bench: Bench, data: bytes, *, size: int = 2**20, pause_seconds: float = 0.0, before: float = 0.0
 ) -> bytes:
