@@ -24,7 +24,7 @@ async def heartbeat(run: Run, name: str) -> AsyncIterator[Run]:
 
     async def beat() -> None:
         while True:
-            await run.clock.sleep(BEAT_SECONDS / 4)
+            await run.clock.sleep(BEAT_SECONDS - (run.clock.now() - spoke))
             if run.clock.now() - spoke >= BEAT_SECONDS:
                 progress(f"{name}: working for {run.clock.now() - began:.0f} s")
 

@@ -225,6 +225,24 @@ class TestEvacuation:
         assert {event["step"] for event in world.journal if event["event"] == "move"} == {"shift-100"}
 
 
+def test_a_hold_shows_the_seconds_that_are_left_of_it() -> None:
+    world = fleet(20)
+    world.router.parts = EVERYBODY
+    for one in list(world.at):
+        world.disconnect(one)
+
+    async def held() -> None:
+        meter = Meter(await leased(world), "hold-1", "green", EVERYBODY, Thresholds(), 50)
+        await meter.baseline()
+        await meter.watch_over(meter.hold(30), moving=False)
+
+    asyncio.run(held())
+    left = [float(line.rpartition("; ")[2].removesuffix(" s left")) for line in world.lines]
+    assert len(left) > 10
+    assert left[0] == 30
+    assert left == sorted(left, reverse=True)
+
+
 @pytest.mark.parametrize("evacuates", [True, False])
 @pytest.mark.parametrize("last", [{"hold": 600}, {"gate": True}])
 def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bool, last: dict[str, Any]) -> None:
