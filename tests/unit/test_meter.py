@@ -238,8 +238,8 @@ def test_a_hold_shows_the_seconds_that_are_left_of_it() -> None:
 
     asyncio.run(held())
     left = [float(line.rpartition("; ")[2].removesuffix(" s left")) for line in world.lines]
-    assert len(left) > 10
-    assert left[0] == 30
+    assert len(left) > 4
+    assert 20 < left[0] <= 30
     assert left == sorted(left, reverse=True)
 
 
