@@ -1,113 +1,24 @@
-"""Target `local` with `emqxHome`, through the operations of LocalCluster, with a stand-in release: its `bin/emqx` looks at what it is
-given as EMQX's own script would and then becomes a lab node. A real release cannot be had here.
-"""
+"""Target `local` with `emqxHome`, through the operations of LocalCluster: a release starts, dies, grows, leaves and tells what went wrong."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
 from components.emqx.errors import BadInput, GaveUp
-from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.models import ClusterHandle
 from components.emqx.v5 import ClusterApi
-from components.operations import local, readiness, release, release_processes
-from components.resources.local_cluster import LocalClusterProvider
-from lab.stage import ROOT, Scene, Stage
+from components.operations import local, readiness, release_processes
+from tests.lab.release_bed import CREDENTIALS, LAB_NODE, ONLY_STATUS, Colour, gone, read, unpacked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
-
-CREDENTIALS = Credentials(api_key="upgrade-blue", api_secret="planted-secret", username="admin", password='Planted:"1"')
-
-SCRIPT = """#!/bin/sh
-# As EMQX's script: one command, variables of the release, everything else from the environment.
-set -eu
-[ "$1" = foreground ] || { echo "unknown command $1"; exit 64; }
-[ $# = 1 ] || { echo "$# arguments"; exit 64; }
-. "$(dirname "$0")/../releases/emqx_vars"
-address=${EMQX_NODE__NAME#emqx@}
-[ -n "$EMQX_NODE__COOKIE" ] || exit 65
-[ "$EMQX_CLUSTER__STATIC__SEEDS" != "${EMQX_CLUSTER__STATIC__SEEDS#*"$EMQX_NODE__NAME"}" ] || { echo "not a seed"; exit 65; }
-[ "$EMQX_DASHBOARD__LISTENERS__HTTP__BIND" = "$address:18083" ] || exit 65
-[ "$ERL_AFLAGS" = "-kernel inet_dist_use_interface {$(echo "$address" | tr . ,)}" ] || exit 65
-[ -d "$EMQX_NODE__DATA_DIR" ] && [ -d "$EMQX_LOG_DIR" ] || exit 65
-proxy=""
-[ "$EMQX_LISTENERS__TCP__DEFAULT__PROXY_PROTOCOL" = true ] && proxy=--proxy-protocol
-text() { printf %s "$1" | @PYTHON@ -c 'import json, sys; sys.stdout.write(json.load(sys.stdin))'; }
-EMQX_API_KEY__BOOTSTRAP_FILE=$(text "$EMQX_API_KEY__BOOTSTRAP_FILE")
-EMQX_DASHBOARD__DEFAULT_PASSWORD=$(text "$EMQX_DASHBOARD__DEFAULT_PASSWORD")
-EMQX_DASHBOARD__DEFAULT_USERNAME=$(text "$EMQX_DASHBOARD__DEFAULT_USERNAME")
-export EMQX_API_KEY__BOOTSTRAP_FILE EMQX_DASHBOARD__DEFAULT_PASSWORD EMQX_DASHBOARD__DEFAULT_USERNAME
-echo "$REL_VSN starts with $(env | grep -c ^EMQX_) settings"
-cd @ROOT@
-@BECOME@
-"""
-LAB_NODE = (
-    'exec @PYTHON@ -m lab node --directory "$EMQX_NODE__DATA_DIR/lab" --nodes 1 --network "${address%.*}"'
-    ' --version "$REL_VSN" --max-sessions 0 $proxy'
-)
-ONLY_STATUS = 'exec @PYTHON@ @ROOT@/tests/lab/release_status.py "$address"'
-"""For more than one node: a lab process holds a whole cluster, so single nodes that know each other cannot be had from it."""
-
-
-def unpacked(directory: Path, become: str, version: str = "5.8.8") -> Path:
-    (directory / "bin").mkdir(parents=True)
-    (directory / "releases").mkdir()
-    (directory / "releases" / "emqx_vars").write_text(f'REL_VSN="{version}"\nIS_ENTERPRISE="yes"\n')
-    script = SCRIPT.replace("@BECOME@", become).replace("@PYTHON@", shlex.quote(sys.executable))
-    (directory / "bin" / "emqx").write_text(script.replace("@ROOT@", shlex.quote(str(ROOT))))
-    (directory / "bin" / "emqx").chmod(0o755)
-    return directory
-
-
-class Colour:
-    """The operations of the resource as the engine calls them, one after the other, with the state between them."""
-
-    def __init__(self, directory: Path, home: Path, nodes: int = 1) -> None:
-        self.directory, self.state = directory, dict[str, Any]()
-        self.props: dict[str, Any] = {
-            "name": "blue",
-            "colour": "blue",
-            "version": "5.8.8",
-            "edition": "ee",
-            "nodes": nodes,
-            "proxy_protocol": True,
-            "emqx_home": str(home),
-            "directory": str(directory),
-        }
-
-    @property
-    def provider(self) -> LocalClusterProvider:
-        provider = LocalClusterProvider()
-        provider.credentials = {"blue": CREDENTIALS}
-        return provider
-
-    def up(self, **changes: Any) -> bool:
-        """Whether anything had to be done."""
-        news = {**self.props, **changes}
-        assert not self.provider.check(self.state, news).failures
-        if not self.state:
-            self.state = dict(self.provider.create(news).outs or {})
-        elif self.provider.diff("blue", self.state, news).changes:
-            self.state = dict(self.provider.update("blue", self.state, news).outs or {})
-        else:
-            return False
-        return True
-
-    @property
-    def nodes(self) -> list[dict[str, Any]]:
-        nodes: list[dict[str, Any]] = self.state["handle"]["nodes"]
-        return nodes
 
 
 @pytest.fixture
@@ -116,10 +27,6 @@ def colour(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Colour]:
     one = Colour(tmp_path / "blue", unpacked(tmp_path / "emqx", become), nodes)
     yield one
     local.stop(one.directory)
-
-
-def gone(pid: int) -> bool:
-    return not read(Path(f"/proc/{pid}/environ"))
 
 
 def reachable(node: dict[str, Any]) -> bool:
@@ -255,13 +162,6 @@ def test_what_does_not_end_at_sigterm_is_killed_with_all_its_children(
     assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(colour.directory).encode() in read(path)]
 
 
-def read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
 def wanted(colour: Colour) -> local.Wanted:
     home = colour.props["emqx_home"]
     return local.Wanted("blue", "5.8.8", "ee", 1, True, None, colour.directory, None, home)
@@ -275,74 +175,3 @@ def test_another_version_than_declared_is_refused_also_where_the_stack_was_not_r
 def test_lab_nodes_are_not_replaced_by_a_release_in_place(colour: Colour) -> None:
     failures = colour.provider.check({**colour.props, "emqx_home": None}, colour.props).failures
     assert [failure.reason for failure in failures if "declare the other colour" in failure.reason]
-
-
-def bound(library: Path, own: str, code: str) -> str:
-    environment = {**os.environ, "LD_PRELOAD": str(library), "NODE_OWN_ADDRESS": own}
-    command = [sys.executable, "-c", f"import socket; s = socket.socket(); {code}; print(*s.getsockname())"]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def test_only_what_is_opened_on_every_address_is_moved(tmp_path: Path) -> None:
-    library, network = release.own_address_library(tmp_path), release.free_network(Random(), 2)
-    assert bound(library, f"{network}.2", "s.bind(('', 1883))") == f"{network}.2 1883"
-    assert bound(library, f"{network}.2", f"s.bind(('{network}.1', 1883))") == f"{network}.1 1883"
-    assert bound(library, f"{network}.2", "s.bind(('', 0))").startswith("0.0.0.0 ")
-    assert bound(library, "nonsense", "s.bind(('127.0.0.1', 0))").startswith("127.0.0.1 ")
-
-
-def test_a_network_of_the_lab_or_of_ours_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Twice(Random):
-        """The same network at first, then another one."""
-
-        def __init__(self, network: str) -> None:
-            super().__init__()
-            self.numbers = [int(part) for part in network.split(".")[1:]]
-
-        def randint(self, a: int, b: int) -> int:
-            return self.numbers.pop(0) if self.numbers else super().randint(a, b)
-
-    network = release.free_network(Random(), 2)
-    assert release.free_network(Twice(network), 2) == network
-    for host, port in ((254, 1883), (254, 18083), (2, 4370), (1, 18083)):
-        with socket.socket() as taken:
-            taken.bind((f"{network}.{host}", port))
-            assert release.free_network(Twice(network), 2) != network
-
-
-class Releases(Stage):
-    """Both colours are releases."""
-
-    def configure(self, live: str, *colours: str, **more: Any) -> None:
-        super().configure(live, *colours, **more)
-        clusters = {}
-        for colour, version in (("blue", self.scene.blue), ("green", self.scene.green)):
-            home = self.directory / version
-            if not home.exists():
-                unpacked(home, LAB_NODE, version)
-            clusters[colour] = {"target": "local", "version": version, "nodes": 1, "emqxHome": str(home)}
-        self.workspace.set_config({"clusters": {colour: clusters[colour] for colour in colours}})
-
-    def ready(self, colour: str) -> dict[str, Any]:
-        ready = local.running(self.work / "clusters" / colour)
-        assert ready is not None, f"{colour} does not run"
-        return ready
-
-
-def test_a_stack_of_two_releases_is_upgraded_by_pulumi_up_and_its_old_colour_removed(tmp_path: Path) -> None:
-    scene = Scene(clients=40, budget_per_second=40, nodes=1, steps=({"share": 50}, {"share": 100}))
-    with Releases(tmp_path / "stage", scene) as stage:
-        try:
-            stage.build_blue()
-            stage.start_fleet()
-            stage.configure("green", "blue", "green")
-            stage.workspace.up().good()
-            assert stage.live() == {"blue": 0, "green": 40}
-            blue = stage.ready("blue")["pids"]
-            stage.configure("green", "green")
-            stage.workspace.up().good()
-            assert all(map(gone, blue))
-            assert stage.end_fleet()["disconnects"]["max"] == 1
-        finally:
-            for colour in ("blue", "green"):
-                local.stop(stage.work / "clusters" / colour)
