@@ -5,8 +5,8 @@ That difference is the rule kept here: a detector that lacks its fact asks a per
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from components.migration.configs import flat, hocon
 from components.migration.configs.flat import Conf
 from components.migration.configs.hocon import Hocon
 from components.migration.configs.terms import Loaded, parse_loaded
+from components.migration.files import ARCHIVES, NODE_FILES, below, read
 from components.migration.manifest import BadSource
 from components.migration.permissions.erlang import TermError
 from components.migration.permissions.erlang import parse as parse_terms
@@ -33,10 +34,7 @@ SECTIONS = frozenset(
     },
 )
 """What 4.0 to 4.4 export as lists."""
-MOST_BYTES = 1 << 30
-"""Of one file; the export of 100,000 users and 100,000 rules has 32 MB."""
-NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk", "ssl_dist.conf"})
-"""Files of a node that are known by their name and are no configuration."""
+EDITIONS = {"ee": "Enterprise", "ce": "open source"}
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,8 @@ def require_declared(export: Export, source: Version) -> None:
 
     """
     said = str(export.data["version"])
-    if re.match(r"\d+\.\d+", said) is None or tuple(int(part) for part in re.findall(r"\d+", said)[:2]) != source.line:
+    found = re.match(r"(\d{1,3})\.(\d{1,3})(?!\d)", said, re.ASCII)
+    if found is None or (int(found[1]), int(found[2])) != source.line:
         raise BadSource(
             export.file,
             "version",
@@ -193,7 +192,9 @@ def add(facts: Facts, file: str, data: bytes) -> Facts:
 
     """
     name = file.replace("\\", "/").rsplit("/", 1)[-1]
-    if name.endswith((".tar.gz", ".tgz")):
+    if name.endswith(ARCHIVES):
+        if facts.archive is not None:
+            raise BadSource(file, "", "a second archive", "give one archive; two of them cannot be one cluster")
         archive = read_archive(file, data)
         hocons = (archive.hocon,) if archive.hocon else ()
         return replace(facts, archive=archive, hocons=(*(facts.hocons or ()), *hocons))
@@ -231,25 +232,30 @@ def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
 
 
 def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
-    """Read files, and directories with ``emqx.conf``, ``plugins/*.conf`` and ``loaded_plugins``; the only place here that touches a disk.
+    """Read files, and directories with configuration files, ``loaded_plugins``, exports and archives; the only place here that touches a disk.
+
+    A file that is given twice, be it by another path or by a link, is read once.
 
     Raises:
-        BadSource: one that is not there or cannot be read.
+        BadSource: one that is not there, cannot be read, or is of another version or edition than the plan says.
 
     """
     facts = Facts(plan)
+    seen: set[str] = set()
     for path in paths:
         try:
-            files = (
-                sorted(file for file in path.rglob("*") if file.is_file() and _is_configuration(file))
-                if path.is_dir()
-                else [path]
-            )
+            files = below(path) if path.is_dir() else [path]
             for file in files:
-                facts = add(facts, str(file), _read(file))
+                real = os.path.realpath(file)
+                if real not in seen:
+                    facts = add(facts, str(file), read(file))
+                    seen.add(real)
         except OSError as error:
             raise BadSource(
-                str(path), "", error.strerror or "it cannot be read", "name a file or a directory that is there"
+                str(error.filename or path),
+                "",
+                error.strerror or "it cannot be read",
+                "name a file or a directory that is there",
             ) from None
         if not files:
             raise BadSource(
@@ -257,29 +263,22 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
             )
     if facts.export is not None:
         require_declared(facts.export, plan.source)
-    if facts.archive is not None and facts.archive.version.line != plan.source.line:
-        said = facts.archive.version
-        seen = f"an archive of {said}, declared as {plan.source}"
-        raise BadSource(facts.archive.file, "META.hocon", seen, f"say --from {said}, or give the right file")
+    if facts.archive is not None:
+        _require_archive(facts.archive, plan)
     return facts
 
 
-def _read(file: Path) -> bytes:
-    """A file's bytes; a pipe or a device would never end.
+def _require_archive(archive: Archive, plan: Plan) -> None:
+    """META says of which version and edition the cluster was.
 
     Raises:
-        BadSource: it is no regular file, or a larger one than could be converted.
-        OSError: it is not there or cannot be read.
+        BadSource: of another line or edition than the plan says.
 
     """
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise BadSource(str(file), "", "no regular file (a pipe, a device or a socket)", "name the file itself")
-    if found.st_size > MOST_BYTES:
-        raise BadSource(str(file), "", f"more than {MOST_BYTES >> 30} GiB", "give the export or archive itself")
-    return file.read_bytes()
-
-
-def _is_configuration(file: Path) -> bool:
-    """What is read from a directory: settings, not certificates, tables or logs."""
-    return file.suffix in {".conf", ".hocon"} or file.name in NODE_FILES
+    said = archive.version
+    if said.line != plan.source.line:
+        seen = f"an archive of {said}, declared as {plan.source}"
+        raise BadSource(archive.file, "META.hocon", seen, f"say --from {said}, or give the right file")
+    if archive.edition != plan.edition_from:
+        seen = f"an archive of {EDITIONS[archive.edition]}, declared as {EDITIONS[plan.edition_from]}"
+        raise BadSource(archive.file, "META.hocon", seen, f"say --edition {archive.edition}, or give the right file")

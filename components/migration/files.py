@@ -1,0 +1,60 @@
+"""The files that a person gave: which of a directory's are read, and how; one that cannot be read is named, never passed over."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from components.migration.manifest import BadSource
+
+MOST_BYTES = 1 << 30
+"""Of one file; the export of 100,000 users and 100,000 rules has 32 MB."""
+ARCHIVES = (".tar.gz", ".tgz")
+NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk", "ssl_dist.conf"})
+"""Files of a node that are known by their name and are no configuration."""
+
+
+def below(directory: Path) -> list[Path]:
+    """What is read from a directory, linked directories too; of a file with several names the shortest.
+
+    Raises:
+        OSError: a directory below it that cannot be read.
+
+    """
+    names: dict[str, Path] = {}
+    entered = {os.path.realpath(directory)}
+    for root, directories, files in os.walk(directory, onerror=_refuse, followlinks=True):
+        real = {name: os.path.realpath(Path(root, name)) for name in directories}
+        directories[:] = [name for name in directories if real[name] not in entered]
+        entered.update(real.values())
+        for file in (Path(root, name) for name in files):
+            if _is_read(file):
+                first = names.setdefault(os.path.realpath(file), file)
+                names[os.path.realpath(file)] = min(first, file, key=lambda one: (len(one.parts), one))
+    return sorted(names.values())
+
+
+def _refuse(error: OSError) -> None:
+    raise error
+
+
+def _is_read(file: Path) -> bool:
+    """Settings, exports and archives; not certificates, tables or logs."""
+    return file.suffix in {".conf", ".hocon", ".json"} or file.name in NODE_FILES or file.name.endswith(ARCHIVES)
+
+
+def read(file: Path) -> bytes:
+    """A file's bytes; a pipe or a device would never end.
+
+    Raises:
+        BadSource: it is no regular file, or a larger one than could be converted.
+        OSError: it is not there or cannot be read.
+
+    """
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BadSource(str(file), "", "no regular file (a pipe, a device or a socket)", "name the file itself")
+    if found.st_size > MOST_BYTES:
+        raise BadSource(str(file), "", f"more than {MOST_BYTES >> 30} GiB", "give the export or archive itself")
+    return file.read_bytes()
