@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from components.cutover.cohort import belongs
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
@@ -21,6 +23,12 @@ from components.emqx.models import ClusterHandle
 from components.operations.run import Run
 from components.router.base import require_lease
 from tests.handles import cluster_at
+
+UNFINISHED = (
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+)
+"""Marks of tests that leave coroutines where they were, which is the point: a run is killed, a look is cancelled before it began."""
 
 
 class Killed(BaseException):
@@ -260,6 +268,11 @@ class World:
             clock=self.clock,
             connect_milliseconds=one_millisecond,
         )
+
+
+def fleet(clients: int, **more: Any) -> World:
+    """A world of that many devices."""
+    return World([f"dev-{number}" for number in range(clients)], **more)
 
 
 async def one_millisecond(_: ClusterHandle) -> float:

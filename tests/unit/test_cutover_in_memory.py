@@ -4,49 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody
-from components.cutover.gates import Thresholds
-from components.cutover.steps import parse_steps
-from components.cutover.words import Colour
-from components.emqx.answers import SessionFacts
-from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused, Unreachable
+from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
 from components.operations.opening import open_run
-from components.operations.sending_back import sent_back
-from components.operations.shift import Manner, carry_out
+from components.operations.shift import carry_out
 from components.operations.whereabouts import telling_where
-from tests.unit.fake_world import FakeApi, Killed, World
+from tests.unit.cutover_bed import QUIET, manner, opened_only, up
+from tests.unit.fake_world import UNFINISHED, FakeApi, Killed, World
 
-pytestmark = [
-    pytest.mark.unit,
-    # A run that is killed leaves its coroutines where they were, which is the point.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-]
-
-QUIET = Thresholds(connect_latency_p99_milliseconds=None)
-
-
-def manner(shares: Sequence[float], budget: int = 50, gates: Thresholds = QUIET) -> Manner:
-    return Manner(steps=parse_steps([{"share": share} for share in shares]), budget_per_second=budget, gates=gates)
-
-
-async def up(world: World, how: Manner, token: str, to: Colour = "green", acknowledged: Sequence[str] = ()) -> str:
-    """What the chain does between data and report."""
-    run = world.run(token)
-    opened = await open_run(run, to, ("blue", "green"), acknowledged, budget_per_second=50, keep_stale=False)
-    if opened.direction != "nothing":
-        for step in how.steps:
-            await carry_out(run, step.name, to, how, opened.direction)
-        await carry_out(run, "drain", to, how, opened.direction)
-    return opened.direction
-
+pytestmark = [pytest.mark.unit, *UNFINISHED, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 SHARES = st.lists(st.integers(1, 99), max_size=4, unique=True).map(lambda some: [*sorted(some), 100])
 IDS = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=60, unique=True)
@@ -150,69 +121,6 @@ def test_a_run_that_lost_its_lease_moves_nobody() -> None:
     assert not world.disconnects
 
 
-def test_sessions_are_not_lost_without_acknowledgement() -> None:
-    world = World(["a", "b"])
-    world.sessions["blue"] = [SessionFacts("a", connected=True, mqueue_len=3, inflight_cnt=1, disconnected_at=None)]
-    with pytest.raises(Refused, match=r"1 persistent sessions with 4 queued messages.*acknowledge: \[sessions\]"):
-        asyncio.run(up(world, manner([100]), "a"))
-    assert not world.disconnects
-    assert world.router.held == {}
-    asyncio.run(up(world, manner([100]), "a", acknowledged=["sessions"]))
-    assert set(world.at.values()) == {"green"}
-
-
-class TestSessionsLeftBehind:
-    """Sessions that a move left on the colour it left are removed when clients come back to it; those in use are not."""
-
-    def offline(self, world: World, one: str, colour: Colour, at: float) -> None:
-        moment = datetime.fromtimestamp(at, UTC).isoformat()
-        world.sessions[colour] = [
-            SessionFacts(one, connected=False, mqueue_len=1, inflight_cnt=0, disconnected_at=moment)
-        ]
-
-    def removed(self, world: World) -> list[str]:
-        return [event["colour"] for event in world.journal if event.get("section") == "stale sessions"]
-
-    def interrupted(self) -> World:
-        world = World([f"dev-{number}" for number in range(40)])
-        asyncio.run(half_way(world))
-        return world
-
-    def test_a_device_that_went_offline_on_green_keeps_its_session_when_the_cutover_goes_on(self) -> None:
-        world = self.interrupted()
-        self.offline(world, "sleeper", "green", world.clock.now() + 1)
-        asyncio.run(up(world, manner([50, 100]), "b", acknowledged=["sessions"]))
-        assert self.removed(world) == []
-
-    def test_one_that_was_evicted_from_blue_is_stale_on_the_way_back(self) -> None:
-        world = self.interrupted()
-        self.offline(world, "moved", "blue", world.clock.now() + 1)
-        asyncio.run(up(world, manner([50, 100]), "b", to="blue", acknowledged=["sessions"]))
-        assert self.removed(world) == ["blue"]
-
-    def test_one_that_was_offline_on_green_before_the_way_back_began_is_not_stale_on_the_way_forth(self) -> None:
-        world = self.interrupted()
-        self.offline(world, "sleeper", "green", world.clock.now())
-        world.clock.time += 10
-        asyncio.run(up(world, manner([50, 100]), "b", to="blue", acknowledged=["sessions"]))
-        asyncio.run(up(world, manner([50, 100]), "c", acknowledged=["sessions"]))
-        assert self.removed(world) == []
-
-    def test_one_that_a_failing_gate_left_on_green_is_stale_at_the_next_attempt(self) -> None:
-        world = self.interrupted()
-        asyncio.run(sent_back(world.run("a"), "blue", QUIET, 50, GateFailed("gate x", seen="s", todo="t"), "shift-50"))
-        self.offline(world, "dev-1", "green", world.clock.now() + 1)
-        asyncio.run(up(world, manner([50, 100]), "b", acknowledged=["sessions"]))
-        assert self.removed(world) == ["green"]
-
-
-async def half_way(world: World) -> None:
-    """A run that ended after the first step."""
-    run = world.run("a")
-    opened = await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=50, keep_stale=False)
-    await carry_out(run, "shift-50", "green", manner([50, 100]), opened.direction)
-
-
 def test_an_evacuation_that_ended_by_itself_after_a_kill_leaves_the_rest_to_be_done() -> None:
     world = World([f"dev-{number}" for number in range(20)])
     world.router.parts = everybody("green")
@@ -251,57 +159,6 @@ def test_a_foreign_evacuation_that_does_not_fit_is_refused_not_fought_over() -> 
     asyncio.run(go())
 
 
-def test_a_share_is_not_given_to_a_colour_that_is_down() -> None:
-    world = World(["a"])
-    world.router.down.add("green")
-    with pytest.raises(GaveUp, match="waiting for green behind the balancer"):
-        asyncio.run(up(world, manner([100]), "a"))
-    assert world.router.shares == []
-
-
-class TestSilentColour:
-    """A colour that does not answer keeps nobody: not on the way back, and not when its clients have nowhere else to go."""
-
-    STEPS = (10, 50, 100)
-
-    def finished(self) -> World:
-        world = World([f"dev-{number}" for number in range(40)])
-        asyncio.run(up(world, manner(self.STEPS), "a"))
-        world.apis["green"].dead = True
-        return world
-
-    def test_the_way_back_gives_the_whole_share_at_once_and_ends(self) -> None:
-        world = self.finished()
-        world.router.down.add("green")
-        shares = len(world.router.shares)
-        assert asyncio.run(up(world, manner(self.STEPS), "b", to="blue")) == "back"
-        assert world.router.shares[shares:] == [everybody("blue")]
-        assert world.router.held["drained_at"].startswith("green ")
-
-    def test_it_does_not_count_as_empty_while_the_balancer_sees_it(self) -> None:
-        world = self.finished()
-        with pytest.raises(Unreachable, match=r"the balancer sees it up.*all new connections go to blue"):
-            asyncio.run(up(world, manner(self.STEPS), "b", to="blue"))
-        assert world.router.parts == everybody("blue")
-        assert "drained_at" not in world.router.held
-
-    def test_an_old_colour_that_dies_half_way_does_not_stop_the_rest(self) -> None:
-        world = World([f"dev-{number}" for number in range(40)])
-
-        async def half() -> None:
-            run = world.run("a")
-            await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
-            await world.router.remember({"imported": "green 1.0"})
-            await carry_out(run, "shift-50", "green", manner([50, 100]), "forward")
-
-        asyncio.run(half())
-        world.apis["blue"].dead = True
-        world.router.down.add("blue")
-        assert asyncio.run(up(world, manner([50, 100]), "b")) == "forward"
-        assert world.router.parts == everybody("green")
-        assert world.router.held["drained_at"].startswith("blue ")
-
-
 def test_a_cutover_that_was_given_up_is_over() -> None:
     world = World([f"dev-{number}" for number in range(20)])
     asyncio.run(opened_only(world, "a"))
@@ -318,11 +175,6 @@ def test_declaring_that_nothing_moves_stops_the_run_that_moves() -> None:
     with pytest.raises(LeaseLost, match="run newer"):
         asyncio.run(carry_out(world.run("older"), "shift-50", "green", manner([50, 100]), "forward"))
     assert not world.disconnects
-
-
-async def opened_only(world: World, token: str) -> None:
-    """A run that ended before the first share."""
-    await open_run(world.run(token), "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
 
 
 def test_a_client_that_passes_the_balancer_by_is_kicked_twice_and_not_for_ever() -> None:
@@ -347,15 +199,3 @@ def test_an_error_says_where_the_clients_are() -> None:
 
     with pytest.raises(Refused, match=r"trouble; green's share is 0 %; clients: 20 on blue, 0 on green\. Next: help"):
         asyncio.run(fail())
-
-
-def test_a_way_back_that_stops_is_told_with_the_gates_own_words() -> None:
-    world = World([f"dev-{number}" for number in range(20)])
-
-    async def go() -> GateFailed:
-        run = world.run("a")
-        await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
-        world.router.down.add("blue")
-        return await sent_back(run, "blue", QUIET, 50, GateFailed("gate x", seen="5 over 4", todo="look"), "shift-50")
-
-    assert "5 over 4; and they could not all be sent back to blue: waiting for blue" in str(asyncio.run(go()))

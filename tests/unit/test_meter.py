@@ -1,11 +1,10 @@
-"""The eye of a step over devices that pause, an old colour that is silent, evacuations that wait or are slow, and an API that fails."""
+"""The eye of a step over devices that pause, an old colour that is silent, holds, and evacuations that wait or are slow."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,34 +12,17 @@ from hypothesis import strategies as st
 from components.cutover.arrival import Before, measured_percent, on_their_way
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
-from components.cutover.steps import parse_steps
-from components.emqx.answers import LicenseFacts, NodeFacts
-from components.emqx.errors import GateFailed, GaveUp, NotNow, Unreachable
-from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.errors import GateFailed, GaveUp
 from components.operations.drain import evacuate
-from components.operations.measure import PATIENCE_SECONDS, observe
 from components.operations.meter import Meter
 from components.operations.moving import Move, Moved, kick
-from components.operations.opening import open_run
 from components.operations.run import Run
-from components.operations.shift import Manner, carry_out
-from tests.handles import cluster_at
-from tests.unit.fake_world import FakeApi, World
+from tests.unit.fake_world import UNFINISHED, FakeApi, World, fleet
 
-pytestmark = [
-    pytest.mark.unit,
-    # A look that is cancelled before it began leaves its questions unasked, which is the point.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-]
+pytestmark = [pytest.mark.unit, *UNFINISHED]
 
 EVERYBODY = 10_000
 DEFAULT = Thresholds()
-
-
-def fleet(clients: int, **more: Any) -> World:
-    return World([f"dev-{number}" for number in range(clients)], **more)
 
 
 async def leased(world: World) -> Run:
@@ -241,119 +223,3 @@ def test_a_hold_shows_the_seconds_that_are_left_of_it() -> None:
     assert len(left) > 4
     assert 20 < left[0] <= 30
     assert left == sorted(left, reverse=True)
-
-
-@pytest.mark.parametrize("evacuates", [True, False])
-@pytest.mark.parametrize("last", [{"hold": 600}, {"gate": True}])
-def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bool, last: dict[str, Any]) -> None:
-    world = fleet(200, evacuates=evacuates)
-    how = Manner(steps=parse_steps([{"share": 50}, {"share": 100}, last]), budget_per_second=50)
-
-    async def go() -> None:
-        run = world.run("a")
-        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=50, keep_stale=False)
-        for step in how.steps:
-            await carry_out(run, step.name, "green", how, "forward")
-        assert set(world.at.values()) == {"green"}
-        assert "drained_at" not in world.router.held
-        await carry_out(run, "drain", "green", how, "forward")
-
-    began = world.clock.now()
-    asyncio.run(go())
-    assert world.router.held["drained_at"].startswith("blue ")
-    assert set(world.disconnects.values()) == {1}
-    if "hold" in last:
-        assert world.clock.now() - began > 600
-
-
-@pytest.mark.parametrize("evacuates", [True, False])
-@pytest.mark.parametrize("pause", [20.0, 60.0])
-def test_a_whole_cutover_of_devices_that_pause_disconnects_each_once_and_fails_no_gate(
-    evacuates: bool, pause: float
-) -> None:
-    world = fleet(300, evacuates=evacuates)
-    world.away_seconds = pause
-    steps = parse_steps([{"share": 3}, {"hold": 30}, {"share": 10}, {"share": 50}, {"gate": True}, {"share": 100}])
-    how = Manner(steps=steps, budget_per_second=20)
-
-    async def go() -> None:
-        run = world.run("a")
-        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=20, keep_stale=False)
-        for name in [*(step.name for step in steps), "drain"]:
-            await carry_out(run, name, "green", how, "forward")
-
-    asyncio.run(go())
-    assert set(world.at.values()) == {"green"}
-    assert set(world.disconnects.values()) == {1}
-    assert world.router.held["drained_at"].startswith("blue ")
-
-
-class TestOneLook:
-    """One look is short, and what does not answer in time is unknown."""
-
-    def test_every_question_has_a_short_patience(self) -> None:
-        asked: dict[str, float | None] = {}
-
-        class Impatient(FakeApi):
-            async def nodes(self, **more: Any) -> tuple[NodeFacts, ...]:
-                asked[f"nodes of {self.colour}"] = more.get("patience_seconds")
-                return await super().nodes()
-
-            async def metrics(self, **more: Any) -> dict[str, int]:
-                asked["metrics"] = more.get("patience_seconds")
-                raise Unreachable("asking", node=self.node, seen="nothing", todo="wait")
-
-            async def license(self, **more: Any) -> LicenseFacts | None:
-                asked["license"] = more.get("patience_seconds")
-                raise Unreachable("asking", node=self.node, seen="nothing", todo="wait")
-
-        world = fleet(5)
-        world.apis = {colour: Impatient(world, colour, evacuates=True) for colour in world.apis}
-        facts = asyncio.run(observe(world.run("a"), "green", Moved(), Before(), moving=False)).facts
-        questions = ["nodes of blue", "nodes of green", "metrics", "license"]
-        assert asked == dict.fromkeys(questions, PATIENCE_SECONDS)
-        assert (facts.connack_sent, facts.license_limit) == (None, None)
-
-    def test_without_patience_the_licence_is_asked_once(self) -> None:
-        asked: list[str] = []
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            asked.append(request.url.path.rpartition("/")[2])
-            if asked[-1] == "license":
-                return httpx.Response(500)
-            node = {"node": "emqx@blue", "node_status": "running", "edition": "Enterprise", "version": "5.8.9"}
-            return httpx.Response(200, json=[node])
-
-        async def look() -> None:
-            credentials = Credentials(api_key="k", api_secret="s")
-            async with ClusterApi(
-                cluster_at("blue", colour="blue", version="5.8.9"), credentials, transport=httpx.MockTransport(answer)
-            ) as api:
-                with pytest.raises(NotNow):
-                    await api.license(patience_seconds=0)
-
-        asyncio.run(look())
-        assert asked == ["nodes", "license"]
-
-    def test_calls_that_fail_together_do_not_come_back_to_the_node_that_hangs(self) -> None:
-        asked: list[str] = []
-        together = asyncio.Event()
-
-        async def answer(request: httpx.Request) -> httpx.Response:
-            asked.append(request.url.host)
-            if len(asked) == 3:
-                together.set()
-            await together.wait()
-            if request.url.host == "127.0.1.1":
-                raise httpx.ReadTimeout("hangs", request=request)
-            return httpx.Response(200, json={})
-
-        async def look() -> None:
-            handle = cluster_at("127.0.1.1", "127.0.1.2", "127.0.1.3")
-            credentials = Credentials(api_key="k", api_secret="s")
-            async with ClusterApi(handle, credentials, transport=httpx.MockTransport(answer)) as api:
-                await asyncio.gather(*(api.metrics(patience_seconds=0) for _ in range(3)), return_exceptions=True)
-                await api.metrics(patience_seconds=0)
-
-        asyncio.run(look())
-        assert asked == ["127.0.1.1"] * 3 + ["127.0.1.2"]

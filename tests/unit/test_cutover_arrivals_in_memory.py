@@ -1,0 +1,60 @@
+"""Whole cutovers in memory whose devices take their time: each arrives, disconnected once, and no gate fails over it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from components.cutover.steps import parse_steps
+from components.operations.opening import open_run
+from components.operations.shift import Manner, carry_out
+from tests.unit.fake_world import UNFINISHED, fleet
+
+pytestmark = [pytest.mark.unit, *UNFINISHED]
+
+
+@pytest.mark.parametrize("evacuates", [True, False])
+@pytest.mark.parametrize("last", [{"hold": 600}, {"gate": True}])
+def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bool, last: dict[str, Any]) -> None:
+    world = fleet(200, evacuates=evacuates)
+    how = Manner(steps=parse_steps([{"share": 50}, {"share": 100}, last]), budget_per_second=50)
+
+    async def go() -> None:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=50, keep_stale=False)
+        for step in how.steps:
+            await carry_out(run, step.name, "green", how, "forward")
+        assert set(world.at.values()) == {"green"}
+        assert "drained_at" not in world.router.held
+        await carry_out(run, "drain", "green", how, "forward")
+
+    began = world.clock.now()
+    asyncio.run(go())
+    assert world.router.held["drained_at"].startswith("blue ")
+    assert set(world.disconnects.values()) == {1}
+    if "hold" in last:
+        assert world.clock.now() - began > 600
+
+
+@pytest.mark.parametrize("evacuates", [True, False])
+@pytest.mark.parametrize("pause", [20.0, 60.0])
+def test_a_whole_cutover_of_devices_that_pause_disconnects_each_once_and_fails_no_gate(
+    evacuates: bool, pause: float
+) -> None:
+    world = fleet(300, evacuates=evacuates)
+    world.away_seconds = pause
+    steps = parse_steps([{"share": 3}, {"hold": 30}, {"share": 10}, {"share": 50}, {"gate": True}, {"share": 100}])
+    how = Manner(steps=steps, budget_per_second=20)
+
+    async def go() -> None:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=20, keep_stale=False)
+        for name in [*(step.name for step in steps), "drain"]:
+            await carry_out(run, name, "green", how, "forward")
+
+    asyncio.run(go())
+    assert set(world.at.values()) == {"green"}
+    assert set(world.disconnects.values()) == {1}
+    assert world.router.held["drained_at"].startswith("blue ")

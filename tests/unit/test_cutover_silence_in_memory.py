@@ -1,0 +1,80 @@
+"""Whole cutovers in memory in which a colour is down or silent: it is given nobody, keeps nobody, and is named."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from components.cutover.cohort import everybody
+from components.emqx.errors import GateFailed, GaveUp, Unreachable
+from components.operations.opening import open_run
+from components.operations.sending_back import sent_back
+from components.operations.shift import carry_out
+from tests.unit.cutover_bed import QUIET, manner, up
+from tests.unit.fake_world import UNFINISHED, World
+
+pytestmark = [pytest.mark.unit, *UNFINISHED]
+
+
+def test_a_share_is_not_given_to_a_colour_that_is_down() -> None:
+    world = World(["a"])
+    world.router.down.add("green")
+    with pytest.raises(GaveUp, match="waiting for green behind the balancer"):
+        asyncio.run(up(world, manner([100]), "a"))
+    assert world.router.shares == []
+
+
+class TestSilentColour:
+    """A colour that does not answer keeps nobody: not on the way back, and not when its clients have nowhere else to go."""
+
+    STEPS = (10, 50, 100)
+
+    def finished(self) -> World:
+        world = World([f"dev-{number}" for number in range(40)])
+        asyncio.run(up(world, manner(self.STEPS), "a"))
+        world.apis["green"].dead = True
+        return world
+
+    def test_the_way_back_gives_the_whole_share_at_once_and_ends(self) -> None:
+        world = self.finished()
+        world.router.down.add("green")
+        shares = len(world.router.shares)
+        assert asyncio.run(up(world, manner(self.STEPS), "b", to="blue")) == "back"
+        assert world.router.shares[shares:] == [everybody("blue")]
+        assert world.router.held["drained_at"].startswith("green ")
+
+    def test_it_does_not_count_as_empty_while_the_balancer_sees_it(self) -> None:
+        world = self.finished()
+        with pytest.raises(Unreachable, match=r"the balancer sees it up.*all new connections go to blue"):
+            asyncio.run(up(world, manner(self.STEPS), "b", to="blue"))
+        assert world.router.parts == everybody("blue")
+        assert "drained_at" not in world.router.held
+
+    def test_an_old_colour_that_dies_half_way_does_not_stop_the_rest(self) -> None:
+        world = World([f"dev-{number}" for number in range(40)])
+
+        async def half() -> None:
+            run = world.run("a")
+            await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
+            await world.router.remember({"imported": "green 1.0"})
+            await carry_out(run, "shift-50", "green", manner([50, 100]), "forward")
+
+        asyncio.run(half())
+        world.apis["blue"].dead = True
+        world.router.down.add("blue")
+        assert asyncio.run(up(world, manner([50, 100]), "b")) == "forward"
+        assert world.router.parts == everybody("green")
+        assert world.router.held["drained_at"].startswith("blue ")
+
+
+def test_a_way_back_that_stops_is_told_with_the_gates_own_words() -> None:
+    world = World([f"dev-{number}" for number in range(20)])
+
+    async def go() -> GateFailed:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
+        world.router.down.add("blue")
+        return await sent_back(run, "blue", QUIET, 50, GateFailed("gate x", seen="5 over 4", todo="look"), "shift-50")
+
+    assert "5 over 4; and they could not all be sent back to blue: waiting for blue" in str(asyncio.run(go()))
