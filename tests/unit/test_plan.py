@@ -1,8 +1,7 @@
-"""The plan: its invariants from every point where a run can be interrupted, steps as the config writes them, the forecast."""
+"""The plan: its invariants from every point where a run can be interrupted, and the order of an ordinary cutover."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.cutover.cohort import everybody, green_parts, moves, parts_of, share_percent
-from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
+from components.cutover.cohort import everybody, moves, parts_of, share_percent
 from components.cutover.plan import DRAIN, Desired, PlanError, Transition, World, check_invariants, plan
-from components.cutover.steps import DEFAULT_STEPS, Step, StepsError, parse_steps
+from components.cutover.steps import DEFAULT_STEPS, Step, parse_steps
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
 
 pytestmark = pytest.mark.unit
@@ -219,131 +217,3 @@ def test_a_transition_that_breaks_an_invariant_is_an_error(transition: Transitio
     to: Colour = "green" if transition.act != "share" else transition.colour
     with pytest.raises(PlanError, match=why):
         check_invariants(before, now, transition, to)
-
-
-def test_names_do_not_say_a_direction() -> None:
-    steps = parse_steps([{"share": 0.5}, {"hold": "5"}, {"gate": True}, {"share": 10.0}, {"hold": 2}, {"share": "100"}])
-    assert [step.name for step in steps] == ["shift-0.5", "hold-1", "gate-1", "shift-10", "hold-2", "shift-100"]
-
-
-@pytest.mark.parametrize(
-    ("raw", "path", "allowed"),
-    [
-        ([{"share": 50}, {"share": 50}, {"share": 100}], "[1].share", "more than the 50"),
-        ([{"share": 50}], "[0].share", "100 for the last share"),
-        ([], "", "at least one"),
-        ([{"hold": 3}], "", "at least one"),
-        ([{"share": 0}, {"share": 100}], "[0].share", "more than 0"),
-        ([{"share": 101}], "[0].share", "at most 100"),
-        ([{"share": 0.001}, {"share": 100}], "[0].share", "hundredths"),
-        ([{"share": "nan"}, {"share": 100}], "[0].share", "more than 0"),
-        ([{"share": True}, {"share": 100}], "[0].share", "more than 0"),
-        ([{"hold": -1}, {"share": 100}], "[0].hold", "more than 0"),
-        ([{"gate": False}, {"share": 100}], "[0].gate", "true"),
-        ([{"share": 10, "hold": 3}, {"share": 100}], "[0]", "one of"),
-        ([{"shares": 10}], "[0]", "one of"),
-        (["share"], "[0]", "one of"),
-        ("share", "", "a list"),
-        ([{"hold": 1}] * 200, "", "at most 100"),
-    ],
-)
-def test_steps_that_cannot_be_right_are_refused_with_path_and_what_is_allowed(
-    raw: Any, path: str, allowed: str
-) -> None:
-    with pytest.raises(StepsError) as refused:
-        parse_steps(raw)
-    assert refused.value.problems[0].path == path
-    assert allowed in refused.value.problems[0].allowed
-
-
-def test_every_wrong_step_is_named_at_once() -> None:
-    with pytest.raises(StepsError) as refused:
-        parse_steps([{"share": 0}, {"pause": 1}, {"hold": "x"}])
-    assert [one.path for one in refused.value.problems] == ["[0].share", "[1]", "[2].hold"]
-
-
-def _forecast(fleet: Fleet, to: Colour = "green", share: int = 0, mover: Mover = "evacuation") -> Forecast:
-    return forecast(
-        to=to,
-        direction="forward",
-        reason="green has 0 %",
-        share_parts=share,
-        steps=DEFAULT_STEPS,
-        mover=mover,
-        budget_per_second=200,
-        fleet=fleet,
-        gates=("stall_seconds",),
-        wait_health_check_seconds=2,
-    )
-
-
-@settings(max_examples=50)
-@given(st.lists(st.text("abcdef0123456789", min_size=4, max_size=4), unique=True, max_size=300), COLOUR)
-def test_the_forecast_with_ids_names_exactly_the_clients_that_are_moved(ids: list[str], to: Colour) -> None:
-    counts, assigned = cohort_counts([*ids, "VD8HsMuOdpH2qGST"])
-    fleet = Fleet(clients=len(ids) + 1, cohorts=counts, assigned=assigned)
-    shown = [row.clients for row in _forecast(fleet, to, everybody(other(to))).steps if row.share is not None]
-    reached = [
-        len([client for client in ids if moves(client, to, green_parts(to, percent))]) for percent in (10, 50, 100)
-    ]
-    assert shown == [reached[0], reached[1] - reached[0], reached[2] - reached[1] + 1]
-
-
-def test_the_forecast_shows_clients_rate_time_mover_losses_and_gates() -> None:
-    plan_ = _forecast(Fleet(clients=2_000, persistent_connected=1_000, persistent_offline=7, queued_messages=42))
-    assert [(row.name, row.clients, row.mover, row.expected_seconds) for row in plan_.steps] == [
-        ("shift-10", 200, "kick", 1.0),
-        ("hold-1", None, None, 30.0),
-        ("shift-50", 800, "kick", 4.0),
-        ("shift-100", 1_000, "evacuation", 8.0),
-    ]
-    assert (plan_.expected_seconds, plan_.limit_seconds) == (43.0, 10.0)
-    assert (plan_.losses.sessions_ended, plan_.losses.sessions_left) == (500, 500)
-    text = render(plan_)
-    for part in ("2000 clients", "200/s", "evacuation", "500 sessions ended", "42 queued messages", "stall_seconds"):
-        assert part in text
-
-
-def test_what_could_not_be_counted_is_unknown_and_not_zero() -> None:
-    plan_ = _forecast(Fleet())
-    assert {row.clients for row in plan_.steps} == {None}
-    assert plan_.expected_seconds is None
-    assert "unknown clients" in render(plan_)
-    assert "unknown queued messages" in render(plan_)
-
-
-def test_a_half_done_cutover_counts_only_who_is_left() -> None:
-    rows = _forecast(Fleet(clients=600), share=4_000, mover="kick").steps
-    assert [row.clients for row in rows if row.share is not None] == [0, 100, 500]
-
-
-@pytest.mark.parametrize("share", [0, 500, 1_000, 4_000, 5_000, 9_000, 10_000])
-def test_the_steps_of_a_half_done_cutover_move_everybody_who_is_left_and_nobody_twice(share: int) -> None:
-    ids = [f"dev-{number}" for number in range(300)]  # none of them was moved before the run was cut off
-    counts, assigned = cohort_counts(ids)
-    fleet = Fleet(clients=len(ids), cohorts=counts, assigned=assigned)
-    rows = [row.clients or 0 for row in _forecast(fleet, share=share).steps if row.share is not None]
-    assert sum(rows) == len(ids)
-    shares = (1_000, 5_000, 10_000)
-    last_reached = max((index for index, reached in enumerate(shares) if reached <= share), default=0)
-    assert rows[:last_reached] == [0] * last_reached
-
-
-def test_the_forecasts_size_does_not_depend_on_the_clients() -> None:
-    few, many = (len(_forecast(Fleet(clients=count)).model_dump_json(by_alias=True)) for count in (10, 100_000))
-    assert many - few < 100
-
-
-def test_nothing_to_do_is_said_in_one_line() -> None:
-    plan_ = forecast(
-        to="green",
-        direction="nothing",
-        reason="green serves everybody",
-        share_parts=PARTS,
-        steps=DEFAULT_STEPS,
-        mover="kick",
-        budget_per_second=10,
-        fleet=Fleet(clients=5),
-    )
-    assert render(plan_) == "cutover: nothing to do (green serves everybody)"
-    assert json.loads(plan_.model_dump_json())["steps"] == []
