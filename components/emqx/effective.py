@@ -12,12 +12,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pyhocon.config_parser import ConfigFactory
-from pyhocon.exceptions import ConfigException
-from pyparsing.exceptions import ParseBaseException
-
 from components.emqx.errors import NotNow
 from components.emqx.v5 import ClusterApi
+from components.migration.configs import hocon
+from components.migration.manifest import BadSource
 
 OWN_ROOTS = frozenset(
     {"node", "cluster", "rpc", "dashboard", "api_key", "license", "log", "prometheus", "opentelemetry"}
@@ -63,11 +61,10 @@ async def _hashes(api: ClusterApi) -> dict[str, str]:
 
 
 def hashes_of(text: str) -> dict[str, str] | None:
-    """Path -> sha256 of each value; None when the text cannot be read. A parser's error may quote values: dropped."""
+    """Path -> sha256 of each value; None when the text cannot be read or would include a file: nothing that a cluster names is opened."""
     try:
-        tree = ConfigFactory.parse_string(text, resolve=False)  # type: ignore[no-untyped-call]  # pyhocon has no types
-        plain = tree.as_plain_ordered_dict()
-    except (ConfigException, ParseBaseException, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        plain = hocon.parse("GET /configs", text).tree
+    except BadSource:
         return None
     if not plain:
         return None

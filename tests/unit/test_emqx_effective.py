@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -73,3 +75,26 @@ async def test_what_cannot_be_read_is_an_error_without_its_text(text: str) -> No
     with pytest.raises(NotNow, match="no configuration") as caught:
         await compared(text, RECORDED)
     assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "include",
+    ['include "FILE"', 'a { include file("FILE") }', 'a { include "FILE*" }', 'a = [{include url("file://FILE")}]'],
+)
+def test_nothing_that_a_cluster_names_is_opened_whatever_was_imported_before(tmp_path: Path, include: str) -> None:
+    """In a process of its own: the guard must come with this module, not with another one that was imported first."""
+    (tmp_path / "secret.conf").write_text("planted = s3cret\n", encoding="utf-8")
+    program = (
+        "import sys, components.emqx.effective as effective\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(args[0]) if event in ('open', 'glob.glob') else None)\n"
+        "assert effective.hashes_of(sys.argv[1]) is None\n"
+        "assert not any('secret.conf' in str(one) for one in opened), opened\n"
+    )
+    text = include.replace("FILE", str(tmp_path / "secret.conf"))
+    done = subprocess.run([sys.executable, "-c", program, text], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_text_that_speaks_of_includes_is_no_include() -> None:
+    assert hashes_of('authorization {sources = [{type = file, rules = """~\n  include "x"\n~"""}]}') is not None

@@ -1,4 +1,4 @@
-"""HOCON of 5.x (``cluster.hocon``, ``emqx.conf``, ``base.hocon``) as a tree of plain values; read only, includes are never followed."""
+"""HOCON of 5.x (``cluster.hocon``, ``emqx.conf``, ``base.hocon``) as a tree of plain values; read only, nothing that a text includes is ever opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyparsing import ParseBaseException
 from components.migration.manifest import BadSource
 
 _INCLUDED = "an include, which is not followed"
-_INCLUDE = re.compile(r"^\s*include\b")
+_INCLUDE = re.compile(r"(?i)^\s*include\b")
 
 
 class _IncludedError(ConfigException):
@@ -50,9 +50,21 @@ class _Parser(ConfigParser):
         raise _IncludedError
 
 
+def _no_glob(*_: object, **__: object) -> None:
+    """Not even looked for: ``include "/**"``."""
+    raise _IncludedError
+
+
 _parse: Callable[..., Any] = _Parser.parse  # untyped; its answer is a ConfigTree
 # There is no option for it, and an include can stand anywhere: {a = 1, include url("http://...")}.
 config_parser.ConfigFactory = _NoInclude  # type: ignore[misc]  # replaced on purpose
+config_parser.glob = _no_glob  # type: ignore[assignment, attr-defined]  # as above
+
+
+_UNREADABLE = (
+    *(ParseBaseException, ConfigException, RecursionError),
+    *(AttributeError, ValueError, ImportError, KeyError, TypeError),  # the parser's own, on odd texts
+)
 
 
 @dataclass(frozen=True)
@@ -90,14 +102,12 @@ def parse(file: str, text: str) -> Hocon:
         BadSource: it is no HOCON, or it includes other files.
 
     """
-    line = next((n for n, line in enumerate(text.splitlines(), start=1) if _INCLUDE.match(line)), None)
-    if line is not None:
-        raise BadSource(file, f"line {line}", _INCLUDED, "give the included file by itself")
     try:
         plain = _parse(text, resolve=False).as_plain_ordered_dict()
     except _IncludedError:
-        raise BadSource(file, "", _INCLUDED, "give the included file by itself") from None
-    except (ParseBaseException, ConfigException, AttributeError, RecursionError, ValueError, ImportError) as error:
+        line = next((f"line {n}" for n, line in enumerate(text.splitlines(), start=1) if _INCLUDE.match(line)), "")
+        raise BadSource(file, line, _INCLUDED, "give the included file by itself") from None
+    except _UNREADABLE as error:
         place = f"line {error.lineno}" if isinstance(error, ParseBaseException) else ""
         raise BadSource(file, place, "no HOCON", "take the file from the node again; it may be truncated") from None
     return Hocon(file, text, plain)
