@@ -136,10 +136,8 @@ def route(
 
     """
     for text, edition in ((from_version, edition_from), (to_version, edition_to)):
-        if text.strip().startswith("e") and edition == "ce":
-            return RefusedRoute(
-                f"{text.strip()[:40]} is an Enterprise release, declared as open source; say which it is"
-            )
+        if said_otherwise(text, edition):
+            return RefusedRoute(said_otherwise(text, edition))
     try:
         source, target = parse(from_version), parse(to_version)
         if _is_gone(source, edition_from, known) or _is_gone(target, edition_to, known):
@@ -156,7 +154,16 @@ def route(
     if hop is not None:
         return Route((hop,))
     path = _path(source, target, edition_from, edition_to, known)
-    return RefusedRoute(_why_not_straight(source, target, path), path)
+    nearest = () if path else _nearest(source, target, edition_from, edition_to, known)
+    return RefusedRoute(_why_not_straight(source, target, path, nearest), path)
+
+
+def said_otherwise(version: str, edition: Edition) -> str:
+    """Why a version is not of the edition that was said with it, ``e4.4.19`` of open source; empty where it may be."""
+    name = version.strip()
+    if name.startswith("e") and edition == "ce":
+        return f"{name[:40]} is an Enterprise release, declared as open source; say which it is"
+    return ""
 
 
 def _is_gone(version: Version, edition: Edition, known: Known) -> bool:
@@ -172,7 +179,7 @@ def _one_edition(source: Version, target: Version, edition_from: Edition, known:
     why = f"there is no open source edition from {ONE_EDITION} on: say ee, and have a licence key before a node starts (59-01)"
     if not hops:
         return RefusedRoute(f"{why}; {answer.reason}" if isinstance(answer, RefusedRoute) else why)
-    return RefusedRoute(f"{why}; go {', then '.join(map(str, hops))}", hops)
+    return RefusedRoute(f"{why}; go {_then(hops)}", hops)
 
 
 def _never(source: Version, target: Version, edition_from: Edition, edition_to: Edition) -> str | None:
@@ -235,6 +242,21 @@ def _path(
     return ()
 
 
+def _nearest(
+    source: Version, target: Version, edition_from: Edition, edition_to: Edition, known: Known
+) -> tuple[Hop, ...]:
+    """The way to the line next to the target that can be reached, later ones first; to its newest patch."""
+    lines = sorted(line for line in known[edition_to] if line > source.line)
+    later, earlier = [line for line in lines if line > target.line], [line for line in lines if line < target.line]
+    for line in (*later, *reversed(earlier)):
+        stop = newest(line, edition_to, known)
+        hop = _hop(source, stop, edition_from, edition_to, known)
+        hops = (hop,) if hop else _path(source, stop, edition_from, edition_to, known)
+        if hops:
+            return hops
+    return ()
+
+
 def _stops(edition_from: Edition, edition_to: Edition, known: Known) -> dict[Version, Edition]:
     """Where a path may rest, and as what: the old edition as long as it exists, the new one after."""
     stops: dict[Version, Edition] = {
@@ -251,10 +273,12 @@ def _ways(source: Version, stops: list[Version], target: Version) -> Iterator[tu
         ways = [(*way, stop) for way in ways for stop in stops if stop > way[-1]]
 
 
-def _why_not_straight(source: Version, target: Version, path: tuple[Hop, ...]) -> str:
-    """The reason in one sentence, then the way."""
+def _why_not_straight(source: Version, target: Version, path: tuple[Hop, ...], nearest: tuple[Hop, ...]) -> str:
+    """The reason in one sentence, then the way; where none leads there, that to the nearest target."""
     if not path:
-        return f"{source} -> {target} is in no row of EMQX's upgrade matrix and no path of its rows leads there"
+        why = f"{source} -> {target} is in no row of EMQX's upgrade matrix and no path of its rows leads there"
+        way = f"; the nearest that can be reached is {nearest[-1].target}: go {_then(nearest)}" if nearest else ""
+        return why + way
     if source.line <= (5, 3) and source.major == 5 and target.line >= (5, 10):
         why = "a cluster that began before 5.4 keeps routing table v1, with which 5.10 and later do not start (510-02)"
     elif source.major == 4:
@@ -263,4 +287,8 @@ def _why_not_straight(source: Version, target: Version, path: tuple[Hop, ...]) -
         )
     else:
         why = "this step is not among those that EMQX allows at once"
-    return f"{source} -> {target} cannot be done at once: {why}; go {', then '.join(map(str, path))}"
+    return f"{source} -> {target} cannot be done at once: {why}; go {_then(path)}"
+
+
+def _then(hops: tuple[Hop, ...]) -> str:
+    return ", then ".join(map(str, hops))

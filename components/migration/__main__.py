@@ -15,7 +15,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.cutover.routes import RefusedRoute, route
+from components.cutover.routes import RefusedRoute, route, said_otherwise
 from components.cutover.versions import BadVersion, parse
 from components.migration import hop_44_5
 from components.migration.check import check
@@ -116,13 +116,23 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
+    """The plan as it was said.
+
+    Raises:
+        BadVersion: no version, or one whose first letter is of another edition.
+
+    """
+    edition_to = options.edition_to or options.edition
+    for version, edition in ((options.origin, options.edition), (options.target, edition_to)):
+        if said_otherwise(version, edition):
+            raise BadVersion(said_otherwise(version, edition))
     said = {name: getattr(options, name, None) for name in ("strategy", "data_directory", "caller", "nodes", "system")}
     truths = {name.replace("-", "_"): getattr(options, name.replace("-", "_"), None) for name in YES_NO}
     return Plan(
         source=parse(options.origin),
         target=parse(options.target),
         edition_from=options.edition,
-        edition_to=options.edition_to or options.edition,
+        edition_to=edition_to,
         credential=options.credential,
         steps=tuple(options.steps) if getattr(options, "steps", None) else None,
         environment=tuple(options.environment) if getattr(options, "environment", None) else None,

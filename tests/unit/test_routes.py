@@ -268,3 +268,28 @@ def test_any_text_is_a_version_or_a_bad_version(text: str) -> None:
 def test_the_newest_of_an_unknown_line_names_the_known_ones() -> None:
     with pytest.raises(BadVersion, match=r"5\.10"):
         newest((9, 9), "ee")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "way"),
+    [
+        ("4.4.19", "5.0.26", "5.1.6: go 4.4.19 -> 5.1.6 (two-cluster)"),
+        ("4.0.13", "4.2.14", "4.3.22: go 4.0.13 -> 4.3.22 (two-cluster)"),
+        ("4.2.14", "5.0.3", "5.1.6: go 4.2.14 -> 4.3.22 (two-cluster), then 4.3.22 -> "),
+    ],
+)
+def test_where_no_way_leads_the_nearest_target_that_can_be_reached_is_named(source: str, target: str, way: str) -> None:
+    for edition in EDITIONS:
+        answer = route(source, target, edition, edition)
+        assert isinstance(answer, RefusedRoute)
+        assert answer.path == ()
+        assert f"the nearest that can be reached is {way}" in answer.reason
+
+
+@PATIENT
+@given(moves())
+def test_a_refused_route_names_a_way_or_says_what_no_way_can_mend(move: tuple[str, str, Edition, Edition]) -> None:
+    answer = route(*move)
+    if isinstance(answer, RefusedRoute) and not answer.path:
+        never = parse(move[1]) < parse(move[0]) or move[2:] == ("ee", "ce")
+        assert never or "; go " in answer.reason or "can be reached is" in answer.reason
