@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from components.balancer.mqtt_balancer import standing
 from components.cluster import external, local
@@ -36,7 +36,9 @@ from components.operations.remembered import directory_of, remembered
 from components.router.haproxy import HaproxyRouter
 from components.settings import LOSSES, ExternalCluster, LocalCluster, Settings
 
+T = TypeVar("T")
 PATIENCE_SECONDS = 2.0
+ANSWER_SECONDS = 8.0
 _UNFIT = re.compile(r"[:\s\x00-\x1f\x7f]")
 LATE = "  not carried over: what is written on {} after the export (retained messages, bans, accounts, configuration); the drain names it"
 
@@ -130,10 +132,13 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             for colour in COLOURS
             if colour in credentials and (handle := _observed(settings, colour)) is not None
         }
+        counts = await asyncio.gather(*(_answered(_live(api)) for api in apis.values()))
+        live = dict(zip(apis, counts, strict=True))
+        # One that does not answer is asked nothing more: each question would wait for it again.
+        apis = {colour: api for colour, api in apis.items() if live[colour] is not None}
         for colour, api in apis.items():
             if isinstance(settings.clusters[colour], ExternalCluster):
                 await _refuse_misdeclared(api)
-        live = {colour: await known(_live(api)) for colour, api in apis.items()}
         share, decision = await _decision(settings, live)
         fleet = await _fleet(apis[old]) if old in apis else Fleet()
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
@@ -207,6 +212,15 @@ async def _refuse_misdeclared(api: ClusterApi) -> None:
         await refuse_misdeclared(api)
     except (Retryable, Unauthorized):
         return  # its numbers are unknown too, and the update asks again
+
+
+async def _answered(question: Awaitable[T]) -> T | None:
+    """The answer, or None where there is none in a few seconds (a node that hangs is passed by in less)."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await known(question)
+    except TimeoutError:
+        return None
 
 
 async def _live(api: ClusterApi) -> int:

@@ -131,9 +131,11 @@ def _steps(events: Sequence[Event], began: float) -> list[StepReport]:
             fresh = StepReport(name=name, share=share, mover=mover, clients=0, began=at, ended=None, moving_seconds=0)
             steps[name] = was.model_copy(update={"ended": None}) if was else fresh
         elif event["event"] == "step" and name in steps:
-            # The moves of a run that ended its step are in that step's own figures.
+            # The moves of the run that ended its step are in that step's own figures, those of one before it are not.
             done, seconds = _whole(event.get("clients")) or 0, _number(event.get("moving_seconds")) or 0.0
-            moves.pop(name, None)
+            batches = moves.pop(name, [])
+            if batches and batches[0].get("run") != event.get("run"):
+                steps = _cut_short(steps, name, batches)
             steps[name] = _added(steps[name], done, seconds, at)
         elif event["event"] == "move":
             step = str(event.get("step", ""))

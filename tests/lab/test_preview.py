@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def plan(work: Path, theirs: Cluster, secret: str = SECRET, **declared: Any) -> 
     settings = Settings.model_validate(
         {"live": "green", "clusters": {"blue": blue, "green": green}, "workDirectory": str(work)}
     )
-    return plan_of(settings, json.dumps({"blue": {"apiKey": KEY, "apiSecret": secret}})).text
+    keys = {"blue": {"apiKey": KEY, "apiSecret": secret}, "green": {"apiKey": "k", "apiSecret": "s"}}
+    return plan_of(settings, json.dumps(keys)).text
 
 
 async def test_a_version_or_edition_that_the_nodes_do_not_confirm_is_refused(tmp_path: Path) -> None:
@@ -37,3 +39,11 @@ async def test_a_version_or_edition_that_the_nodes_do_not_confirm_is_refused(tmp
         # One that does not let us ask is planned with unknown numbers; the update asks again.
         assert plan(tmp_path, theirs, "wrong", edition="ee")
     assert plan(tmp_path, theirs, edition="ee")
+
+
+async def test_a_colour_that_hangs_is_unknown_and_asked_once(tmp_path: Path) -> None:
+    async with cluster(tmp_path / "theirs", "blue", "--edition", "ce", "--nodes", "3", version="5.8.6") as theirs:
+        await theirs.fault("hang")
+        async with asyncio.timeout(30):
+            text = await asyncio.to_thread(plan, tmp_path, theirs)
+    assert "unknown clients" in text

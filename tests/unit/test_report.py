@@ -54,6 +54,15 @@ def test_a_killed_run_and_the_one_that_went_on_are_one_cutover() -> None:
     assert report.outcome == "done"
 
 
+def test_what_a_cut_off_step_moved_counts_also_when_the_next_run_found_nobody_left_in_it() -> None:
+    whole = list(cutover("aaaa"))
+    cut = next(index for index, one in enumerate(whole) if one["event"] == "move" and one["step"] == "shift-50") + 4
+    again = [one for one in cutover("bbbb", began=BEGAN + 30) if one["event"] != "move"]
+    again = [{**one, "clients": 0} if one["event"] == "step" and one["phase"] == "end" else one for one in again]
+    report = report_of([*whole[:cut], *again])
+    assert report.steps[1].clients == 4 // 2 * 100
+
+
 def test_a_cutover_that_was_sent_back_is_not_counted_into_the_next_one() -> None:
     failed = [*list(cutover("aaaa"))[:30], {"t": BEGAN + 20, "run": "aaaa", "event": "sent-back", "clients": 7}]
     report = report_of([*failed, *cutover("bbbb", began=BEGAN + 60)])
