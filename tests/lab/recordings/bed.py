@@ -12,7 +12,7 @@ import httpx
 from lab.node import network
 from lab.node.process import Managed, Settings
 from tests.lab.node_process import key_file
-from tests.lab.recordings.replay import ENVIRONMENT
+from tests.lab.recordings.world import ENVIRONMENT
 
 AUTH = ("lab", "lab-secret-lab-secret")
 

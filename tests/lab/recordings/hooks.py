@@ -12,8 +12,8 @@ from typing import Any
 from lab.node.passwords import new_user
 from lab.node.store import PASSWORD_ID
 from tests.lab.recordings.device import Device, publish_packet, subscribe_packet
-from tests.lab.recordings.replay import World
 from tests.lab.recordings.uploads import BY_KEY
+from tests.lab.recordings.world import World
 
 
 async def setup_resources(world: World, pair: dict[str, Any]) -> None:

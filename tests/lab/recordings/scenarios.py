@@ -8,8 +8,9 @@ from typing import Any
 
 from tests.lab.recordings import hooks
 from tests.lab.recordings.excluded import EXCLUDED
-from tests.lab.recordings.replay import KEY, Before, Tally, World, replay
+from tests.lab.recordings.replay import Before, Tally, replay
 from tests.lab.recordings.uploads import make
+from tests.lab.recordings.world import KEY, World
 
 CE: dict[str, Any] = {"edition": "ce", "version": "5.8.9"}
 ROLE_KEYS = f"{KEY}\nviewkey:viewer-secret-1:viewer\nbad line without colon\nnorole:norole-secret-1\npub:publisher-secret:publisher\n"

@@ -5,11 +5,13 @@ The rule: what a note says was changed in the archive is changed here, and nothi
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from collections.abc import Callable
 from typing import Any
 
-from tests.lab.recordings.replay import Upload, World, repack
+from tests.lab.recordings.world import Upload, World
 
 BY_KEY, FULL = "emqx-export-2026-11-22-10-12-30.354.tar.gz", "emqx-export-2026-11-22-10-12-31.485.tar.gz"
 """The two archives of 05 that several recordings upload: made with the API key, and the full one made with a token."""
@@ -80,7 +82,7 @@ def make(world: World, pair: dict[str, Any]) -> Upload | None:
         "upload EE 5.8.11 export to CE 5.8.9": _plain(world, first),
         "upload, emqx_authn_mnesia is garbage": Upload(
             "emqx-export-partial.tar.gz",
-            repack(raw, "emqx-export-partial", _set("mnesia/emqx_authn_mnesia", b"garbage")),
+            _repack(raw, "emqx-export-partial", _set("mnesia/emqx_authn_mnesia", b"garbage")),
         ),
     }
     return special.get(note) or _plain(world, last)
@@ -94,4 +96,18 @@ def _variant(world: World, first: str, what: str) -> Upload:
         base, change = f"emqx-export-ed-{value}", _meta(value, "5.8.11")
     else:
         base, change = VARIANTS[what]
-    return Upload(f"{base}.tar.gz", repack(world.archives[first], base, change))
+    return Upload(f"{base}.tar.gz", _repack(world.archives[first], base, change))
+
+
+def _repack(raw: bytes, base: str, change: Change) -> bytes:
+    """An archive with another top directory and other members."""
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        files = {one.name.partition("/")[2]: (tar.extractfile(one) or io.BytesIO()).read() for one in tar}
+    change(files)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"{base}/{name}")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
