@@ -58,9 +58,10 @@ Acknowledgement = Annotated[str, AfterValidator(_known_loss)]
 
 
 def _listening(value: str) -> str:
-    shape, allowed = _SHAPES["mqtt"]
-    if not shape.fullmatch(value):
-        raise PydanticCustomError("address", "{allowed}", {"allowed": allowed})
+    if not re.fullmatch(rf"(?:\*|{_HOST}):{_PORT}", value):
+        raise PydanticCustomError(
+            "address", "{allowed}", {"allowed": "host:port of this machine, *:port for all of its addresses"}
+        )
     return value
 
 

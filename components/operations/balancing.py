@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import shutil
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.cutover.cohort import everybody
 from components.cutover.words import COLOURS, Colour, Edition
-from components.emqx.errors import Refused, Unreachable
+from components.emqx.errors import Refused, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
 from components.router import maps, process
@@ -75,17 +76,32 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     address = _address(wanted)
     _refuse_taken(directory, address)
-    (directory / ADDRESS).write_text(address)
     if not (directory / maps.SHARE).exists():
         counts = asyncio.run(live_counts(wanted.clusters, credentials))
         parts = first_share(wanted.live, counts, wanted.standing)
         maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
     settings = HaproxySettings(listen=(address,), sides=sides, maps="..", max_connections=wanted.max_connections)
-    _bring(directory, render(settings), wanted.replicas)
+    with _kept(directory / ADDRESS, address):
+        _bring(directory, render(settings), wanted.replicas)
     handle = handle_of(directory)
     asyncio.run(_settle(handle, wanted))
     return handle
+
+
+@contextmanager
+def _kept(path: Path, address: str) -> Iterator[None]:
+    """Remember the address, before anybody can listen on it; one on which nothing could be started is forgotten again."""
+    before = path.read_text() if path.exists() else None
+    path.write_text(address)
+    try:
+        yield
+    except UpgradeError:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before)
+        raise
 
 
 def _refuse_taken(directory: Path, address: str) -> None:

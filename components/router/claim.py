@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from components.emqx.errors import Refused
+from components.emqx.errors import BadInput, Refused
 
 _POLL_SECONDS = 0.05
 
@@ -27,6 +27,7 @@ def claimed(addresses: Sequence[str], patience_seconds: float) -> Iterator[None]
 
     Raises:
         Refused: somebody listens there, or is about to.
+        BadInput: nobody knows the host.
 
     """
     deadline = time.monotonic() + patience_seconds
@@ -42,9 +43,13 @@ def claimed(addresses: Sequence[str], patience_seconds: float) -> Iterator[None]
 def _refuse_taken(address: str, deadline: float) -> None:
     host, _, port = address.rpartition(":")
     host = "" if host == "*" else host.strip("[]")
-    family, kind, _, _, place = socket.getaddrinfo(
-        host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(
+            host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as unknown:
+        todo = "give emqx:balancer.address a host of this machine"
+        raise BadInput("starting the balancer", node=address, seen=str(unknown.strerror), todo=todo) from None
     with socket.socket(family, kind) as probe:
         # connections that are left of an earlier process are no obstacle, a listening socket is
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -17,7 +17,7 @@ import pytest
 
 from components.cutover.decide import decide
 from components.cutover.words import COLOURS, Colour
-from components.emqx.errors import Refused
+from components.emqx.errors import Refused, UpgradeError
 from components.emqx.models import BalancerHandle, Credentials
 from components.operations import balancing, leaving, local
 from components.operations.opening import drained, origin
@@ -375,3 +375,15 @@ def test_once_it_may_leave_nothing_speaks_of_a_way_back_into_the_new_cluster(bal
     assert memory == {}
     live: dict[Colour, int | None] = {"blue": 0, "green": 5}
     assert decide("blue", share, origin(memory), live, COLOURS, drained(memory)).direction == "forward"
+
+
+@pytest.mark.parametrize("address", ["10.255.255.254:18830", "nobody.invalid:1883"])
+def test_an_address_on_which_nothing_could_be_started_is_forgotten(balancer: Balancer, address: str) -> None:
+    with pytest.raises(UpgradeError):
+        balancer.up({"blue": "old"}, address=address)
+    balancer.up({"blue": "old"})
+    mqtt = balancer.handle.mqtt
+    assert mqtt.startswith("127.0.0.1:")
+    with pytest.raises(UpgradeError):
+        balancer.up({"blue": "old"}, address=address)
+    assert balancer.handle.mqtt == mqtt, "where it is reached is not lost"

@@ -67,6 +67,8 @@ class ThingProvider(TypedProvider[Thing]):
                 raise Refused("import of x", node="emqx@a", seen="two\\nlines", todo="look") from noise
         if inputs.name == "bug":
             return {"never": 1 // 0}
+        if inputs.name == "full":
+            open("/proc/nowhere/planted", "w")
         if inputs.name == "long":
             return engine.run_bounded(self.wait)
         progress.progress(f"doing {inputs.name}")
@@ -164,6 +166,17 @@ def test_create_and_update_return_all_outputs_and_a_natural_id(things: ModuleTyp
     outs = running.update(provider, "a", outs, {"name": "a", "share": 4})
     assert outs == {"name": "a", "share": 4.0, "seen": ["a", 4.0], "key_length": 11.0, "again": True}
     running.delete(provider, "a", outs)
+
+
+def test_trouble_with_this_machines_files_is_one_line_without_a_traceback(things: ModuleType, running: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        running.create(things.ThingProvider(), {"name": "full", "share": 3})
+    told = caught.value.details()
+    assert told == (
+        "Refused: working with files on this machine: No such file or directory: /proc/nowhere/planted."
+        " Next: see that this may be done here (emqx:workDirectory must be writable), then run pulumi up again"
+    )
+    assert not any("Traceback" in line for line in running.output)
 
 
 def test_a_provider_may_be_generic_in_its_model(things: ModuleType, running: Any) -> None:

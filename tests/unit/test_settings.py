@@ -273,13 +273,15 @@ def test_an_address_that_nothing_can_listen_on_is_refused(address: str) -> None:
         assert "emqx:clusters.blue.nodes[0]." in line
     (line,) = refusal(config(balancer__address=address))[1:]
     assert "emqx:balancer.address" in line
-    assert "allowed: host:port" in line
+    assert "allowed: host:port of this machine" in line
 
 
 @pytest.mark.parametrize("mqtt", ["10.0.0.1:65535", "[::1]:1883", "mqtt-1.example.org:1"])
 def test_an_address_that_something_can_listen_on_is_taken(mqtt: str) -> None:
     nodes = [{**NODE, "mqtt": mqtt}]
     assert read(config(clusters__blue={"target": "external", "version": "5.8.6", "nodes": nodes})).live == "green"
+    for address in (mqtt, "*:1883", "0.0.0.0:1883"):
+        assert read(config(balancer__address=address)).balancer.address == address
 
 
 def test_a_version_is_the_same_in_every_spelling() -> None:
