@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from components.migration.configs.flat import Conf, Setting, parse
+from components.migration.configs.terms import Loaded
 
 _LINE = re.compile(r"""^(\s*(?:(?:export|set|-e|--env|-)\s+)*["']?)EMQX_(\w+)(\s*=\s*|:\s+)(.*)$""", re.ASCII)
 _MENTIONED = re.compile(r"\bEMQX_\w+", re.ASCII)
@@ -49,6 +50,16 @@ def read(file: str, text: str) -> Conf:
         setting = Setting(file, row.number, key_of(line.name), line.value) if line else None
         rows.append(replace(row, setting=setting))
     return Conf(file, tuple(rows))
+
+
+def loads(file: str, text: str, what: str = "loaded_plugins") -> tuple[Loaded, ...]:
+    """What ``EMQX_LOADED_PLUGINS`` (``EMQX_LOADED_MODULES``) makes the image switch on, besides what the node's own file says."""
+    return tuple(
+        Loaded(file, setting.line, name, True)
+        for setting in read(file, text).settings
+        if setting.key == what
+        for name in re.findall(r"\w+", setting.value, re.ASCII)
+    )
 
 
 def key_of(name: str) -> str:

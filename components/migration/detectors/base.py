@@ -6,12 +6,11 @@ Each builder takes the question that it asks when its fact was not given; the ru
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from components.migration.archive import Archive
-from components.migration.configs import variables
-from components.migration.configs.flat import Setting
+from components.migration.detectors.set_by import by_variable, place, settings
 from components.migration.facts import Export, Facts, Live, Plan
 from components.migration.rules import Clear, Detector, Finding, Hit, Place, Question
 
@@ -51,6 +50,16 @@ def first(*detectors: Detector) -> Detector:
         places = tuple(place for finding in findings if isinstance(finding, Hit) for place in finding.places)
         question = next((finding for finding in findings if isinstance(finding, Question)), CLEAR)
         return Hit(places) if places else question
+
+    return detect
+
+
+def if_given(detector: Detector) -> Detector:
+    """What it finds where its fact was given; for a rule that another fact decides, while another rule asks for this one."""
+
+    def detect(facts: Facts) -> Finding:
+        finding = detector(facts)
+        return CLEAR if isinstance(finding, Question) else finding
 
     return detect
 
@@ -141,27 +150,6 @@ def missing(pattern: str, question: str) -> Detector:
     return detect
 
 
-def settings(facts: Facts) -> Iterator[Setting]:
-    """All settings of all 4.x files, and of files with environment variables, which override them."""
-    yield from (setting for conf in facts.confs or () for setting in conf.settings)
-    yield from overrides(facts)
-
-
-def overrides(facts: Facts) -> Iterator[Setting]:
-    """What ``EMQX_...`` variables in other files set."""
-    return (
-        setting
-        for text in facts.texts or ()
-        if "EMQX_" in text.text
-        for setting in variables.read(text.file, text.text).settings
-    )
-
-
-def place(setting: Setting) -> Place:
-    """Where a setting stands; its value stays out."""
-    return Place(setting.file, setting.line, setting.key)
-
-
 def no_tree(facts: Facts, question: str) -> Finding:
     """What a missing HOCON means: of a 5.x cluster a question; a 4.x one has none, and what we convert has the target's own shapes."""
     return CLEAR if facts.plan.source.major == 4 else Question(question)
@@ -238,15 +226,18 @@ def said(pattern: str, question: str) -> Detector:
     return detect
 
 
-def loaded(names: frozenset[str], question: str) -> Detector:
-    """Plugins or modules that 4.x loads at start."""
+def loaded(pattern: str, question: str) -> Detector:
+    """Plugins that 4.x loads at start, by name, be it by its file or by the variable of its image."""
+    name = re.compile(pattern)
 
     def detect(facts: Facts) -> Finding:
-        if facts.plugins is None:
-            return Question(question)
-        return found(
-            Place(fact.file, fact.line, fact.name) for fact in facts.plugins if fact.enabled and fact.name in names
-        )
+        facts_of_both = (*(facts.plugins or ()), *by_variable(facts))
+        places = [
+            Place(fact.file, fact.line, fact.name)
+            for fact in facts_of_both
+            if fact.enabled and name.fullmatch(fact.name)
+        ]
+        return Question(question) if facts.plugins is None and not places else found(places)
 
     return detect
 

@@ -12,20 +12,18 @@ from components.migration.detectors.base import (
     found,
     loaded,
     missing,
-    overrides,
-    place,
     planned,
     resources,
-    settings,
     unset,
 )
 from components.migration.detectors.overlap import OLD_EVERYBODY, contradictions, fills_in
+from components.migration.detectors.set_by import overrides, place, settings
 from components.migration.facts import Export, Facts, Plan
-from components.migration.rules import Detector, Finding, Hit, Place, Question
+from components.migration.rules import Detector, Finding, Place, Question
 
 FILES = "give emqx.conf and etc/plugins of a 4.2 node"
 EXPORT = "give the export of the 4.2 cluster"
-MERGED = frozenset({"emqx_auth_clientid", "emqx_auth_username"})
+LOADED = "give data/loaded_plugins of a 4.2 node"
 BUILT_IN = ("auth_mnesia", "acl_mnesia")
 USERS = ("auth_clientid", "auth_username", "auth_mnesia")
 OLD_HTTP = r"auth\.http\.((auth|super|acl)_req(\.content_type)?|header\..+|request\.(timeout|connect_timeout))"
@@ -69,22 +67,6 @@ def _patch_too_old(facts: Facts) -> Finding:
     fits = facts.plan.source.line == (4, 1) or (patch.isdecimal() and int(patch[:9]) >= needed)
     users = [section for section in USERS if facts.export.rows(section)]
     return CLEAR if fits else found(Place(facts.export.file, item=section) for section in users)
-
-
-def _loads(names: frozenset[str]) -> Detector:
-    """Plugins that a node loads, be it by its file or by the variable of its image."""
-    by_file = loaded(names, "give data/loaded_plugins of a 4.2 node")
-
-    def detect(facts: Facts) -> Finding:
-        by_variable = [
-            place(one)
-            for one in overrides(facts)
-            if one.key == "loaded_plugins" and not names.isdisjoint(one.value.replace(" ", "").split(","))
-        ]
-        finding = by_file(facts)
-        return Hit((*by_variable, *(finding.places if isinstance(finding, Hit) else ()))) if by_variable else finding
-
-    return detect
 
 
 def _lost_everybody(export: Export) -> list[str]:
@@ -156,7 +138,7 @@ DETECTORS: Verdicts = {
     "43-02": _no_credential_type,
     "43-03": _patch_too_old,
     "43-04": _not_in_steps("restart"),
-    "43-05": _loads(MERGED),
+    "43-05": loaded("emqx_auth_clientid|emqx_auth_username", LOADED),
     "43-06": flat(r"listener\.wss?\..+\.verify_protocol_header", FILES),
     "43-07": flat(OLD_HTTP, FILES),
     "43-08": flat(r"auth\.mongo\.login", FILES),
@@ -164,7 +146,7 @@ DETECTORS: Verdicts = {
     "43-10": flat(r"web\.hook\.api\.url", FILES),
     "43-11": missing(r"rpc\.tcp_client_num", FILES),
     "43-12": first(
-        _loads(frozenset({"emqx_extension_hook", "emqx_exhook"})),
+        loaded("emqx_extension_hook|emqx_exhook", LOADED),
         flat(r"exhook\.(?!server\.).+|exproto\.listener\.[^.]+\.driver(_\w+)?", FILES),
     ),
     "43-20": planned(

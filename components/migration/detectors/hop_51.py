@@ -18,6 +18,7 @@ from components.migration.detectors.base import (
     first,
     flat,
     found,
+    if_given,
     loaded,
     measured,
     missing,
@@ -25,8 +26,8 @@ from components.migration.detectors.base import (
     planned,
     resources,
     said,
-    settings,
 )
+from components.migration.detectors.set_by import settings
 from components.migration.facts import Export, Facts, Plan
 from components.migration.rules import Finding, Place, Question
 
@@ -35,6 +36,7 @@ EXPORT = "give the export of the 4.4 cluster"
 PLUGINS = "give data/loaded_plugins of a 4.4 node"
 SCRIPTS = "give the scripts, alert rules and client settings that talk to the cluster, or answer for them"
 GONE = r"^((backend_|bridge_)?(tablestore|dolphindb|lindorm|sap_event_mesh|sap)|bridge_emqx|bridge_rpc)$"
+LDAP_IS_BACK = Version(5, 3, 0)
 RENAMED_RESOURCES = (
     r"^(backend_(redis_|mysql|mongo_|influxdb_|clickhouse|hstreamdb|tdengine|cassa|oracle|opentsdb|iotdb))"
 )
@@ -106,16 +108,23 @@ DETECTORS: Verdicts = {
     ),
     "51-08": flat(r"cluster\.discovery", FILES),
     "51-21": first(
-        loaded(frozenset({"emqx_lua_hook", "emqx_auth_ldap", "emqx_statsd"}), PLUGINS),
-        modules("lua_hook|^ldap_|statsd", EXPORT),
+        loaded("emqx_lua_hook|emqx_statsd", PLUGINS),
+        modules("lua_hook|statsd", EXPORT),
+        every(
+            planned(lambda plan: plan.target < LDAP_IS_BACK),
+            first(loaded("emqx_auth_ldap", PLUGINS), modules("^ldap_", EXPORT)),
+        ),
     ),
-    "51-22": actions(lambda name: re.search("offline|get_subs|lookup_sub|_store_", name) is not None, EXPORT),
+    "51-22": first(
+        actions(lambda name: re.search("offline|get_subs|lookup_sub|_store_", name) is not None, EXPORT),
+        if_given(loaded(r"emqx_backend_\w+", PLUGINS)),
+    ),
     "51-23": resources(GONE, EXPORT),
     "51-24": every(
         planned(lambda plan: plan.target < Version(5, 5, 0)),
         first(
             modules(r"jt_?t?808|gb_?t?32960|^tcp|ocpp", EXPORT),
-            loaded(frozenset({"emqx_jt808", "emqx_gbt32960", "emqx_tcp", "emqx_ocpp"}), PLUGINS),
+            loaded("emqx_(jt808|gbt32960|tcp|ocpp)", PLUGINS),
         ),
     ),
     "51-25": flat(r"listener\.(ssl|wss)\..+\.(partial_chain|verify_peer_ext_key_usage)", FILES),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from components.migration.configs.terms import Loaded
 from components.migration.detectors.base import (
     CLEAR,
     Verdicts,
@@ -16,15 +17,16 @@ from components.migration.detectors.base import (
     loaded,
     measured,
     modules,
-    place,
-    settings,
 )
 from components.migration.detectors.hop_51 import EXPORT, FILES, PLUGINS
 from components.migration.detectors.overlap import contradictions
+from components.migration.detectors.set_by import by_variable, place, settings
 from components.migration.facts import Export, Facts
 from components.migration.rules import Detector, Finding, Place, Question
 
 PLACEHOLDER = re.compile(r"%(?:cida|cna|cn|dn|[ucaPCd])(?![A-Za-z])")
+DEFAULT_COLLECTION = ("acl_query_collection", "mqtt_acl")
+"""Every module of Enterprise for MongoDB has it, whether permissions are asked for or not."""
 AUTH_PLUGIN = re.compile(r"emqx_auth_[a-z]+|emqx_sasl|emqx_psk_file")
 
 
@@ -40,16 +42,24 @@ def backend(pattern: str, where: Callable[[str], bool] = lambda _: True) -> Dete
     return detect
 
 
+def _on(facts: Facts) -> list[Loaded]:
+    """The plugins that are on, by the file of the node or the variable of its image."""
+    return [one for one in (*(facts.plugins or ()), *by_variable(facts)) if one.enabled]
+
+
 def _in_use(facts: Facts) -> Iterator[tuple[Place, str, str]]:
     """Place, key and value of the ``auth.`` settings that count; 4.x ships files full of settings for plugins that are not loaded."""
-    enabled = None if facts.plugins is None else {one.name for one in facts.plugins if one.enabled}
+    enabled = None if facts.plugins is None else {one.name for one in _on(facts)}
     for one in settings(facts):
         if one.key.startswith("auth.") and (enabled is None or f"emqx_auth_{one.key.split('.')[1]}" in enabled):
             yield place(one), one.key, one.value
     for index, row in enumerate(facts.export.rows("modules") if facts.export else ()):
         kind = str(row.get("type"))
         if kind.endswith("_authentication") and row.get("enabled") is not False:
-            for name, value in block_of(row, "config").items():
+            config = block_of(row, "config")
+            for name, value in config.items():
+                if (name, value) == DEFAULT_COLLECTION and not config.get("acl_query_selectors"):
+                    continue  # without selectors 4.4 asks nothing of it
                 # A module's acl_query_selectors is the file's acl_query.selectors.
                 key = f"auth.{kind.removesuffix('_authentication')}.{name.replace('_query_', '_query.')}"
                 yield (
@@ -62,9 +72,9 @@ def _in_use(facts: Facts) -> Iterator[tuple[Place, str, str]]:
 def _authenticates(facts: Facts) -> bool:
     """Whether something besides allow_anonymous decides who comes in."""
     modules = facts.export.rows("modules") if facts.export else []
-    if facts.plugins is None and not modules:
+    plugins = any(AUTH_PLUGIN.fullmatch(fact.name) for fact in _on(facts))
+    if facts.plugins is None and not modules and not plugins:
         return any(setting.key.startswith("auth.") for setting in settings(facts))
-    plugins = any(AUTH_PLUGIN.fullmatch(fact.name) and fact.enabled for fact in facts.plugins or ())
     return plugins or any(str(row.get("type")).endswith("_authentication") for row in modules)
 
 
@@ -114,11 +124,7 @@ def _no_chain(facts: Facts) -> Finding:
     if facts.plugins is None and not facts.export.rows("auth_mnesia"):
         return Question(f"{PLUGINS}, and {FILES}: the export does not say how clients log in")
     users = [Place(facts.export.file, item="auth_mnesia")] if facts.export.rows("auth_mnesia") else []
-    plugins = [
-        Place(one.file, one.line, one.name)
-        for one in facts.plugins or ()
-        if one.enabled and AUTH_PLUGIN.fullmatch(one.name)
-    ]
+    plugins = [Place(one.file, one.line, one.name) for one in _on(facts) if AUTH_PLUGIN.fullmatch(one.name)]
     return found(plugins or (users if facts.plugins is None else []))
 
 
@@ -153,7 +159,7 @@ DETECTORS: Verdicts = {
             "answer of the HTTP authentication server",
         ),
     ),
-    "51-13": first(loaded(frozenset({"emqx_sasl"}), PLUGINS), modules("sasl|scram", EXPORT)),
+    "51-13": first(loaded("emqx_sasl", PLUGINS), modules("sasl|scram", EXPORT)),
     "51-14": exported(_credential_types, EXPORT),
     "51-15": first(
         backend(r"auth\.redis\.auth_cmd", lambda value: _word(value) not in {"", "HGET", "HMGET"}),

@@ -104,10 +104,15 @@ def convert_authn(
     return Chain(authenticators, backends)
 
 
+LDAP_SINCE = (5, 3)  # rule 51-21
+NO_LDAP = "5.1 and 5.2 have no LDAP; it is back in 5.3"
+OTHER_LDAP = "LDAP of 5.x asks in another way (base_dn, filter, method)"
+
+
 def _backend(plugin: Plugin, options: Options, target: tuple[int, int]) -> Backend:
     convert = BACKENDS.get(plugin.name)
     if convert is None and plugin.name != "jwt":
-        return Backend(None, None, (), "LDAP of 5.x asks in another way (base_dn, filter, method)")
+        return Backend(None, None, (), NO_LDAP if target < LDAP_SINCE else OTHER_LDAP)
     config = Watched(plugin.config)
     try:
         backend = convert(config) if convert else jwt(config, options.jwt_key, target)

@@ -181,7 +181,9 @@ def mute_tokens(authenticator: Json) -> Json:
 def _is_lost(plugin: Plugin, chain: Chain) -> bool:
     """Whether 4.4 asked it for permissions and 5.x cannot: what it denied must not fall to the sources behind it."""
     backend = chain.backends.get(plugin.name)
-    asked = plugin.name == "ldap" or any(key.startswith("acl") and plugin.config[key] for key in plugin.config)
+    acl = {key: value for key, value in plugin.config.items() if key.startswith("acl") and value}
+    # Enterprise's MongoDB has this collection by default; without selectors 4.4 asks nothing of it
+    asked = plugin.name == "ldap" or (bool(acl) and acl != {"acl_query_collection": "mqtt_acl"})
     return backend is not None and bool(backend.refused) and asked and plugin.name in (*SOURCE_DATA, "ldap")
 
 

@@ -1,0 +1,39 @@
+"""What a 4.x cluster's files set, and what variables of its image set over them: a rule that sees the one sees the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.migration.configs import variables
+from components.migration.configs.flat import Setting
+from components.migration.configs.terms import Loaded
+from components.migration.facts import Facts
+from components.migration.rules import Place
+
+
+def settings(facts: Facts) -> Iterator[Setting]:
+    """All settings of all 4.x files, and of files with environment variables, which override them."""
+    yield from (setting for conf in facts.confs or () for setting in conf.settings)
+    yield from overrides(facts)
+
+
+def overrides(facts: Facts) -> Iterator[Setting]:
+    """What ``EMQX_...`` variables in other files set."""
+    return (
+        setting
+        for text in facts.texts or ()
+        if "EMQX_" in text.text
+        for setting in variables.read(text.file, text.text).settings
+    )
+
+
+def by_variable(facts: Facts) -> Iterator[Loaded]:
+    """The plugins that the image switches on."""
+    return (
+        fact for text in facts.texts or () if "EMQX_" in text.text for fact in variables.loads(text.file, text.text)
+    )
+
+
+def place(setting: Setting) -> Place:
+    """Where a setting stands; its value stays out."""
+    return Place(setting.file, setting.line, setting.key)
