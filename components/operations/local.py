@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,6 +74,11 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
 def running(directory: Path) -> dict[str, Any] | None:
     """``nodes`` and ``network`` of the cluster that runs in this directory, at least with one node."""
     return processes.running(directory) or release_processes.running(directory)
+
+
+def lives(directory: Path, pids: Sequence[int]) -> bool:
+    """Whether the cluster of this directory runs, also when its files were moved away: then by the processes of the last update."""
+    return running(directory) is not None or any(processes.is_ours(int(pid), directory) for pid in pids)
 
 
 def complete(directory: Path) -> bool:

@@ -28,7 +28,7 @@ def running(directory: Path) -> dict[str, Any] | None:
     """What the ready file says when its process lives; None otherwise."""
     try:
         ready: dict[str, Any] = json.loads((directory / "ready.json").read_text())
-        return ready if _is_ours(ready["pid"], directory) else None
+        return ready if is_ours(ready["pid"], directory) else None
     except (OSError, ValueError, KeyError):
         return None
 
@@ -153,10 +153,10 @@ def _pid(directory: Path) -> int | None:
     found = [ready["pid"]] if (ready := running(directory)) else []
     with suppress(OSError, ValueError):
         found.append(int((directory / PID).read_text()))
-    return next((pid for pid in found if _is_ours(pid, directory)), None)
+    return next((pid for pid in found if is_ours(pid, directory)), None)
 
 
-def _is_ours(pid: int, directory: Path) -> bool:
+def is_ours(pid: int, directory: Path) -> bool:
     """Whether the process lives and one of its arguments is the directory; a pid alone may be another's after a restart."""
     reap(pid)
     try:

@@ -60,7 +60,8 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
                 todo="declare the other colour with it and set emqx:live to that colour",
             )
         directory = Path(olds["directory"])
-        if directory.resolve() != Path(inputs.directory).resolve() and local.running(directory):
+        elsewhere = directory.resolve() != Path(inputs.directory).resolve()
+        if elsewhere and local.lives(directory, olds.get("pids") or ()):
             seen, todo = f"it runs in {directory}", "keep emqx:workDirectory, or destroy the stack first"
             raise Refused(f"moving {inputs.colour} to {inputs.directory}", node=inputs.colour, seen=seen, todo=todo)
         if olds.get("nodes", 0) > inputs.nodes:

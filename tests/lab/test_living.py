@@ -33,7 +33,7 @@ def test_a_process_between_two_programs_is_known_all_the_time(changing: int, tmp
     for _ in range(LOOKS):
         assert place in living.arguments(changing)
         assert b"PLACE=" + place in living.environment(changing)
-        assert processes._is_ours(changing, tmp_path)
+        assert processes.is_ours(changing, tmp_path)
 
 
 def test_a_zombie_is_not_waited_for_and_not_ours(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_zombie_is_not_waited_for_and_not_ours(tmp_path: Path) -> None:
     while not living.ended(process.pid):
         assert time.monotonic() < end
     assert living.arguments(process.pid) == [b""]
-    assert not processes._is_ours(process.pid, tmp_path)
+    assert not processes.is_ours(process.pid, tmp_path)
     process.wait()
 
 
@@ -52,4 +52,4 @@ def test_who_is_gone_is_said_to_be(tmp_path: Path) -> None:
     assert living.ended(process.pid)
     with pytest.raises(ProcessLookupError if Path(f"/proc/{process.pid}").exists() else FileNotFoundError):
         living.arguments(process.pid)
-    assert not processes._is_ours(process.pid, tmp_path)
+    assert not processes.is_ours(process.pid, tmp_path)

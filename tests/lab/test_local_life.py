@@ -228,6 +228,10 @@ def test_a_running_cluster_is_not_started_anew_in_another_directory(directory: P
     colour.up()
     (refusal,) = colour.refusals(directory=str(tmp_path / "elsewhere"))
     assert "keep emqx:workDirectory" in refusal
+    directory.rename(tmp_path / "elsewhere")  # its process goes on, and has its clients
+    (refusal,) = colour.refusals(directory=str(tmp_path / "elsewhere"))
+    assert "keep emqx:workDirectory" in refusal
+    (tmp_path / "elsewhere").rename(directory)
     colour.delete()
 
 
