@@ -19,6 +19,7 @@ from components.cutover.routes import RefusedRoute, route, said_otherwise
 from components.cutover.versions import BadVersion, parse
 from components.migration import hop_44_5
 from components.migration.check import check
+from components.migration.detectors.set_by import overrides
 from components.migration.facts import Facts, Live, Plan, load
 from components.migration.hop_42_43.convert import convert as convert_42
 from components.migration.manifest import Account, BadSource
@@ -178,9 +179,11 @@ def _check(options: argparse.Namespace) -> int:
 
 def _account(facts: Facts, options: argparse.Namespace) -> Account | None:
     """What the conversion of the first hop would do; None where there is none to make."""
-    if facts.plan.source.line in {(4, 0), (4, 1), (4, 2)} and (facts.export or facts.confs):
+    if not (facts.export or facts.confs or any(True for _ in overrides(facts))):
+        return None
+    if facts.plan.source.line in {(4, 0), (4, 1), (4, 2)}:
         return convert_42(facts).account
-    if facts.plan.source.line == (4, 4) and facts.plan.target.major > 4 and (facts.export or facts.confs):
+    if facts.plan.source.line == (4, 4) and facts.plan.target.major > 4:
         return _to_5(facts, options).account
     return None
 

@@ -164,7 +164,7 @@ def test_a_mode_of_mongodb_that_5x_does_not_know_is_left_to_its_default(given: s
 
 LOST = {
     "ldap_authentication": {"servers": "h"},
-    "mongo_authentication": {"type": "unknown", "acl_query_collection": "mqtt_acl"},
+    "mongo_authentication": {"type": "unknown", "acl_query_collection": "mqtt_acl", "acl_query_selectors": ["u=%u"]},
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from components.migration.hop_44_5.acl import Acl
 from components.migration.hop_44_5.aclfile import ALL, FileConversion, convert_file
 from components.migration.hop_44_5.backends import ACL_DATA, TOKENS
-from components.migration.hop_44_5.plugins import MODULES, find_file, loaded, module
+from components.migration.hop_44_5.plugins import MODULES, find_file, is_loaded, module
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
@@ -47,8 +47,7 @@ def read_file(source: Source, settings: Settings) -> AclFile:
     found = module(source, "internal_acl")
     if found is not None:
         return _of_module(source, *found)
-    modules = loaded(source, "loaded_modules")
-    enabled = modules is None or modules.get("emqx_mod_acl_internal", False)
+    enabled = is_loaded(source, "loaded_modules", "emqx_mod_acl_internal") is not False
     given = find_file(source, PurePath(settings.peek("acl_file", "acl.conf")).name) or find_file(source, "acl.conf")
     if given is None:
         return AclFile("acl.conf", (), enabled and "modules" not in (source.export or {}), given=False)

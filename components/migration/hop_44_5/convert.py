@@ -44,7 +44,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     target, ledger = minor(to_version), Ledger()
     settings = Settings(source, ledger)
     ledger.expect(MODULES, len((source.export or {}).get(MODULES, [])))
-    account_loaded(source, ledger)
+    account_loaded(source, settings, ledger)
     config, users, requests = _access(source, options, settings, ledger, to_version)
     features, files = convert_features(source, settings, ledger)
     rest = _merged(convert_mqtt(settings, target), _with_delay(features, config.pop("delayed", {})))

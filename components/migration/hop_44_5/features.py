@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from components.migration.hop_44_5.plugins import MODULES, find_file, loaded, module
+from components.migration.hop_44_5.plugins import MODULES, find_file, is_loaded, module, said
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
 from components.migration.hop_44_5.values import etc, file_text, mappings, number, truth
@@ -57,19 +57,18 @@ def convert_features(source: Source, settings: Settings, ledger: Ledger) -> tupl
 
 def _is_on(source: Source, name: str) -> bool:
     """A module of the open source edition: on where ``loaded_modules`` says so."""
-    return (loaded(source, "loaded_modules") or {}).get(f"emqx_mod_{name}", False)
+    return is_loaded(source, "loaded_modules", f"emqx_mod_{name}") is True
 
 
 def _may_be_on(source: Source, name: str) -> bool:
     """The same, and on where the file is not given: who writes settings for a module means it."""
-    return loaded(source, "loaded_modules") is None or _is_on(source, name)
+    return is_loaded(source, "loaded_modules", f"emqx_mod_{name}") is not False
 
 
 def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
     found = module(source, "retainer")
     given: dict[str, Any] = {match[1]: setting.value for setting, match in settings.matching(r"retainer\.(\w+)")}
-    plugins = loaded(source, "loaded_plugins")
-    enabled = plugins is None or plugins.get("emqx_retainer", True)
+    enabled = said(source, "loaded_plugins", "emqx_retainer") is not False
     if found:
         given, enabled = {**given, **found[1]}, found[2]
     if not given and found is None:
@@ -85,7 +84,7 @@ def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) 
     config["retainer"] = {
         "enable": enabled,
         "max_payload_size": str(given.get("max_payload_size", "1MB")),
-        "msg_expiry_interval": "0s" if expiry == "0" else f"{expiry}s" if expiry.isdigit() else expiry,
+        "msg_expiry_interval": "0s" if expiry == "0" else f"{expiry}s" if _is_number(expiry) else expiry,
         "stop_publish_clear_msg": truth(given.get("stop_publish_clear_msg")),
         "backend": backend,
     }
@@ -99,6 +98,11 @@ def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) 
             settings.changed(setting.key, note)
         else:
             settings.carried(setting.key, "retainer")
+
+
+def _is_number(text: str) -> bool:
+    """Digits of ours; others are numbers too, but none that 5.x would read."""
+    return text.isascii() and text.isdecimal()
 
 
 def _delayed(source: Source, ledger: Ledger, config: Json) -> None:
@@ -218,8 +222,7 @@ def _psk(source: Source, settings: Settings, ledger: Ledger, config: Json, files
             ledger.dropped(MODULES, found[0], "psk_authentication", why, "give the PSK file of a node too")
     elif "psk.file.path" in settings:
         given = find_file(source, PurePath(settings.peek("psk.file.path")).name)
-        plugins = loaded(source, "loaded_plugins") or {}
-        if given is None or not plugins.get("emqx_psk_file", True):
+        if given is None or said(source, "loaded_plugins", "emqx_psk_file") is False:
             settings.dropped(
                 "psk.file.path",
                 "the file is not given, or its plugin is not loaded",

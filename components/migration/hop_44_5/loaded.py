@@ -5,7 +5,8 @@ The rule kept here: a plugin that this conversion does not read may have let dev
 
 from __future__ import annotations
 
-from components.migration.hop_44_5.plugins import AUTH, MODULES, find_file, loaded_facts
+from components.migration.hop_44_5.plugins import AUTH, MODULES, named
+from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import Ledger
 
@@ -36,12 +37,12 @@ GONE = {
 }
 
 
-def account_loaded(source: Source, ledger: Ledger) -> None:
-    """Each fact of the two files, if they are given."""
+def account_loaded(source: Source, settings: Settings, ledger: Ledger) -> None:
+    """Each fact of the two files, if they are given, and of the variables that stand for them."""
     for file in ("loaded_plugins", "loaded_modules"):
-        found = find_file(source, file)
-        facts = loaded_facts(*found) if found else ()
+        facts = named(source, file)
         ledger.expect(file, len(facts))
+        settings.carried(file, "read: it says what is on")
         for at, fact in enumerate(facts):
             if file == "loaded_modules" and MODULES in (source.export or {}):
                 ledger.carried(file, at, fact.name, "the modules of the export count")
@@ -60,7 +61,6 @@ DECIDING_MODULES = frozenset({"exhook", "lua_hook", "sasl", "auth_sasl"})
 
 def may_refuse(source: Source) -> bool:
     """Whether something was on that is not converted and may have refused devices, whatever ``allow_anonymous`` said."""
-    found = find_file(source, "loaded_plugins")
-    plugins = (fact.name for fact in (loaded_facts(*found) if found else ()) if fact.enabled)
+    plugins = (fact.name for fact in named(source, "loaded_plugins") if fact.enabled)
     modules = (str(row.get("type")) for row in (source.export or {}).get(MODULES, []) if row.get("enabled") is True)
     return not {*plugins} <= READ | BUILT_IN | GONE.keys() or not DECIDING_MODULES.isdisjoint(modules)

@@ -24,7 +24,7 @@ def switch(value: str) -> bool:
 
 def unlimited_at_zero(value: str) -> Any:
     """0 was no limit."""
-    return "infinity" if value.strip() in ("0", "0s", "0ms") else int(value) if value.strip().isdigit() else value
+    return "infinity" if value.strip() in ("0", "0s", "0ms") else int(value) if value.strip().isdecimal() else value
 
 
 def disabled_at_zero(value: str) -> Any:

@@ -13,8 +13,9 @@ from pathlib import PurePath
 from typing import Any
 
 from components.migration import strict
+from components.migration.configs import variables
 from components.migration.configs.terms import Loaded, parse_loaded
-from components.migration.hop_44_5.settings import Settings
+from components.migration.hop_44_5.settings import Settings, environment
 from components.migration.hop_44_5.source import Source
 from components.migration.hop_44_5.values import mappings
 
@@ -85,10 +86,22 @@ def find_file(source: Source, name: str) -> tuple[str, str] | None:
     return next(((path, text) for path, text in source.files.items() if PurePath(path).name == name), None)
 
 
-def loaded(source: Source, file: str) -> dict[str, bool] | None:
-    """``loaded_plugins`` or ``loaded_modules``; None where it is not given."""
+def named(source: Source, file: str) -> tuple[Loaded, ...]:
+    """What ``loaded_plugins`` or ``loaded_modules`` says, and behind it what the variable of the same name switches on."""
     found = find_file(source, file)
-    return None if found is None else {fact.name: fact.enabled for fact in loaded_facts(*found)}
+    by_variable = (fact for conf in environment(source) for fact in variables.loads(conf.file, str(conf), file))
+    return (*(loaded_facts(*found) if found else ()), *by_variable)
+
+
+def said(source: Source, file: str, name: str) -> bool | None:
+    """Whether it is on by what is said of it; None where nothing is."""
+    return next((fact.enabled for fact in reversed(named(source, file)) if fact.name == name), None)
+
+
+def is_loaded(source: Source, file: str, name: str) -> bool | None:
+    """The same; off where the node's file is given and does not name it."""
+    by_name = said(source, file, name)
+    return False if by_name is None and find_file(source, file) is not None else by_name
 
 
 def loaded_facts(file: str, text: str) -> tuple[Loaded, ...]:
@@ -119,15 +132,14 @@ def read_plugins(source: Source, settings: Settings) -> list[Plugin]:
         for name, kind in AUTH.items()
         if row.get("type") == kind
     ]
-    known = loaded(source, "loaded_plugins")
     for name in AUTH:
         if any(plugin.name == name for plugin in plugins):
             continue
         config, keys = _from_files(settings, name)
-        is_on = None if known is None else known.get(f"emqx_auth_{name}", False)
+        is_on = is_loaded(source, "loaded_plugins", f"emqx_auth_{name}")
         if keys or is_on:
             plugins.append(Plugin(name, is_on if MODULES not in export or keys else False, config, keys))
-    order = [fact.removeprefix("emqx_auth_") for fact in known or ()]
+    order = [fact.name.removeprefix("emqx_auth_") for fact in named(source, "loaded_plugins")]
     return sorted(plugins, key=lambda plugin: order.index(plugin.name) if plugin.name in order else len(order))
 
 

@@ -1,4 +1,4 @@
-"""The settings of 4.4's files and of Enterprise's hot configuration under one roof; the last one of a key counts.
+"""The settings of 4.4's files, of variables and of Enterprise's hot configuration under one roof; the last one of a key counts.
 
 The rule kept here: whoever reads a setting for the result accounts for it in the same call.
 """
@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from components.migration.configs import variables
+from components.migration.configs.flat import Conf
+from components.migration.files import NODE_FILES
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
 
+ODD_VARIABLE = (
+    "it speaks of a variable of EMQX and does not set it in a form that is known here",
+    "write it as EMQX_NAME=value and convert again",
+)
 ON = frozenset({"on", "true", "yes", "1"})
 HOT = "configs"
 
@@ -43,12 +51,25 @@ class Settings:
             index = counts.get(setting.file, 0)
             counts[setting.file] = index + 1
             self._keep(Found(setting.file, index, setting.key, setting.value, f"line {setting.line}"))
+        odd = list(self._keep_variables(source, counts))
         for index, (place, key, value) in enumerate(_hot(source)):
             self._keep(Found(HOT, index, key, value, place))
             counts[HOT] = index + 1
         for section, count in counts.items():
             ledger.expect(section, count)
-        self.has_files = bool(source.settings)
+        for section, index, line in odd:
+            ledger.dropped(section, index, f"line {line}", *ODD_VARIABLE)
+
+    def _keep_variables(self, source: Source, counts: dict[str, int]) -> Iterator[tuple[str, int, int]]:
+        """Variables override the files, and are overridden by the hot configuration; what comes out are lines that set none of them."""
+        for conf in environment(source):
+            items = [row for row in conf.rows if row.setting is not None or variables.mentions(row.text)]
+            counts[conf.file] = len(items)
+            for index, row in enumerate(items):
+                if row.setting is None:
+                    yield conf.file, index, row.number
+                else:
+                    self._keep(Found(conf.file, index, row.setting.key, row.setting.value, f"line {row.number}"))
 
     def _keep(self, found: Found) -> None:
         self._found.setdefault(found.key, []).append(found)
@@ -118,6 +139,15 @@ class Settings:
         for key, found in self._found.items():
             if self._ledger.is_open(found[-1].section, found[-1].at):
                 yield key
+
+
+def environment(source: Source) -> Iterator[Conf]:
+    """The files that set variables of EMQX."""
+    return (
+        variables.read(path, text)
+        for path, text in source.files.items()
+        if PurePath(path).name not in NODE_FILES and not path.endswith((".conf", ".hocon")) and "EMQX_" in text
+    )
 
 
 def _hot(source: Source) -> Iterator[tuple[str, str, str]]:
