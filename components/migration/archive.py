@@ -22,8 +22,8 @@ from components.migration.manifest import BadSource
 
 MAX_BYTES: Final = 512 << 20
 """Unpacked; many times the largest that was seen (50,000 users and 140,000 retained messages: 1.4 MB packed)."""
-KEY_REFUSED_TABLES = frozenset({"emqx_admin", "emqx_app"})
-"""Dashboard users and API keys: an API key may not import them from 5.8.11, 5.9.3, 5.10.4, 6.1.2, 6.2.1 on (BK-02)."""
+KEY_REFUSED_TABLES: Final[Mapping[str, str]] = {"emqx_admin": "dashboard users", "emqx_app": "API keys"}
+"""What an export by an API key leaves out: an API key may not import them from 5.8.11, 5.9.3, 5.10.4, 6.1.2, 6.2.1 on (BK-02)."""
 AGAIN = "export again and copy the whole file; do not edit or rename it"
 _MAGIC = b"\x01\x02\x03\x04"
 _FRAMES = {b"bWLA": 0, b"bWLB": 16}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from components.cutover.routes import CONDITIONS, Hop, RefusedRoute, Route, route
 from components.cutover.versions import KNOWN, Known
+from components.migration.archive import KEY_REFUSED_TABLES, Archive
 from components.migration.detectors import DETECTORS
 from components.migration.facts import Facts
 from components.migration.manifest import Account, Item
@@ -120,8 +121,16 @@ def check(
         answer = RefusedRoute(f"{plan.strategy} is not possible from {plan.source} to {plan.target}", answer.hops)
     losses = tuple(map(_loss, account.losses())) if account else ()
     if plan.source.major > 4 and plan.strategy in {None, "two-cluster"}:
-        losses = (*losses, *(f"in no archive: {what}" for what in NEVER_CARRIED))
+        losses = (*losses, *(f"in no archive: {what}" for what in NEVER_CARRIED), *_left_out(facts.archive))
     return Report(facts, answer, evaluate(facts, DETECTORS, acknowledged), losses, refusal)
+
+
+def _left_out(archive: Archive | None) -> Iterator[str]:
+    """What an archive could hold and this one does not: an export by an API key leaves both out without a word (BK-02)."""
+    for table, what in KEY_REFUSED_TABLES.items():
+        if archive is not None and table not in archive.tables:
+            todo = "make them anew on green, or export again with a dashboard token or on the command line"
+            yield f"not in {archive.file}: {what} (an export by an API key leaves them out); {todo}"
 
 
 def _loss(item: Item) -> str:

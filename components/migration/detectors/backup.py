@@ -37,7 +37,7 @@ def _version(facts: Facts) -> Finding:
 
 
 def _key_caller(facts: Facts) -> Finding:
-    tables = sorted(KEY_REFUSED_TABLES & set(facts.archive.tables)) if facts.archive else None
+    tables = sorted(KEY_REFUSED_TABLES.keys() & facts.archive.tables.keys()) if facts.archive else None
     if tables == [] or facts.plan.caller in {"token", "command-line"}:
         return CLEAR
     if facts.plan.caller is None:
