@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from components.cutover.arrival import STAYS, Before
@@ -54,10 +54,8 @@ class Meter:
 
         Whoever is there already stays: cohorts of a real fleet are not even, and ids that look assigned are deferred.
         """
-        metrics, mine, others = await asyncio.gather(
-            known(self.run.clusters[other(self.to)].metrics()),
-            known(self._count(self.to)),
-            known(self._count(other(self.to))),
+        metrics, self._before = await asyncio.gather(
+            known(self.run.clusters[other(self.to)].metrics()), self._counted()
         )
         counters = metrics or {}
         self._refused_before = failure_rate(
@@ -65,9 +63,24 @@ class Meter:
             counters.get("packets.connack.error", 0),
             self._thresholds.connect_failure_minimum_connects,
         )
+
+    async def _counted(self) -> Before:
+        mine, others = await asyncio.gather(known(self._count(self.to)), known(self._count(other(self.to))))
         here, _ = mine or (None, None)
         there, leaving = others or (None, None)
-        self._before = Before(here, there, leaving)
+        return Before(here, there, leaving)
+
+    async def _count_again(self, verdicts: list[Verdict], live: Mapping[Colour, int | None]) -> None:
+        """A fleet that came back while nobody is moved (after the balancer was away) has other parts than the few counted before.
+
+        Only one that has grown is counted again: clients that went away are what the gate is for.
+        """
+        here, there, before = live[self.to], live[other(self.to)], self._before
+        if self.moved.to_move or None in (here, there, before.here, before.there):
+            return
+        grown = (here or 0) + (there or 0) > (before.here or 0) + (before.there or 0)
+        if grown and any(one.gate == "share_deviation_percent" and one.verdict != "pass" for one in verdicts):
+            self._before = await self._counted()
 
     async def _count(self, colour: Colour) -> tuple[int, int]:
         """The clients of a colour, and those of them that the step moves."""
@@ -162,6 +175,8 @@ class Meter:
         self.notice()
         verdicts = judge(self._thresholds, self._refused_before, seen.facts, self._history)
         self._history = remember(self._thresholds, self._history, seen.facts)
+        if not moving:
+            await self._count_again(verdicts, seen.live)
         for verdict in verdicts:
             if verdict.verdict != "pass":
                 facts = verdict._asdict()

@@ -46,7 +46,12 @@ def ask(address: str, command: str, timeout_seconds: float) -> str:
 
 def _unreachable(address: str, command: str, seen: str) -> Unreachable:
     words = " ".join(command.split()[:2])
-    return Unreachable(f"HAProxy's command '{words}'", node=address, seen=seen, todo="see that this HAProxy runs")
+    return Unreachable(
+        f"HAProxy's command '{words}'",
+        node=address,
+        seen=seen,
+        todo="see that this HAProxy runs; pulumi up starts it again",
+    )
 
 
 @contextmanager
