@@ -19,7 +19,6 @@ Json = dict[str, Any]
 PSK_FILE = "init.psk"
 OFF = "off as it was"
 EXHOOK = "POST /exhooks, before devices move"
-CONSUMER = "5.x has sources in its place, which this conversion does not write"
 SASL = ("5.x has SCRAM with sha256 and sha512 only, and takes no stored users of it", "enrol these users anew")
 GONE_MODULES = {
     "recon": ("5.x has it built in", "nothing"),
@@ -30,12 +29,10 @@ GONE_MODULES = {
     "prometheus": ("5.x has it built in", "set prometheus on green"),
     "sasl": SASL,
     "auth_sasl": SASL,
-    "kafka_consumer": (CONSUMER, "make a kafka_consumer connector and source, and a rule that republishes"),
     "pulsar_consumer": (
-        "5.x has no Pulsar consumer that this conversion knows",
+        "5.x has no source for Pulsar that this conversion knows",
         "read from Pulsar with a program of yours",
     ),
-    "gcp_pubsub_consumer": (CONSUMER, "make a gcp_pubsub_consumer connector and source, and a rule that republishes"),
     "tcp_protocol": ("5.x has no gateway for bare TCP", "use ExProto, or a program of yours"),
 }
 

@@ -116,6 +116,16 @@ def read_kafka_authentication(config: Mapping[str, Any]) -> Any:
     return {"mechanism": method.lower(), "username": config.get("username"), "password": config.get("password") or ""}
 
 
+def read_hosts(value: Any) -> str:
+    """Addresses, between which 4.4 takes blanks as well as commas."""
+    return ",".join(str(value).replace(",", " ").split())
+
+
+def read_offset(value: Any) -> str:
+    """Where a consumer begins that has no place yet; 5.x has no ``reset_by_subscriber``."""
+    return "earliest" if "earliest" in str(value) else "latest"
+
+
 def read_kafka_key(value: Any) -> str:
     """What 4.4 takes as the key of a message, as a template."""
     return {"none": "", "topic": "${.topic}", "clientid": "${.clientid}", "username": "${.username}"}.get(

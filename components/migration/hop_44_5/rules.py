@@ -7,42 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
+from components.migration.hop_44_5.consumers import convert_consumers
+from components.migration.hop_44_5.engine import ANEW, Engine, unavailable
 from components.migration.hop_44_5.names import component_name
-from components.migration.hop_44_5.plugins import MODULES, module
 from components.migration.hop_44_5.readers import read_target_qos, read_target_retain
-from components.migration.hop_44_5.recipe_table import MQTT_CONNECTOR, RECIPES
+from components.migration.hop_44_5.recipe_table import RECIPES
 from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, build
 from components.migration.hop_44_5.shape import component_faults, document, refused
 from components.migration.hop_44_5.source import Options, Source
-from components.migration.hop_44_5.values import filled, mappings, number, template, truth
+from components.migration.hop_44_5.values import filled, mappings, template
 from components.migration.manifest import Ledger, shorten
 
 Json = dict[str, Any]
 RULES, RESOURCES, ACTIONS, FALLBACKS = "rules", "resources", "rules.actions", "rules.fallbacks"
-ACTIONS_SINCE = (5, 6)
-ANEW = "make it anew on green"
-
-
-@dataclass
-class Engine:
-    """What is built: the roots ``rule_engine``, ``connectors``, ``actions``, ``sources``."""
-
-    rules: Json = field(default_factory=dict)
-    connectors: Json = field(default_factory=dict)
-    actions: Json = field(default_factory=dict)
-    sources: Json = field(default_factory=dict)
-    names: dict[str, tuple[Recipe, str, Json]] = field(
-        default_factory=dict
-    )  # resource id -> recipe, connector, configuration
-    missing: dict[str, str] = field(default_factory=dict)  # resource id -> why it is not there
-
-    def config(self) -> Json:
-        """The roots that are not empty."""
-        roots = {"connectors": self.connectors, "actions": self.actions, "sources": self.sources}
-        return filled(roots) | ({"rule_engine": {"rules": self.rules}} if self.rules else {})
 
 
 def convert_rules(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> Json:
@@ -56,7 +35,7 @@ def convert_rules(source: Source, options: Options, ledger: Ledger, target: tupl
         _resource(engine, at, resource, options, ledger, target)
     for at, rule in enumerate(rules):
         _rule(engine, at, rule, ledger)
-    _subscriber(engine, source, ledger, target)
+    convert_consumers(engine, source, options, ledger, target)
     return engine.config()
 
 
@@ -108,13 +87,9 @@ def _notes(recipe: Recipe, unread: list[str]) -> str:
 def _why_not(recipe: Recipe | None, kind: str, options: Options, target: tuple[int, int]) -> str:
     if recipe is None:
         return f"5.x has no counterpart of {shorten(kind)} that this conversion knows"
-    if target < ACTIONS_SINCE:
-        return "connectors and actions have their shape since 5.6; choose 5.6 or newer"
     if target >= recipe.until:
         return f"{recipe.kind} is gone since {recipe.until[0]}.{recipe.until[1]}"
-    if options.edition == "ce" and not recipe.community and target < (5, 9):
-        return f"{recipe.kind} is not in the open source edition"
-    return ""
+    return unavailable(recipe.kind, options, target, community=recipe.community)
 
 
 def _text(value: Any) -> str:
@@ -244,45 +219,3 @@ def _to_resource(engine: Engine, at: int, action: str, label: str, args: Json, l
     else:
         ledger.carried(ACTIONS, at, label, f"action {recipe.kind}:{name}")
     return f"{recipe.kind}:{name}"
-
-
-def _subscriber(engine: Engine, source: Source, ledger: Ledger, target: tuple[int, int]) -> None:
-    """The module that subscribes at another broker: a connector, a source for each topic, and a rule that republishes."""
-    found = module(source, "mqtt_subscriber")
-    if found is None:
-        return
-    at, given, enabled = found
-    config = Watched(given)
-    try:
-        connector = build(MQTT_CONNECTOR, config)
-    except MissingError as missing:
-        ledger.dropped(MODULES, at, "mqtt_subscriber", f"5.x requires its {missing}, which is not there", ANEW)
-        return
-    why = refused(component_faults("connectors", "mqtt", connector))
-    if why:
-        ledger.dropped(MODULES, at, "mqtt_subscriber", why, ANEW)
-        return
-    if target < ACTIONS_SINCE:
-        ledger.dropped(MODULES, at, "mqtt_subscriber", "sources have their shape since 5.6; choose 5.6 or newer", ANEW)
-        return
-    name = component_name("subscriber", "", engine.connectors.setdefault("mqtt", {}))
-    engine.connectors["mqtt"][name] = {**connector, "enable": truth(enabled)}
-    topics = [one for one in mappings(config.get("subscription_opts")) if one.get("topic")]
-    made: list[str] = []
-    for one in topics:
-        source_name = component_name(f"subscriber_{len(made) + 1}", "", engine.sources.setdefault("mqtt", {}))
-        parameters = {"topic": str(one["topic"]), "qos": number(one.get("qos"), 0)}
-        engine.sources["mqtt"][source_name] = {"enable": truth(enabled), "connector": name, "parameters": parameters}
-        made.append(f'"$bridges/mqtt:{source_name}"')
-    if made:
-        rule = component_name("subscriber", "", engine.rules)
-        out = {"topic": "${topic}", "qos": "${qos}", "retain": "${retain}", "payload": template("${payload}")}
-        sql = f"SELECT * FROM {', '.join(made)}"  # noqa: S608 - a rule's SQL over names that we made
-        engine.rules[rule] = {"sql": sql, "enable": True, "actions": [{"function": "republish", "args": out}]}
-    how, unread = f"connector mqtt:{name}, {len(made)} sources and a rule that republishes", config.unread(config)
-    if unread:
-        ledger.changed(
-            MODULES, at, "mqtt_subscriber", f"{how}; not carried: {', '.join(unread)}", "look at the connector"
-        )
-    else:
-        ledger.carried(MODULES, at, "mqtt_subscriber", how)
