@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from components.cutover.steps import Problem
 
@@ -32,6 +33,16 @@ _KINDS = {
     "tuple": "a list",
 }
 _TAGS = {"local", "external"}
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_truth", "a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth)]
+"""A whole number as the config writes it: 3, 3.0 or "3", and not ``true``, which is 1 in Python."""
 
 
 def problems_of(

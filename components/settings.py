@@ -27,7 +27,7 @@ from components.migration.rules import catalogue
 from components.operations import local
 from components.operations.release import Release
 from components.operations.remembered import Remembered, remembered
-from components.problems import problems_of, shown
+from components.problems import Whole, problems_of, shown
 from components.value import Value
 
 KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory")
@@ -85,11 +85,11 @@ class LocalCluster(Value):
 
     target: Literal["local"]
     version: VersionText
-    nodes: int = Field(ge=1, le=200)
+    nodes: Whole = Field(ge=1, le=200)
     edition: Edition = "ee"
     proxy_protocol: bool = True
     emqx_home: str | None = Field(default=None, min_length=1)
-    max_sessions: int | None = Field(default=None, ge=0)
+    max_sessions: Whole | None = Field(default=None, ge=0)
 
     @property
     def size(self) -> int:
@@ -123,8 +123,8 @@ class Balancer(Value):
 
     target: Literal["local"] = "local"
     address: Address | None = None
-    max_connections: int = Field(default=9_000, ge=10, le=1_000_000)
-    replicas: int = Field(default=1, ge=1, le=32)
+    max_connections: Whole = Field(default=9_000, ge=10, le=1_000_000)
+    replicas: Whole = Field(default=1, ge=1, le=32)
 
 
 class Cutover(Value):
@@ -132,7 +132,7 @@ class Cutover(Value):
 
     strategy: Literal["two-cluster"] = "two-cluster"
     initial_delay_seconds: float = Field(default=0, ge=0, le=86_400)
-    budget_per_second: int = Field(default=100, ge=1, le=100_000)
+    budget_per_second: Whole = Field(default=100, ge=1, le=100_000)
     evacuation: Evacuation = Evacuation()
     steps: tuple[Step, ...] = DEFAULT_STEPS
     gates: Thresholds = Thresholds()

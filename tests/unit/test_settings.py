@@ -284,6 +284,14 @@ def test_an_address_that_something_can_listen_on_is_taken(mqtt: str) -> None:
         assert read(config(balancer__address=address)).balancer.address == address
 
 
+@pytest.mark.parametrize(
+    "path", ["cutover__budgetPerSecond", "clusters__green__nodes", "clusters__green__maxSessions", "balancer__replicas"]
+)
+def test_true_is_no_number(path: str) -> None:
+    (line,) = refusal(config(**{path: True}))[1:]
+    assert "True; allowed: a whole number" in line
+
+
 def test_a_version_is_the_same_in_every_spelling() -> None:
     settings = read(config(clusters__blue__version="v5.8.6", clusters__green__version=" 5.8.8 "))
     assert [settings.clusters[colour].version for colour in ("blue", "green")] == ["5.8.6", "5.8.8"]
