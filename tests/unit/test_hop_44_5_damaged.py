@@ -64,9 +64,17 @@ def damaged(rng: random.Random) -> dict[str, Any]:
         if rng.random() < 0.3 and isinstance(container, dict):
             container.pop(key, None)
         elif not isinstance(container, dict) or key in container:
-            container[key] = rng.choice(JUNK)
+            container[key] = copy.deepcopy(rng.choice(JUNK))  # a shared one could be put into itself by a later round
     export.setdefault("version", "4.4")
     return export
+
+
+def test_junk_is_the_same_in_every_round() -> None:
+    """Else what is put where would depend on the rounds before, and an object could come to hold itself."""
+    before = copy.deepcopy(JUNK)
+    for seed in range(200):
+        json.dumps(damaged(random.Random(seed)))
+    assert before == JUNK
 
 
 def refused_or_accounted(source: Source, target: str) -> None:
