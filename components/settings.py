@@ -26,7 +26,7 @@ from components.emqx.models import Node
 from components.migration.rules import catalogue
 from components.operations import local
 from components.operations.release import Release
-from components.operations.remembered import Remembered, remembered
+from components.operations.remembered import Remembered, remembered, stack_of
 from components.problems import Whole, problems_of, shown
 from components.value import Value
 
@@ -182,6 +182,9 @@ def load(read: Callable[[str], Any], *, stack: str, names: Iterable[str] = ()) -
         problems += problems_of(invalid, Settings, "emqx:", NOT_YET_BUILT)
     if settings is not None:
         problems += contradictions(settings, remembered(settings.work_directory))
+        if (owner := stack_of(settings.work_directory)) not in {None, stack}:
+            allowed = f"a directory of its own for each stack; stack {owner} works here (file balancer/stack)"
+            problems.append(Problem("emqx:workDirectory", settings.work_directory, allowed))
     if problems or settings is None:
         lines = "".join(f"\n  {one.path}: {one.value}; allowed: {one.allowed}" for one in problems)
         raise BadInput("the stack's config", seen=f"{len(problems)} to correct{lines}", todo="correct these lines")

@@ -9,7 +9,8 @@ import pulumi
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
-from components.operations.remembered import remembered
+from components.operations import balancing
+from components.operations.remembered import directory_of, remembered
 from components.operations.shift import Manner
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
@@ -35,6 +36,8 @@ class BlueGreen(pulumi.ComponentResource):
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare everything; the chain is there as soon as two colours are."""
         super().__init__("emqx:upgrade:BlueGreen", name, {}, opts)
+        if not pulumi.runtime.is_dry_run():
+            balancing.claim(directory_of(settings.work_directory), pulumi.get_stack())
         child = pulumi.ResourceOptions(parent=self)
         self._settings = settings
         self.clusters = {

@@ -7,7 +7,7 @@ import itertools
 import shutil
 import socket
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.errors import Refused, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
+from components.operations.remembered import STACK
 from components.router import maps, process
 from components.router.base import CUTOVER
 from components.router.claim import claimed
@@ -49,6 +50,13 @@ class Wanted:
     def capacity(self) -> int:
         """How many clients fit."""
         return self.replicas * self.max_connections
+
+
+def claim(directory: Path, stack: str) -> None:
+    """Write down whose directory this is; where nothing can be written, whoever has to work there says so."""
+    with suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (directory / STACK).write_text(stack)
 
 
 def handle_of(directory: Path) -> BalancerHandle:
@@ -151,7 +159,7 @@ def remove(directory: Path) -> None:
     stop(directory)
     for place in _places(directory):
         shutil.rmtree(place)
-    for name in (maps.SHARE, maps.MEMORY, ADDRESS):
+    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK):
         (directory / name).unlink(missing_ok=True)
 
 

@@ -14,6 +14,9 @@ from components.cutover.words import COLOURS, PARTS, Colour
 from components.operations.opening import origin
 from components.router import maps
 
+STACK = "stack"
+"""The file that names whose balancer and clusters these are: another stack would adopt them, and end them with its own."""
+
 
 class Remembered(NamedTuple):
     """Green's share in parts of 10,000 (None: no balancer ever ran here), and what the balancer remembers, by name."""
@@ -41,6 +44,14 @@ class Remembered(NamedTuple):
 def directory_of(work_directory: str) -> Path:
     """Where the balancer of a stack works."""
     return Path(work_directory) / "balancer"
+
+
+def stack_of(work_directory: str) -> str | None:
+    """The stack that works in this directory; None when no update of one ever did."""
+    try:
+        return (directory_of(work_directory) / STACK).read_text().strip() or None
+    except OSError:
+        return None
 
 
 def remembered(work_directory: str) -> Remembered:

@@ -105,6 +105,16 @@ def test_policies_see_what_the_balancers_files_tell(
     assert recorder.named("cutover").inputs["origin"] == "blue"
 
 
+def test_an_update_claims_its_work_directory_and_a_preview_writes_nothing(
+    recorder: Recorder, config: Callable[..., Any], tmp_path: Path
+) -> None:
+    config("blue", "blue")
+    declare()
+    claimed = tmp_path / ".emqx" / "test" / "balancer" / "stack"
+    assert claimed.exists() != pulumi.runtime.is_dry_run()
+    assert recorder.seen
+
+
 def test_external_nodes_are_not_ours_to_create(recorder: Recorder, config: Callable[..., Any]) -> None:
     nodes = [{"name": "emqx@10.0.0.1", "api": "http://10.0.0.1:18083", "mqtt": "10.0.0.1:1883"}]
     external = {"target": "external", "edition": "ce", "version": "5.8.6", "nodes": nodes}

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from components.emqx.errors import BadInput
+from components.operations import balancing
 from components.operations.remembered import Remembered, remembered
 from components.settings import CREDENTIALS, KEYS, Settings, load
 
@@ -282,6 +283,18 @@ def test_an_address_that_something_can_listen_on_is_taken(mqtt: str) -> None:
     assert read(config(clusters__blue={"target": "external", "version": "5.8.6", "nodes": nodes})).live == "green"
     for address in (mqtt, "*:1883", "0.0.0.0:1883"):
         assert read(config(balancer__address=address)).balancer.address == address
+
+
+def test_a_directory_in_which_another_stack_works_is_refused(tmp_path: Path) -> None:
+    raw = config(workDirectory=str(tmp_path))
+    balancing.claim(tmp_path / "balancer", "dev")
+    assert read(raw).live == "green"
+    balancing.claim(tmp_path / "balancer", "prod")
+    (line,) = refusal(raw)[1:]
+    assert "emqx:workDirectory" in line
+    assert "stack prod works here (file balancer/stack)" in line
+    balancing.remove(tmp_path / "balancer")
+    assert read(raw).live == "green"
 
 
 @pytest.mark.parametrize(
