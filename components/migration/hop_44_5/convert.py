@@ -49,7 +49,9 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     features, files = convert_features(source, settings, ledger)
     rest = _merged(convert_mqtt(settings, target), _with_delay(features, config.pop("delayed", {})))
     door = built_in(users) if any(one["enable"] for one in config["authentication"]) else None
-    config |= convert_rules(source, options, ledger, target) | rest | convert_gateways(source, ledger, target, door)
+    config |= (
+        convert_rules(source, settings, options, ledger, target) | rest | convert_gateways(source, ledger, target, door)
+    )
     keys = convert_apps(source, options, ledger, target)
     convert_dashboard_users(source, ledger)
     requests += convert_banned(source, options, ledger)

@@ -13,7 +13,7 @@ from components.migration.manifest import Ledger
 READ = frozenset(
     {
         *(f"emqx_auth_{name}" for name in AUTH if name != "ldap"),
-        *("emqx_retainer", "emqx_psk_file"),
+        *("emqx_retainer", "emqx_psk_file", "emqx_bridge_mqtt"),
         *(
             f"emqx_mod_{name}"
             for name in ("acl_internal", "presence", "delayed", "rewrite", "subscription", "slow_subs")
@@ -31,7 +31,6 @@ GATEWAY = ("its gateway is set up in another way on 5.x", "PUT /gateways/{name},
 GONE = {
     **dict.fromkeys(("emqx_coap", "emqx_lwm2m", "emqx_sn", "emqx_stomp", "emqx_exproto"), GATEWAY),
     "emqx_web_hook": ("5.x has no web hook plugin", "write rules FROM $events/... with an http action"),
-    "emqx_bridge_mqtt": ("5.x has no bridge plugin", "make an mqtt connector with actions and sources"),
     "emqx_mod_topic_metrics": ("its topics are in no file", "add the topics again: POST /mqtt/topic_metrics"),
     "emqx_mod_trace": ("traces are not carried", "start them again"),
 }

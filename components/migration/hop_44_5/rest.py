@@ -35,7 +35,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"bridge\.",
-        "5.x has no bridge plugins: connectors, sources and actions do this",
+        "5.x has no bridge plugins and nothing was made of it: its plugin is not known to be on, or it is to an Erlang node, or 5.x has no such setting",
         "make an mqtt connector with actions and sources",
     ),
     (r"exhook\.", GONE_MODULES["exhook"][0], EXHOOK),

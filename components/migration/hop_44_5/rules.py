@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from components.migration.hop_44_5.bridges import convert_bridges
 from components.migration.hop_44_5.consumers import convert_consumers
 from components.migration.hop_44_5.engine import ANEW, Engine, unavailable
 from components.migration.hop_44_5.names import component_name
 from components.migration.hop_44_5.readers import read_target_qos, read_target_retain
 from components.migration.hop_44_5.recipe_table import RECIPES
 from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, build
+from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.shape import component_faults, document, refused
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.values import filled, mappings, template
@@ -24,7 +26,9 @@ Json = dict[str, Any]
 RULES, RESOURCES, ACTIONS, FALLBACKS = "rules", "resources", "rules.actions", "rules.fallbacks"
 
 
-def convert_rules(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> Json:
+def convert_rules(
+    source: Source, settings: Settings, options: Options, ledger: Ledger, target: tuple[int, int]
+) -> Json:
     """Convert resources, then rules; each action on the way."""
     engine = Engine()
     export = source.export or {}
@@ -36,6 +40,7 @@ def convert_rules(source: Source, options: Options, ledger: Ledger, target: tupl
     for at, rule in enumerate(rules):
         _rule(engine, at, rule, ledger)
     convert_consumers(engine, source, options, ledger, target)
+    convert_bridges(engine, source, settings, options, target)
     return engine.config()
 
 
