@@ -23,7 +23,8 @@ def below(directory: Path) -> list[Path]:
 
     """
     names: dict[str, Path] = {}
-    entered = {os.path.realpath(directory)}
+    # A link to what the directory lies in would lead out of it, up to the whole disk.
+    entered = {os.path.realpath(directory), *map(str, Path(os.path.realpath(directory)).parents)}
     for root, directories, files in os.walk(directory, onerror=_refuse, followlinks=True):
         real = {name: os.path.realpath(Path(root, name)) for name in directories}
         directories[:] = [name for name in directories if real[name] not in entered]

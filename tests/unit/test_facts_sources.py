@@ -102,6 +102,14 @@ def test_a_linked_directory_is_read(tmp_path: Path) -> None:
     assert names(load(plan(), (tmp_path / "etc",))) == ["emqx.conf", "emqx_retainer.conf"]
 
 
+@pytest.mark.parametrize("up", ["..", "/"])
+def test_a_link_to_what_the_directory_lies_in_does_not_lead_out_of_it(tmp_path: Path, up: str) -> None:
+    write(tmp_path / "node/emqx.conf")
+    write(tmp_path / "other/emqx.conf")
+    (tmp_path / "node/up").symlink_to(up)
+    assert [conf.file for conf in load(plan(), (tmp_path / "node",)).confs or ()] == [str(tmp_path / "node/emqx.conf")]
+
+
 @pytest.mark.parametrize("other", ["emqx.conf", "./sub/../emqx.conf", "link.conf", "."])
 def test_a_file_that_is_given_twice_is_read_once(tmp_path: Path, other: str) -> None:
     first = write(tmp_path / "emqx.conf")
