@@ -232,6 +232,12 @@ def _psk(source: Source, settings: Settings, ledger: Ledger, config: Json, files
     if not text:
         return
     separator = settings.carried("psk.file.delimiter") or ":"
+    files[PSK_FILE] = _psk_lines(text, separator, ledger)
+    config["psk_authentication"] = {"enable": enabled, "separator": separator, "init_file": etc(PSK_FILE)}
+
+
+def _psk_lines(text: str, separator: str, ledger: Ledger) -> str:
+    """Its identities with their keys; each line is accounted."""
     lines = [line for line in text.splitlines() if line.strip()]
     ledger.expect("psk", len(lines))
     for at, line in enumerate(lines):
@@ -240,12 +246,7 @@ def _psk(source: Source, settings: Settings, ledger: Ledger, config: Json, files
             ledger.carried("psk", at, identity, f"in {PSK_FILE}")
         else:
             ledger.dropped("psk", at, f"line {at + 1}", "no identity and key", "write the line anew")
-    files[PSK_FILE] = "".join(f"{line}\n" for line in lines if separator in line)
-    config["psk_authentication"] = {
-        "enable": enabled,
-        "separator": separator,
-        "init_file": etc(PSK_FILE),
-    }
+    return "".join(f"{line}\n" for line in lines if separator in line)
 
 
 def _gone(source: Source, ledger: Ledger) -> None:
