@@ -1,7 +1,8 @@
 """Modules of 4.4 that publish what another broker or a queue holds, as a connector, a source for each topic, and rules that republish.
 
-Keys of the Kafka module: EMQX's "Data integration incompatibility between 5.1 and 4.4" and exports. The rule kept here: a topic that 5.x
-could not publish to as 4.4 did is left out and said to be.
+No export with a Kafka or Pub/Sub module was seen. Kafka's keys are those of EMQX's "Data integration incompatibility between 5.1 and 4.4" and
+of a public listing of the module's parameters (4.2.2); Pub/Sub's are taken to be like them. The rule kept here: what stands under another
+key is said to be missing or not carried, and a topic that 5.x could not publish to as 4.4 did is left out and said to be.
 """
 
 from __future__ import annotations
