@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from components.cutover.cohort import share_percent
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.steps import DEFAULT_STEPS, Problem, Step, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
-from components.cutover.words import Colour, Edition, other
+from components.cutover.words import Colour, Edition
 from components.direction import downgrade, pair
 from components.emqx.errors import BadInput
 from components.emqx.models import Node
 from components.migration.rules import catalogue
-from components.operations import local
+from components.operations.ownership import exchanged
 from components.operations.release import Release
 from components.operations.remembered import Remembered, remembered, stack_of
 from components.problems import Whole, problems_of, shown
@@ -157,7 +157,9 @@ class Settings(Value):
         return value.strip() if isinstance(value, str) else value
 
 
-def load(read: Callable[[str], Any], *, stack: str, names: Iterable[str] = ()) -> Settings:
+def load(
+    read: Callable[[str], Any], *, stack: str, names: Iterable[str] = (), now: Callable[[], float] = time.time
+) -> Settings:
     """Read and check the whole config; what the balancer in ``workDirectory`` remembers says which way back is none down.
 
     Args:
@@ -165,6 +167,7 @@ def load(read: Callable[[str], Any], *, stack: str, names: Iterable[str] = ()) -
             (objects may arrive as JSON text).
         stack: the stack's name, for the default of ``workDirectory``.
         names: the keys that are set, without their namespace, so that an unknown one can be refused.
+        now: unix seconds, for the soak.
 
     Raises:
         BadInput: with one line for each problem.
@@ -181,7 +184,7 @@ def load(read: Callable[[str], Any], *, stack: str, names: Iterable[str] = ()) -
     except ValidationError as invalid:
         problems += problems_of(invalid, Settings, "emqx:", NOT_YET_BUILT)
     if settings is not None:
-        problems += contradictions(settings, remembered(settings.work_directory))
+        problems += contradictions(settings, remembered(settings.work_directory), now())
         if (owner := stack_of(settings.work_directory)) not in {None, stack}:
             allowed = f"a directory of its own for each stack; stack {owner} works here (file balancer/stack)"
             problems.append(Problem("emqx:workDirectory", settings.work_directory, allowed))
@@ -191,42 +194,17 @@ def load(read: Callable[[str], Any], *, stack: str, names: Iterable[str] = ()) -
     return settings
 
 
-def contradictions(settings: Settings, known: Remembered) -> list[Problem]:
-    """What is right in each line and wrong together."""
+def contradictions(settings: Settings, known: Remembered, now: float) -> list[Problem]:
+    """What is right in each line and wrong together; ``now`` is unix seconds."""
     clusters = settings.clusters
     problems = [problem for colour in sorted(clusters) for problem in _cluster(colour, clusters[colour])]
-    problems += _left_out(clusters, known)
-    problems += [one for colour in sorted(clusters) for one in _ours(colour, clusters[colour], settings.work_directory)]
+    problems += exchanged(clusters, settings.work_directory, known, settings.cutover.soak_seconds, now)
     if settings.live not in clusters:
         problems.append(Problem("emqx:live", settings.live, f"a declared colour ({', '.join(sorted(clusters))})"))
     if len(clusters) == 2 and not problems:
         problems += pair(clusters, known)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
     return problems + _addresses(clusters)
-
-
-def _left_out(clusters: Mapping[Colour, LocalCluster | ExternalCluster], known: Remembered) -> list[Problem]:
-    """A colour that has a share stays declared; the balancer's own refusal comes after a colour that is new was built."""
-    return [
-        Problem(
-            f"emqx:clusters.{colour}",
-            "not declared",
-            f"no removing {colour} while it has {share_percent(colour, known.share or 0):g} % of the share:"
-            f" keep it and set emqx:live to {other(colour)} first",
-        )
-        for colour in known.holding
-        if colour not in clusters
-    ]
-
-
-def _ours(colour: Colour, cluster: LocalCluster | ExternalCluster, work_directory: str) -> list[Problem]:
-    """A cluster that we run is not made external: what is not ours any more would be ended as a local one."""
-    ready = local.running(local.place(work_directory, colour)) if isinstance(cluster, ExternalCluster) else None
-    if ready is None or not isinstance(cluster, ExternalCluster):
-        return []
-    if {node["mqtt"] for node in ready["nodes"]}.isdisjoint(node.mqtt for node in cluster.nodes):
-        return []
-    return [Problem(f"emqx:clusters.{colour}.target", "external", f"local, as this cluster runs in {work_directory}")]
 
 
 def _decoded(key: str, value: Any) -> Any:

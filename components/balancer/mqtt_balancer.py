@@ -42,6 +42,7 @@ class MqttBalancer(pulumi.ComponentResource):
                 "max_connections": settings.balancer.max_connections,
                 "replicas": settings.balancer.replicas,
                 "standing": standing(settings),
+                "external": [colour for colour in COLOURS if _is_external(settings, colour)],
                 "holding": remembered(settings.work_directory).holding,
                 "soak_seconds": settings.cutover.soak_seconds,
             },
@@ -57,8 +58,9 @@ def standing(settings: Settings) -> list[Colour]:
         colour
         for colour in COLOURS
         if colour in settings.clusters
-        and (
-            isinstance(settings.clusters[colour], ExternalCluster)
-            or local.running(local.place(settings.work_directory, colour))
-        )
+        and (_is_external(settings, colour) or local.running(local.place(settings.work_directory, colour)))
     ]
+
+
+def _is_external(settings: Settings, colour: Colour) -> bool:
+    return isinstance(settings.clusters.get(colour), ExternalCluster)

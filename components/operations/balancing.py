@@ -16,7 +16,7 @@ from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.errors import Refused, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
-from components.operations.remembered import STACK
+from components.operations.remembered import EXTERNAL, STACK
 from components.router import maps, process
 from components.router.base import CUTOVER
 from components.router.claim import claimed
@@ -32,7 +32,7 @@ LOOK_SECONDS = 3.0
 class Wanted:
     """The balancer as it should be; without ``address`` a free port on loopback is taken and kept.
 
-    ``standing`` are the colours that were there before this balancer, ``ended`` is whether the last cutover's memory speaks of a
+    ``standing`` are the colours that were there before this balancer, ``external`` those whose clusters are not ours, ``ended`` is whether the last cutover's memory speaks of a
     cluster that is not declared any more.
     """
 
@@ -44,6 +44,7 @@ class Wanted:
     max_connections: int
     replicas: int
     standing: Collection[Colour] = ()
+    external: Collection[Colour] = ()
     ended: bool = False
 
     @property
@@ -94,6 +95,7 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
         _bring(directory, render(settings), wanted.replicas)
     handle = handle_of(directory)
     asyncio.run(_settle(handle, wanted))
+    maps.replace(directory / EXTERNAL, "".join(f"{colour}\n" for colour in sorted(wanted.external)))
     return handle
 
 
@@ -159,7 +161,7 @@ def remove(directory: Path) -> None:
     stop(directory)
     for place in _places(directory):
         shutil.rmtree(place)
-    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK):
+    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK, EXTERNAL):
         (directory / name).unlink(missing_ok=True)
 
 

@@ -16,13 +16,16 @@ from components.router import maps
 
 STACK = "stack"
 """The file that names whose balancer and clusters these are: another stack would adopt them, and end them with its own."""
+EXTERNAL = "external"
+"""The file that names the colours whose clusters are not ours: what serves is not exchanged under its name."""
 
 
 class Remembered(NamedTuple):
-    """Green's share in parts of 10,000 (None: no balancer ever ran here), and what the balancer remembers, by name."""
+    """Green's share in parts of 10,000 (None: no balancer ever ran here), what the balancer remembers, by name, and who is not ours."""
 
     share: int | None = None
     memory: Mapping[str, str] = {}
+    external: tuple[Colour, ...] = ()
 
     @property
     def origin(self) -> Colour | None:
@@ -64,4 +67,13 @@ def remembered(work_directory: str) -> Remembered:
         return Remembered()
     if not 0 <= share <= PARTS:
         return Remembered()
-    return Remembered(share, {maps.decode(name): maps.decode_value(value) for name, value in memory.items()})
+    words = {maps.decode(name): maps.decode_value(value) for name, value in memory.items()}
+    return Remembered(share, words, _external(directory))
+
+
+def _external(directory: Path) -> tuple[Colour, ...]:
+    try:
+        names = (directory / EXTERNAL).read_text().split()
+    except (OSError, ValueError):
+        return ()
+    return tuple(colour for colour in COLOURS if colour in names)

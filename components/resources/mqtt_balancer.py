@@ -28,7 +28,7 @@ SIZES = frozenset({"max_connections", "replicas", "clusters"})
 class MqttBalancerInputs(Value):
     """The colours it stands in front of, and where it works; ``live``, ``colours`` and ``holding`` are for the policies.
 
-    ``standing`` are the colours that were there before it.
+    ``standing`` are the colours that were there before it, ``external`` those whose clusters are not ours.
     """
 
     name: str
@@ -41,6 +41,7 @@ class MqttBalancerInputs(Value):
     max_connections: int
     replicas: int = 1
     standing: Sequence[Colour] = ()
+    external: Sequence[Colour] = ()
     holding: Sequence[Colour] = ()
     soak_seconds: float
 
@@ -88,6 +89,7 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
             max_connections=inputs.max_connections,
             replicas=inputs.replicas,
             standing=inputs.standing,
+            external=inputs.external,
             ended=bool(_leaving(inputs, olds or {})),
         )
         return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")

@@ -154,6 +154,17 @@ def test_a_node_name_that_does_not_exist(place: Place, devices: Devices, colour:
     undisturbed(place, devices)
 
 
+def test_a_colour_that_serves_and_is_declared_local_while_it_is_not_ours(place: Place, devices: Devices) -> None:
+    place.declare("blue", "blue", "green")
+    ours = {"target": "local", "version": "5.8.6", "nodes": 2}
+    theirs = {"target": "external", "version": "5.8.9", "nodes": place.nodes["green"]}
+    place.workspace.set_config({"clusters": {"blue": ours, "green": theirs}})
+    for done in (place.workspace.preview(), place.workspace.up(seconds=60)):
+        refused(done, "emqx:clusters.blue.target: local; allowed: external", "has 100 % of the share")
+    assert not (place.workspace.project / WORK / "clusters").exists(), "nothing was built"
+    undisturbed(place, devices)
+
+
 def test_a_green_that_is_not_empty(place: Place, devices: Devices) -> None:
     users = "/authentication/password_based%3Abuilt_in_database/users"
     authenticator = {

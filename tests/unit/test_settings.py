@@ -9,59 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from components.emqx.errors import BadInput
-from components.operations import balancing
-from components.operations.remembered import Remembered, remembered
 from components.settings import CREDENTIALS, KEYS, Settings, load
+from tests.unit.settings_bed import NODE, config, read, refusal
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-FROM_THE_ISSUE = """
-live: green
-clusters:
-  blue:  { target: local, version: 5.8.6, nodes: 3 }
-  green: { target: local, version: 5.8.8, nodes: 3 }
-cutover:
-  strategy: two-cluster
-  initialDelaySeconds: 0
-  budgetPerSecond: 200
-  evacuation: { waitHealthCheckSeconds: 1, waitTakeoverSeconds: 1, connEvictRate: 200, sessEvictRate: 200 }
-  steps: [ {share: 10}, {hold: 5}, {share: 50}, {share: 100} ]
-  gates: { unknownSeconds: 20 }
-  soakSeconds: 0
-"""
-NODE = {"name": "emqx@10.0.1.1", "api": "http://10.0.1.1:18083", "mqtt": "10.0.1.1:1883"}
-
-
-def config(**changes: Any) -> dict[str, Any]:
-    """The issue's config with dotted paths (``__`` for the dot) set to other values; None removes."""
-    raw: dict[str, Any] = yaml.safe_load(FROM_THE_ISSUE)
-    for path, value in changes.items():
-        *way, last = path.split("__")
-        inner = raw
-        for part in way:
-            inner = inner.setdefault(part, {})
-        inner[last] = value
-    return raw
-
-
-def read(raw: dict[str, Any]) -> Settings:
-    return load(raw.get, stack="dev", names=raw)
-
-
-def refusal(raw: dict[str, Any]) -> list[str]:
-    with pytest.raises(BadInput) as refused:
-        read(raw)
-    return str(refused.value).splitlines()
-
-
-def balancer(work_directory: Path, share: int, *memory: str) -> None:
-    """The files of a balancer that gives green so many parts of 10,000."""
-    directory = work_directory / "balancer"
-    directory.mkdir(exist_ok=True)
-    (directory / "share.map").write_text(f"green {share}\n")
-    (directory / "memory.map").write_text("".join(f"{line}\n" for line in memory))
 
 
 def test_the_config_of_the_issue_is_read() -> None:
@@ -181,89 +134,6 @@ def test_external_nodes_are_refused_where_they_cannot_be_reached_as_written(node
     assert "hunter2" not in "".join(lines)
 
 
-def test_two_colours_never_share_a_node() -> None:
-    other = {**NODE, "name": "emqx@10.0.9.9", "mqtt": "10.0.9.9:1883"}
-    raw = config(
-        clusters__blue={"target": "external", "version": "5.8.6", "nodes": [NODE]},
-        clusters__green={"target": "external", "version": "5.8.8", "nodes": [other]},
-    )
-    assert any(
-        "green.nodes[0].api: given twice; allowed: another one than emqx:clusters.blue.nodes[0].api" in one
-        for one in refusal(raw)
-    )
-
-
-def test_a_live_colour_must_be_declared() -> None:
-    raw = config()
-    del raw["clusters"]["green"]
-    assert any("emqx:live: green; allowed: a declared colour (blue)" in one for one in refusal(raw))
-
-
-def test_the_way_back_to_the_older_colour_is_no_downgrade(tmp_path: Path) -> None:
-    assert read(config(live="blue")).live == "blue"
-    # Blue is the newer one: the second upgrade, and its way back, which the balancer's files know to be one.
-    second = config(clusters__green__version="5.8.5", workDirectory=str(tmp_path))
-    assert any("there is no downgrade" in line for line in refusal(second))
-    balancer(tmp_path, 4000, "origin =green")
-    assert read(second).live == "green"
-    assert read(config(clusters__green__version="5.8.5", cutover__acknowledge=["way_back"])).live == "green"
-
-
-def test_the_older_colour_stays_live_beside_a_newer_one_that_is_declared_for_the_next_upgrade(tmp_path: Path) -> None:
-    balancer(tmp_path, 10_000)
-    assert read(config(clusters__green__version="5.8.5", workDirectory=str(tmp_path))).live == "green"
-
-
-def test_a_new_and_older_blue_is_a_downgrade_once_green_serves(tmp_path: Path) -> None:
-    raw = config(live="blue", workDirectory=str(tmp_path))
-    balancer(tmp_path, 0)
-    assert read(raw).live == "blue"
-    balancer(tmp_path, 10_000)
-    assert any("emqx:clusters.blue.version: 5.8.6; allowed: at least 5.8.8" in line for line in refusal(raw))
-    balancer(tmp_path, 10_000, "origin =blue")
-    assert read(raw).live == "blue"
-
-
-@pytest.mark.parametrize("damaged", ["green", "green x\n", "green 10001\n", "blue 3\n"])
-def test_files_of_a_balancer_that_cannot_be_read_say_nothing(tmp_path: Path, damaged: str) -> None:
-    balancer(tmp_path, 0, "origin =blue")
-    (tmp_path / "balancer" / "share.map").write_text(damaged)
-    assert remembered(str(tmp_path)) == Remembered()
-
-
-def test_of_two_equal_versions_enterprise_is_the_newer_and_then_the_colour_that_does_not_serve(tmp_path: Path) -> None:
-    same = {"clusters__blue__version": "5.8.9", "clusters__green__version": "5.8.9", "workDirectory": str(tmp_path)}
-    to_enterprise = config(live="blue", clusters__green__edition="ce", **same)
-    assert read(to_enterprise).live == "blue"
-    balancer(tmp_path, 10_000)
-    assert read(to_enterprise).live == "blue"
-    fewer_again = config(live="green", clusters__blue__nodes=2, **same)
-    assert any(
-        "emqx:clusters.blue.nodes: 2; allowed: at least 3, as many as green" in one for one in refusal(fewer_again)
-    )
-    assert read(config(live="blue", clusters__blue__nodes=4, **same)).live == "blue"
-    (tmp_path / "balancer" / "share.map").unlink()
-    to_open_source = config(live="green", clusters__green__edition="ce", **same)
-    assert any("emqx:clusters.green.edition: ce; allowed: ee, as blue has" in line for line in refusal(to_open_source))
-
-
-def test_the_colour_that_is_newer_must_have_the_nodes_and_not_the_older_one() -> None:
-    assert read(config(live="blue", clusters__green__nodes=4)).clusters["green"].size == 4
-    assert read(config(live="blue", clusters__green__version="5.8.5", clusters__green__nodes=2)).live == "blue"
-
-
-def test_a_colour_that_has_a_share_is_not_left_out_also_when_the_other_one_is_new(tmp_path: Path) -> None:
-    raw = config(live="blue", workDirectory=str(tmp_path))
-    del raw["clusters"]["green"]
-    assert read(raw).live == "blue"
-    balancer(tmp_path, 10_000, "origin =blue")
-    assert any(
-        "emqx:clusters.green: not declared; allowed: no removing green while it has 100 %" in x for x in refusal(raw)
-    )
-    balancer(tmp_path, 0, "origin =blue")
-    assert read(raw).live == "blue"
-
-
 @pytest.mark.parametrize(
     "address", ["10.0.0.1:0", "10.0.0.1:65536", "10.0.0.1:01883", 'a"b:1883', "a#b:1883", "a'b:1883"]
 )
@@ -283,18 +153,6 @@ def test_an_address_that_something_can_listen_on_is_taken(mqtt: str) -> None:
     assert read(config(clusters__blue={"target": "external", "version": "5.8.6", "nodes": nodes})).live == "green"
     for address in (mqtt, "*:1883", "0.0.0.0:1883"):
         assert read(config(balancer__address=address)).balancer.address == address
-
-
-def test_a_directory_in_which_another_stack_works_is_refused(tmp_path: Path) -> None:
-    raw = config(workDirectory=str(tmp_path))
-    balancing.claim(tmp_path / "balancer", "dev")
-    assert read(raw).live == "green"
-    balancing.claim(tmp_path / "balancer", "prod")
-    (line,) = refusal(raw)[1:]
-    assert "emqx:workDirectory" in line
-    assert "stack prod works here (file balancer/stack)" in line
-    balancing.remove(tmp_path / "balancer")
-    assert read(raw).live == "green"
 
 
 @pytest.mark.parametrize(
