@@ -29,6 +29,8 @@ PLUGINS = ("pulumi-language-python", "pulumi-resource-pulumi-python")
 SIGNATURE = "# Written by tools/get_pulumi.py"
 BUILD_SECONDS = 1800.0
 PROGRESS_SECONDS = 10.0
+LOCK_SECONDS = 2 * BUILD_SECONDS  # one that installs and builds first
+POLL_SECONDS = 0.2
 
 
 class Missing(Exception):  # noqa: N818  -- it reads as what it is: something is missing
@@ -44,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(provide(options.into.absolute()))
     except Missing as missing:
         say(str(missing))
+        return 1
+    except OSError as error:
+        say(f"{error.filename or options.into}: {error.strerror}")
         return 1
     return 0
 
@@ -67,8 +72,10 @@ def provide(directory: Path) -> Path:
 
 def possible(directory: Path) -> None:
     """Raise Missing at once where ``provide`` would only find out after minutes."""
-    if not usable_on_path(excluding=directory)[0] and not cached_binary().exists():
-        find_go()
+    existing, reason = usable_on_path(excluding=directory)
+    if not existing and not cached_binary().exists():
+        find_go(reason)
+        cache_directory()
 
 
 def usable_on_path(*, excluding: Path) -> tuple[Path | None, str]:
@@ -78,8 +85,8 @@ def usable_on_path(*, excluding: Path) -> tuple[Path | None, str]:
     found = shutil.which("pulumi", path=os.pathsep.join(places))
     if not found:
         return None, "no pulumi on PATH"
-    answer = subprocess.run([found, "version"], capture_output=True, text=True, timeout=60, check=False)
-    version = parse_version(answer.stdout)
+    _, said = answer_of([found, "version"], 60)
+    version = parse_version(said)
     if version is None:
         return None, f"{found} does not tell its version"
     if version < MINIMUM:
@@ -96,9 +103,10 @@ def cached_build(reason: str) -> Path:
     binary = cached_binary()
     if binary.exists():
         return binary
-    go = find_go()
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with locked(binary.parent / "lock"):
+    go = find_go(reason)
+    with locked(cache_directory() / "lock"):
+        for left in binary.parent.glob("build-*"):  # by a build that was killed
+            shutil.rmtree(left, ignore_errors=True)
         if not binary.exists():
             say(f"{reason}: building {pinned_version()} from source, once (about 5 minutes on two cores)")
             build(go, pinned_version(), binary)
@@ -111,6 +119,19 @@ def cached_binary() -> Path:
     return cache / "emqx-upgrade" / f"pulumi-{pinned_version()}" / "pulumi"
 
 
+def cache_directory() -> Path:
+    """The directory of the pinned build, made when it is not there."""
+    directory = cached_binary().parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+        raise Missing(f"no place for the build of pulumi ({reason}): name a directory in XDG_CACHE_HOME") from None
+    if not os.access(directory, os.W_OK):
+        raise Missing(f"nothing can be written into {directory}: name another directory in XDG_CACHE_HOME")
+    return directory
+
+
 def pinned_version() -> str:
     """The version that go.mod pins, as `v3.259.0`."""
     found = re.search(rf"{re.escape(PACKAGE)} (v\S+)", (MODULE / "go.mod").read_text(encoding="utf-8"))
@@ -119,20 +140,38 @@ def pinned_version() -> str:
     return found[1]
 
 
-def find_go() -> str:
-    """The `go` command, which must be recent enough for the module."""
+def find_go(reason: str) -> str:
+    """The `go` command, which must be recent enough for the module; ``reason`` says why no `pulumi` will do."""
     wanted = parse_version((MODULE / "go.mod").read_text(encoding="utf-8"), r"^go (\d+)\.(\d+)\.?(\d*)$")
     how = f"install Go {text(wanted)} or newer (https://go.dev/dl/), or a pulumi {text(MINIMUM)} or newer, and put it on PATH"
     go = shutil.which("go")
     if not go:
-        raise Missing(f"neither pulumi nor go is on PATH: {how}")
+        raise Missing(f"{reason}, and no go to build one: {how}")
     # In the module's directory, so that a go which may fetch its own newer version answers with that one.
-    answer = subprocess.run([go, "version"], cwd=MODULE, capture_output=True, text=True, timeout=300, check=False)
-    found = parse_version(answer.stdout, r"\bgo(\d+)\.(\d+)\.?(\d*)")
-    if answer.returncode or not found or not wanted or found < wanted:
-        seen = (answer.stdout + answer.stderr).strip().rpartition("\n")[2] or "no answer"
-        raise Missing(f"{go} cannot build pulumi ({seen}): {how}")
+    code, said = answer_of([go, "version"], 300)
+    found = parse_version(said, r"\bgo(\d+)\.(\d+)\.?(\d*)")
+    if code or not found or not wanted or found < wanted:
+        seen = said.strip().rpartition("\n")[2] or "no answer"
+        raise Missing(f"{reason}, and {go} cannot build one ({seen}): {how}")
     return go
+
+
+def answer_of(command: list[str], seconds: float) -> tuple[int, str]:
+    """Status and output of a quick command; one that cannot be run or does not end has status 1."""
+    try:
+        answer = subprocess.run(
+            command,
+            cwd=MODULE,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
+    return answer.returncode, answer.stdout
 
 
 def build(go: str, version: str, binary: Path) -> None:
@@ -211,15 +250,29 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; says so when it must wait for another process."""
+def locked(path: Path) -> Iterator[int]:
+    """Hold a lock file, which gives its descriptor; says so now and then while it waits, at most LOCK_SECONDS."""
+    began = time.monotonic()
+    said = began - PROGRESS_SECONDS
     with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another one is at it, waiting")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        while not taken(handle.fileno()):
+            waited = time.monotonic() - began
+            if waited > LOCK_SECONDS:
+                raise Missing(f"another one has been at it for {waited:.0f} s ({path} is locked): end it and run again")
+            if time.monotonic() - said >= PROGRESS_SECONDS:
+                said = time.monotonic()
+                say(f"another one is at it ({path}), waiting for {waited:.0f} s")
+            time.sleep(POLL_SECONDS)
+        yield handle.fileno()
+
+
+def taken(descriptor: int) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def parse_version(answer: str, pattern: str = r"^v?(\d+)\.(\d+)\.(\d+)") -> tuple[int, ...] | None:

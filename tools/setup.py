@@ -1,11 +1,13 @@
 """`make setup`: the virtual environment with what requirements.lock pins, and `pulumi` in it; standard library only.
 
-Quick when there is nothing to do, safe when two run at once, and finished or done again: a stamp is written last.
+Quick when there is nothing to do, safe when two run at once, and finished or done again: a stamp is written last,
+and an environment in which pip was killed is made anew.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shlex
 import subprocess
 import sys
 import venv
@@ -16,6 +18,7 @@ import get_pulumi
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "emqx-setup.stamp"
+UNFINISHED = VENV / "emqx-setup.unfinished"
 LOCK = ROOT / "requirements.lock"
 PIP = (VENV / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install")
 INSTALL_SECONDS = 1800
@@ -26,9 +29,25 @@ def main() -> int:
     if is_ready():
         return 0
     work = ROOT / ".emqx"
-    work.mkdir(exist_ok=True)
-    with get_pulumi.locked(work / "setup.lock"):
-        return 0 if is_ready() else make_ready()
+    try:
+        work.mkdir(exist_ok=True)
+        with get_pulumi.locked(work / "setup.lock") as lock:
+            return 0 if is_ready() else make_ready(lock)
+    except get_pulumi.Missing as missing:
+        get_pulumi.say(str(missing))
+    except subprocess.CalledProcessError as failed:
+        say(f"failed with status {failed.returncode}: {shlex.join(map(str, failed.cmd))}")
+        if "ensurepip" in failed.cmd:
+            say("this Python comes without ensurepip: install its venv package (python3.11-venv on Debian)")
+    except subprocess.TimeoutExpired as late:
+        say(
+            f"not ended after {late.timeout:.0f} s: {shlex.join(map(str, late.cmd))}; look at the network and run it again"
+        )
+    except OSError as error:
+        say(f"{error.filename or ROOT}: {error.strerror}")
+    except KeyboardInterrupt:
+        say("interrupted; run it again")
+    return 1
 
 
 def is_ready() -> bool:
@@ -48,24 +67,22 @@ def wanted() -> str:
     return f"{VENV} {sys.version_info[0]}.{sys.version_info[1]} {digest}\n"
 
 
-def make_ready() -> int:
-    """Install whatever is missing."""
+def make_ready(lock: int) -> int:
+    """Install whatever is missing; pip holds ``lock`` too, so that one whose setup was killed is waited for."""
+    get_pulumi.possible(VENV / "bin")
+    if UNFINISHED.exists() or not made_here():
+        say(f"making {VENV} with Python {sys.version.split()[0]}")
+        venv.create(VENV, clear=VENV.exists(), with_pip=True)
+    say("installing what requirements.lock pins")
+    UNFINISHED.touch()
+    command = [*map(str, PIP), "--require-hashes", "-r", str(LOCK)]
     try:
-        get_pulumi.possible(VENV / "bin")
-        if not made_here():
-            say(f"making {VENV} with Python {sys.version.split()[0]}")
-            venv.create(VENV, clear=VENV.exists(), with_pip=True)
-        say("installing what requirements.lock pins")
-        subprocess.run([*PIP, "--require-hashes", "-r", LOCK], check=True, timeout=INSTALL_SECONDS)
-        get_pulumi.provide(VENV / "bin")
-    except get_pulumi.Missing as missing:
-        get_pulumi.say(str(missing))
-        return 1
-    except subprocess.CalledProcessError as failed:
-        say(f"failed with status {failed.returncode}: {' '.join(map(str, failed.cmd))}")
-        if "ensurepip" in failed.cmd:
-            say("this Python comes without ensurepip: install its venv package (python3.11-venv on Debian)")
-        return 1
+        subprocess.run(command, check=True, timeout=INSTALL_SECONDS, pass_fds=[lock])
+    except subprocess.CalledProcessError:
+        UNFINISHED.unlink()  # pip has taken back what it did
+        raise
+    UNFINISHED.unlink()
+    get_pulumi.provide(VENV / "bin")
     STAMP.write_text(wanted(), encoding="utf-8")
     return 0
 

@@ -97,15 +97,47 @@ def test_a_pulumi_that_cannot_be_used_is_named_with_the_reason(machine: Machine,
 def test_without_pulumi_and_go_it_says_how_to_get_them(machine: Machine) -> None:
     code, said = machine.get()
     assert code == 1
-    assert said.startswith("pulumi: neither pulumi nor go is on PATH: install Go 1.")
+    assert said.startswith("pulumi: no pulumi on PATH, and no go to build one: install Go 1.")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [("#!/bin/sh\necho v3.100.0\n", "is 3.100.0, at least 3.259.0 is needed"), ("junk", "does not tell its version")],
+    ids=["too old", "no program"],
+)
+def test_without_go_it_says_why_the_pulumi_on_path_will_not_do(machine: Machine, script: str, why: str) -> None:
+    machine.has("pulumi", script)
+    code, said = machine.get()
+    assert code == 1
+    assert said.startswith(f"pulumi: {machine.path / 'pulumi'} {why}, and no go to build one: install Go 1.")
+    assert said.count("\n") == 1
+
+
+def test_a_cache_that_cannot_be_made_is_named(machine: Machine, tmp_path: Path) -> None:
+    machine.has("go", GO)
+    (tmp_path / "file").write_text("")
+    code, said = machine.get(XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert code == 1
+    assert said.startswith("pulumi: no place for the build of pulumi (")
+    assert said.endswith("name a directory in XDG_CACHE_HOME\n")
+    assert said.count("\n") == 1
+    assert machine.build_count() == 0
+
+
+def test_what_a_killed_build_left_is_taken_away(machine: Machine, tmp_path: Path) -> None:
+    machine.has("go", GO)
+    left = tmp_path / "cache" / "emqx-upgrade" / "pulumi-v3.259.0" / "build-killed"
+    left.mkdir(parents=True)
+    assert machine.get()[0] == 0
+    assert sorted(os.listdir(left.parent)) == ["lock", "pulumi"]  # noqa: PTH208  -- names only
 
 
 def test_a_go_that_is_too_old_is_named_before_anything_is_built(machine: Machine) -> None:
     machine.has("go", GO.replace("go1.99", "go1.20.3"))
     code, said = machine.get()
     assert code == 1
-    assert "cannot build pulumi (go version go1.20.3): install Go 1." in said
+    assert "cannot build one (go version go1.20.3): install Go 1." in said
     assert machine.build_count() == 0
 
 
