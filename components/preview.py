@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from components.balancer.mqtt_balancer import standing
 from components.cluster import external, local
@@ -36,11 +36,12 @@ from components.operations.remembered import directory_of, remembered
 from components.router.haproxy import HaproxyRouter
 from components.settings import LOSSES, ExternalCluster, LocalCluster, Settings
 
-T = TypeVar("T")
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 8.0
 _UNFIT = re.compile(r"[:\s\x00-\x1f\x7f]")
 LATE = "  not carried over: what is written on {} after the export (retained messages, bans, accounts, configuration); the drain names it"
+
+SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown here, the update asks again and refuses what it must"
 
 
 class Plan(NamedTuple):
@@ -54,12 +55,14 @@ class Outlook(NamedTuple):
     """The forecast, and what the rules say of the move (nothing when nobody is moved forward).
 
     ``asked`` is whether the old colour could be asked: without its configuration the rules only ask, and an update must not
-    be refused for what it will see by itself.
+    be refused for what it will see by itself. ``silent`` are the colours that could not be asked, and why: the machine that
+    previews may not reach what the one that updates does.
     """
 
     forecast: Forecast
     advice: Report | None
     asked: bool
+    silent: Mapping[Colour, str]
 
 
 def plan_of(settings: Settings, credentials: str | None) -> Plan:
@@ -80,9 +83,11 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
         _refuse_move(settings, known_credentials)
     _refuse(settings, outlook)
     advice = (LATE.format(other(settings.live)), *lines(outlook.advice)) if outlook.advice else ()
-    text = "\n".join([render(outlook.forecast), *advice])
+    silent = [SILENT.format(colour, why) for colour, why in outlook.silent.items()]
+    text = "\n".join([render(outlook.forecast), *silent, *advice])
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
-    return Plan(text, {**outlook.forecast.model_dump(mode="json", by_alias=True), "advice": rules})
+    numbers = outlook.forecast.model_dump(mode="json", by_alias=True)
+    return Plan(text, {**numbers, "advice": rules, "notAsked": list(outlook.silent)})
 
 
 def _refuse_credentials(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
@@ -132,8 +137,9 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             for colour in COLOURS
             if colour in credentials and (handle := _observed(settings, colour)) is not None
         }
-        counts = await asyncio.gather(*(_answered(_live(api)) for api in apis.values()))
-        live = dict(zip(apis, counts, strict=True))
+        answers = dict(zip(apis, await asyncio.gather(*(_live(api) for api in apis.values())), strict=True))
+        silent = {colour: answer for colour, answer in answers.items() if isinstance(answer, str)}
+        live = {colour: None if isinstance(answer, str) else answer for colour, answer in answers.items()}
         # One that does not answer is asked nothing more: each question would wait for it again.
         apis = {colour: api for colour, api in apis.items() if live[colour] is not None}
         for colour, api in apis.items():
@@ -160,7 +166,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         wait_health_check_seconds=settings.cutover.evacuation.wait_health_check_seconds,
     )
     advice = _advice(settings, fleet, effective) if decision.direction == "forward" else None
-    return Outlook(plan, advice, asked=effective is not None)
+    return Outlook(plan, advice, asked=effective is not None, silent=silent)
 
 
 def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
@@ -214,17 +220,15 @@ async def _refuse_misdeclared(api: ClusterApi) -> None:
         return  # its numbers are unknown too, and the update asks again
 
 
-async def _answered(question: Awaitable[T]) -> T | None:
-    """The answer, or None where there is none in a few seconds (a node that hangs is passed by in less)."""
+async def _live(api: ClusterApi) -> int | str:
+    """Live connections, or why there is no answer in a few seconds (a node that hangs is passed by in less)."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await known(question)
+            return sum((await api.live_connections()).values())
     except TimeoutError:
-        return None
-
-
-async def _live(api: ClusterApi) -> int:
-    return sum((await api.live_connections()).values())
+        return f"no answer in {ANSWER_SECONDS:g} s"
+    except UpgradeError as failure:
+        return f"{failure.node}: {failure.seen}"
 
 
 async def _fleet(api: ClusterApi) -> Fleet:

@@ -45,6 +45,7 @@ def decide(
     if old not in declared:
         return Decision("nothing", f"{to} is the only colour")
     left = live_counts.get(old)
+    shown = "an unknown number" if left is None else str(left)
     if left is None and origin is None:
         left = 0
     here = live_counts.get(to) or 0
@@ -57,7 +58,7 @@ def decide(
             # Without a cutover nobody came to the old colour through this balancer: somebody tries it by hand.
             return Decision("nothing", f"{to} serves: the {left} on {old} did not come through this balancer")
         # A cutover whose end was cut off: the drain has yet to look, and to say what was written on the old colour meanwhile.
-    where = f"{to} has {share_percent(to, share_parts):g} % and {'unknown' if left is None else left} are on {old}"
+    where = f"{to} has {share_percent(to, share_parts):g} % and {shown} are on {old}"
     if to == origin:
         return Decision("back", f"{where}; the data of {old} came from {to}")
     return Decision("forward", where)

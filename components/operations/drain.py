@@ -52,7 +52,8 @@ async def evacuate(
     live = await api.live_connections()
     adoption = await _adopt(run, colour, list(live), budget_per_second)
     rates = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, knobs.conn_evict_rate)
-    await run.act("evacuation", colour=colour, rates=rates, adopted=adoption.adopted)
+    total = sum(live.values())
+    await run.act("evacuation", step=step, colour=colour, live=total, rates=rates, adopted=adoption.adopted)
     for node, rate in rates.items():
         await run.checkpoint()
         await api.evacuation_start(node, _body(rate, knobs))

@@ -80,6 +80,7 @@ def _figures(report: Report) -> str:
         ("seconds of moving", number(report.moving_seconds)),
         (f"seconds at {number(report.budget_per_second, 0)}/s", number(report.limit_seconds)),
         ("ratio of the two", number(report.ratio, 2)),
+        ("moved by an evacuation that no update watched", _unwatched(report.unwatched)),
     ]
     tiles = "".join(
         f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>"
@@ -87,6 +88,10 @@ def _figures(report: Report) -> str:
         if value not in {None, "-"}
     )
     return f'<div class="figures">{tiles}</div>'
+
+
+def _unwatched(count: int | None) -> str | None:
+    return "not known" if count is None else str(count or "") or None
 
 
 def _section(title: str, body: str) -> str:
@@ -120,7 +125,7 @@ def _steps(report: Report) -> str:
                 number(step.began),
                 number(step.ended),
                 number(step.moving_seconds, 2),
-                number(step.clients / step.moving_seconds, 0) if step.moving_seconds else "-",
+                number((step.clients - (step.unwatched or 0)) / step.moving_seconds, 0) if step.moving_seconds else "-",
             )
             for step in report.steps
         ),

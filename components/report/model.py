@@ -40,7 +40,10 @@ class Messages(Value):
 
 
 class StepReport(Value):
-    """One step: seconds are since the cutover began, ``moving_seconds`` those in which clients were disconnected."""
+    """One step: seconds are since the cutover began, ``moving_seconds`` those in which clients were seen to be disconnected.
+
+    ``unwatched`` of its ``clients`` were moved by an evacuation that went on while no update ran.
+    """
 
     name: str
     share: float | None
@@ -49,6 +52,7 @@ class StepReport(Value):
     began: float
     ended: float | None
     moving_seconds: float
+    unwatched: int | None = 0
 
 
 class Sample(Value):
@@ -105,8 +109,8 @@ class LinkReport(Value):
 class Report(Value):
     """One cutover, from the first run that began it to the one that ended it.
 
-    ``moving_seconds`` is the time in which clients were disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one over the
-    other. What only devices can tell is None without the fleet's part.
+    ``moving_seconds`` is the time in which clients were seen to be disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one
+    over the other: None unless the cutover is done and nobody was moved ``unwatched``. What only devices can tell is None without the fleet's part.
     """
 
     to: str
@@ -125,6 +129,7 @@ class Report(Value):
     moving_seconds: float
     limit_seconds: float | None
     ratio: float | None
+    unwatched: int | None
     steps: tuple[StepReport, ...]
     gates: tuple[GateReport, ...]
     losses: tuple[Loss, ...]

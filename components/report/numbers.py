@@ -12,6 +12,7 @@ from typing import Any
 
 from components.report.fleet import FleetPart
 from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, StepReport
+from components.report.unwatched import total, unwatched
 
 Event = Mapping[str, Any]
 MOST_SAMPLES = 600
@@ -39,15 +40,16 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
     mine = [event for one in runs for event in one]
     began, last = float(mine[0]["t"]), float(mine[-1]["t"])
     end = next((event for event in reversed(mine) if event["event"] == "end"), None)
+    outcome = _outcome(mine, end)
     seen = fleet or FleetPart()
     samples = _samples(mine, began)
     return Report(
         to=str(mine[0].get("to", "?")),
         direction=str(mine[0].get("direction", "?")),
-        outcome=_outcome(mine, end),
+        outcome=outcome,
         began_at=began,
         runs=len(runs),
-        **_times(mine, runs[-1][0], began),
+        **_times(mine, runs[-1][0], began, outcome),
         disconnects=seen.disconnects,
         gap_seconds=seen.gap_seconds,
         refused_connections=seen.refused_connections,
@@ -64,19 +66,23 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
     )
 
 
-def _times(events: Sequence[Event], newest: Event, began: float) -> dict[str, Any]:
+def _times(events: Sequence[Event], newest: Event, began: float, outcome: str) -> dict[str, Any]:
     """Steps, and what the budget says of them; the clients are those of the run that began, the budget is today's."""
-    steps = _steps(events, began)
+    alone = unwatched(events)
+    steps = [_with_unwatched(step, alone.get(step.name, 0)) for step in _steps(events, began)]
     clients, budget = _clients(events[0], events), _whole(newest.get("budget_per_second"))
     moving = round(sum(step.moving_seconds for step in steps), 3)
     limit = clients / budget if clients is not None and budget else None
+    # Half of the clients, or some who were moved while nobody looked at a clock, would make a ratio that is too low.
+    whole = outcome == "done" and total(alone) == 0
     return {
         "steps": tuple(steps),
         "clients": clients,
         "budget_per_second": budget,
         "moving_seconds": moving,
         "limit_seconds": limit,
-        "ratio": round(moving / limit, 3) if limit else None,
+        "ratio": round(moving / limit, 3) if limit and whole else None,
+        "unwatched": total(alone),
     }
 
 
@@ -161,6 +167,10 @@ def _cut_short(steps: Mapping[str, StepReport], name: str, batches: Sequence[Eve
 def _added(step: StepReport, clients: int, seconds: float, ended: float | None) -> StepReport:
     total = round(step.moving_seconds + seconds, 3)
     return step.model_copy(update={"clients": step.clients + clients, "moving_seconds": total, "ended": ended})
+
+
+def _with_unwatched(step: StepReport, count: int | None) -> StepReport:
+    return step.model_copy(update={"clients": step.clients + (count or 0), "unwatched": count})
 
 
 def _samples(events: Sequence[Event], began: float) -> list[Sample]:

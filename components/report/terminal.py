@@ -40,7 +40,10 @@ def _moved(report: Report) -> str:
     text = f"  clients      {report.clients}, moved in {report.moving_seconds:.1f} s"
     if report.limit_seconds is None:
         return text
-    return f"{text}; {report.limit_seconds:.1f} s at {report.budget_per_second}/s, ratio {number(report.ratio, 2)}"
+    text += f"; {report.limit_seconds:.1f} s at {report.budget_per_second}/s, ratio {number(report.ratio, 2)}"
+    if report.unwatched == 0:
+        return text
+    return f"{text}; {number(report.unwatched, 0)} of them were moved by an evacuation while no update watched"
 
 
 def _devices(report: Report) -> str:

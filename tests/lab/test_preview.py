@@ -37,7 +37,8 @@ async def test_a_version_or_edition_that_the_nodes_do_not_confirm_is_refused(tmp
         with pytest.raises(Refused, match=r"emqx:clusters\.blue\.version says 5\.8\.5, and the node says 5\.8\.6"):
             plan(tmp_path, theirs, version="5.8.5")
         # One that does not let us ask is planned with unknown numbers; the update asks again.
-        assert plan(tmp_path, theirs, "wrong", edition="ee")
+        assert "blue could not be asked: emqx@" in (text := plan(tmp_path, theirs, "wrong", edition="ee"))
+        assert "401" in text
     assert plan(tmp_path, theirs, edition="ee")
 
 
@@ -47,3 +48,14 @@ async def test_a_colour_that_hangs_is_unknown_and_asked_once(tmp_path: Path) -> 
         async with asyncio.timeout(30):
             text = await asyncio.to_thread(plan, tmp_path, theirs)
     assert "unknown clients" in text
+    assert "  blue could not be asked: emqx@" in text, text
+
+
+async def test_a_colour_of_which_no_node_answers_is_named_with_what_was_seen_and_not_refused(tmp_path: Path) -> None:
+    async with cluster(tmp_path / "theirs", "blue", "--edition", "ce", "--nodes", "2", version="5.8.6") as theirs:
+        assert "could not be asked" not in plan(tmp_path, theirs)
+    text = plan(tmp_path, theirs)
+    assert "unknown clients" in text
+    assert "  blue could not be asked: emqx@" in text
+    assert "what is to be known of blue is unknown here, the update asks again" in text
+    assert "green could not be asked" not in text, "it is not built yet"
