@@ -48,12 +48,12 @@ unit program provider policy lab: setup  ## one tier of the tests
 	@$(BIN)/python -m pytest -m $@
 
 demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), REPORT (directory)
-	@exec $(BIN)/python -m lab demo --clients $(CLIENTS) --rate $(RATE) --steps $(STEPS) --edition $(EDITION) --report $(REPORT)
+	@exec $(BIN)/python -m lab demo --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --report '$(REPORT)'
 
 bench: CLIENTS = 15000
 bench: RATE = 500
 bench: setup  ## the figures of the cutover: SMALL and CLIENTS (the two sizes), RATE
-	@exec $(BIN)/python -m lab bench --small $(SMALL) --clients $(CLIENTS) --rate $(RATE)
+	@exec $(BIN)/python -m lab bench --small '$(SMALL)' --clients '$(CLIENTS)' --rate '$(RATE)'
 
 bench-migration: setup  ## the figures of the conversion
 	@exec $(BIN)/python -m tools.bench_migration

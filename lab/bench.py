@@ -18,7 +18,7 @@ from rich.table import Table
 
 from components.report.files import read_fleet, write_report
 from components.report.model import Report
-from lab.stage import Scene, Stage
+from lab.stage import Scene, Stage, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MOST_RATIO = 1.1
@@ -52,7 +52,8 @@ def bench(
     """Two cutovers of different size, and the table."""
     if small >= clients:
         raise typer.BadParameter(f"{small} is no smaller than {clients}", param_hint="--small")
-    found = measure(small, rate), measure(clients, rate)
+    with told_in_lines("bench"):
+        found = measure(small, rate), measure(clients, rate)
     console = Console(width=120)
     console.print(_figures(found))
     console.print(_needs(found))

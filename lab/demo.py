@@ -9,14 +9,15 @@ import signal
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from components.report.files import read_fleet, write_report
 from lab.engine_run import EngineRun, diagnostics
-from lab.stage import Scene, Stage
+from lab.stage import Scene, Stage, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 UP_SECONDS = 1800.0
@@ -29,22 +30,27 @@ def demo(
     clients: Annotated[int, typer.Option(min=1, help="devices")] = 1000,
     rate: Annotated[int, typer.Option(min=1, help="budget, clients per second")] = 200,
     steps: Annotated[str, typer.Option(help="shares in percent, with commas")] = "10,50,100",
-    report: Annotated[Path, typer.Option(help="where report.json and report.html go")] = Path("report"),
+    report: Annotated[Path, typer.Option(help="directory for report.json and report.html")] = Path("report"),
     edition: Annotated[
-        str, typer.Option(help="ce moves everybody by paced kicks, ee drains by node evacuation")
+        Literal["ce", "ee"], typer.Option(help="ce moves everybody by paced kicks, ee drains by node evacuation")
     ] = "ce",
 ) -> None:
     """Upgrade a fleet on this machine, from nothing to the report."""
+    _must_be_writable(report)
     scene = Scene(
         clients=clients,
         budget_per_second=rate,
         edition=edition,
-        steps=tuple({"share": float(share)} for share in steps.split(",")),
+        steps=_shares(steps),
         persistent_fraction=0.5,
         cutover={"acknowledge": ["sessions"]},
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="emqx-demo-") as directory, Stage(Path(directory), scene) as stage:
+    with (
+        told_in_lines("demo"),
+        tempfile.TemporaryDirectory(prefix="emqx-demo-") as directory,
+        Stage(Path(directory), scene) as stage,
+    ):
         print(f"== pulumi up: blue, EMQX {scene.blue}, {scene.nodes} nodes", flush=True)
         stage.build_blue()
         print(f"== {clients} devices connect through the balancer at {stage.mqtt}", flush=True)
@@ -84,6 +90,30 @@ def follow(run: EngineRun) -> int:
         run.interrupt()
         run.wait(END_SECONDS)
         raise
+
+
+def _shares(steps: str) -> tuple[dict[str, float], ...]:
+    """The steps of the stack's config; that the shares rise to 100 is said here, before anything is started."""
+    try:
+        shares = [float(share) for share in steps.split(",")]
+    except ValueError:
+        shares = []
+    rising = all(low < high for low, high in pairwise([0.0, *shares]))
+    if not (rising and shares and shares[-1] == 100):
+        message = f"{steps!r}; allowed: rising percentages with commas, the last one 100, as in 10,50,100"
+        raise typer.BadParameter(message, param_hint="--steps")
+    return tuple({"share": share} for share in shares)
+
+
+def _must_be_writable(report: Path) -> None:
+    """Make the directory, so that no cutover is run whose report has no place."""
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=report):
+            pass
+    except OSError as error:
+        message = f"{report}: {error.strerror}; allowed: a directory that can be written"
+        raise typer.BadParameter(message, param_hint="--report") from None
 
 
 def _plan(output: str) -> str:

@@ -19,6 +19,10 @@ END_SECONDS = 20.0
 SHOWN_LINES = 30
 
 
+class NotDone(RuntimeError):  # noqa: N818 - what it says of a command
+    """A command of a stage failed; the message holds what it said."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a command ended, and all that it wrote."""
@@ -27,9 +31,9 @@ class Finished:
     output: str
 
     def good(self) -> Finished:
-        """Itself, or RuntimeError with Pulumi's diagnostics (without any, the last lines) when it failed."""
+        """Itself, or NotDone with Pulumi's diagnostics (without any, the last lines) when it failed."""
         if self.code:
-            raise RuntimeError(f"status {self.code}:\n{diagnostics(self.output) or tail(self.output)}")
+            raise NotDone(f"status {self.code}:\n{diagnostics(self.output) or tail(self.output)}")
         return self
 
 
@@ -169,7 +173,8 @@ def diagnostics(output: str) -> str:
     """The block of a command's output that holds the program's lines and the errors; empty when there is none."""
     lines = output.splitlines()
     start = next((index for index, line in enumerate(lines) if line.startswith("Diagnostics")), len(lines))
-    end = next((index for index, line in enumerate(lines) if line.startswith("Outputs")), len(lines))
+    after = ("Outputs", "Resources", "Duration")
+    end = next((index for index, line in enumerate(lines) if line.startswith(after)), len(lines))
     return "\n".join(line for line in lines[start + 1 : end] if line.strip())
 
 

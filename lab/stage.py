@@ -20,7 +20,7 @@ from typing import Any, Self
 import httpx
 
 from components.operations import balancing
-from lab.engine_run import Finished
+from lab.engine_run import Finished, NotDone
 from lab.workspace import Secret, Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -157,7 +157,7 @@ class Stage:
                 api.post("/publish", json=message).raise_for_status()
 
     def start_fleet(self) -> None:
-        """Start the devices and wait until all of them are connected."""
+        """Start the devices and wait until all of them are connected, or NotDone; the fleet bounds the wait and says what it saw."""
         scene = self.scene
         self.fleet_log.parent.mkdir(exist_ok=True)
         password = self.directory / "device-password"
@@ -172,7 +172,7 @@ class Stage:
         timer = time.monotonic()
         line = self._fleet.stdout.readline() if self._fleet.stdout else ""
         if not line.startswith("ready"):
-            raise RuntimeError(f"the fleet said {line!r} after {time.monotonic() - timer:.0f} s")
+            raise NotDone(f"the fleet said {line!r} after {time.monotonic() - timer:.0f} s")
 
     @property
     def fleet_log(self) -> Path:
@@ -237,3 +237,13 @@ def upgraded(directory: Path, scene: Scene) -> Iterator[Stage]:
         stage.build_blue()
         stage.start_fleet()
         yield stage
+
+
+@contextlib.contextmanager
+def told_in_lines(command: str) -> Iterator[None]:
+    """What stops a stage ends the command with status 1 and with what was seen, not with a traceback."""
+    try:
+        yield
+    except (NotDone, OSError, httpx.HTTPError, subprocess.SubprocessError) as error:
+        sys.stderr.write(f"{command}: {error}\n")
+        raise SystemExit(1) from None

@@ -1,0 +1,57 @@
+"""`make demo` with parameters that cannot be: told before anything is started; what stops a stage is told in lines."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lab.demo import app
+from lab.engine_run import Finished
+from lab.stage import told_in_lines
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize("steps", ["", "a,b", "50,10", "10,50", "0,100", "100,100", "nan,100", "10,,100", "50,110"])
+def test_steps_that_do_not_rise_to_100_are_refused(steps: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["--steps", steps, "--report", str(tmp_path)])
+    assert answer.exit_code == 2
+    assert f"--steps: {steps!r}; allowed: rising percentages" in answer.output
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nothing"])
+def test_a_report_that_would_have_no_place_is_refused(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    answer = CliRunner().invoke(app, ["--report", str(tmp_path / place)], env={"COLUMNS": "400"})
+    assert answer.exit_code == 2
+    assert "allowed: a directory that can be written" in answer.output
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("name", "value"), [("--clients", "0"), ("--rate", "0"), ("--edition", "xx")])
+def test_an_impossible_value_is_refused(name: str, value: str) -> None:
+    answer = CliRunner().invoke(app, [name, value])
+    assert answer.exit_code == 2
+    assert name in answer.output
+
+
+def test_what_stops_a_stage_is_told_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = Finished(1, "Diagnostics:\n  error: no green\nResources:\n  1 errored\n")
+    with pytest.raises(SystemExit) as ended, told_in_lines("demo"):
+        failed.good()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "demo: status 1:\n  error: no green\n"
+
+
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError), told_in_lines("demo"):
+        raise RuntimeError
+
+
+def test_a_command_that_hangs_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), told_in_lines("bench"):
+        raise subprocess.TimeoutExpired(["pulumi", "stack"], 120)
+    assert "bench: Command '['pulumi', 'stack']' timed out after 120 seconds" in capsys.readouterr().err
