@@ -57,7 +57,7 @@ def whole(value: Any) -> int:
         TypeError: anything else.
 
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer():
         message = f"{str(value)[:20]!r} is no whole number"
         raise TypeError(message)
     return int(value)

@@ -36,6 +36,7 @@ def _in_config(config: StackConfig | None) -> Iterator[str]:
     if config is None:
         yield "the engine did not tell the stack's configuration, and this rule refuses what it cannot see"
         return
+    document = config.document or {}
     plain = {
         path
         for key, value in config.values.items()
@@ -43,21 +44,27 @@ def _in_config(config: StackConfig | None) -> Iterator[str]:
         for path in _credentials({key: value}, "")
     }
     # In the file an encrypted value is {secure: ...}, also beside plain ones in the same object.
-    plain |= set(_credentials(config.document or {}, ""))
+    plain |= set(_credentials(document, ""))
     for path in sorted(plain):
         yield f"{path} is not encrypted ({_HOW} --path {path})"
+    for key in sorted(config.secret_keys):
+        if key not in document and not isinstance(config.values.get(key), str):
+            yield (
+                f"{key} is an object with something encrypted in it, and the stack's file that says what else is in it was not found"
+                " (stacks/Pulumi.STACK.yaml): this rule refuses what it cannot see"
+            )
 
 
-def _credentials(value: Any, path: str) -> Iterator[str]:
-    """The paths of credentials in clear: a text, a number or an unknown under a name that says so."""
+def _credentials(value: Any, path: str, *, inside: bool = False) -> Iterator[str]:
+    """The paths of credentials in clear: a text, a number or an unknown under a name that says so, at any depth below it."""
     if isinstance(value, Mapping):
         for key in value:
             if str(key).startswith("__") or _is_name(value, key):
                 continue
-            yield from _named(value, key, f"{path}.{key}" if path else str(key))
+            yield from _named(value, key, f"{path}.{key}" if path else str(key), inside=inside)
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for index in range(len(value)):
-            yield from _named(value, index, f"{path}[{index}]")
+            yield from _named(value, index, f"{path}[{index}]", inside=inside)
 
 
 def _is_name(container: Mapping[Any, Any], key: Any) -> bool:
@@ -67,9 +74,9 @@ def _is_name(container: Mapping[Any, Any], key: Any) -> bool:
     )
 
 
-def _named(container: Any, key: Any, path: str) -> Iterator[str]:
+def _named(container: Any, key: Any, path: str, *, inside: bool) -> Iterator[str]:
     name = path.rpartition(".")[2].rpartition(":")[2] or path
-    secret = _CREDENTIAL.search(re.sub(r"\[\d+\]$", "", name)) is not None
+    secret = inside or _CREDENTIAL.search(name) is not None
     try:
         value = container[key]
     except UnknownValueError:
@@ -79,7 +86,7 @@ def _named(container: Any, key: Any, path: str) -> Iterator[str]:
     if secret and isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
         yield path
     elif not (isinstance(value, Mapping) and set(value) == {"secure"}):
-        yield from _credentials(value, path)
+        yield from _credentials(value, path, inside=secret)
 
 
 no_plain_secret = policy(

@@ -61,7 +61,7 @@ def listen() -> None:
 def decoded(text: str) -> Any:
     """Objects arrive as JSON text."""
     try:
-        return json.loads(text) if text[:1] in {"{", "["} else text
+        return json.loads(text) if text.lstrip()[:1] in {"{", "["} else text
     except ValueError:
         return text
 

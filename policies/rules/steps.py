@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from rules.closed import items, policy
 from rules.tokens import CUTOVER, TRAFFIC_SHIFT
+
+_KINDS = ("share", "hold", "gate")
 
 
 def _rise(token: str, props: Mapping[str, Any]) -> Iterator[str]:
@@ -27,13 +30,20 @@ def _rise(token: str, props: Mapping[str, Any]) -> Iterator[str]:
         yield f"the last share is {shares[-1]:g}, it must be 100 (emqx:cutover.steps)"
 
 
-def _is_share(step: Mapping[str, Any]) -> bool:
+def _is_share(step: Any) -> bool:
     """A step as the config writes it (`{share: 10}`), or as our resources do (`{kind: share, share: 10}`)."""
-    return bool(step["kind"] == "share") if "kind" in step else "share" in step
+    if not isinstance(step, Mapping):
+        message = f"a step is expected, not {type(step).__name__}"
+        raise TypeError(message)
+    kind = step["kind"] if "kind" in step else next((kind for kind in _KINDS if kind in step), None)
+    if kind not in _KINDS:
+        message = f"{str(kind)[:20]!r} is no kind of step"
+        raise ValueError(message)
+    return bool(kind == "share")
 
 
 def _share(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         message = f"{str(value)[:20]!r} is no share"
         raise TypeError(message)
     return float(value)

@@ -13,7 +13,7 @@ from lab.workspace import Secret, Workspace
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 PROGRAM = '''
-"""Reads the same keys as ours; what contradicts itself is not looked for."""
+"""Reads the same keys as ours; what contradicts itself is not looked for. What blue's version is can be hidden from the policies."""
 import json
 import pulumi
 from components.settings import Settings
@@ -21,7 +21,19 @@ from components.upgrade import BlueGreen
 
 config = pulumi.Config("emqx")
 raw = {key: json.loads(config.require(key)) for key in ("clusters", "cutover")}
-BlueGreen("fleet", Settings.model_validate({**raw, "live": config.require("live"), "workDirectory": "work"}))
+hidden = config.get("workDirectory") or ""
+
+
+class Hidden(BlueGreen):
+    def _intent(self):
+        intent = super()._intent()
+        (blue,) = (one for one in intent["declared"] if one["colour"] == "blue")
+        handle = self.clusters["blue"].handle
+        blue["version"] = handle["version"] if hidden == "unknown" else pulumi.Output.secret(blue["version"])
+        return intent
+
+
+(Hidden if hidden else BlueGreen)("fleet", Settings.model_validate({**raw, "live": config.require("live"), "workDirectory": "work"}))
 '''
 SHARES: list[dict[str, Any]] = [
     {"kind": "share", "name": f"shift-{share}", "share": share, "seconds": 0} for share in (50, 100)
@@ -43,7 +55,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 
 def configure(workspace: Workspace, live: str, *colours: str, **changes: Any) -> None:
-    """Blue 5.8.6 and green 5.8.9 with two nodes each; ``blue`` and ``green`` change them, ``steps`` the steps, ``share`` what holds."""
+    """Blue 5.8.6 and green 5.8.9 with two nodes each; ``blue`` and ``green`` change them, ``steps`` the steps, ``share`` what holds.
+
+    ``origin`` is the colour whose data the other one was filled from, ``hidden`` is what the policies cannot see of blue's version.
+    """
     versions = {"blue": "5.8.6", "green": "5.8.9"}
     clusters = {
         colour: {"target": "local", "nodes": 2, "version": versions[colour], **changes.get(colour, {})}
@@ -55,11 +70,13 @@ def configure(workspace: Workspace, live: str, *colours: str, **changes: Any) ->
             "clusters": clusters,
             "cutover": {"steps": changes.get("steps", SHARES)},
             "credentials": changes.get("credentials", CREDENTIALS),
+            "workDirectory": changes.get("hidden", ""),
         }
     )
     balancer = workspace.project / "work" / "balancer"
     balancer.mkdir(parents=True, exist_ok=True)
     (balancer / "share.map").write_text(f"green {changes.get('share', 0)}\n")
+    (balancer / "memory.map").write_text(f"origin ={changes['origin']}\n" if "origin" in changes else "")
 
 
 BOTH = ("blue", "green")
@@ -75,6 +92,27 @@ BOTH = ("blue", "green")
             "green",
             ("green",),
             {"share": 9_000},
+        ),
+        (
+            "no-downgrade",
+            "blue has 5.8.5 (ee) and green has 5.8.9 (ee)",
+            "blue",
+            BOTH,
+            {"share": 10_000, "blue": {"version": "5.8.5"}, "hidden": "secret"},
+        ),
+        (
+            "no-downgrade",
+            "green has 5.8.9 (ee) and blue has 5.8.10 (ee)",
+            "green",
+            BOTH,
+            {"share": 0, "blue": {"version": "5.8.10"}},
+        ),
+        (
+            "capacity",
+            "blue has 1 nodes, at least the 2 of green are needed",
+            "blue",
+            BOTH,
+            {"share": 10_000, "blue": {"version": "5.8.10", "nodes": 1}},
         ),
         ("steps-rise", "50 comes after 100", "green", BOTH, {"steps": [*SHARES[::-1], SHARES[1]]}),
         ("capacity", "green has 1 nodes, at least the 2 of blue are needed", "green", BOTH, {"green": {"nodes": 1}}),
@@ -100,6 +138,28 @@ def test_a_preview_is_refused_by_the_policy(
     assert "planted" not in refused.output
 
 
-def test_what_is_right_passes_them_all(workspace: Workspace) -> None:
-    configure(workspace, "green", *BOTH)
+def test_a_version_that_cannot_be_seen_is_refused_by_every_policy_that_needs_it(workspace: Workspace) -> None:
+    configure(workspace, "green", *BOTH, hidden="unknown")
+    refused = workspace.preview(policy_pack=workspace.project / "policies")
+    assert refused.code
+    for policy in ("no-downgrade", "capacity"):
+        assert policy in refused.output
+    assert refused.output.count("refuses what it cannot see") >= 2, refused.output
+
+
+@pytest.mark.parametrize(
+    ("live", "colours", "changes"),
+    [
+        ("green", BOTH, {}),
+        ("green", BOTH, {"hidden": "secret"}),
+        ("blue", BOTH, {"share": 10_000, "blue": {"version": "5.8.10"}}),
+        ("blue", BOTH, {"share": 5_000, "origin": "blue"}),
+        ("green", ("green",), {"share": 10_000, "origin": "blue"}),
+    ],
+    ids=["first-upgrade", "secret-version", "second-upgrade", "way-back", "finalize"],
+)
+def test_what_is_right_passes_them_all(
+    workspace: Workspace, live: str, colours: tuple[str, ...], changes: dict[str, Any]
+) -> None:
+    configure(workspace, live, *colours, **changes)
     workspace.preview(policy_pack=workspace.project / "policies").good()

@@ -90,13 +90,15 @@ def test_the_pack_serves_its_mandatory_policies(pack: Any) -> None:
     assert {one.enforcementLevel for one in said} == {messages.MANDATORY}
 
 
-def test_the_configuration_that_the_engine_tells_is_heard(pack: Any) -> None:
+def test_the_configuration_that_the_engine_tells_is_heard(pack: Any, project: Path) -> None:
     (unheard,) = analyze(pack, tokens.STACK, {})
     assert "did not tell" in unheard.message
     configure(pack, {"emqx:credentials": '{"blue": {"apiSecret": "hunter2"}}'}, [])
     (plain,) = analyze(pack, tokens.STACK, {})
     assert "emqx:credentials.blue.apiSecret is not encrypted" in plain.message
     assert plain.enforcementLevel == messages.MANDATORY
+    secret = {"emqx:credentials": {"blue": {"apiSecret": {"secure": "v1:x"}}}}
+    (project / "stacks" / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": secret}))
     configure(pack, {"emqx:credentials": '{"blue": {"apiSecret": "hunter2"}}'}, ["emqx:credentials"])
     assert analyze(pack, tokens.STACK, {}) == []
 

@@ -113,6 +113,7 @@ HITS = [
     ("no_plain_secret", tokens.CUTOVER, cutover(api_secret="hunter2"), "the input api_secret holds a credential"),
     ("no_plain_secret", tokens.LOCAL_CLUSTER, {"nodes": [{"adminPassword": "hunter2"}]}, "nodes[0].adminPassword"),
     ("no_plain_secret", tokens.DRAIN, {"manner": {"cookie": 7.0}}, "manner.cookie"),
+    ("no_plain_secret", tokens.DRAIN, {"cookie": {"value": ["hunter2"]}}, "cookie.value[0]"),
 ]  # fmt: skip
 
 
@@ -145,10 +146,16 @@ UNKNOWN = [
     ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": UNKNOWN_NUMBER_VALUE}, {"share": 100.0}])),
     ("steps_rise", tokens.CUTOVER, cutover(steps="all")),
     ("steps_rise", tokens.CUTOVER, cutover(steps=[3.0])),
+    ("steps_rise", tokens.CUTOVER, cutover(steps=["hold", {"share": 100.0}])),
+    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"kind": "jump", "share": 5.0}, {"share": 100.0}])),
+    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": float("nan")}, {"share": 100.0}])),
+    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"kind": UNKNOWN_STRING_VALUE, "share": 5.0}, {"share": 100.0}])),
     ("steps_rise", tokens.TRAFFIC_SHIFT, {"share": UNKNOWN_NUMBER_VALUE}),
     ("steps_rise", tokens.TRAFFIC_SHIFT, {"step": "shift-10"}),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": UNKNOWN_NUMBER_VALUE})),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": 2.5})),
+    ("capacity", tokens.CUTOVER, cutover(green={"nodes": float("inf")})),
+    ("capacity", tokens.CUTOVER, cutover(green={"nodes": float("nan")})),
     ("capacity", tokens.CUTOVER, cutover(declared=[])),
     ("no_plain_secret", tokens.CUTOVER, cutover(api_secret=UNKNOWN_STRING_VALUE)),
 ]
@@ -205,6 +212,21 @@ def test_a_plain_credential_beside_an_encrypted_one_is_seen_in_the_stacks_file(c
     said = config({"emqx:credentials": CREDENTIALS}, ("emqx:credentials",), mixed)
     assert len(said) == 1
     assert "emqx:credentials.blue.apiSecret" in said[0]
+
+
+def test_an_encrypted_object_whose_file_was_not_found_is_refused(config: Any) -> None:
+    """Another stack's file says nothing of it either."""
+    for document in (None, {}, {"emqx:live": "green"}):
+        (said,) = config({"emqx:credentials": CREDENTIALS}, ("emqx:credentials",), document)
+        assert "emqx:credentials is an object with something encrypted" in said
+        assert "refuses what it cannot see" in said
+        assert "hunter2" not in said
+    assert config({"emqx:word": "all of it is encrypted"}, ("emqx:word",)) == []
+
+
+def test_text_that_the_program_reads_as_an_object_is_looked_into(config: Any) -> None:
+    for text in ('{"apiSecret": "hunter2"}', '\n  {"apiSecret": "hunter2"}', ' [{"password": "hunter2"}]'):
+        assert len(config({"emqx:credentials": stack_config.decoded(text)})) == 1
 
 
 def test_a_configuration_that_was_not_told_is_refused() -> None:
