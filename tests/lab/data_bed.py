@@ -15,6 +15,8 @@ from components.cutover.words import Colour
 from components.emqx.errors import Stopped
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
+from components.operations.data_export import ExportResult, export
+from components.operations.data_import import import_
 from components.operations.run import Run, SystemClock
 from tests.lab.node_process import node_process
 
@@ -184,3 +186,9 @@ async def fill(api: ClusterApi, *, retained: int = 2, order: tuple[str, ...] = (
     for number in range(retained):
         await call("POST", "/publish", body={"topic": f"ret/{number}", "payload": "v", "retain": True, "qos": 1})
     await call("POST", "/publish", body={"topic": "$delayed/600/later", "payload": "z", "qos": 1})
+
+
+async def moved(run: Run, directory: Path) -> tuple[ExportResult, list[str]]:
+    """Blue's data carried to green: what was exported, and what is not the same then."""
+    exported = await export(run, "blue", directory)
+    return exported, list((await import_(run, "blue", "green", exported, directory)).differences)

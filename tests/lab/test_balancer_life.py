@@ -5,76 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import httpx
 import pytest
 
 from components.cutover.decide import decide
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import Refused, UpgradeError
-from components.emqx.models import BalancerHandle, Credentials
 from components.operations import balancing, leaving, local
 from components.operations.opening import drained, origin
-from components.resources.cluster_guard import ClusterGuardProvider
-from components.resources.mqtt_balancer import MqttBalancerProvider
+from components.operations.remembered import EXTERNAL, remembered
 from components.router import maps, process
-from components.router.haproxy import HaproxyRouter
-from components.router.runtime import ask
-from tests.lab.balancer_bench import CONNACK, Connect
-from tests.lab.moving_bed import SECONDS
+from tests.lab.balancer_life_bed import Balancer, Clients, Clusters, clients_of, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
-
-CREDENTIALS: dict[str, Credentials] = {
-    colour: Credentials(api_key="key", api_secret="planted-secret") for colour in COLOURS
-}
-
-
-class Clusters:
-    """Lab clusters of one node, by name; their colour is a matter of who declares them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.handles = directory, dict[str, dict[str, Any]]()
-
-    def serve(self, name: str) -> None:
-        wanted = local.Wanted(
-            name="blue",
-            version="5.8.9",
-            edition="ee",
-            nodes=1,
-            proxy_protocol=False,
-            max_sessions=0,
-            directory=self.directory / name,
-            network=None,
-        )
-        self.handles[name] = local.serve(wanted, CREDENTIALS["blue"], lambda: None)["handle"]
-
-    def of(self, name: str, colour: Colour) -> dict[str, Any]:
-        return {**self.handles[name], "colour": colour}
-
-    def fault(self, name: str, **fault: Any) -> None:
-        ready = local.running(self.directory / name)
-        assert ready is not None
-        httpx.post(f"{ready['control']}/faults", json=fault, timeout=SECONDS).raise_for_status()
-
-    def heal(self) -> None:
-        for name in self.handles:
-            ready = local.running(self.directory / name)
-            if ready is None:
-                self.serve(name)
-            else:
-                httpx.delete(f"{ready['control']}/faults", timeout=SECONDS).raise_for_status()
-
-    def live(self, name: str) -> int:
-        url = f"{self.handles[name]['nodes'][0]['api']}/api/v5/nodes"
-        nodes = httpx.get(url, auth=("key", "planted-secret"), timeout=SECONDS).raise_for_status().json()
-        return sum(node["live_connections"] for node in nodes)
 
 
 @pytest.fixture(scope="module")
@@ -87,121 +35,12 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
         yield made
 
 
-class Balancer:
-    """The resource, with the state between the calls; ``colours`` are names of clusters."""
-
-    def __init__(self, directory: Path, clusters: Clusters) -> None:
-        self.directory, self.clusters, self.state = directory, clusters, dict[str, Any]()
-        self.provider = MqttBalancerProvider()
-        self.provider.credentials = CREDENTIALS
-
-    def props(self, colours: dict[Colour, str], **changes: Any) -> dict[str, Any]:
-        return {
-            "name": "balancer",
-            "live": "blue",
-            "colours": list(colours),
-            "clusters": {colour: self.clusters.of(name, colour) for colour, name in colours.items()},
-            "editions": dict.fromkeys(colours, "ee"),
-            "directory": str(self.directory),
-            "max_connections": 500,
-            "replicas": 1,
-            "soak_seconds": 0,
-            **changes,
-        }
-
-    def refusals(self, colours: dict[Colour, str], **changes: Any) -> list[str]:
-        return [one.reason for one in self.provider.check(self.state, self.props(colours, **changes)).failures]
-
-    def up(self, colours: dict[Colour, str], **changes: Any) -> bool:
-        """Whether anything had to be done."""
-        news = self.props(colours, **changes)
-        assert self.refusals(colours, **changes) == []
-        if not self.state:
-            made: Any = self.provider.create(news)
-        elif self.provider.diff("balancer", self.state, news).changes:
-            made = self.provider.update("balancer", self.state, news)
-        else:
-            return False
-        self.state = dict(made.outs or {})
-        return True
-
-    def delete(self) -> None:
-        self.provider.delete("balancer", self.state)
-        self.state = {}
-
-    @property
-    def handle(self) -> BalancerHandle:
-        return balancing.handle_of(self.directory)
-
-    @property
-    def router(self) -> HaproxyRouter:
-        return HaproxyRouter(self.handle)
-
-    def memory(self) -> dict[str, str]:
-        return dict(asyncio.run(self.router.memory()))
-
-    def all_up(self) -> None:
-        until(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
-
-    def guard(self, colour: Colour, name: str) -> None:
-        """What `destroy` does first."""
-        provider = ClusterGuardProvider()
-        provider.credentials = CREDENTIALS
-        props = {"colour": colour, "cluster": self.clusters.of(name, colour), "balancer": self.handle.model_dump()}
-        provider.delete("guard", {"name": f"{colour}-guard", **props})
-
-
 @pytest.fixture
 def balancer(tmp_path: Path, clusters: Clusters) -> Iterator[Balancer]:
     made = Balancer(tmp_path / "balancer", clusters)
     yield made
     clusters.heal()
     balancing.stop(made.directory)
-
-
-class Clients:
-    """Connections that are never made again, so that one that is cut stays cut."""
-
-    def __init__(self, address: str, count: int) -> None:
-        host, _, port = address.rpartition(":")
-        self.sockets = [socket.create_connection((host, int(port)), SECONDS) for _ in range(count)]
-        for number, one in enumerate(self.sockets):
-            one.sendall(Connect(client_id=f"{id(self)}-{number}".encode(), keep_alive=0).packet())
-            assert one.recv(4) == CONNACK
-            one.setblocking(False)
-
-    def cut(self) -> int:
-        """How many have lost their connection."""
-        return sum(map(_is_cut, self.sockets))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for one in self.sockets:
-            one.close()
-
-
-def _is_cut(one: socket.socket) -> bool:
-    try:
-        return one.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def clients_of(replica: Path) -> int:
-    answer = ask(str(replica / process.ADMIN), "show stat mqtt 1 -1", 2.0)
-    names, row = (line.removeprefix("# ").split(",") for line in answer.splitlines()[:2])
-    return int(dict(zip(names, row, strict=True))["scur"])
 
 
 # -- replicas -----------------------------------------------------------------------------------------------------------
@@ -279,6 +118,16 @@ def test_what_a_deleted_balancer_remembered_is_not_inherited_by_the_next(balance
 def test_of_two_idle_colours_the_one_that_was_there_serves_first(balancer: Balancer) -> None:
     balancer.up({"blue": "old", "green": "new"}, live="green", standing=["blue"])
     assert asyncio.run(balancer.router.share()) == 0
+
+
+def test_whose_clusters_are_not_ours_is_written_down_for_the_next_preview(balancer: Balancer) -> None:
+    work = str(balancer.directory.parent)
+    balancer.up({"blue": "old", "green": "new"}, external=["blue"])
+    assert remembered(work).external == ("blue",)
+    assert balancer.up({"blue": "old"}, max_connections=600)
+    assert remembered(work).external == ()
+    balancer.delete()
+    assert not (balancer.directory / EXTERNAL).exists()
 
 
 # -- the guard ------------------------------------------------------------------------------------------------------------

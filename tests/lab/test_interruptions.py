@@ -11,7 +11,7 @@ import pytest
 
 from lab.engine_run import EngineRun, Finished
 from lab.stage import DEVICE_USER, Scene, Stage
-from tests.lab.moving_bed import Devices
+from tests.lab.devices import Devices
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 

@@ -22,7 +22,7 @@ from components.emqx.models import Credentials
 from components.operations import local, processes
 from components.resources.local_cluster import LocalClusterProvider
 from components.settings import load
-from tests.lab.moving_bed import SECONDS, Devices
+from tests.lab.devices import SECONDS, Devices
 from tests.lab.node_process import ROOT
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]

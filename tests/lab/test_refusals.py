@@ -19,7 +19,7 @@ from components.router import process
 from lab.engine_run import Finished
 from lab.stage import ROOT
 from lab.workspace import Secret, Workspace
-from tests.lab.moving_bed import SECONDS, Devices
+from tests.lab.devices import SECONDS, Devices
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
