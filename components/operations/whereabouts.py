@@ -27,7 +27,7 @@ async def telling_where(run: Run) -> AsyncIterator[None]:
 
 
 async def whereabouts(run: Run) -> str:
-    """``green has 50 % of the share; 110 clients are on blue, 90 on green``."""
+    """``green's share is 50 %; clients: 110 on blue, 90 on green``."""
     try:
         async with asyncio.timeout(ASK_SECONDS):
             parts = await known(run.router.share())
