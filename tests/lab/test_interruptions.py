@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -163,3 +164,22 @@ def test_a_second_engine_takes_over_and_the_older_one_does_nothing_more(stage: S
     acts = [event["run"] for event in stage.journal() if event["event"] in ACTS]
     assert token not in acts[acts.index(stage.journal()[-1]["run"]) :]
     assert "updated" not in stage.workspace.up().good().output
+
+
+def test_who_was_moved_while_no_update_ran_is_in_the_report_and_no_ratio_is(stage: Stage, devices: Devices) -> None:
+    declare(stage, "blue", steps=[{"share": 100}])
+    stage.workspace.up().good()
+    devices.mark()
+    declare(stage, "green", steps=[{"share": 100}])
+    run = start(stage)
+    in_the_middle(stage, run, "shift-100", of="move")
+    interrupt(stage, run, signal.SIGINT)
+    devices.wait(lambda: stage.live() == GREEN)
+    done = stage.workspace.up().good()
+    report = json.loads((stage.work / "report" / "report.json").read_text())
+    assert report["outcome"] == "done"
+    assert sum(step["clients"] for step in report["steps"]) == report["clients"] == SCENE.clients
+    assert 0 < report["unwatched"] < SCENE.clients
+    assert report["ratio"] is None
+    assert f"{report['unwatched']} of them were moved by an evacuation while no update watched" in done.output
+    assert set(devices.disconnects()) == {1}
