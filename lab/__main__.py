@@ -14,14 +14,18 @@ COMMANDS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command's own typer app; 2 when there is no such command."""
+    """Run the command's own typer app; 2 when there is no such command, 1 with a line where a file or an address will not do."""
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         lines = [f"  {command:6} {about}" for command, (_, about) in COMMANDS.items()]
         print("\n".join(["usage: python -m lab COMMAND [--help | OPTIONS]", *lines]))
         return 0 if name in {"-h", "--help"} else 2
     module, _ = COMMANDS[name]
-    importlib.import_module(module).app(arguments[1:], prog_name=f"python -m lab {name}")
+    try:
+        importlib.import_module(module).app(arguments[1:], prog_name=f"python -m lab {name}")
+    except OSError as error:
+        print(f"lab {name}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
