@@ -24,7 +24,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MOST_RATIO = 1.1
 MOST_BYTES_A_CLIENT = 100
 SAMPLE_SECONDS = 0.1
-UP_SECONDS = 1800.0
 T = TypeVar("T")
 
 
@@ -97,7 +96,7 @@ def measure(clients: int, rate: int) -> Measured:
         stage.start_fleet()
         stage.configure("green", "blue", "green")
         watch = Watch(stage)
-        done = watch.over(lambda: stage.workspace.up(seconds=UP_SECONDS))
+        done = watch.over(lambda: stage.workspace.up(seconds=scene.up_seconds))
         done.good()
         stage.end_fleet()
         fleet = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)

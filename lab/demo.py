@@ -20,7 +20,6 @@ from lab.engine_run import EngineRun, diagnostics
 from lab.stage import Scene, Stage, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-UP_SECONDS = 1800.0
 SHOW_SECONDS = 0.1
 END_SECONDS = 30.0
 
@@ -59,7 +58,7 @@ def demo(
         print("== pulumi preview: green beside blue, live: green", flush=True)
         print(_plan(stage.workspace.preview().good().output), flush=True)
         print("== pulumi up", flush=True)
-        code = follow(stage.workspace.start_up())
+        code = follow(stage.workspace.start_up(), scene.up_seconds)
         fleet = stage.end_fleet()
         if not (stage.work / "journal.jsonl").exists():
             raise typer.Exit(code or 1)
@@ -72,9 +71,14 @@ def demo(
     raise typer.Exit(code or _missed(fleet))
 
 
-def follow(run: EngineRun) -> int:
-    """Show the lines of an update as they come, and its exit status; Ctrl-C is handed on once and waited for."""
-    shown = 0
+def follow(run: EngineRun, seconds: float) -> int:
+    """Show the lines of an update as they come, and its exit status; Ctrl-C is handed on once and waited for.
+
+    Raises:
+        TimeoutError: it has not ended after ``seconds``, and was killed; what was last seen is shown already.
+
+    """
+    shown, limit = 0, time.monotonic() + seconds
     try:
         while True:
             ended = not run.running
@@ -84,7 +88,10 @@ def follow(run: EngineRun) -> int:
             sys.stdout.flush()
             shown = end
             if ended:
-                return run.wait(UP_SECONDS).code
+                return run.wait(END_SECONDS).code
+            if time.monotonic() > limit:
+                run.kill_all()
+                raise TimeoutError(f"the update still runs after {seconds:.0f} s; what it said last is above")
             time.sleep(SHOW_SECONDS)
     except KeyboardInterrupt:
         run.interrupt()

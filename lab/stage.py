@@ -28,6 +28,7 @@ CLIENTS_A_REPLICA = 8_000
 """A HAProxy needs two files for each client, and a process may open 20,000 here."""
 CLIENTS_A_PROCESS = 5_000
 END_SECONDS = 30.0
+UP_SECONDS = 1800.0
 WORK_DIRECTORY = ".emqx/lab"
 DEVICE_USER = "device"
 
@@ -47,6 +48,11 @@ class Scene:
     publish_interval_seconds: float = 1.0
     gates: Mapping[str, Any] = field(default_factory=dict)
     cutover: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def up_seconds(self) -> float:
+        """What an update that moves everybody may take at most: far more than it needs."""
+        return UP_SECONDS + 3 * self.clients / self.budget_per_second
 
 
 class Stage:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from lab.demo import app
-from lab.engine_run import Finished
+from lab.demo import app, follow
+from lab.engine_run import EngineRun, Finished
 from lab.stage import told_in_lines
 
 pytestmark = pytest.mark.unit
@@ -55,3 +56,14 @@ def test_a_command_that_hangs_is_told_too(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit), told_in_lines("bench"):
         raise subprocess.TimeoutExpired(["pulumi", "stack"], 120)
     assert "bench: Command '['pulumi', 'stack']' timed out after 120 seconds" in capsys.readouterr().err
+
+
+def test_an_update_that_does_not_end_is_killed_and_what_it_said_was_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = EngineRun.start(["sh", "-c", "echo here; exec sleep 600"], tmp_path, os.environ, tmp_path / "log")
+    run.wait_for("here", 30)
+    with pytest.raises(TimeoutError, match="still runs after 0 s"):
+        follow(run, 0)
+    assert not run.running
+    assert capsys.readouterr().out == "here\n"
