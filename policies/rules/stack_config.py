@@ -3,7 +3,7 @@
 The rule: values are looked at and never kept in a message. The engine (3.259) tells an analyzer the configuration in
 ``ConfigureStack``, and pulumi_policy (1.21) throws it away, so ``listen`` keeps it; a language host that starts the pack by
 ``RunPlugin`` passes no PULUMI_CONFIG. An object of which one value is encrypted counts as secret as a whole: what is left in clear beside
-it is seen only in the stack's file, where that can be found.
+it is seen only in the stack's file, and where that is not found such an object is refused.
 """
 
 from __future__ import annotations
