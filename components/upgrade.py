@@ -37,7 +37,7 @@ class BlueGreen(pulumi.ComponentResource):
         """Declare everything; the chain is there as soon as two colours are."""
         super().__init__("emqx:upgrade:BlueGreen", name, {}, opts)
         if not pulumi.runtime.is_dry_run():
-            balancing.claim(directory_of(settings.work_directory), pulumi.get_stack())
+            balancing.reserve(directory_of(settings.work_directory), pulumi.get_stack())
         child = pulumi.ResourceOptions(parent=self)
         self._settings = settings
         self.clusters = {

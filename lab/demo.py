@@ -59,15 +59,11 @@ def demo(
         print(_plan(stage.workspace.preview().good().output), flush=True)
         print("== pulumi up", flush=True)
         code = follow(stage.workspace.start_up(), scene.up_seconds)
-        fleet = stage.end_fleet()
-        if not (stage.work / "journal.jsonl").exists():
+        fleet, journal = stage.end_fleet(), stage.work / "journal.jsonl"
+        if not journal.exists():
             raise typer.Exit(code or 1)
-        _, summary = write_report(
-            stage.work / "journal.jsonl",
-            report,
-            fleet=read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log),
-        )
-        print(f"== report\n{summary}", flush=True)
+        seen = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
+        print(f"== report\n{write_report(journal, report, fleet=seen)[1]}", flush=True)
     raise typer.Exit(code or _missed(fleet))
 
 

@@ -45,20 +45,26 @@ def decide(
     if old not in declared:
         return Decision("nothing", f"{to} is the only colour")
     left = live_counts.get(old)
-    shown = "an unknown number" if left is None else str(left)
-    if left is None and origin is None:
-        left = 0
-    here = live_counts.get(to) or 0
     if share_parts == everybody(to):
         if drained == old:
             return Decision("nothing", f"{to} serves everybody: its share is 100 % and {old} was drained")
-        if left == 0 and origin != old:
-            return Decision("nothing", f"{to} serves everybody: its share is 100 % and nobody is on {old}")
-        if origin is None and left is not None and left <= here:
-            # Without a cutover nobody came to the old colour through this balancer: somebody tries it by hand.
-            return Decision("nothing", f"{to} serves: the {left} on {old} did not come through this balancer")
-        # A cutover whose end was cut off: the drain has yet to look, and to say what was written on the old colour meanwhile.
+        if reason := _serves(to, origin, left, live_counts.get(to) or 0):
+            return Decision("nothing", reason)
+    shown = "an unknown number" if left is None else str(left)
     where = f"{to} has {share_percent(to, share_parts):g} % and {shown} are on {old}"
     if to == origin:
         return Decision("back", f"{where}; the data of {old} came from {to}")
     return Decision("forward", where)
+
+
+def _serves(to: Colour, origin: Colour | None, left: int | None, here: int) -> str:
+    """Why nobody is left to be moved to ``to``, which has the whole share; empty where the drain has yet to look."""
+    old = other(to)
+    left = 0 if left is None and origin is None else left
+    # Where a cutover began and its end was cut off, the drain has to say what was written on the old colour meanwhile.
+    if left == 0 and origin != old:
+        return f"{to} serves everybody: its share is 100 % and nobody is on {old}"
+    if origin is None and left is not None and left <= here:
+        # Without a cutover nobody came to the old colour through this balancer: somebody tries it by hand.
+        return f"{to} serves: the {left} on {old} did not come through this balancer"
+    return ""

@@ -5,7 +5,7 @@ The rule: what could not be counted is shown as unknown, never as zero; the size
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from components.cutover.cohort import green_parts, looks_assigned, parts_of, share_percent
 from components.cutover.pace import evacuation_seconds, limit_seconds
@@ -110,8 +110,6 @@ def forecast(
             high = emptied if passed else max(step.share, start)
             clients, emptied = _clients(fleet, to, start, emptied, high), high
         rows.append(_row(step, clients, mover, budget_per_second, wait_health_check_seconds))
-    durations = [row.expected_seconds for row in rows if not row.name.startswith("gate")]
-    known = [seconds for seconds in durations if seconds is not None]
     return Forecast(
         to=to,
         direction=direction,
@@ -121,9 +119,16 @@ def forecast(
         steps=tuple(rows),
         gates=tuple(gates),
         losses=_losses(fleet, rows),
-        expected_seconds=sum(known) if len(known) == len(durations) else None,
+        expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
     )
+
+
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    """The sum; None when one of them is not known."""
+    durations = list(seconds)
+    known = [one for one in durations if one is not None]
+    return sum(known) if len(known) == len(durations) else None
 
 
 def render(plan: Forecast) -> str:

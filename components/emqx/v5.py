@@ -26,6 +26,7 @@ from components.emqx.client import EmqxHttp, code_and_message, judged
 from components.emqx.dialect import DIALECTS, Dialect
 from components.emqx.errors import NotNow
 from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.paging import has_next
 from components.emqx.reading import read, read_model
 
 PAGE = 10_000
@@ -47,7 +48,8 @@ class ClusterApi:
     """One cluster; an async context manager that closes its connections.
 
     All methods raise the errors of ``components.emqx.errors`` and nothing else: Unreachable and NotNow after
-    ``patience_seconds`` of repeating (reads, kicks, evacuation calls), Unauthorized, Rejected, BadInput at once.
+    ``patience_seconds`` of repeating (reads, kicks, evacuation calls), Unauthorized, Rejected, BadInput at once,
+    GaveUp for a list that does not end.
     A cluster-wide question is asked of any node that answers; one with ``node`` of that node only.
 
     Args:
@@ -193,8 +195,7 @@ class ClusterApi:
     ) -> AsyncIterator[list[Any]]:
         """The pages of a list, as large as EMQX allows unless told otherwise; ``hook`` turns each JSON object into something smaller.
 
-        The last page may be empty (``hasnext`` is true when a page is exactly full, two-cluster.md section B); a list
-        without ``hasnext`` ends with a page that is not full.
+        The last page may be empty; GaveUp when the list does not end (``components.emqx.paging``).
         """
         page = 0
         more = True
@@ -206,9 +207,8 @@ class ClusterApi:
             )
             body = reply.json(hook)
             rows = read(_ROWS, reply, body.get("data") if isinstance(body, dict) else None)
-            meta = body.get("meta")
-            more = bool(rows) and (meta or {}).get("hasnext", len(rows) == limit) is True
             yield rows
+            more = has_next(reply, body, rows, page=page, limit=limit)
 
     async def connected_pages(self) -> AsyncIterator[list[str]]:
         """The ids of all clients with a socket, page by page; an id may come twice, since pages shift while clients leave.

@@ -53,11 +53,22 @@ class Wanted:
         return self.replicas * self.max_connections
 
 
-def claim(directory: Path, stack: str) -> None:
+def reserve(directory: Path, stack: str) -> None:
     """Write down whose directory this is; where nothing can be written, whoever has to work there says so."""
     with suppress(OSError):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (directory / STACK).write_text(stack)
+
+
+def refuse_moved(before: Path, directory: Path) -> None:
+    """Refuse another directory for a balancer that runs: it would be ended with all its connections."""
+    if before.resolve() != directory.resolve() and running(before):
+        raise Refused(
+            f"moving the balancer to {directory}",
+            node="the balancer",
+            seen=f"it runs in {before}",
+            todo="keep emqx:workDirectory, or destroy the stack first",
+        )
 
 
 def handle_of(directory: Path) -> BalancerHandle:

@@ -88,8 +88,7 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
     carried = _accounts_wanted(run, accounts)
     await sweep(api)  # what a killed verification left must not travel
     before, node = await read_inventory(api), await running_node(api)
-    archives: list[Archive] = []
-    unknown: list[str] = []
+    archives, unknown = list[Archive](), list[str]()
     for portion in _portions((await api.dialect()).export_roots, accounts=carried):
         await run.checkpoint()
         archive, strange = await _export_portion(api, store, portion, node)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from components.cutover.words import Colour
 from components.emqx.account import sweep
@@ -85,8 +85,7 @@ async def import_(
     """Import every archive of ``exported``, on one node, retained messages last of the table sets; then look.
 
     Raises:
-        Refused: green holds something that is neither its own nor ours (section and items are named), an archive is
-            broken, or another file has its name.
+        Refused: green holds something that is neither its own nor ours (named), an archive is broken, or another has its name.
         Rejected: EMQX refused a part and the inventory says that it is not there; names the part.
         GaveUp: green is not complete in time, or ``limit_seconds`` for one archive are over.
         Stopped, LeaseLost: the import is closed deliberately.
@@ -94,16 +93,13 @@ async def import_(
     """
     began, blue, green = run.clock.now(), run.clusters[source], run.clusters[target]
     store = ArchiveDirectory(directory)
-    await store.check(exported.archives)
-    expected = store.inventory(exported.inventory, exported.inventory_sha256)
+    expected = await _checked(store, exported)
     await wait_until_joined(run, target)
     others = await _refuse_unless_empty(green, expected, store)
     done = await _import_all(run, green, store, exported.archives, limit_seconds)
-    await still_ours(green)
-    orders, removed, delayed = await _finish(run, blue, green, expected)
+    finished = await _finish(run, blue, green, expected)
     found, differences = await _looked(run, green, expected, done)
-    await _forget_older(green, store, exported)
-    store.mark_imported(exported.inventory, exported.inventory_sha256)
+    await _close(green, store, exported)
     result = ImportResult(
         node=done.node,
         sections=_counts(expected, found),
@@ -111,9 +107,7 @@ async def import_(
         written_by_clients=tuple(map(str, others)),
         failed=tuple(archive.table_set for archive, _ in done.failed),
         adopted=done.adopted,
-        orders_restored=tuple(orders),
-        sys_removed=removed,
-        delayed_carried=delayed,
+        **finished,
         configuration={setting.path: setting.where for setting in await compare_effective(blue, green)},
         seconds=round(run.clock.now() - began, 3),
     )
@@ -144,6 +138,14 @@ class _Done(NamedTuple):
     failed: list[tuple[Archive, str]]
 
 
+class _Finished(TypedDict):
+    """The part of ImportResult that is not from archives."""
+
+    orders_restored: tuple[str, ...]
+    sys_removed: int
+    delayed_carried: int
+
+
 async def _import_all(
     run: Run, green: ClusterApi, store: ArchiveDirectory, archives: Sequence[Archive], limit_seconds: float
 ) -> _Done:
@@ -159,6 +161,7 @@ async def _import_all(
         if reason:
             failed.append((archive, reason))
     await run.checkpoint()
+    await still_ours(green)
     return _Done(node, adopted, failed)
 
 
@@ -230,12 +233,19 @@ def _waiting(run: Run, what: str) -> Callable[[float], Awaitable[None]]:
     return waiting
 
 
-async def _finish(run: Run, blue: ClusterApi, green: ClusterApi, expected: Inventory) -> tuple[Sequence[str], int, int]:
+async def _checked(store: ArchiveDirectory, exported: ExportResult) -> Inventory:
+    """The archives are as they were written; what they are said to hold."""
+    await store.check(exported.archives)
+    return store.inventory(exported.inventory, exported.inventory_sha256)
+
+
+async def _finish(run: Run, blue: ClusterApi, green: ClusterApi, expected: Inventory) -> _Finished:
     """Orders, foreign ``$SYS``, delayed messages."""
     orders = await restore_orders(blue, green, expected, await read_inventory(green))
     removed = await remove_foreign_sys(green, blue.node_names)
     await run.checkpoint()
-    return orders, removed, await carry_delayed(blue, green)
+    delayed = await carry_delayed(blue, green)
+    return {"orders_restored": tuple(orders), "sys_removed": removed, "delayed_carried": delayed}
 
 
 def _judge_failures(done: _Done, differences: Sequence[Difference]) -> None:
@@ -253,10 +263,11 @@ def _judge_failures(done: _Done, differences: Sequence[Difference]) -> None:
     )
 
 
-async def _forget_older(green: ClusterApi, store: ArchiveDirectory, exported: ExportResult) -> None:
-    """Remove the archives of our earlier runs from green; today's stay, as the mark that this import is ours."""
+async def _close(green: ClusterApi, store: ArchiveDirectory, exported: ExportResult) -> None:
+    """Remove the archives of our earlier runs from green; today's stay, as the mark that this import is ours and complete."""
     older = {archive.name: archive for archive in store.known()}.keys() - {one.name for one in exported.archives}
     accounts = {archive.name for archive in store.known() if archive.bearer}
     for facts in await list_archives(green):
         if facts.filename in older and (green.http.has_login or facts.filename not in accounts):
             await delete_archive(green, facts, bearer=facts.filename in accounts)
+    store.mark_imported(exported.inventory, exported.inventory_sha256)

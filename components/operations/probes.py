@@ -233,8 +233,15 @@ class Prober:
         answer = await self._subscribe(wire, topic)
         if not answer.accepted:
             return answer
-        while (message := await wire.expect(Publish)) is not None:
-            if message.retain:  # a device may publish to the topic at this very moment
-                return Answer(accepted=True, seen="received")
+        passed = 0
+        try:
+            async with asyncio.timeout(SECONDS):
+                while (message := await wire.expect(Publish)) is not None:
+                    if message.retain:  # devices may publish to the topic at this very moment, and go on with it
+                        return Answer(accepted=True, seen="received")
+                    passed += 1
+        except TimeoutError:
+            wire.closed_by = f"none in {SECONDS:g} s"
         # It may have been cleared since it was listed: that says nothing of what clients may do.
-        return Answer(accepted=False, seen=f"no retained message: {wire.closed_by}", certain=False)
+        seen = f"no retained message: {wire.closed_by}, after {passed} that devices published"
+        return Answer(accepted=False, seen=seen, certain=False)

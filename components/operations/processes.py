@@ -79,19 +79,15 @@ def start(
     found = _pid(directory)
     if found is None:
         _launch(directory, command, environment)
-    end = time.monotonic() + limit_seconds
     try:
-        while (alive := _pid(directory) is not None) and time.monotonic() < end:
-            if ready := running(directory):
-                return ready  # before anything else: one that serves is never ended here
-            interrupted()
-            time.sleep(POLL_SECONDS)
-        seen = f"not ready after {limit_seconds:g} s" if alive else "it ended"
+        ready, alive = _until_ready(directory, interrupted, limit_seconds)
     except BaseException:
         if found is None:
             _kill(directory)
         raise
-    todo = f"read {directory / 'output.log'}"
+    if ready is not None:
+        return ready
+    seen, todo = f"not ready after {limit_seconds:g} s" if alive else "it ended", f"read {directory / 'output.log'}"
     if found is None or not alive:
         _kill(directory)
     else:
@@ -102,6 +98,19 @@ def start(
         seen=f"{seen}, last output: {last_line(directory)}",
         todo=todo,
     )
+
+
+def _until_ready(
+    directory: Path, interrupted: Callable[[], None], limit_seconds: float
+) -> tuple[dict[str, Any] | None, bool]:
+    """What the ready file says, or None, and whether the process lived when it was last looked at."""
+    end = time.monotonic() + limit_seconds
+    while (alive := _pid(directory) is not None) and time.monotonic() < end:
+        if ready := running(directory):
+            return ready, True  # before anything else: one that serves is never ended here
+        interrupted()
+        time.sleep(POLL_SECONDS)
+    return None, alive
 
 
 def _launch(directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.report.files import read_fleet, write_report
+from components.report.files import BadSummaryError, read_fleet, write_report
 from components.report.numbers import NoCutoverError
 
 
@@ -27,7 +27,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         fleet = read_fleet(given.fleet, given.fleet_log) if given.fleet is not None else None
         _, told = write_report(given.journal, given.out, run=given.run, fleet=fleet)
-    except (OSError, NoCutoverError) as failed:
+    except OSError as failed:
+        sys.stderr.write(f"no report: {failed.filename}: {failed.strerror}\n")
+        return 2
+    except (NoCutoverError, BadSummaryError) as failed:
         sys.stderr.write(f"no report: {failed}\n")
         return 2
     sys.stdout.write(f"{told}\n")

@@ -15,6 +15,10 @@ from components.report.numbers import report_of
 from components.report.terminal import summary
 
 
+class BadSummaryError(ValueError):
+    """A file that is no summary of a fleet; the message names it."""
+
+
 def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     """The objects of a JSON lines file that have a time and an event.
 
@@ -37,9 +41,19 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def read_fleet(summary_path: Path, log_path: Path | None = None) -> FleetPart:
-    """The fleet's part from its ``summary.json`` and, where there is one, its event log."""
-    told = json.loads(summary_path.read_text(encoding="utf-8"))
-    return fleet_part(told, read_lines(log_path) if log_path is not None else ())
+    """The fleet's part from its ``summary.json`` and, where there is one, its event log.
+
+    Raises:
+        BadSummaryError: the summary is not what a fleet writes.
+        OSError: a file cannot be read.
+
+    """
+    try:
+        told = json.loads(summary_path.read_text(encoding="utf-8"))
+        return fleet_part(told, read_lines(log_path) if log_path is not None else ())
+    except (ValueError, TypeError, KeyError, AttributeError) as wrong:
+        # what was wrong is not quoted: the person gave another file
+        raise BadSummaryError(f"{summary_path}: not the summary.json of a fleet ({type(wrong).__name__})") from None
 
 
 def write_report(

@@ -57,7 +57,7 @@ def fleet_part(summary: Mapping[str, Any], log: Iterable[Mapping[str, Any]] = ()
         now += change
         changes.append((float(line["t"]), now))
         gap = line.get("gap")
-        if gap is not None:
+        if isinstance(gap, int | float):
             counts[next((index for index, edge in enumerate(GAP_EDGES) if gap <= edge), len(GAP_EDGES) - 1)] += 1
     return FleetPart(
         disconnects=_picked(Extremes, summary.get("disconnects")),

@@ -90,10 +90,13 @@ def _cutover(events: Sequence[Event], token: str | None) -> list[list[Event]]:
     """The runs of one cutover, oldest first: those with the same target that were cut short just before the one asked for."""
     runs: dict[str, list[Event]] = {}
     for event in events:
+        name = event.get("run")
+        if not isinstance(name, str):  # nobody's: a journal that was edited, or another file
+            continue
         if event.get("event") == "run":
-            runs.setdefault(str(event.get("run")), [])
-        if str(event.get("run")) in runs:
-            runs[str(event["run"])].append(event)
+            runs.setdefault(name, [])
+        if name in runs:
+            runs[name].append(event)
     order = list(runs)
     if not order or (token is not None and token not in runs):
         raise NoCutoverError(

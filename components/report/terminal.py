@@ -29,9 +29,19 @@ def number(value: float | None, digits: int = 1) -> str:
 
 
 def _head(report: Report) -> str:
-    way = "moved back" if report.direction == "back" else "moved"
     again = f" in {report.runs} runs" if report.runs > 1 else ""
-    return f"cutover: {report.outcome}, clients {way} to {report.to}, {report.cutover_seconds:.1f} s{again}"
+    return f"cutover: {report.outcome}, {_way(report)}, {report.cutover_seconds:.1f} s{again}"
+
+
+def _way(report: Report) -> str:
+    """Who was moved: all of them only where it is done and there was somebody."""
+    way = f"back to {report.to}" if report.direction == "back" else f"to {report.to}"
+    count = sum(step.clients for step in report.steps)
+    if report.outcome == "done" and (count or report.unwatched is None):
+        return f"clients moved {way}"
+    if report.unwatched is None:
+        return f"at least {count} clients moved {way}"
+    return f"{count or 'no'} client{'' if count in {0, 1} else 's'} moved {way}"
 
 
 def _moved(report: Report) -> str:

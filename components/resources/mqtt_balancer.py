@@ -13,7 +13,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour, Edition
-from components.emqx.errors import Refused, Retryable
+from components.emqx.errors import Retryable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.operations import balancing
 from components.operations.leaving import Leaving, refuse_leaving, replaced
@@ -58,13 +58,9 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
 
     def refuse(self, inputs: MqttBalancerInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
-        before = Path(olds.get("directory") or inputs.directory)
-        if before.resolve() != Path(inputs.directory).resolve() and balancing.running(before):
-            seen, todo = f"it runs in {before}", "keep emqx:workDirectory, or destroy the stack first"
-            raise Refused(f"moving the balancer to {inputs.directory}", node="the balancer", seen=seen, todo=todo)
+        balancing.refuse_moved(Path(olds.get("directory") or inputs.directory), Path(inputs.directory))
         for handle in _leaving(inputs, olds):
-            credentials = credentials_of(handle.colour, self.credentials)
-            leaving = Leaving(handle, credentials, inputs.soak_seconds)
+            leaving = Leaving(handle, credentials_of(handle.colour, self.credentials), inputs.soak_seconds)
             balancer = balancing.handle_of(Path(inputs.directory))
             asyncio.run(refuse_leaving(leaving, balancer, time.time()))
         if changed(MqttBalancerInputs, SIZES, olds, inputs.model_dump()):

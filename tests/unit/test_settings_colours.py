@@ -100,9 +100,9 @@ def test_a_colour_that_has_a_share_is_not_left_out_also_when_the_other_one_is_ne
 
 def test_a_directory_in_which_another_stack_works_is_refused(tmp_path: Path) -> None:
     raw = config(workDirectory=str(tmp_path))
-    balancing.claim(tmp_path / "balancer", "dev")
+    balancing.reserve(tmp_path / "balancer", "dev")
     assert read(raw).live == "green"
-    balancing.claim(tmp_path / "balancer", "prod")
+    balancing.reserve(tmp_path / "balancer", "prod")
     (line,) = refusal(raw)[1:]
     assert "emqx:workDirectory" in line
     assert "stack prod works here (file balancer/stack)" in line

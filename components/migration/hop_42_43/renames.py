@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 REQUESTS = ("auth_req", "super_req", "acl_req")
-SEED = "4.3 renamed it"
 
 
 class Value(NamedTuple):
