@@ -41,7 +41,7 @@ def _way(report: Report) -> str:
         return f"clients moved {way}"
     if report.unwatched is None:
         return f"at least {count} clients moved {way}"
-    return f"{count or 'no'} client{'' if count in {0, 1} else 's'} moved {way}"
+    return f"{count or 'no'} client{'' if count == 1 else 's'} moved {way}"
 
 
 def _moved(report: Report) -> str:

@@ -15,7 +15,7 @@ from components.report.html import page
 from components.report.model import Report
 from components.report.numbers import report_of
 from components.report.terminal import summary
-from tests.unit.report_bed import BEGAN, SUMMARY, cutover, fleet
+from tests.unit.report_bed import BEGAN, SUMMARY, Event, cutover, fleet
 
 pytestmark = pytest.mark.unit
 
@@ -116,3 +116,52 @@ def test_write_report_returns_the_summary_with_the_pages_place(tmp_path: Path) -
     assert len(list(read_lines(journal))) == len(list(cutover()))
     _, told = write_report(journal, tmp_path)
     assert told.endswith(str(tmp_path / "report.html"))
+
+
+def test_events_of_no_run_are_passed_over(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    nobodys = [{"t": 1, "event": "run"}, {"t": 2, "event": "sample"}, {"t": 3, "event": "run", "run": None}]
+    journal.write_text("\n".join(json.dumps(one) for one in [*nobodys, *cutover(), *nobodys]))
+    assert main([str(journal), "--out", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "report.json").read_text()) == report_of(cutover()).model_dump(mode="json")
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", '{"disconnects": {}}', '{"disconnects": {"max": "x", "mean": 1}}'])
+def test_a_file_that_is_no_fleets_summary_is_named_in_one_line(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal, told = tmp_path / "journal.jsonl", tmp_path / "summary.json"
+    journal.write_text("\n".join(json.dumps(one) for one in cutover()))
+    told.write_text(text)
+    assert main([str(journal), "--fleet", str(told), "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"no report: {told}: not the summary.json of a fleet")
+    assert said.count("\n") == 1
+
+
+def test_a_file_that_will_not_do_is_told_without_numbers_of_the_system(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal, there = tmp_path / "journal.jsonl", tmp_path / "there"
+    journal.write_text("\n".join(json.dumps(one) for one in cutover()))
+    there.write_text("")
+    assert main([str(journal), "--out", str(there)]) == 2
+    assert main([str(tmp_path / "nothing"), "--out", str(tmp_path)]) == 2
+    said = f"no report: {there}: File exists\nno report: {tmp_path}/nothing: No such file or directory\n"
+    assert capsys.readouterr().err == said
+
+
+def test_the_summary_says_that_clients_moved_only_where_somebody_did() -> None:
+    whole = list(cutover())
+    begun = next(index for index, one in enumerate(whole) if one["event"] == "move")
+    empty = [one for one in cutover(clients=0) if one["event"] != "move"]
+
+    def head(events: list[Event]) -> str:
+        return summary(report_of(events)).splitlines()[0]
+
+    assert "done, clients moved to green" in head(whole)
+    assert "interrupted, no clients moved to green" in head(whole[:begun])
+    assert "interrupted, 100 clients moved to green" in head(whole[: begun + 1])
+    assert "done, no clients moved to green" in head(empty)
+    back = [{**one, "to": "blue", "direction": "back"} if one["event"] == "run" else one for one in whole[:begun]]
+    assert "interrupted, no clients moved back to blue" in head(back)
