@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pydantic.alias_generators import to_camel
+
 from components.cutover.cohort import green_parts, looks_assigned, parts_of, share_percent
 from components.cutover.pace import evacuation_seconds, limit_seconds
 from components.cutover.steps import Step
@@ -96,7 +98,7 @@ def forecast(
     gates: Sequence[str] = (),
     wait_health_check_seconds: float = 0.0,
 ) -> Forecast:
-    """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; ``mover`` is that of the last clients."""
+    """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; ``mover`` is that of the last clients, gates are shown as config spells them."""
     if direction == "nothing":
         steps, fleet = (), Fleet(clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
     rows: list[StepForecast] = []
@@ -117,7 +119,7 @@ def forecast(
         clients=fleet.clients,
         budget_per_second=budget_per_second,
         steps=tuple(rows),
-        gates=tuple(gates),
+        gates=tuple(map(to_camel, gates)),
         losses=_losses(fleet, rows),
         expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),

@@ -108,3 +108,10 @@ class LeaseLost(Fatal):
 
 class Stopped(Fatal):
     """The update was interrupted, or its engine is gone."""
+
+
+def of_this_machine(trouble: OSError) -> Refused:
+    """What the person on call can do about a file that cannot be written, a full disk, a limit."""
+    seen = f"{trouble.strerror or type(trouble).__name__}{f': {trouble.filename}' if trouble.filename else ''}"
+    todo = "see that this may be done here (emqx:workDirectory must be writable), then run pulumi up again"
+    return Refused("working with files", node="this machine", seen=seen, todo=todo)

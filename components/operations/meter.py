@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from components.cutover.arrival import STAYS, Before
 from components.cutover.cohort import moves
 from components.cutover.facts import Facts, Thresholds, Verdict
@@ -191,7 +193,7 @@ class Meter:
             f"gate {verdict.gate} during {self.step}",
             node=verdict.node or self.to,
             seen=f"{verdict.reason} (value {verdict.value}, threshold {verdict.threshold:g})",
-            todo="find the cause, then run pulumi up again: it starts at the first step",
+            todo=f"find the cause (the threshold is emqx:cutover.gates.{to_camel(verdict.gate)}), then run pulumi up again: it starts at the first step",
         )
 
     def _show(self) -> None:

@@ -17,7 +17,7 @@ import pulumi
 from pulumi import dynamic
 from pydantic import BaseModel
 
-from components.emqx.errors import Refused, Retryable, UpgradeError
+from components.emqx.errors import Retryable, UpgradeError, of_this_machine
 from components.emqx.models import Credentials, credentials_by_colour
 from components.resources import engine, progress
 from components.resources.props import State, changed, elsewhere, mistakes, own
@@ -123,7 +123,7 @@ class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
             with progress.serving():
                 return {**own(props), **self.act(inputs, olds)}
         except OSError as trouble:
-            failure = _of_this_machine(trouble)
+            failure = of_this_machine(trouble)
             self._keep(inputs, failure)
             raise failure from None
         except BaseException as failure:
@@ -136,10 +136,3 @@ class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
 
     def _inputs(self, props: State) -> Inputs:
         return self._model.model_validate(props)  # type: ignore[return-value]  # the class is written for this model
-
-
-def _of_this_machine(trouble: OSError) -> Refused:
-    """What the person on call can do about a file that cannot be written, a full disk, a limit."""
-    seen = f"{trouble.strerror or type(trouble).__name__}{f': {trouble.filename}' if trouble.filename else ''}"
-    todo = "see that this may be done here (emqx:workDirectory must be writable), then run pulumi up again"
-    return Refused("working with files", node="this machine", seen=seen, todo=todo)

@@ -56,7 +56,7 @@ def test_the_forecast_shows_clients_rate_time_mover_losses_and_gates() -> None:
     assert (plan_.expected_seconds, plan_.limit_seconds) == (43.0, 10.0)
     assert (plan_.losses.sessions_ended, plan_.losses.sessions_left) == (500, 500)
     text = render(plan_)
-    for part in ("2000 clients", "200/s", "evacuation", "500 sessions ended", "42 queued messages", "stall_seconds"):
+    for part in ("2000 clients", "200/s", "evacuation", "500 sessions ended", "42 queued messages", "stallSeconds"):
         assert part in text
 
 
