@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,7 +40,7 @@ def fleet(
     seed: Annotated[int, typer.Option(help="of the jitter")] = 0,
 ) -> None:
     """Devices that reconnect like firmware and record every disconnect, gap and message."""
-    try:
+    with _in_one_line():
         settings = FleetSettings(
             addresses=_addresses(address),
             clients=clients,
@@ -55,9 +57,21 @@ def fleet(
         )
         parts = Parts(settings, processes, log.absolute(), seed)
         asyncio.run(_run(parts, clients, ready_within_seconds, summary or log.with_name("summary.json")))
-    except (FleetError, OSError) as error:
-        typer.echo(f"fleet: {error}", err=True)
-        raise typer.Exit(1) from error
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """What cannot work ends the command with status 1."""
+    try:
+        yield
+    except FleetError as error:
+        said = str(error)
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    else:
+        return
+    typer.echo(f"fleet: {said}", err=True)
+    raise typer.Exit(1)
 
 
 def _addresses(text: str) -> tuple[tuple[str, int], ...]:

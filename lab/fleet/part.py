@@ -57,7 +57,11 @@ async def _serve() -> None:
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     order = Order.of(await lines.readline())
-    log = None if order.log is None else os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        log = None if order.log is None else os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        _say(error=f"log {order.log}: {error.strerror}")
+        return
     fleet = Fleet(order.settings, log=log, chance=random.Random(order.seed))
     line = asyncio.create_task(lines.readline())
     starting = asyncio.create_task(_start(fleet, order))

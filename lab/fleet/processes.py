@@ -14,6 +14,7 @@ from lab.fleet.tally import Tally, merge, summary
 
 _LINE_BYTES = 2**28
 _ANSWER_SECONDS = 60.0
+_END_SECONDS = 10.0
 _ROOT = Path(__file__).parents[2]
 
 
@@ -55,7 +56,7 @@ class Parts:
             order = Order(settings, str(self._log) if self._log else None, ready_within_seconds, self._seed + number)
             _stdin(part).write(order.line())
         answers = await asyncio.gather(*(_answer(part, ready_within_seconds + _ANSWER_SECONDS) for part in self._parts))
-        errors = [answer["error"] for answer in answers if "error" in answer]
+        errors = dict.fromkeys(answer["error"] for answer in answers if "error" in answer)
         if errors:
             raise FleetError("; ".join(errors))
         self._ready_at = max(answer["ready_at"] for answer in answers)
@@ -103,6 +104,14 @@ async def _answer(part: asyncio.subprocess.Process, seconds: float) -> dict[str,
     except TimeoutError:
         raise FleetError(f"process {part.pid} said nothing for {seconds:g} s") from None
     if not line:
-        raise FleetError(f"process {part.pid} ended with code {await part.wait()}")
+        raise FleetError(f"process {part.pid} {await _end_of(part)}")
     answer: dict[str, Any] = json.loads(line)
     return answer
+
+
+async def _end_of(part: asyncio.subprocess.Process) -> str:
+    """How a process whose output is closed ended; one may close its output and go on."""
+    try:
+        return f"ended with code {await asyncio.wait_for(part.wait(), _END_SECONDS)}"
+    except TimeoutError:
+        return f"closed its output and still runs after {_END_SECONDS:g} s"

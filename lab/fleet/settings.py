@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 MQTT_3_1_1, MQTT_5 = 4, 5
+LAST_PORT = 65_535
 PORTS_PER_SOURCE = 28_000
 """Connections that one source address can have to one destination (Linux's ephemeral ports 32768 to 60999)."""
 
@@ -62,6 +63,9 @@ class FleetSettings:
         """Refuse what cannot work, with the numbers."""
         if self.clients < 1 or not self.addresses:
             raise FleetError(f"{self.clients} clients on {len(self.addresses)} addresses: give at least one of each")
+        for host, port in self.addresses:
+            if not 1 <= port <= LAST_PORT:
+                raise FleetError(f"address {host}:{port}: give a port of 1 to {LAST_PORT}")
         if not 0 <= self.persistent_fraction <= 1:
             raise FleetError(f"a persistent fraction of {self.persistent_fraction}: give 0 to 1")
         if self.connects_per_second <= 0:

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import typer
 import uvloop
 
+from lab.node.backup import numbers
 from lab.node.control import Control
 from lab.node.place import MQTT_PORT, free_network
 from lab.node.process import API_PORT, Managed, Settings
@@ -26,13 +27,24 @@ READY = "ready.json"
 LOOK_SECONDS = 1.0
 
 
+def played(version: str) -> str:
+    """The version, where the node behaves as it does; the recordings begin with 5.8."""
+    try:
+        line = numbers(version)[:2]
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; give one like 5.8.11") from None
+    if not (5, 8) <= line < (6, 0):
+        raise typer.BadParameter(f"{version} is not played; give one of 5.8 or a later 5.x")
+    return version
+
+
 @app.command()
 def node(
     directory: Annotated[Path, typer.Option(help="where ready.json and the data live")],
     name: Annotated[str, typer.Option(help="the cluster's name")] = "blue",
     nodes: Annotated[int, typer.Option(min=1, max=MOST_NODES)] = 3,
     edition: Annotated[Literal["ee", "ce"], typer.Option(help="Enterprise or open source")] = "ee",
-    version: Annotated[str, typer.Option()] = "5.8.11",
+    version: Annotated[str, typer.Option(callback=played, help="5.8 or a later 5.x")] = "5.8.11",
     network: Annotated[str, typer.Option(help="127.a.b, or auto for an unused one")] = "auto",
     proxy_protocol: Annotated[bool, typer.Option("--proxy-protocol")] = False,
     max_sessions: Annotated[int, typer.Option(min=0, help="of the licence; 0 is unlimited")] = 25,

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 
 FIRST, LAST = 16, 250
 _LOCK_PORT = 1883
 _LOCK_HOST = 254
 _TRIES = 4096
+_PREFIX = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){2}", re.ASCII)
 _held: dict[str, socket.socket] = {}
 
 
@@ -45,9 +45,11 @@ def hold(prefix: str) -> None:
     """Take one certain network.
 
     Raises:
-        OSError: it is held already.
+        OSError: it is held already, or it is none of loopback.
 
     """
+    if not _PREFIX.fullmatch(prefix):
+        raise OSError(errno.EADDRNOTAVAIL, "no network of loopback; give 127.a.b, or auto", prefix)
     _held[prefix] = bound(f"{prefix}.{_LOCK_HOST}", _LOCK_PORT)
 
 
@@ -58,21 +60,11 @@ def release(prefix: str) -> None:
         lock.close()
 
 
-@contextmanager
-def allocated(random: Random | None = None) -> Iterator[str]:
-    """A network for the length of a block."""
-    prefix = allocate(random)
-    try:
-        yield prefix
-    finally:
-        release(prefix)
-
-
 def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     """A TCP socket with this address; port 0 is a free one, ``reuse`` takes a port whose old connections are not forgotten yet.
 
     Raises:
-        OSError: the address is taken or not ours.
+        OSError: the address, which it names, is taken or not ours.
 
     """
     # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
@@ -80,9 +72,9 @@ def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
         sock.bind((host, port))
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
     return sock
 
 

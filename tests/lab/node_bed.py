@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from random import Random
 
 from lab.node.cluster import Cluster
-from lab.node.network import allocated
+from lab.node.network import allocate, release
 from lab.node.store import Store
 
 SHA256 = {"name": "sha256", "salt_position": "suffix"}
 PASSWORD = {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": SHA256}
 SCRAM = {"mechanism": "scram", "backend": "built_in_database", "algorithm": "sha256", "iteration_count": 4096}
+
+
+@contextmanager
+def allocated() -> Iterator[str]:
+    """A network for the length of a block."""
+    prefix = allocate()
+    try:
+        yield prefix
+    finally:
+        release(prefix)
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from lab.fleet import processes
+from lab.fleet.settings import FleetError
 from tests.lab.fleet_responder import Responder
 from tests.lab.node_process import until
 
@@ -143,3 +145,27 @@ async def test_what_cannot_work_is_one_line_and_a_code(tmp_path: Path, options: 
         assert error.decode().startswith("fleet: ")
         assert seen in error.decode()
         assert len(error.decode().splitlines()) == 1
+
+
+async def test_a_log_that_cannot_be_opened_is_one_line_that_names_it(tmp_path: Path) -> None:
+    options = ("--clients", "4", "--processes", "2", "--anonymous", "--log", str(tmp_path))
+    async with Responder() as responder, command(tmp_path, responder, *options) as process:
+        async with asyncio.timeout(60):
+            _, error = await process.communicate()
+        assert (process.returncode, error.decode()) == (1, f"fleet: log {tmp_path}: Is a directory\n")
+
+
+async def test_a_part_that_closes_its_output_and_goes_on_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "_END_SECONDS", 0.1)
+    words = (sys.executable, "-c", "import os, sys; os.close(1); sys.stdin.read()")
+    piped = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    part = await asyncio.create_subprocess_exec(*words, **piped)
+    try:
+        async with asyncio.timeout(60):
+            with pytest.raises(FleetError, match="closed its output and still runs"):
+                await processes._answer(part, 30.0)
+    finally:
+        part.kill()
+        await part.communicate()

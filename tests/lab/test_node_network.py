@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.node import network
-from lab.node.network import allocated, bound
+from lab.node.network import bound
 from lab.node.place import free_network
+from tests.lab.node_bed import allocated
 
 pytestmark = pytest.mark.lab
 
@@ -36,3 +37,11 @@ def test_a_network_that_is_held_is_refused_until_it_is_let_go(tmp_path: Path) ->
 def test_answers_do_not_wait_for_acknowledgements_on_any_event_loop() -> None:
     with allocated() as prefix, bound(f"{prefix}.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP, "asyncio sets TCP_NODELAY only where it is named"
+
+
+def test_a_network_that_will_not_do_is_refused_with_its_address(tmp_path: Path) -> None:
+    for wrong in ("10.1.2", "127.1", "127.1.256", "nonsense"):
+        with pytest.raises(OSError, match=rf"give 127\.a\.b.*{wrong}"):
+            free_network(wrong, tmp_path)
+    with allocated() as held, pytest.raises(OSError, match=rf"in use.*{held}\.254:1883"):
+        free_network(held, tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.__main__ import COMMANDS, main
+from lab.node.cli import played
 
 pytestmark = pytest.mark.unit
 
@@ -25,3 +26,31 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest
     assert said.startswith("lab node: ")
     assert str(tmp_path / "file") in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("version", ["abc", "4.4.1", "5.7.2", "6.0.0"])
+def test_a_version_that_the_node_does_not_play_is_refused_before_anything_is_made(
+    version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["node", "--directory", str(tmp_path / "new"), "--version", version])
+    assert ended.value.code == 2
+    assert version in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("version", ["5.8.0", "5.8.11", "5.10.4"])
+def test_a_version_from_the_recorded_one_on_is_played(version: str) -> None:
+    assert played(version) == version
+
+
+@pytest.mark.parametrize("port", ["0", "99999"])
+def test_a_port_that_cannot_be_is_refused_before_a_device_dials(
+    port: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--address", f"127.0.0.1:{port}", "--clients", "1", "--anonymous", "--log", str(tmp_path / "log")]
+    with pytest.raises(SystemExit) as ended:
+        main(["fleet", *words])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == f"fleet: address 127.0.0.1:{port}: give a port of 1 to 65535\n"
+    assert list(tmp_path.iterdir()) == []
