@@ -81,7 +81,9 @@ def possible(directory: Path) -> None:
 def usable_on_path(*, excluding: Path) -> tuple[Path | None, str]:
     """The `pulumi` on PATH that may be used, and why; or None and why none is used."""
     given = os.environ.get("PATH", "").split(os.pathsep)
-    places = [place for place in given if place and not same(place, excluding) and not is_ours(Path(place))]
+    places = [
+        place for place in given if place and Path(place).resolve() != excluding.resolve() and not is_ours(Path(place))
+    ]
     found = shutil.which("pulumi", path=os.pathsep.join(places))
     if not found:
         return None, "no pulumi on PATH"
@@ -160,18 +162,11 @@ def answer_of(command: list[str], seconds: float) -> tuple[int, str]:
     """Status and output of a quick command; one that cannot be run or does not end has status 1."""
     try:
         answer = subprocess.run(
-            command,
-            cwd=MODULE,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            command, cwd=MODULE, text=True, errors="replace", timeout=seconds, check=False, capture_output=True
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, str(error)
-    return answer.returncode, answer.stdout
+    return answer.returncode, answer.stdout + answer.stderr
 
 
 def build(go: str, version: str, binary: Path) -> None:
@@ -293,11 +288,6 @@ def is_ours(directory: Path) -> bool:
         return SIGNATURE in launcher.read_bytes()[:200].decode(errors="replace")
     except OSError:
         return False
-
-
-def same(place: str, directory: Path) -> bool:
-    """Whether both name one directory."""
-    return Path(place).resolve() == directory.resolve()
 
 
 def say(line: str) -> None:

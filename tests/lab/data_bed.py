@@ -166,13 +166,9 @@ async def fill(api: ClusterApi, *, retained: int = 2, order: tuple[str, ...] = (
     await call("POST", f"{ACL}/clients", body=[{"clientid": "c1", "rules": [{**one, "action": "subscribe"}]}])
     await call("POST", f"{ACL}/all", body={"rules": [{**one, "topic": "cmd/${clientid}/#"}]})
     await call("POST", "/banned", body={"as": "clientid", "who": "bad1", "reason": "x"})
-    connector = {
-        "name": "h1",
-        "type": "http",
-        "url": "http://127.0.0.1:9999",
-        "headers": {"x-secret": "planted-header"},
-    }
-    await call("POST", "/connectors", body={**connector, "enable": False, "ssl": {"enable": False}, "pool_size": 1})
+    connector = {"name": "h1", "type": "http", "url": "http://127.0.0.1:9999", "pool_size": 1, "enable": False}
+    secret = {"headers": {"x-secret": "planted-header"}}
+    await call("POST", "/connectors", body={**connector, **secret, "ssl": {"enable": False}})
     action = {"path": "/x", "method": "post", "headers": {}, "body": "${payload}"}
     await call("POST", "/actions", body={"name": "ha", "type": "http", "connector": "h1", "parameters": action})
     await call("POST", "/rules", body={"id": "r1", "name": "one", "sql": 'SELECT * FROM "t/#"', "actions": ["http:ha"]})

@@ -48,16 +48,8 @@ def cutover(name: str = "aaaa", clients: int = 2_000, budget: int = 400, began: 
             yield sample(at, step, percent * 100)
         moving, seconds = False, at - start
         yield sample(at + 0.5, step, percent * 100)
-        yield event(
-            at + 0.5,
-            "step",
-            name=step,
-            share=float(percent),
-            phase="end",
-            mover=mover,
-            clients=cohort,
-            moving_seconds=seconds,
-        )
+        end = {"phase": "end", "mover": mover, "clients": cohort, "moving_seconds": seconds}
+        yield event(at + 0.5, "step", name=step, share=float(percent), **end)
         for _ in range(5):
             at += 1
             yield sample(at, step, percent * 100)

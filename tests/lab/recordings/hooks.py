@@ -113,20 +113,13 @@ async def _alice(
     return device
 
 
-async def kick_and_way_back(  # noqa: C901, PLR0912  one branch for each moment of the recording
+async def kick_and_way_back(  # noqa: C901  one branch for each moment of the recording
     world: World, pair: dict[str, Any]
 ) -> None:
     """E: five clients kicked on blue, sessions made for their return, and what devices make of prepared sessions."""
     number = pair["n"]
     if number == 0:
-        for managed in world.clusters.values():
-            for client_id in tuple(managed.cluster.sessions):
-                managed.cluster.kick(client_id)
-        for index, level in enumerate((4, 5, 4, 5, 5)):
-            recorded = "127.0.14.2" if index == 1 else "127.0.14.1"
-            device = await _alice(world, recorded, f"k{index}", level, persistent=index in {0, 1, 4})
-            if index == 1:
-                await device.ask(subscribe_packet("cmd/k1/x", level=5))
+        await _five_clients(world)
     elif number == 8:
         await asyncio.sleep(0.2)
         seen = {device.client_id: [packet for _, packet in device.packets[1:]][-2:] for device in world.devices[-5:]}
@@ -157,6 +150,18 @@ async def kick_and_way_back(  # noqa: C901, PLR0912  one branch for each moment 
     elif number == 36:
         await _prepare(world, "127.0.16.1", "k7", {"cmd/k7/x": 1}, expiry=7200)
         assert (await _alice(world, "127.0.16.1", "k7", 5, expiry=100)).connack.startswith("20160100")
+
+
+async def _five_clients(world: World) -> None:
+    """Those of the recording, and nobody else."""
+    for managed in world.clusters.values():
+        for client_id in tuple(managed.cluster.sessions):
+            managed.cluster.kick(client_id)
+    for index, level in enumerate((4, 5, 4, 5, 5)):
+        recorded = "127.0.14.2" if index == 1 else "127.0.14.1"
+        device = await _alice(world, recorded, f"k{index}", level, persistent=index in {0, 1, 4})
+        if index == 1:
+            await device.ask(subscribe_packet("cmd/k1/x", level=5))
 
 
 async def session_formats(world: World, pair: dict[str, Any]) -> None:
