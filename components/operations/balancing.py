@@ -60,17 +60,6 @@ def reserve(directory: Path, stack: str) -> None:
         (directory / STACK).write_text(stack)
 
 
-def refuse_moved(before: Path, directory: Path) -> None:
-    """Refuse another directory for a balancer that runs: it would be ended with all its connections."""
-    if before.resolve() != directory.resolve() and running(before):
-        raise Refused(
-            f"moving the balancer to {directory}",
-            node="the balancer",
-            seen=f"it runs in {before}",
-            todo="keep emqx:workDirectory, or destroy the stack first",
-        )
-
-
 def handle_of(directory: Path) -> BalancerHandle:
     """Where the balancer of this directory is reached; Unreachable when none ever ran there."""
     try:

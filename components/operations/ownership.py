@@ -1,17 +1,19 @@
 """Whose cluster a colour is: one that serves is neither left out nor exchanged for another one under its name.
 
-The rule: it is judged from the files of the work directory, before anything is built. The balancer's own refusal comes too late for a
+The rule: it is judged from the files of the work directory, before anything is built or ended. The balancer's own refusal comes too late for a
 local cluster: it has no address before its processes run, and then they run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from components.cutover.cohort import share_percent
 from components.cutover.steps import Problem
 from components.cutover.words import Colour, other
+from components.emqx.errors import Refused
 from components.operations import local
 from components.operations.opening import drained, drained_at
 from components.operations.remembered import Remembered
@@ -40,6 +42,22 @@ def exchanged(
         else:
             problems += _theirs(colour, known, soak_seconds, now)
     return problems
+
+
+def refuse_moved(what: str, before: Path, directory: Path, runs: Callable[[], bool]) -> None:
+    """Refuse another directory for what runs: it would be ended with all its connections.
+
+    Raises:
+        Refused: ``runs`` says so of ``what`` in the directory ``before``.
+
+    """
+    if before.resolve() != directory.resolve() and runs():
+        raise Refused(
+            f"moving {what} to {directory}",
+            node=what,
+            seen=f"it runs in {before}",
+            todo="keep emqx:workDirectory, or destroy the stack first",
+        )
 
 
 def _left_out(clusters: Mapping[Colour, Declared], known: Remembered) -> list[Problem]:

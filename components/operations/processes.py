@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Any
 
 from components import living
 from components.emqx.errors import GaveUp
+from components.locks import taken
 
 PID = "pid"
 READY_SECONDS = 60.0
@@ -44,7 +44,7 @@ def one_start(directory: Path, interrupted: Callable[[], None], limit_seconds: f
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     end = time.monotonic() + limit_seconds
     with (directory / ".start.lock").open("w") as stream:
-        while not _locked(stream.fileno()):
+        while not taken(stream.fileno()):
             interrupted()
             if time.monotonic() >= end:
                 todo = "find the other update of this stack"
@@ -175,14 +175,6 @@ def is_ours(pid: int, directory: Path) -> bool:
         return False
     wanted = directory.resolve()
     return any(argument and (where / argument).resolve() == wanted for argument in arguments)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def reap(pid: int) -> None:

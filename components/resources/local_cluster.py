@@ -14,6 +14,7 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.operations import local
+from components.operations.ownership import refuse_moved
 from components.resources import engine, progress
 from components.resources.props import State, changed
 from components.resources.provider import TypedProvider
@@ -60,10 +61,8 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
                 todo="declare the other colour with it and set emqx:live to that colour",
             )
         directory = Path(olds["directory"])
-        elsewhere = directory.resolve() != Path(inputs.directory).resolve()
-        if elsewhere and local.lives(directory, olds.get("pids") or ()):
-            seen, todo = f"it runs in {directory}", "keep emqx:workDirectory, or destroy the stack first"
-            raise Refused(f"moving {inputs.colour} to {inputs.directory}", node=inputs.colour, seen=seen, todo=todo)
+        pids = olds.get("pids") or ()
+        refuse_moved(inputs.colour, directory, Path(inputs.directory), lambda: local.lives(directory, pids))
         if olds.get("nodes", 0) > inputs.nodes:
             credentials = credentials_of(inputs.colour, self.credentials)
             asyncio.run(local.refuse_fewer(inputs.colour, directory, inputs.nodes, credentials))

@@ -17,6 +17,7 @@ from components.emqx.errors import Retryable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.operations import balancing
 from components.operations.leaving import Leaving, refuse_leaving, replaced
+from components.operations.ownership import refuse_moved
 from components.resources.props import State, changed
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
@@ -58,11 +59,11 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
 
     def refuse(self, inputs: MqttBalancerInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
-        balancing.refuse_moved(Path(olds.get("directory") or inputs.directory), Path(inputs.directory))
+        before = Path(olds.get("directory") or inputs.directory)
+        refuse_moved("the balancer", before, Path(inputs.directory), lambda: balancing.running(before))
         for handle in _leaving(inputs, olds):
             leaving = Leaving(handle, credentials_of(handle.colour, self.credentials), inputs.soak_seconds)
-            balancer = balancing.handle_of(Path(inputs.directory))
-            asyncio.run(refuse_leaving(leaving, balancer, time.time()))
+            asyncio.run(refuse_leaving(leaving, balancing.handle_of(Path(inputs.directory)), time.time()))
         if changed(MqttBalancerInputs, SIZES, olds, inputs.model_dump()):
             # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
             with suppress(Retryable):

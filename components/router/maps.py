@@ -7,7 +7,6 @@ value, so keys and values of the memory are percent-encoded; a value also begins
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from components.emqx.errors import GaveUp
+from components.locks import taken
 
 SHARE, MEMORY = "share.map", "memory.map"
 SHARE_KEY = "green"
@@ -98,7 +98,7 @@ async def locked(directory: Path, patience_seconds: float) -> AsyncIterator[None
     """
     deadline = time.monotonic() + patience_seconds
     with (directory / ".lock").open("w") as stream:
-        while not _taken(stream.fileno()):
+        while not taken(stream.fileno()):
             if time.monotonic() > deadline:
                 raise GaveUp(
                     "waiting for the lock of the maps",
@@ -108,11 +108,3 @@ async def locked(directory: Path, patience_seconds: float) -> AsyncIterator[None
                 )
             await asyncio.sleep(0.01)
         yield
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

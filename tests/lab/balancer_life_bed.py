@@ -21,6 +21,7 @@ from components.router.haproxy import HaproxyRouter
 from components.router.runtime import ask
 from tests.lab.balancer_bench import CONNACK, Connect
 from tests.lab.devices import SECONDS
+from tests.lab.local_bed import wanted
 
 CREDENTIALS: dict[str, Credentials] = {
     colour: Credentials(api_key="key", api_secret="planted-secret") for colour in COLOURS
@@ -34,17 +35,7 @@ class Clusters:
         self.directory, self.handles = directory, dict[str, dict[str, Any]]()
 
     def serve(self, name: str) -> None:
-        wanted = local.Wanted(
-            name="blue",
-            version="5.8.9",
-            edition="ee",
-            nodes=1,
-            proxy_protocol=False,
-            max_sessions=0,
-            directory=self.directory / name,
-            network=None,
-        )
-        self.handles[name] = local.serve(wanted, CREDENTIALS["blue"], lambda: None)["handle"]
+        self.handles[name] = local.serve(wanted(self.directory / name), CREDENTIALS["blue"], lambda: None)["handle"]
 
     def of(self, name: str, colour: Colour) -> dict[str, Any]:
         return {**self.handles[name], "colour": colour}

@@ -28,6 +28,7 @@ from components.resources.drain import DrainProvider
 from components.resources.traffic_shift import TrafficShiftProvider
 from components.router.haproxy import HaproxyRouter
 from tests.lab.devices import SECONDS, Devices
+from tests.lab.local_bed import VERSIONS, wanted
 
 QUICK = {"stallSeconds": 20, "settleSeconds": 1, "unknownSeconds": 20, "connectLatencyP99Milliseconds": None}
 """Gates that make up their mind soon; the latency of a machine that runs other tests too says nothing."""
@@ -50,22 +51,14 @@ class MovingBed:
         self.devices: Devices
 
     def serve_cluster(self, colour: Colour) -> None:
-        wanted = local.Wanted(
-            name=colour,
-            version="5.8.6" if colour == "blue" else "5.8.9",
-            edition="ee",
-            nodes=self.nodes,
-            proxy_protocol=True,
-            max_sessions=0,
-            directory=self.directory / "clusters" / colour,
-            network=None,
-        )
-        served = local.serve(wanted, self.credentials[colour], lambda: None)
+        place = self.directory / "clusters" / colour
+        cluster = wanted(place, VERSIONS[colour], colour=colour, nodes=self.nodes, proxy_protocol=True)
+        served = local.serve(cluster, self.credentials[colour], lambda: None)
         self.handles[colour] = ClusterHandle.model_validate(served["handle"])
 
     def serve_balancer(self) -> None:
         """What `up` does to the balancer: start it, or leave it as it is."""
-        wanted = balancing.Wanted(
+        balancer = balancing.Wanted(
             live="blue",
             clusters=self.handles,
             editions={"blue": "ee", "green": "ee"},
@@ -74,7 +67,7 @@ class MovingBed:
             max_connections=2_000,
             replicas=1,
         )
-        self.balancer = balancing.serve(wanted, self.credentials)
+        self.balancer = balancing.serve(balancer, self.credentials)
 
     @property
     def router(self) -> HaproxyRouter:

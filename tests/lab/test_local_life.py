@@ -23,6 +23,7 @@ from components.operations import local, processes
 from components.resources.local_cluster import LocalClusterProvider
 from components.settings import load
 from tests.lab.devices import SECONDS, Devices
+from tests.lab.local_bed import wanted
 from tests.lab.node_process import ROOT
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -35,12 +36,6 @@ from components.operations import local
 wanted = local.Wanted("blue", "5.8.9", "ee", 1, False, 0, pathlib.Path(sys.argv[1]), None)
 local.serve(wanted, Credentials(api_key="key", api_secret="planted-secret"), lambda: None)
 """
-
-
-def wanted(directory: Path, version: str = "5.8.9") -> local.Wanted:
-    return local.Wanted(
-        "blue", version, "ee", 1, proxy_protocol=False, max_sessions=0, directory=directory, network=None
-    )
 
 
 def serve(directory: Path, version: str = "5.8.9") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,22 +10,10 @@ from components.mqtt import Connack, Connect, Disconnect, Pingreq, Property, Sub
 from lab.node.broker import ConnectFault
 from lab.node.cluster import Cluster
 from lab.node.records import Ban
-from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_bed import LEVELS, client, guard, node, raw
 from tests.lab.node_mqtt_client import RawClient, Time, seen
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-async def cluster(clock: Time) -> AsyncIterator[Cluster]:
-    async with serving(3, clock=clock) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -22,22 +21,10 @@ from components.mqtt import (
     Unsubscribe,
 )
 from lab.node.cluster import Cluster
-from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_bed import LEVELS, client, deny, guard, node, persistent, settled
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS, Time
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-async def cluster(clock: Time) -> AsyncIterator[Cluster]:
-    async with serving(3, clock=clock) as made:
-        yield made
 
 
 @pytest.mark.parametrize("publisher_level", [4, 5])

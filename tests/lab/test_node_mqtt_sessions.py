@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from components.mqtt import Disconnect, Property, Puback, Publish, Pubrec, Pubrel, Suback, Subscribe, Subscription, Will
 from lab.node.cluster import Cluster
 from lab.node.message import Message
-from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_bed import LEVELS, client, guard, node, persistent, settled
 from tests.lab.node_mqtt_client import Time, seen
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-async def cluster(clock: Time) -> AsyncIterator[Cluster]:
-    async with serving(3, clock=clock) as made:
-        yield made
 
 
 @LEVELS

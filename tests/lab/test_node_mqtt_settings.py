@@ -39,11 +39,6 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
 async def node(clock: Time) -> AsyncIterator[BrokerNode]:
     async with serving(1, clock=clock) as cluster:
         yield next(iter(cluster.nodes.values()))

@@ -20,6 +20,7 @@ from lab.engine_run import Finished
 from lab.stage import ROOT
 from lab.workspace import Secret, Workspace
 from tests.lab.devices import SECONDS, Devices
+from tests.lab.local_bed import VERSIONS, wanted
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -45,17 +46,8 @@ class Place:
         self.balancer = self.workspace.project / WORK / "balancer"
 
     def serve(self, colour: Colour) -> None:
-        wanted = local.Wanted(
-            name=colour,
-            version="5.8.6" if colour == "blue" else "5.8.9",
-            edition="ee",
-            nodes=2,
-            proxy_protocol=False,
-            max_sessions=0,
-            directory=self.clusters / colour,
-            network=None,
-        )
-        self.nodes[colour] = local.serve(wanted, self.keys[colour], lambda: None)["handle"]["nodes"]
+        cluster = wanted(self.clusters / colour, VERSIONS[colour], colour=colour, nodes=2)
+        self.nodes[colour] = local.serve(cluster, self.keys[colour], lambda: None)["handle"]["nodes"]
 
     def declare(
         self, live: Colour, *colours: Colour, nodes: Mapping[Colour, Any] | None = None, secret: str | None = None

@@ -17,7 +17,7 @@ from components.migration.hop_44_5.names import component_name
 from components.migration.hop_44_5.plugins import MODULES
 from components.migration.hop_44_5.readers import read_account, read_hosts, read_kafka_authentication, read_offset
 from components.migration.hop_44_5.recipe_table import MQTT_CONNECTOR, POOL, SSL
-from components.migration.hop_44_5.recipes import Field, MissingError, Watched, build, need
+from components.migration.hop_44_5.recipes import UNSHAPED, Field, Watched, attempt, build, need
 from components.migration.hop_44_5.shape import component_faults, refused
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.values import number
@@ -25,7 +25,6 @@ from components.migration.manifest import Ledger
 
 Json = dict[str, Any]
 OWN_GROUP = "it reads in a group of its own from the newest message on, so that while both clusters run each of them publishes every message"
-UNSHAPED = "its configuration is not of the shape that 4.4 writes"
 
 
 @dataclass(frozen=True)
@@ -124,12 +123,9 @@ def convert_consumers(
 
 def _convert(engine: Engine, consumer: Consumer, config: Watched, ledger: Ledger, at: int, *, enabled: bool) -> str:
     """Write one; why it cannot be, or nothing."""
-    try:
-        connector = build(consumer.connector, config)
-    except MissingError as missing:
-        return f"5.x requires its {missing}, which is not there"
-    except (TypeError, ValueError, AttributeError):
-        return UNSHAPED
+    connector = attempt(lambda: build(consumer.connector, config))
+    if isinstance(connector, str):
+        return connector
     why = refused(component_faults("connectors", consumer.kind, connector))
     found = [_topic(consumer, config, row) for row in _listed(config.get(consumer.listed))]
     made = [one for one in found if isinstance(one, _Topic)]
@@ -171,12 +167,9 @@ def _topic(consumer: Consumer, config: Watched, row: Any) -> _Topic | str:
     if not isinstance(row, Mapping):
         return UNSHAPED
     both = Watched({**config, **row})
-    try:
-        parameters = build(consumer.source, both)
-    except MissingError as missing:
-        return f"5.x requires its {missing}, which is not there"
-    except (TypeError, ValueError, AttributeError):
-        return UNSHAPED
+    parameters = attempt(lambda: build(consumer.source, both))
+    if isinstance(parameters, str):
+        return parameters
     config.read |= both.read  # what it read of the module's own keys
     target: str = "${topic}"
     qos: int | str = "${qos}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from components.migration.hop_44_5.values import file_text
 
 Json = dict[str, Any]
+T = TypeVar("T")
+UNSHAPED = "its configuration is not of the shape that 4.4 writes"
 
 
 class MissingError(Exception):
@@ -131,6 +133,16 @@ def build(fields: tuple[Field, ...], config: Mapping[str, Any]) -> Json:
             place = place.setdefault(parent, {})
         place[last] = read
     return result
+
+
+def attempt(make: Callable[[], T], unshaped: str = UNSHAPED) -> T | str:
+    """What is made of a person's values; in words why nothing can be, ``unshaped`` where they are of a type that 4.4 never writes."""
+    try:
+        return make()
+    except MissingError as missing:
+        return f"5.x requires its {missing}, which is not there"
+    except (TypeError, ValueError, AttributeError):
+        return unshaped
 
 
 def need(path: str, key: str = "", read: Callable[[Any], Any] = lambda value: value) -> Field:

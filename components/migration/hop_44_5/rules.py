@@ -15,7 +15,7 @@ from components.migration.hop_44_5.engine import ANEW, Engine, unavailable
 from components.migration.hop_44_5.names import component_name
 from components.migration.hop_44_5.readers import read_target_qos, read_target_retain
 from components.migration.hop_44_5.recipe_table import RECIPES
-from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, build
+from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, attempt, build
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.shape import component_faults, document, refused
 from components.migration.hop_44_5.source import Options, Source
@@ -52,16 +52,11 @@ def _resource(
     given = resource.get("config")
     config = Watched(given if isinstance(given, Mapping) else {})
     why = _why_not(recipe, kind, options, target)
-    built: Json = {}
+    built: Json | str = {}
     if recipe is not None and not why:
-        try:
-            built = build(recipe.connector, config)
-            why = refused(component_faults("connectors", recipe.kind, built))
-        except MissingError as missing:
-            why = f"5.x requires its {missing}, which is not there"
-        except (TypeError, ValueError, AttributeError):
-            why = "its configuration is not of the shape that 4.4 writes"
-    if recipe is None or why:
+        built = attempt(lambda: build(recipe.connector, config))
+        why = built if isinstance(built, str) else refused(component_faults("connectors", recipe.kind, built))
+    if recipe is None or isinstance(built, str) or why:
         engine.missing[name] = why
         ledger.dropped(RESOURCES, at, f"{kind} {name}", why, ANEW)
         return
@@ -199,15 +194,15 @@ def _to_resource(engine: Engine, at: int, action: str, label: str, args: Json, l
         ledger.dropped(ACTIONS, at, label, why, ANEW)
         return None
     recipe, connector, config = engine.names[resource]
-    try:
-        both = Watched({**{k: v for k, v in config.items() if k not in ("headers", "body")}, **args})
-        parameters, opts = build(recipe.action, both), build(recipe.options, both)
-    except MissingError as missing:
-        ledger.dropped(ACTIONS, at, label, f"5.x requires its {missing}, which is not there", ANEW)
+    both = Watched({**{k: v for k, v in config.items() if k not in ("headers", "body")}, **args})
+    made = attempt(
+        lambda: (build(recipe.action, both), build(recipe.options, both)),
+        "its arguments are not of the shape that 4.4 writes",
+    )
+    if isinstance(made, str):
+        ledger.dropped(ACTIONS, at, label, made, ANEW)
         return None
-    except (TypeError, ValueError, AttributeError):
-        ledger.dropped(ACTIONS, at, label, "its arguments are not of the shape that 4.4 writes", ANEW)
-        return None
+    parameters, opts = made
     written: Json = {"enable": True, "connector": connector, "parameters": parameters} | filled({"resource_opts": opts})
     why = refused(component_faults("actions", recipe.kind, written))
     if why:
