@@ -15,7 +15,7 @@ from typing import Any, Literal
 from components.cutover.routes import Strategy
 from components.cutover.versions import Version
 from components.cutover.words import Edition
-from components.migration import strict
+from components.migration import downloads, strict
 from components.migration.archive import Archive, read_archive
 from components.migration.configs import flat, hocon
 from components.migration.configs.flat import Conf
@@ -126,8 +126,8 @@ def read_export(file: str, text: str) -> Export:
         BadSource: truncated, no JSON, no export, or an archive of 5.x under a wrong name.
 
     """
-    again = "export again and copy the whole file"
-    data = strict.parse(file, text, again)
+    again = downloads.AGAIN
+    data = downloads.inner(file, strict.parse(file, text, again))
     if not isinstance(data, dict) or not isinstance(data.get("version"), str):
         seen = "no export of EMQX 4.x: it has no version"
         raise BadSource(file, "version", seen, "give the file that `emqx_ctl data export` names")
@@ -185,25 +185,22 @@ def _shapes(export: Export, source: Version) -> Iterator[tuple[bool, str, str, s
 
 
 def add(facts: Facts, file: str, data: bytes) -> Facts:
-    """The facts with one more file, known by its name: archive, export, configuration, ``loaded_plugins``, ``acl.conf``, other text.
+    """The facts with one more file: an export by its content, others by name: archive, configuration, ``loaded_plugins``, ``acl.conf``, other text.
 
     Raises:
         BadSource: it cannot be read as what its name says.
 
     """
     name = file.replace("\\", "/").rsplit("/", 1)[-1]
-    if name.endswith(ARCHIVES):
+    data = data if name.endswith(ARCHIVES) else downloads.unpacked(file, data)
+    if name.endswith(ARCHIVES) or downloads.is_packed(data):
         if facts.archive is not None:
             raise BadSource(file, "", "a second archive", "give one archive; two of them cannot be one cluster")
         archive = read_archive(file, data)
         hocons = (archive.hocon,) if archive.hocon else ()
         return replace(facts, archive=archive, hocons=(*(facts.hocons or ()), *hocons))
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BadSource(file, f"line {line}", "bytes that are no UTF-8", "save the file as UTF-8") from None
-    if name.endswith(".json"):
+    text = downloads.decoded(file, data)
+    if name.lower().endswith(".json") or downloads.is_export(text):
         if facts.export is not None:
             raise BadSource(file, "", "a second export", "give one export; two of them cannot be one cluster")
         return replace(facts, export=read_export(file, text))

@@ -42,7 +42,8 @@ def _refuse(error: OSError) -> None:
 
 def _is_read(file: Path) -> bool:
     """Settings, exports and archives; not certificates, tables or logs."""
-    return file.suffix in {".conf", ".hocon", ".json"} or file.name in NODE_FILES or file.name.endswith(ARCHIVES)
+    name = file.name.lower()
+    return name.endswith((".conf", ".hocon", ".json", ".json.gz", *ARCHIVES)) or file.name in NODE_FILES
 
 
 def read(file: Path) -> bytes:
