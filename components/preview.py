@@ -20,21 +20,22 @@ from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast
 from components.cutover.gates import names
 from components.cutover.words import COLOURS, Colour, Mover, other
 from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
+from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
 from components.emqx.v5 import ClusterApi
+from components.guards.declared import refuse_misdeclared, refuse_route
+from components.ledger.base import drained, origin
+from components.ledger.remembered import directory_of, remembered
+from components.links.accounts import carried, refuse_same_accounts
+from components.links.opening import unacknowledged_sessions
 from components.migration.advice import advise, lines
 from components.migration.check import Report
 from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
-from components.operations import balancing
-from components.operations.accounts import carried, refuse_same_accounts
-from components.operations.declared import refuse_misdeclared, refuse_route
-from components.operations.measure import known
-from components.operations.opening import drained, origin, unacknowledged_sessions
-from components.operations.remembered import directory_of, remembered
-from components.router.haproxy import HaproxyRouter
+from components.routers.haproxy.router import HaproxyRouter
 from components.settings import LOSSES, ExternalCluster, LocalCluster, Settings
+from components.targets.local import balancer as balancing
 
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 8.0

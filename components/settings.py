@@ -20,14 +20,14 @@ from components.cutover.facts import Thresholds
 from components.cutover.steps import DEFAULT_STEPS, Problem, Step, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
 from components.cutover.words import Colour, Edition
-from components.direction import downgrade, pair
 from components.emqx.errors import BadInput
 from components.emqx.models import Node
+from components.guards.direction import downgrade, pair
+from components.guards.ownership import exchanged
+from components.ledger.remembered import Remembered, remembered, stack_of
 from components.migration.rules import catalogue
-from components.operations.ownership import exchanged
-from components.operations.release import Release
-from components.operations.remembered import Remembered, remembered, stack_of
 from components.problems import Whole, problems_of, shown
+from components.targets.local.release import Release
 from components.value import Value
 
 KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory")

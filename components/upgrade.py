@@ -9,9 +9,8 @@ import pulumi
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
-from components.operations import balancing
-from components.operations.remembered import directory_of, remembered
-from components.operations.shift import Manner
+from components.ledger.remembered import directory_of, remembered
+from components.links.shift import Manner
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
 from components.resources.data_export import DataExport
@@ -21,6 +20,7 @@ from components.resources.link import Link
 from components.resources.traffic_shift import TrafficShift
 from components.resources.verification import Verification
 from components.settings import Settings
+from components.targets.local import balancer as balancing
 
 CHAIN = "cutover"
 """Links are called by what they do, never by a direction: a flip of ``live`` must be an update in place of each of them."""

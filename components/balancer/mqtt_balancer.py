@@ -8,10 +8,10 @@ from typing import Any
 import pulumi
 
 from components.cutover.words import COLOURS, Colour
-from components.operations import local
-from components.operations.remembered import remembered
+from components.ledger.remembered import remembered
 from components.resources import mqtt_balancer
 from components.settings import ExternalCluster, Settings
+from components.targets.local import cluster as local
 
 
 class MqttBalancer(pulumi.ComponentResource):

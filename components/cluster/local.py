@@ -8,9 +8,9 @@ import pulumi
 
 from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle
-from components.operations import local
 from components.resources import local_cluster
 from components.settings import LocalCluster
+from components.targets.local import cluster as local
 
 
 def declare(

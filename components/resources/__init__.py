@@ -1,1 +1,1 @@
-"""Dynamic resources, one thin Resource and ResourceProvider pair per file; the acting is in components.operations."""
+"""Dynamic resources, one thin Resource and ResourceProvider pair per file; the acting is in components.links."""

@@ -11,7 +11,7 @@ from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle
-from components.operations.leaving import refuse_clients
+from components.guards.leaving import refuse_clients
 from components.resources.props import State, own
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of

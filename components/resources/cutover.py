@@ -13,14 +13,15 @@ import pulumi
 from components.cutover.decide import decide
 from components.cutover.words import Colour
 from components.emqx.errors import UpgradeError
-from components.operations.opening import drained, open_run, origin
-from components.operations.run import Run
+from components.ledger.base import drained, origin
+from components.links.opening import open_run
 from components.resources import engine
 from components.resources.link import Link
 from components.resources.props import State
 from components.resources.provider import TypedProvider
 from components.resources.world import WorldInputs, journaled, opened, write_failure
-from components.router.haproxy import HaproxyRouter
+from components.routers.haproxy.router import HaproxyRouter
+from components.run.run import Run
 
 
 class CutoverInputs(WorldInputs):

@@ -7,15 +7,15 @@ from typing import Any
 
 from components.cutover.words import Colour, other
 from components.emqx.inventory import read_inventory
+from components.emqx.known import known
 from components.emqx.v5 import ClusterApi
+from components.links.accounts import carried, refuse_lockout, refuse_same_accounts
+from components.links.data_export import export
+from components.links.opening import serves_imported, silent
 from components.migration.inventory import written_since
-from components.operations.accounts import carried, refuse_lockout, refuse_same_accounts
-from components.operations.data_export import export
-from components.operations.measure import known
-from components.operations.opening import serves_imported, silent
-from components.operations.run import Run
 from components.resources.link import Link, LinkInputs, LinkProvider
 from components.resources.world import credentials_of
+from components.run.run import Run
 
 ARCHIVES = "archives"
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.cutover.words import other
-from components.operations.data_export import ExportResult
-from components.operations.data_import import import_
-from components.operations.opening import serves_imported
-from components.operations.run import Run
+from components.ledger.base import IMPORTED
+from components.links.data_export import ExportResult
+from components.links.data_import import import_
+from components.links.opening import serves_imported
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
-from components.router.base import IMPORTED
+from components.run.run import Run
 
 MOST_LINES = 20
 """Differing settings that are shown while it runs; the journal and the state have all of them."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from components.cutover.words import other
-from components.operations.data_export import ExportResult, written_after_export
-from components.operations.run import Run
-from components.operations.shift import Manner, carry_out
+from components.links.data_export import ExportResult, written_after_export
+from components.links.shift import Manner, carry_out
 from components.report.files import write_report
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
+from components.run.run import Run
 
 
 class DrainInputs(LinkInputs):

@@ -15,13 +15,13 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour, Direction
-from components.operations.run import Run
 from components.report.files import write_report
 from components.report.numbers import NoCutoverError
 from components.resources import engine
 from components.resources.props import State
 from components.resources.provider import TypedProvider
 from components.resources.world import WorldInputs, journaled, opened, write_failure
+from components.run.run import Run
 
 
 class LinkInputs(WorldInputs):

@@ -13,12 +13,12 @@ from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
-from components.operations import local
-from components.operations.ownership import refuse_moved
+from components.guards.ownership import refuse_moved
 from components.resources import engine, progress
 from components.resources.props import State, changed
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
+from components.targets.local import cluster as local
 from components.value import Value
 
 FIXED = frozenset({"version", "edition", "emqx_home", "max_sessions", "proxy_protocol"})

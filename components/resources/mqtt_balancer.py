@@ -15,12 +15,12 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour, Edition
 from components.emqx.errors import Retryable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
-from components.operations import balancing
-from components.operations.leaving import Leaving, refuse_leaving, replaced
-from components.operations.ownership import refuse_moved
+from components.guards.leaving import Leaving, refuse_leaving, replaced
+from components.guards.ownership import refuse_moved
 from components.resources.props import State, changed
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
+from components.targets.local import balancer as balancing
 from components.value import Value
 
 SIZES = frozenset({"max_connections", "replicas", "clusters"})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from components.operations.run import Run
-from components.operations.shift import Manner, carry_out
+from components.links.shift import Manner, carry_out
 from components.resources.link import Link, LinkInputs, LinkProvider
+from components.run.run import Run
 
 
 class TrafficShiftInputs(LinkInputs):

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.cutover.words import other
+from components.links.archives import ArchiveDirectory
+from components.links.data_export import ExportResult
+from components.links.opening import serves_imported
+from components.links.readiness import wait_until_ready
+from components.links.verification import verify
 from components.migration.inventory import while_clients_write
-from components.operations.archives import ArchiveDirectory
-from components.operations.data_export import ExportResult
-from components.operations.opening import serves_imported
-from components.operations.readiness import wait_until_ready
-from components.operations.run import Run
-from components.operations.verification import verify
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
+from components.run.run import Run
 
 
 class VerificationInputs(LinkInputs):

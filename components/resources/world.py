@@ -14,13 +14,13 @@ from typing import Any
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, missing_credentials
 from components.emqx.v5 import ClusterApi
-from components.operations.heartbeat import heartbeat
-from components.operations.journal import Journal
-from components.operations.latency import connect_milliseconds
-from components.operations.run import Run, SystemClock
-from components.operations.whereabouts import telling_where
 from components.resources import engine, progress
-from components.router.haproxy import HaproxyRouter
+from components.routers.haproxy.router import HaproxyRouter
+from components.run.heartbeat import heartbeat
+from components.run.journal import Journal
+from components.run.latency import connect_milliseconds
+from components.run.run import Run, SystemClock
+from components.run.whereabouts import telling_where
 from components.value import Value
 
 

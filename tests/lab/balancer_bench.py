@@ -11,10 +11,10 @@ from pathlib import Path
 
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.models import BalancerHandle, Node
-from components.router import process
-from components.router.configuration import HaproxySettings, Side, render
-from components.router.haproxy import HaproxyRouter
-from components.router.runtime import ask
+from components.routers.haproxy import process
+from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.router import HaproxyRouter
+from components.routers.haproxy.runtime import ask
 from tests.handles import cluster_at, node_at
 
 CONNACK = bytes.fromhex("20020000")

@@ -15,9 +15,9 @@ from components.cutover.words import Colour
 from components.emqx.errors import Stopped
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
-from components.operations.data_export import ExportResult, export
-from components.operations.data_import import import_
-from components.operations.run import Run, SystemClock
+from components.links.data_export import ExportResult, export
+from components.links.data_import import import_
+from components.run.run import Run, SystemClock
 from tests.lab.node_process import node_process
 
 KEY, SECRET = "bed", "planted-api-s3cret"

@@ -16,10 +16,13 @@ import pytest
 from components.cutover.decide import decide
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import Refused, UpgradeError
-from components.operations import balancing, leaving, local
-from components.operations.opening import drained, origin
-from components.operations.remembered import EXTERNAL, remembered
-from components.router import maps, process
+from components.guards import leaving
+from components.ledger import files as maps
+from components.ledger.base import drained, origin
+from components.ledger.remembered import EXTERNAL, remembered
+from components.routers.haproxy import process
+from components.targets.local import balancer as balancing
+from components.targets.local import cluster as local
 from tests.lab.balancer_life_bed import Balancer, Clients, Clusters, clients_of, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]

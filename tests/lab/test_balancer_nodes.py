@@ -13,9 +13,9 @@ import pytest
 
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle
-from components.router import process
-from components.router.configuration import HaproxySettings, Side, render
-from components.router.haproxy import HaproxyRouter
+from components.routers.haproxy import process
+from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.router import HaproxyRouter
 from lab.fleet.fleet import Fleet
 from lab.fleet.settings import FleetSettings
 from lab.fleet.tally import summary

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from components.emqx.errors import BadInput, Refused
-from components.router import process
-from components.router.runtime import SUN_PATH, ask
+from components.routers.haproxy import process
+from components.routers.haproxy.runtime import SUN_PATH, ask
 from tests.lab.balancer_bench import CONNACK, ODD, PACKETS, Broker, bench, change, loopback, send, send_all
 
 pytestmark = pytest.mark.lab

@@ -10,9 +10,10 @@ import pytest
 
 from components.emqx.errors import BadInput, GaveUp, LeaseLost, NotNow, Refused, Unreachable
 from components.emqx.models import BalancerHandle
-from components.router import maps, process
-from components.router.haproxy import HaproxyRouter
-from components.router.runtime import ask
+from components.ledger import files as maps
+from components.routers.haproxy import process
+from components.routers.haproxy.router import HaproxyRouter
+from components.routers.haproxy.runtime import ask
 from tests.lab.balancer_bench import CONNACK, ODD, PACKETS, Broker, bench, loopback, send_all
 
 pytestmark = pytest.mark.lab

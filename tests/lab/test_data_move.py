@@ -15,11 +15,11 @@ from components.emqx.account import PREFIX
 from components.emqx.backup import list_archives
 from components.emqx.errors import Refused
 from components.emqx.inventory import read_inventory
+from components.links.archives import ArchiveDirectory
+from components.links.data_export import export, written_after_export
+from components.links.data_import import import_
+from components.links.verification import verify
 from components.migration.inventory import Section
-from components.operations.archives import ArchiveDirectory
-from components.operations.data_export import export, written_after_export
-from components.operations.data_import import import_
-from components.operations.verification import verify
 from tests.lab.data_bed import LOGIN, SECRET, USERS, bed, fill, moved, pair
 
 pytestmark = pytest.mark.lab

@@ -12,10 +12,10 @@ from components.emqx.backup import import_archive, list_archives, upload
 from components.emqx.errors import GaveUp, NotNow, Refused, Rejected, Stopped, Unreachable
 from components.emqx.inventory import read_inventory
 from components.emqx.v5 import ClusterApi
+from components.links.archives import ArchiveDirectory
+from components.links.data_export import export
+from components.links.data_import import import_
 from components.migration.inventory import Section
-from components.operations.archives import ArchiveDirectory
-from components.operations.data_export import export
-from components.operations.data_import import import_
 from tests.lab.data_bed import USERS, bed, fill, moved, pair
 
 pytestmark = pytest.mark.lab

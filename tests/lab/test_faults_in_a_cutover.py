@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from components.emqx.errors import GateFailed, Refused, Rejected, Unreachable
-from components.operations import drain, opening
-from components.router import process
+from components.links import opening
+from components.movers import evacuation as drain
+from components.routers.haproxy import process
 from tests.lab.moving_bed import MovingBed
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from components.emqx import probes
 from components.emqx.models import Node
+from components.emqx.probes import Prober
 from components.mqtt import Connack, Connect, Decoder, Publish, Suback, Subscribe, encode
-from components.operations import probes
-from components.operations.probes import Prober
 
 pytestmark = pytest.mark.lab
 

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from components.operations import release
+from components.targets.local import release
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 

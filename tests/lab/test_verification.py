@@ -13,11 +13,11 @@ from components.emqx.account import PREFIX, sweep, temporary_account
 from components.emqx.errors import GaveUp, LeaseLost, Unauthorized, VerificationFailed
 from components.emqx.inventory import read_inventory
 from components.emqx.models import Credentials
+from components.emqx.probes import Prober, Topics
 from components.emqx.v5 import ClusterApi
+from components.links.readiness import api_state, mqtt_state, wait_until_ready
+from components.links.verification import Verified, verify
 from components.migration.inventory import Inventory, Section
-from components.operations.probes import Prober, Topics
-from components.operations.readiness import api_state, mqtt_state, wait_until_ready
-from components.operations.verification import Verified, verify
 from tests.lab.data_bed import ACL, KEY, SECRET, USERS, Bed, bed, cluster, fill, pair
 
 pytestmark = pytest.mark.lab

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from components.cutover.gates import Thresholds
 from components.cutover.steps import parse_steps
 from components.cutover.words import Colour
-from components.operations.opening import open_run
-from components.operations.shift import Manner, carry_out
+from components.links.opening import open_run
+from components.links.shift import Manner, carry_out
 from tests.unit.fake_world import World
 
 QUIET = Thresholds(connect_latency_p99_milliseconds=None)

@@ -20,8 +20,8 @@ from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, Se
 from components.emqx.client import Reply
 from components.emqx.errors import Unreachable
 from components.emqx.models import ClusterHandle
-from components.operations.run import Run
-from components.router.base import require_lease
+from components.ledger.base import require_lease
+from components.run.run import Run
 from tests.handles import cluster_at
 
 UNFINISHED = (

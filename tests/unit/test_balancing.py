@@ -10,9 +10,9 @@ import pytest
 from components.balancer.mqtt_balancer import standing
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
-from components.operations.balancing import first_share, refuse_small
-from components.operations.leaving import replaced
+from components.guards.leaving import replaced
 from components.settings import Settings
+from components.targets.local.balancer import first_share, refuse_small
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit

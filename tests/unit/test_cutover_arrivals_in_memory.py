@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from components.cutover.steps import parse_steps
-from components.operations.opening import open_run
-from components.operations.shift import Manner, carry_out
+from components.links.opening import open_run
+from components.links.shift import Manner, carry_out
 from tests.unit.fake_world import UNFINISHED, fleet
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody
 from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
-from components.operations.opening import open_run
-from components.operations.shift import carry_out
-from components.operations.whereabouts import telling_where
+from components.links.opening import open_run
+from components.links.shift import carry_out
+from components.run.whereabouts import telling_where
 from tests.unit.cutover_bed import QUIET, manner, opened_only, up
 from tests.unit.fake_world import UNFINISHED, FakeApi, Killed, World
 

@@ -10,7 +10,7 @@ import pytest
 from components.cutover.words import Colour
 from components.emqx.answers import SessionFacts
 from components.emqx.errors import GateFailed, Refused
-from components.operations.sending_back import sent_back
+from components.links.sending_back import sent_back
 from tests.unit.cutover_bed import QUIET, half_way, manner, up
 from tests.unit.fake_world import UNFINISHED, World
 

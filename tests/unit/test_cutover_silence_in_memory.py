@@ -8,9 +8,9 @@ import pytest
 
 from components.cutover.cohort import everybody
 from components.emqx.errors import GateFailed, GaveUp, Unreachable
-from components.operations.opening import open_run
-from components.operations.sending_back import sent_back
-from components.operations.shift import carry_out
+from components.links.opening import open_run
+from components.links.sending_back import sent_back
+from components.links.shift import carry_out
 from tests.unit.cutover_bed import QUIET, manner, up
 from tests.unit.fake_world import UNFINISHED, World
 

@@ -13,7 +13,7 @@ import pytest
 from components.emqx.errors import BadInput, Unauthorized
 from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
-from components.operations.accounts import carried, refuse_lockout, refuse_same_accounts, still_ours
+from components.links.accounts import carried, refuse_lockout, refuse_same_accounts, still_ours
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from components.emqx.errors import BadInput, Refused
+from components.links.archives import Archive, ArchiveDirectory, file_sha256, whole
 from components.migration.inventory import Inventory, Section
-from components.operations.archives import Archive, ArchiveDirectory, file_sha256, whole
 
 pytestmark = pytest.mark.unit
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from components.emqx.errors import Rejected
+from components.links.archives import Archive
+from components.links.data_export import TABLE_SETS, _portions
+from components.links.data_import import _Done, _judge_failures
 from components.migration.inventory import Difference
-from components.operations.archives import Archive
-from components.operations.data_export import TABLE_SETS, _portions
-from components.operations.data_import import _Done, _judge_failures
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ from components.cutover.words import Edition
 from components.emqx.errors import Refused
 from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
-from components.operations.declared import refuse_misdeclared
+from components.guards.declared import refuse_misdeclared
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit

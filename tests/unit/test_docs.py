@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.router.base import CUTOVER, LEASE
+from components.ledger.base import CUTOVER, LEASE
 from components.settings import NOT_YET_BUILT, load
 from tools import draw_sequence
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from components.cutover.words import Colour
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
-from components.router import maps
-from components.router.configuration import HaproxySettings, Side, render
+from components.ledger import files as maps
+from components.routers.haproxy.configuration import HaproxySettings, Side, render
 from tests.handles import node_at
 
 pytestmark = pytest.mark.unit

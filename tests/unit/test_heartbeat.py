@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from components.operations.heartbeat import BEAT_SECONDS, heartbeat
+from components.run.heartbeat import BEAT_SECONDS, heartbeat
 from tests.unit.fake_world import World
 
 pytestmark = pytest.mark.unit

@@ -13,10 +13,11 @@ from components.cutover.arrival import Before, measured_percent, on_their_way
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.emqx.errors import GateFailed, GaveUp
-from components.operations.drain import evacuate
-from components.operations.meter import Meter
-from components.operations.moving import Move, Moved, kick
-from components.operations.run import Run
+from components.movers.evacuation import evacuate
+from components.movers.kick import Move, kick
+from components.run.meter import Meter
+from components.run.moved import Moved
+from components.run.run import Run
 from tests.unit.fake_world import UNFINISHED, FakeApi, World, fleet
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]

@@ -13,8 +13,8 @@ from components.emqx.answers import LicenseFacts, NodeFacts
 from components.emqx.errors import NotNow, Unreachable
 from components.emqx.models import Credentials
 from components.emqx.v5 import ClusterApi
-from components.operations.measure import PATIENCE_SECONDS, observe
-from components.operations.moving import Moved
+from components.run.measure import PATIENCE_SECONDS, observe
+from components.run.moved import Moved
 from tests.handles import cluster_at
 from tests.unit.fake_world import UNFINISHED, FakeApi, fleet
 

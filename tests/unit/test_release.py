@@ -9,9 +9,9 @@ import pytest
 
 from components.emqx.errors import BadInput
 from components.emqx.models import Credentials
-from components.operations import release, release_processes
-from components.operations.release import Common, Place, Release
 from components.settings import load
+from components.targets.local import release, release_processes
+from components.targets.local.release import Common, Place, Release
 
 pytestmark = pytest.mark.unit
 

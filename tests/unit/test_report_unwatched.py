@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from components.cutover.words import Colour
-from components.operations.opening import open_run
-from components.operations.shift import carry_out
+from components.links.opening import open_run
+from components.links.shift import carry_out
 from components.report.html import page
 from components.report.model import Report
 from components.report.numbers import report_of

@@ -1,0 +1,142 @@
+"""Before a colour leaves: the balancer, the cluster and its ports are asked, and whoever may still be there keeps it.
+
+The rule: what does not answer is not gone. A cluster counts as gone only when its API is silent, no balancer gives it clients or has one
+of its nodes up, and nothing listens for MQTT at its addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+from components.cutover.cohort import share_percent
+from components.cutover.words import Colour, other
+from components.emqx.errors import Refused, Retryable, Unreachable, UpgradeError
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.v5 import ClusterApi
+from components.ledger.base import drained_at, origin
+from components.routers.haproxy.router import HaproxyRouter
+
+ANSWER_SECONDS = 15.0
+"""500 is normal for 2 s around a join and must be sat out for 10 s (two-cluster.md section H)."""
+CONNECT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A colour that the new configuration does not have any more, or has at quite other addresses."""
+
+    cluster: ClusterHandle
+    credentials: Credentials
+    soak_seconds: float
+
+
+def replaced(old: ClusterHandle, new: ClusterHandle) -> bool:
+    """Whether this is another cluster under the same colour: no node has a name or an address of an old one."""
+
+    def marks(cluster: ClusterHandle) -> set[str]:
+        return {mark.rstrip("/") for node in cluster.nodes for mark in (node.name, node.api, node.mqtt)}
+
+    return not marks(old) & marks(new)
+
+
+async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float) -> None:
+    """Refuse the colour's removal while it has weight or clients, or before it has been empty for the soak time.
+
+    Raises:
+        Refused: with what it still has.
+
+    """
+    colour = leaving.cluster.colour
+    router = HaproxyRouter(balancer)
+    memory, share = await router.memory(), await router.share()
+    percent = share_percent(colour, share)
+    if percent > 0:
+        raise _refusal(
+            colour, f"it has {percent:g} % of the share", f"set emqx:live to {other(colour)} and run pulumi up"
+        )
+    empty_since = drained_at(memory, colour)
+    if empty_since is None and origin(memory) is not None:
+        raise _refusal(colour, "its clients were not all moved away", "run pulumi up until the cutover is finished")
+    await refuse_clients(leaving.cluster, leaving.credentials, balancer)
+    soaked = now - (empty_since or 0.0)
+    if soaked < leaving.soak_seconds:
+        seen = f"it has been empty for {soaked:.0f} s, {leaving.soak_seconds:g} s of soak are declared"
+        raise _refusal(colour, seen, "wait, or lower emqx:cutover.soakSeconds")
+
+
+async def refuse_clients(cluster: ClusterHandle, credentials: Credentials, balancer: BalancerHandle) -> None:
+    """Refuse when clients are connected to the cluster, or when nobody can say that none are.
+
+    Raises:
+        Refused: with their number by node, or with what does not answer.
+        Unauthorized, Rejected: the cluster does not tell us.
+
+    """
+    colour = cluster.colour
+    async with ClusterApi(cluster, credentials, patience_seconds=ANSWER_SECONDS) as api:
+        try:
+            live = await api.live_connections()
+        except Unreachable as silence:
+            live, seen = {}, silence.seen
+        except Retryable as busy:
+            todo = "wait until the cluster answers, then run it again"
+            raise _refusal(colour, f"it cannot say who is connected: {busy.seen}", todo) from None
+        else:
+            seen = "it is not among the running nodes"
+    if sum(live.values()):
+        todo = f"move them first: set emqx:live to {other(colour)}"
+        raise _refusal(colour, f"clients are connected: {live}", todo)
+    silent = {node.name for node in cluster.nodes} - live.keys()
+    if silent:
+        await _refuse_silent(cluster, silent, balancer, f"{', '.join(sorted(silent))}: {seen}", whole=not live)
+
+
+async def _refuse_silent(
+    cluster: ClusterHandle, silent: Collection[str], balancer: BalancerHandle, seen: str, *, whole: bool
+) -> None:
+    """Nodes that said nothing of their clients: the balancer knows whether it gives them any, their MQTT port whether they live."""
+    colour = cluster.colour
+    back = "bring it back with pulumi up, then run it again"
+    percent, up = await _given(balancer, colour)
+    if whole and percent:
+        todo = f"{back}; when it is gone for good, end the balancer ({balancer.maps}) first"
+        raise _refusal(colour, f"{seen}; the balancer gives it {percent:g} % of the clients", todo)
+    if up & set(silent):
+        raise _refusal(colour, f"{seen}; the balancer has {', '.join(sorted(up & set(silent)))} up", back)
+    nodes = [node for node in cluster.nodes if node.name in silent]
+    answers = await asyncio.gather(*(_listens(node.mqtt) for node in nodes))
+    listening = [node.mqtt for node, answer in zip(nodes, answers, strict=True) if answer]
+    if listening:
+        raise _refusal(colour, f"{seen}; MQTT is open at {', '.join(listening)}", f"{back}, or end these nodes")
+
+
+async def _given(balancer: BalancerHandle, colour: Colour) -> tuple[float, set[str]]:
+    """The colour's largest share in percent over the replicas that can be asked, and its nodes that any of them has up."""
+    percent, up = 0.0, set[str]()
+    for admin in balancer.admin:
+        router = HaproxyRouter(balancer.model_copy(update={"admin": (admin,)}))
+        with suppress(UpgradeError):
+            nodes = (await router.health()).get(colour, {})
+            up |= {name for name, is_up in nodes.items() if is_up}
+            if nodes:
+                percent = max(percent, share_percent(colour, await router.share()))
+    return percent, up
+
+
+async def _listens(address: str) -> bool:
+    """Whether a TCP connection is accepted there."""
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _refusal(colour: Colour, seen: str, todo: str) -> Refused:
+    return Refused(f"removing {colour}", node=colour, seen=seen, todo=todo)

@@ -1,0 +1,230 @@
+"""The first link: decides where this run goes, takes the lease, and opens the colour that the clients go to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from components.cutover.cohort import everybody, share_percent
+from components.cutover.decide import Decision, decide
+from components.cutover.words import Colour, Direction, other
+from components.emqx.errors import Refused
+from components.emqx.known import known
+from components.guards.declared import refuse_misdeclared, refuse_route
+from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, LEASE, OPENED_AT, ORIGIN, drained, origin
+from components.run.run import Run
+from components.run.waiting import until
+from components.value import Value
+
+HEALTH_SECONDS = 60.0
+SILENT_SECONDS = 8.0
+STALE_BATCH = 500
+"""A bulk kick of 1,001 sessions took 0.6 s (two-cluster.md section H): a call must end well within its time-out."""
+
+
+class Opened(Value):
+    """What the first link hands down: the run's token, its direction, and the colour the clients leave."""
+
+    run: str
+    direction: Direction
+    reason: str
+    source: Colour
+    lost_sessions: int | None = 0
+    lost_messages: int | None = 0
+
+
+async def open_run(
+    run: Run,
+    to: Colour,
+    declared: Sequence[Colour],
+    acknowledged: Sequence[str],
+    *,
+    budget_per_second: int,
+    keep_stale: bool,
+) -> Opened:
+    """Decide, refuse an unacknowledged loss, take the lease, open the target, and leave it ready for the share.
+
+    Raises:
+        Refused: sessions would be lost and nobody acknowledged it, or a cluster has a node that is not declared.
+        GaveUp: the balancer does not see every node of the target fully up.
+
+    """
+    await run.router.settle()
+    memory = await run.router.memory()
+    live = {colour: total(await known(run.clusters[colour].live_connections())) for colour in declared}
+    decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))
+    source = other(to)
+    opened = Opened(run=run.token, direction=decision.direction, reason=decision.reason, source=source)
+    if decision.direction == "nothing":
+        await _settled(run, source, memory, live)
+        return opened
+    goes_on = decision.direction == "back" or await serves_imported(run, to)
+    if decision.direction == "forward":
+        await _refuse_move(run, source, to, must_answer=not goes_on)
+    sessions, messages = await _losses(run, source, must_answer=not goes_on)
+    if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
+        raise unacknowledged_sessions(to, sessions, messages)
+    await _begin(run, to, decision, memory)
+    facts = decision._asdict()
+    run.record("run", to=to, origin=source, clients=live.get(source), budget_per_second=budget_per_second, **facts)
+    run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
+    await open_target(run, to)
+    if not keep_stale:
+        await _remove_stale(run, to, _left_since(memory, to))
+    await remember_opened(run, to)
+    return opened.model_copy(update={"lost_sessions": sessions, "lost_messages": messages})
+
+
+async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, str]) -> None:
+    """Take the lease; a cutover that goes on or goes back keeps its beginning, since what it left behind is known by it."""
+    forward = decision.direction == "forward"
+    fresh = forward and await run.router.share() == everybody(other(to))
+    began_at = None if fresh else memory.get(BEGAN_AT)
+    await run.router.remember(
+        {
+            LEASE: run.token,
+            ORIGIN: other(to) if forward else memory.get(ORIGIN),
+            BEGAN_AT: began_at or f"{run.clock.now():.3f}",
+            DRAINED_AT: None,
+        }
+    )
+
+
+def unacknowledged_sessions(to: Colour, sessions: int, messages: int | None) -> Refused:
+    """What preview and update say of a loss that nobody acknowledged."""
+    return Refused(
+        f"moving the clients to {to}",
+        node=other(to),
+        seen=f"{sessions} persistent sessions with {messages} queued messages would be lost",
+        todo="add `acknowledge: [sessions]` to emqx:cutover when that may happen",
+    )
+
+
+async def _refuse_undeclared(run: Run, colour: Colour) -> None:
+    """A node that runs under a name which is not declared has clients that nobody counts or moves."""
+    api = run.clusters[colour]
+    members = {facts.name: facts.running for facts in await api.nodes()}
+    strange = sorted(name for name, runs in members.items() if runs and name not in api.node_names)
+    if strange:
+        missing = sorted(set(api.node_names) - members.keys())
+        raise Refused(
+            f"looking at {colour}",
+            node=colour,
+            seen=f"its cluster has {', '.join(strange)}, which is not declared; declared and not there: {', '.join(missing) or 'none'}",
+            todo=f"give the nodes of emqx:clusters.{colour}.nodes the names that `emqx ctl cluster status` shows",
+        )
+
+
+async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: bool) -> None:
+    """Refuse clusters that are not what is declared, and a way that no upgrade may go.
+
+    A source that does not answer any more is passed over where the run only goes on with what was verified before.
+    """
+    here = [to] if not must_answer and await silent(run, source) else [to, source]
+    for colour in here:
+        await refuse_misdeclared(run.clusters[colour])
+        await _refuse_undeclared(run, colour)
+    if source in here:
+        old, new = run.clusters[source], run.clusters[to]
+        refuse_route(to, (old.handle.version, await old.edition()), (new.handle.version, await new.edition()))
+
+
+async def _settled(run: Run, source: Colour, memory: Mapping[str, str], live: Mapping[Colour, int | None]) -> None:
+    """Take the lease also when nobody has to move: an older run must not go on against what is declared now.
+
+    A cutover that was given up leaves its beginning behind; with nobody on the other colour it is over.
+    """
+    over = {DRAINED_AT: f"{source} {run.clock.now():.3f}"} if live.get(source) == 0 and origin(memory) else {}
+    await run.router.remember({LEASE: run.token, **({} if drained(memory) else over)})
+
+
+async def serves_imported(run: Run, to: Colour) -> bool:
+    """Whether clients are on data that this cutover has imported: an import over it would put old values over newer ones."""
+    imported = (await run.router.memory()).get(IMPORTED, "").startswith(f"{to} ")
+    return imported and share_percent(to, await run.router.share()) > 0
+
+
+async def silent(run: Run, colour: Colour) -> bool:
+    """Whether no node of the colour answers, for longer than the 500s around a join take (two-cluster.md section H)."""
+    return await known(run.clusters[colour].nodes(patience_seconds=SILENT_SECONDS)) is None
+
+
+def total(live: Mapping[str, int] | None) -> int | None:
+    """All live connections of a colour; None where they are not known."""
+    return None if live is None else sum(live.values())
+
+
+async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int | None, int | None]:
+    """Persistent sessions and their queued messages; unknown on the way back from a colour that does not answer."""
+    asked = run.clusters[source].session_totals()
+    totals = await asked if must_answer else await known(asked)
+    return (None, None) if totals is None else (totals.connected + totals.offline, totals.queued_messages)
+
+
+async def open_target(run: Run, to: Colour) -> None:
+    """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (section D)."""
+    api = run.clusters[to]
+    await run.checkpoint()
+    await asyncio.gather(*(api.evacuation_stop(node) for node in await api.evacuations()))
+    await wait_until_up(run, to)
+
+
+async def wait_until_up(run: Run, colour: Colour) -> None:
+    """Wait until the balancer has every node of the colour fully up; no share is given to it before."""
+
+    async def look() -> tuple[bool | None, str]:
+        health = (await run.router.health()).get(colour, {})
+        down = sorted(node for node, up in health.items() if not up)
+        return (True if health and not down else None), f"not up: {', '.join(down) or 'no node of it is configured'}"
+
+    await until(
+        run,
+        look,
+        tried=f"waiting for {colour} behind the balancer",
+        node="the balancer",
+        todo=f"look at the nodes of {colour} and at the health check between the balancer and their API port",
+        limit_seconds=HEALTH_SECONDS,
+    )
+
+
+def _left_since(memory: Mapping[str, str], to: Colour) -> float | None:
+    """When clients began to be taken away from ``to``; None when they never were, or when they come to it already.
+
+    A run that goes on in the direction of the one before finds sessions of devices that were moved to ``to`` and went
+    offline there: these are in use, and what they queue is not old.
+    """
+    colour, _, since = memory.get(OPENED_AT, "").partition(" ")
+    return float(since) if colour == other(to) else None
+
+
+async def remember_opened(run: Run, to: Colour) -> None:
+    """From now on clients come to ``to``; when they did already, since when is kept."""
+    if not (await run.router.memory()).get(OPENED_AT, "").startswith(f"{to} "):
+        await run.router.remember({OPENED_AT: f"{to} {run.clock.now():.3f}"}, holder=run.token)
+
+
+async def _remove_stale(run: Run, to: Colour, since: float | None) -> None:
+    """Remove sessions on the target that were left behind by an earlier move away from it.
+
+    Evicted sessions stay and go on queueing (section D), so a device that comes back would get old commands. Only those
+    that lost their connection after that move began are removed; a device that was offline before keeps its session.
+    """
+    if since is None:
+        return
+    api = run.clusters[to]
+    stale = [
+        session.clientid
+        async for page in api.session_pages()
+        for session in page
+        if not session.connected and _unix(session.disconnected_at) >= since
+    ]
+    for first in range(0, len(stale), STALE_BATCH):
+        batch = stale[first : first + STALE_BATCH]
+        await run.act("loss", section="stale sessions", count=len(batch), colour=to)
+        await api.kick(batch)
+
+
+def _unix(moment: str | None) -> float:
+    """Unix seconds of EMQX's RFC 3339 time; 0 when it is not given."""
+    return datetime.fromisoformat(moment).timestamp() if moment else 0.0

@@ -1,0 +1,179 @@
+"""Carries out the transitions that the plan has for one step; what is to be done is the plan's, never decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from components.cutover.cohort import everybody, share_percent
+from components.cutover.evacuation import Evacuation
+from components.cutover.facts import Thresholds
+from components.cutover.pace import limit_seconds
+from components.cutover.plan import DRAIN, Desired, Transition, World, plan
+from components.cutover.steps import Step
+from components.cutover.words import COLOURS, Colour, Direction, Mover, other
+from components.emqx.errors import GateFailed, Unreachable
+from components.emqx.known import known
+from components.ledger.base import DRAINED_AT, drained
+from components.links.opening import silent, wait_until_up
+from components.links.sending_back import sent_back
+from components.movers.evacuation import evacuate
+from components.movers.kick import Move, kick
+from components.run.meter import Meter
+from components.run.run import Run
+from components.value import Value
+
+SLACK = 10
+"""A drain may take this many times its shortest time, and never less than a minute, before it gives up."""
+
+
+class Manner(Value):
+    """How clients are moved: the steps, the budget, node evacuation's knobs, and what stops the update."""
+
+    steps: tuple[Step, ...]
+    budget_per_second: int
+    evacuation: Evacuation = Evacuation()
+    gates: Thresholds = Thresholds()
+
+
+async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: Direction) -> dict[str, float]:
+    """Do what the plan has for the step ``name`` (``drain`` for the last one); nothing where it was done before.
+
+    On the way forward a failing gate sends everybody back to the colour they came from. The way back does not hold, and
+    nothing sends clients to the colour that they are taken from.
+
+    Returns:
+        ``{"moved": clients, "moving_seconds": seconds}``.
+
+    Raises:
+        GateFailed: on the way forward after the clients are back.
+
+    """
+    source = other(to)
+    steps = tuple(step for step in manner.steps if direction == "forward" or step.kind == "share")
+    if direction == "back" and await silent(run, source):
+        return await _leave_silent(run, name, to)
+    mover: Mover = "evacuation" if await known(run.clusters[source].has_evacuation()) else "kick"
+    world = await _observe(run)
+    todo = [one for one in plan(world, Desired(to, steps, mover)) if one.step == name]
+    parts = todo[-1].parts if todo else world.share
+    meter = Meter(run, name, to, parts, manner.gates, manner.budget_per_second)
+    if not todo:
+        return _facts(meter)
+    step = {"name": name, "share": share_percent(to, parts), "mover": mover if parts == everybody(to) else "kick"}
+    run.record("step", **step, phase="begin")
+    await meter.baseline()
+    try:
+        for transition in todo:
+            await _do(run, transition, to, manner, meter)
+    except GateFailed as failed:
+        if direction == "back":
+            raise
+        raise await sent_back(run, source, manner.gates, manner.budget_per_second, failed, name) from None
+    facts = _facts(meter)
+    run.record("step", **step, phase="end", clients=facts["moved"], moving_seconds=facts["moving_seconds"])
+    return facts
+
+
+async def _leave_silent(run: Run, name: str, to: Colour) -> dict[str, float]:
+    """Give everybody to ``to`` at once: nobody can be moved off a colour that does not answer, and nobody should wait for it.
+
+    It counts as drained when the balancer does not see it either; clients whose connection still stands there are not moved.
+    """
+    source = other(to)
+    if await run.router.share() != everybody(to):
+        run.progress(f"{name}: {source} does not answer; everybody is sent to {to} at once")
+        await set_share(run, to, everybody(to), name)
+    if name == DRAIN:
+        await _drain_silent(run, source)
+    return {"moved": 0, "moving_seconds": 0.0}
+
+
+async def _drain_silent(run: Run, source: Colour) -> None:
+    if any((await run.router.health()).get(source, {}).values()):
+        raise Unreachable(
+            f"draining {source}",
+            node=source,
+            seen="it does not answer us, and the balancer sees it up",
+            todo=f"look at its management API; all new connections go to {other(source)}, then run pulumi up again",
+        )
+    run.progress(f"{source} counts as empty: neither we nor the balancer see any of it")
+    await _drained(run, source)
+
+
+async def _observe(run: Run) -> World:
+    """The world as the plan needs it; a colour is healthy when the balancer has all of it fully up."""
+    health = await run.router.health()
+    empty = drained(await run.router.memory())
+    draining = [colour for colour in run.clusters if await known(run.clusters[colour].evacuations())]
+    return World(
+        share=await run.router.share(),
+        healthy=frozenset(colour for colour in COLOURS if health.get(colour) and all(health[colour].values())),
+        draining=frozenset(draining),
+        drained=frozenset([empty] if empty else []),
+    )
+
+
+async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, meter: Meter) -> None:
+    source = other(to)
+    acts: dict[str, Callable[[], Awaitable[None]]] = {
+        # A target that breaks now keeps the share from rising: that is a gate's to judge, not to be waited out.
+        "share": lambda: meter.judged(set_share(run, to, transition.parts, transition.step)),
+        "move": lambda: _move(run, Move(transition.step, source, transition.parts), manner, meter),
+        "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
+        "judge": meter.all_known,
+        "drain": lambda: _drain(run, transition.step, source, manner, meter),
+    }
+    await acts[transition.act]()
+
+
+async def _move(run: Run, move: Move, manner: Manner, meter: Meter) -> None:
+    """Kick the cohort; the clients of a colour that does not answer are left to come by themselves."""
+    if await silent(run, move.source):
+        run.progress(f"{move.step}: {move.source} does not answer, its clients come by themselves")
+        return
+    await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
+
+
+async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:
+    """Give ``to`` its part of the clients, once the balancer has all of it fully up."""
+    await wait_until_up(run, to)
+    await run.act("share", step=step, parts=parts)
+    await run.router.set_share(parts, holder=run.token)
+
+
+async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Meter) -> None:
+    """Take the last clients off the old colour; after the last step, remember when it was empty."""
+    if await silent(run, source):
+        if step == DRAIN:
+            await _drain_silent(run, source)
+        return
+    if await run.clusters[source].has_evacuation():
+        live = sum((await run.clusters[source].live_connections()).values())
+        limit = max(60.0, SLACK * limit_seconds(live, manner.budget_per_second))
+        limit += manner.evacuation.wait_health_check_seconds
+        await meter.watch_over(
+            evacuate(
+                run,
+                source,
+                budget_per_second=manner.budget_per_second,
+                knobs=manner.evacuation,
+                limit_seconds=limit,
+                moved=meter.moved,
+                notice=meter.notice,
+                step=step,
+            )
+        )
+    else:
+        move = Move(step, source, everybody(other(source)))
+        await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
+    if step == DRAIN:
+        await _drained(run, source)
+
+
+async def _drained(run: Run, source: Colour) -> None:
+    await run.act("drained", colour=source)
+    await run.router.remember({DRAINED_AT: f"{source} {run.clock.now():.3f}"}, holder=run.token)
+
+
+def _facts(meter: Meter) -> dict[str, float]:
+    return {"moved": meter.moved.count, "moving_seconds": round(meter.moved.seconds, 3)}

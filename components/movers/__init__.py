@@ -1,0 +1,1 @@
+"""The movers, one module each: what takes clients off a colour, at a rate, and counts whom."""

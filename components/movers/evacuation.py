@@ -1,0 +1,161 @@
+"""Draining the old colour by node evacuation of all its nodes at once; the share is at the new colour before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from components.cutover.evacuation import MOST_WAIT_SECONDS, Adoption, Evacuation, adoptable
+from components.cutover.pace import evacuation_limit_seconds, split
+from components.cutover.plan import DRAIN
+from components.cutover.words import Colour
+from components.emqx.answers import EvacuationFacts
+from components.emqx.errors import GaveUp, Refused, Retryable
+from components.run.moved import Moved
+from components.run.run import Run
+
+BURST_SECONDS = 1.0
+"""EMQX evicts in one burst a second (behaviour.md section 1); nodes that start apart do not burst at the same instant."""
+WAITING = "waiting_health_check"
+"""Clients are still let in and nobody is evicted; EMQX's own default is 60 s of it (behaviour.md section 1)."""
+POLL_SECONDS = 0.1
+POLL_PATIENCE_SECONDS = 1.0
+LOST_NODE_SECONDS = 10.0
+"""A node that is gone for so long has no clients left (two-cluster.md section H: missing, then `stopped` without numbers)."""
+
+
+async def evacuate(
+    run: Run,
+    colour: Colour,
+    *,
+    budget_per_second: int,
+    knobs: Evacuation,
+    limit_seconds: float,
+    moved: Moved,
+    notice: Callable[[], None],
+    step: str = DRAIN,
+) -> None:
+    """Evacuate every node of the colour and wait until no live connection is left on any.
+
+    Done as two-cluster.md section D defines it: live connections 0 on every node and every state past
+    ``evicting_conns``. With nobody to receive the sessions EMQX stays in ``evicting_sessions``; that is not waited out.
+    ``moved`` is updated while it works (``to_move``: without those on nodes that still wait for the health check), ``notice`` is
+    called at each poll, ``step`` is the name in the journal. Slow rates and long waits get more time than ``limit_seconds``.
+
+    Raises:
+        Refused: somebody else evacuates these nodes in a way that does not fit.
+        GaveUp: too late even for the rates and waits, with the states and counts that were last seen.
+
+    """
+    api = run.clusters[colour]
+    live = await api.live_connections()
+    adoption = await _adopt(run, colour, list(live), budget_per_second)
+    rates = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, knobs.conn_evict_rate)
+    total = sum(live.values())
+    await run.act("evacuation", step=step, colour=colour, live=total, rates=rates, adopted=adoption.adopted)
+    for node, rate in rates.items():
+        await run.checkpoint()
+        await api.evacuation_start(node, _body(rate, knobs))
+        await run.clock.sleep(BURST_SECONDS / len(rates))
+    limit = max(limit_seconds, evacuation_limit_seconds(live, {**adoption.rates, **rates}))
+    await _wait_until_empty(run, colour, _Emptying(live, step), limit, moved, notice)
+
+
+async def _adopt(run: Run, colour: Colour, nodes: list[str], budget_per_second: int) -> Adoption:
+    api = run.clusters[colour]
+    status = (await api.http.call("GET", "/load_rebalance/global_status")).json()
+    adoption = adoptable(status, nodes, budget_per_second)
+    if adoption.refused:
+        raise Refused(
+            f"draining {colour}",
+            node=colour,
+            seen=f"an evacuation that this run did not start does not fit: {adoption.refused}",
+            todo="let it finish or stop it, then run pulumi up again; it is never fought over",
+        )
+    return adoption
+
+
+def _body(rate: int, knobs: Evacuation) -> dict[str, Any]:
+    return {
+        "wait_health_check": f"{knobs.wait_health_check_seconds}s",
+        "wait_takeover": f"{knobs.wait_takeover_seconds}s",
+        "conn_evict_rate": rate,
+        "sess_evict_rate": knobs.sess_evict_rate,
+    }
+
+
+@dataclass
+class _Emptying:
+    """What the polls of one drain have seen so far; ``counted`` are the live connections before it, by node."""
+
+    counted: Mapping[str, int]
+    step: str
+    left: int = field(init=False)
+    waits: bool = False
+    leaving: int = 0
+    moving_since: float | None = None
+    gone_since: dict[str, float] = field(default_factory=dict)
+    seen: str = "nothing yet"
+
+    def __post_init__(self) -> None:
+        """Nobody has left yet."""
+        self.left = sum(self.counted.values())
+
+    def look(self, live: Mapping[str, int], running: Mapping[str, EvacuationFacts], now: float) -> int:
+        """Take in one poll; returns how many clients left since the last one."""
+        left = sum(live.values())
+        gone, self.left = max(0, self.left - left), left
+        self.gone_since = {node: self.gone_since.get(node, now) for node in self.counted if node not in live}
+        waiting = {node for node, facts in running.items() if facts.state == WAITING}
+        self.waits = bool(waiting)
+        self.leaving = sum(count for node, count in live.items() if node not in waiting)
+        if self.moving_since is None and waiting != set(running):
+            self.moving_since = now
+        states = {node: facts.state for node, facts in running.items()}
+        self.seen = f"{left} live connections, states {states}, gone {sorted(self.gone_since)}"
+        return gone
+
+    def done(self, running: Mapping[str, EvacuationFacts], now: float) -> bool:
+        """Nobody is left and every node is past evicting, or has been gone for long enough."""
+        return self.left == 0 and all(
+            now - self.gone_since[node] >= LOST_NODE_SECONDS
+            if node in self.gone_since
+            else node in running and running[node].past_evicting
+            for node in self.counted
+        )
+
+
+async def _wait_until_empty(
+    run: Run, colour: Colour, emptying: _Emptying, limit_seconds: float, moved: Moved, notice: Callable[[], None]
+) -> None:
+    api = run.clusters[colour]
+    began = run.clock.now()
+    end = began + limit_seconds
+    while (now := run.clock.now()) < end:
+        await run.checkpoint()
+        try:
+            live = await api.live_connections(patience_seconds=POLL_PATIENCE_SECONDS)
+            running = await api.evacuations(patience_seconds=POLL_PATIENCE_SECONDS)
+        except Retryable as passing:
+            emptying.seen = str(passing)
+        else:
+            gone = emptying.look(live, running, now)
+            if emptying.waits:
+                end = min(now, began + MOST_WAIT_SECONDS) + limit_seconds
+            moved.to_move = moved.count + gone + emptying.leaving
+            if gone:
+                moved.count += gone
+                run.record("move", step=emptying.step, mover="evacuation", count=gone)
+            if emptying.left == 0 and emptying.moving_since is not None and not moved.seconds:
+                moved.seconds = now - emptying.moving_since
+            if emptying.done(running, now):
+                return
+            notice()
+        await run.clock.sleep(POLL_SECONDS)
+    raise GaveUp(
+        f"draining {colour}",
+        node=", ".join(emptying.counted),
+        seen=f"after {run.clock.now() - began:.0f} s: {emptying.seen}",
+        todo="look at these nodes; the next pulumi up adopts the evacuation where it stands",
+    )

@@ -1,0 +1,1 @@
+"""The routers that hold the share: read it, set it; they never look at EMQX."""

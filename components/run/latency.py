@@ -1,0 +1,41 @@
+"""How long a node takes to accept a connection and read a packet, measured without being counted by it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from components.emqx.models import ClusterHandle, Node
+from components.emqx.probes import proxy_header
+
+PROBE_SECONDS = 3.0
+MALFORMED_CONNECT = bytes.fromhex("10 02 00 00")
+"""EMQX closes the connection and counts nothing (two-cluster.md section G)."""
+
+
+async def connect_milliseconds(handle: ClusterHandle) -> float | None:
+    """The time of the slowest node; None when none of them answers."""
+    found = await asyncio.gather(*(_probe(node, proxied=handle.proxy_protocol) for node in handle.nodes))
+    return max((seconds * 1000 for seconds in found if seconds is not None), default=None)
+
+
+async def _probe(node: Node, *, proxied: bool) -> float | None:
+    host, _, port = node.mqtt.rpartition(":")
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            try:
+                if proxied:
+                    writer.write(proxy_header(writer.get_extra_info("sockname"), writer.get_extra_info("peername")))
+                writer.write(MALFORMED_CONNECT)
+                await reader.read()
+            finally:
+                writer.close()
+    except TimeoutError:
+        return PROBE_SECONDS
+    except ConnectionResetError:
+        return time.monotonic() - began
+    except OSError:
+        return None
+    return time.monotonic() - began

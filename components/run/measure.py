@@ -1,0 +1,73 @@
+"""One observation of both colours; a call that fails leaves its facts unknown, never zero."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.cutover.arrival import Before, measured_percent, on_their_way
+from components.cutover.facts import Facts, NodeFacts
+from components.cutover.words import Colour, other
+from components.emqx.answers import NodeFacts as NodeAnswer
+from components.emqx.known import known
+from components.run.moved import Moved
+from components.run.run import Run
+
+PATIENCE_SECONDS = 0.5
+"""One look is short: the next one is a second later, and the gates bound how long a fact may be unknown."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Live connections by colour, green's share at the balancer, and the facts that the gates judge."""
+
+    live: Mapping[Colour, int | None]
+    share_parts: int | None
+    facts: Facts
+
+
+async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving: bool) -> Observation:
+    """Ask everything at once; ``before`` is what was counted before the step."""
+    nodes, old_nodes, metrics, latency, share, limit = await asyncio.gather(
+        known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
+        known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
+        known(run.clusters[to].metrics(patience_seconds=PATIENCE_SECONDS)),
+        run.connect_milliseconds(run.clusters[to].handle),
+        known(run.router.share()),
+        known(_license_limit(run, to)),
+    )
+    live = {to: _live(nodes), other(to): _live(old_nodes)}
+    here, there = live[to], live[other(to)]
+    facts = Facts(
+        at=run.clock.now(),
+        connack_sent=metrics and metrics.get("packets.connack.sent"),
+        connack_error=metrics and metrics.get("packets.connack.error"),
+        connect_latency_p99_milliseconds=latency,
+        nodes_expected=run.clusters[to].node_names,
+        nodes=nodes and {node.name: _node(node) for node in nodes if node.running},
+        license_sessions=nodes and sum(node.connections or 0 for node in nodes),
+        license_limit=limit,
+        share_wanted_percent=before.wanted_percent,
+        share_measured_percent=measured_percent(before, here, there, moved.count),
+        source_silent=there is None,
+        clients_away=on_their_way(before, here, moved.count),
+        moving=moving,
+        moved=moved.count,
+        to_move=moved.to_move,
+    )
+    return Observation(live, share, facts)
+
+
+def _live(nodes: tuple[NodeAnswer, ...] | None) -> int | None:
+    return None if nodes is None else sum(node.live_connections or 0 for node in nodes)
+
+
+def _node(answer: NodeAnswer) -> NodeFacts:
+    return NodeFacts(memory_used=answer.memory_used, memory_total=answer.memory_total, load1=answer.load1)
+
+
+async def _license_limit(run: Run, colour: Colour) -> int:
+    """The licensed sessions; 0 where nothing is licensed."""
+    license_ = await run.clusters[colour].license(patience_seconds=PATIENCE_SECONDS)
+    return license_.max_sessions if license_ else 0

@@ -1,0 +1,1 @@
+"""What we ask of the machine we run on: processes, locks and files; it knows neither EMQX nor Pulumi."""

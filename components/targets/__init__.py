@@ -1,0 +1,1 @@
+"""Where clusters live, one room for each target; whatever starts, finds and ends them is here."""

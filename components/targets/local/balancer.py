@@ -1,0 +1,239 @@
+"""The HAProxy processes of target `local`: brought to a configuration and a number, without a client that loses its connection by it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import socket
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.cutover.cohort import everybody
+from components.cutover.words import COLOURS, Colour, Edition
+from components.emqx.errors import Refused, Unreachable, UpgradeError
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.v5 import ClusterApi
+from components.ledger import files as maps
+from components.ledger.base import CUTOVER
+from components.ledger.remembered import EXTERNAL, STACK
+from components.routers.haproxy import process
+from components.routers.haproxy.claim import claimed
+from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.router import HaproxyRouter
+
+ADDRESS = "address"
+"""The file that remembers the address which was taken, so that a balancer that died comes back at the same one."""
+LOOK_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The balancer as it should be; without ``address`` a free port on loopback is taken and kept.
+
+    ``standing`` are the colours that were there before this balancer, ``external`` those whose clusters are not ours, ``ended`` is whether the last cutover's memory speaks of a
+    cluster that is not declared any more.
+    """
+
+    live: Colour
+    clusters: Mapping[Colour, ClusterHandle]
+    editions: Mapping[Colour, Edition]
+    directory: Path
+    address: str | None
+    max_connections: int
+    replicas: int
+    standing: Collection[Colour] = ()
+    external: Collection[Colour] = ()
+    ended: bool = False
+
+    @property
+    def capacity(self) -> int:
+        """How many clients fit."""
+        return self.replicas * self.max_connections
+
+
+def reserve(directory: Path, stack: str) -> None:
+    """Write down whose directory this is; where nothing can be written, whoever has to work there says so."""
+    with suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (directory / STACK).write_text(stack)
+
+
+def handle_of(directory: Path) -> BalancerHandle:
+    """Where the balancer of this directory is reached; Unreachable when none ever ran there."""
+    try:
+        address = (directory / ADDRESS).read_text().strip()
+    except FileNotFoundError:
+        raise Unreachable(
+            "asking the balancer", node=str(directory), seen="none ever ran here", todo="run pulumi up where it runs"
+        ) from None
+    admin = tuple(str(replica / process.ADMIN) for replica in _replicas(directory))
+    return BalancerHandle(mqtt=address, admin=admin, maps=str(directory))
+
+
+def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHandle:
+    """Start HAProxy with this configuration, or let the running one take it over without losing a connection.
+
+    Raises:
+        BadInput: HAProxy does not accept the configuration.
+        Refused: somebody else listens on its address.
+        GaveUp: it does not start.
+
+    """
+    directory = wanted.directory
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    address = _address(wanted)
+    _refuse_taken(directory, address)
+    if not (directory / maps.SHARE).exists():
+        counts = asyncio.run(live_counts(wanted.clusters, credentials))
+        parts = first_share(wanted.live, counts, wanted.standing)
+        maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
+    sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
+    settings = HaproxySettings(listen=(address,), sides=sides, maps="..", max_connections=wanted.max_connections)
+    with _kept(directory / ADDRESS, address):
+        _bring(directory, render(settings), wanted.replicas)
+    handle = handle_of(directory)
+    asyncio.run(_settle(handle, wanted))
+    maps.replace(directory / EXTERNAL, "".join(f"{colour}\n" for colour in sorted(wanted.external)))
+    return handle
+
+
+@contextmanager
+def _kept(path: Path, address: str) -> Iterator[None]:
+    """Remember the address, before anybody can listen on it; one on which nothing could be started is forgotten again."""
+    before = path.read_text() if path.exists() else None
+    path.write_text(address)
+    try:
+        yield
+    except UpgradeError:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before)
+        raise
+
+
+def _refuse_taken(directory: Path, address: str) -> None:
+    """Before an address is remembered: only our own replicas may listen there."""
+    kept = directory / ADDRESS
+    port = kept.read_text().strip().rpartition(":")[2] if kept.exists() else ""
+    ours = any(process.running(replica) is not None for replica in _replicas(directory))
+    if not (ours and port == address.rpartition(":")[2]):
+        with claimed((address,), process.TAKEN_SECONDS):
+            return
+
+
+def _bring(directory: Path, text: str, count: int) -> None:
+    """So many replicas with this configuration; a surplus one takes nobody any more and ends with its last client.
+
+    A replica that is ending keeps its directory; a new one takes another number.
+    """
+    kept = _replicas(directory)[:count]
+    numbers = (directory / str(number) for number in itertools.count(1))
+    free = (place for place in numbers if place not in kept and process.running(place) is None)
+    places = [*kept, *itertools.islice(free, count - len(kept))]
+    for place in places:
+        beside = any(process.running(one) is not None for one in _replicas(directory))
+        process.bring(place, text, map_directory=directory, beside=beside)
+    for surplus in _places(directory):
+        if surplus not in places:
+            process.retire(surplus)
+            if process.running(surplus) is None:
+                shutil.rmtree(surplus)
+
+
+def running(directory: Path, count: int | None = None) -> bool:
+    """Whether every replica of the balancer in this directory runs, and there are ``count`` of them (None: any number)."""
+    replicas = _replicas(directory)
+    enough = bool(replicas) if count is None else len(replicas) == count
+    return enough and all(process.running(replica) is not None for replica in replicas)
+
+
+def stop(directory: Path) -> None:
+    """End the balancer, with the replicas that only keep their last clients; nothing to do when none runs."""
+    for place in _places(directory):
+        process.stop(place)
+
+
+def remove(directory: Path) -> None:
+    """End the balancer, and forget its address, its share and what it remembers: the next one in this place is a new one."""
+    stop(directory)
+    for place in _places(directory):
+        shutil.rmtree(place)
+    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK, EXTERNAL):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _places(directory: Path) -> list[Path]:
+    """Where HAProxy works or worked, with the replicas that are ending."""
+    found = {one.parent for name in (process.CONFIG, process.PID) for one in directory.glob(f"*/{name}")}
+    return sorted(found, key=lambda one: int(one.name))
+
+
+def _replicas(directory: Path) -> list[Path]:
+    """The directories of the HAProxy processes that listen, which share the maps in the one above them."""
+    return [place for place in _places(directory) if (place / process.CONFIG).exists()]
+
+
+def _address(wanted: Wanted) -> str:
+    kept = wanted.directory / ADDRESS
+    if wanted.address is not None:
+        return wanted.address
+    if kept.exists():
+        return kept.read_text().strip()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def first_share(live: Colour, counts: Mapping[Colour, int], standing: Collection[Colour] = ()) -> int:
+    """Green's share before the first run: all with the only colour, or with the one that has more clients.
+
+    Of two equal ones the colour in ``standing`` serves, which was there before the balancer: its data are still to be carried over.
+    Otherwise the one declared live.
+    """
+    return everybody(max(counts, key=lambda colour: (counts[colour], colour in standing, colour == live)))
+
+
+def refuse_small(capacity: int, counts: Mapping[Colour, int]) -> None:
+    """Refuse a balancer that cannot hold the clients that are there.
+
+    Raises:
+        Refused: with both numbers.
+
+    """
+    clients = sum(counts.values())
+    if clients > capacity:
+        shown = ", ".join(f"{count} on {colour}" for colour, count in counts.items())
+        todo = "raise emqx:balancer.maxConnections (two files for each client) or emqx:balancer.replicas"
+        seen = f"{clients} clients are connected ({shown}), and it holds {capacity}"
+        raise Refused("the balancer's size", node="the balancer", seen=seen, todo=todo)
+
+
+async def live_counts(
+    clusters: Mapping[Colour, ClusterHandle], credentials: Mapping[str, Credentials]
+) -> dict[Colour, int]:
+    """Live connections by colour.
+
+    Raises:
+        Retryable, Unauthorized: a colour cannot be asked.
+
+    """
+
+    async def count(colour: Colour) -> int:
+        async with ClusterApi(clusters[colour], credentials[colour], patience_seconds=LOOK_SECONDS) as api:
+            return sum((await api.live_connections()).values())
+
+    return dict(zip(clusters, await asyncio.gather(*map(count, clusters)), strict=True))
+
+
+async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
+    """All replicas as the files say; a colour that is alone has everybody, and nothing of a cutover that is over is remembered."""
+    router = HaproxyRouter(handle)
+    await router.settle()
+    alone = len(wanted.clusters) == 1
+    if alone:
+        await router.set_share(everybody(next(iter(wanted.clusters))))
+    if alone or wanted.ended:
+        await router.remember(dict.fromkeys(CUTOVER))

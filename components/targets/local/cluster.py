@@ -1,0 +1,200 @@
+"""A cluster of target `local`: lab nodes in a process of their own, or a real release; at addresses that it keeps."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from components.cutover.words import Colour, other
+from components.emqx.errors import NotNow, Refused
+from components.emqx.known import known
+from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.v5 import ClusterApi
+from components.targets.local import processes, release_processes
+
+KEY_FILE = "api-keys"
+CONTROL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The cluster as it should be.
+
+    ``network`` is the one it had before, None takes a free one; ``emqx_home`` is the release to run, None for lab nodes.
+    """
+
+    name: Colour
+    version: str
+    edition: str
+    nodes: int
+    proxy_protocol: bool
+    max_sessions: int | None
+    directory: Path
+    network: str | None
+    emqx_home: str | None = None
+
+
+def place(work_directory: str, colour: Colour) -> Path:
+    """Where the colour's processes keep their files."""
+    return Path(work_directory) / "clusters" / colour
+
+
+def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], None]) -> dict[str, Any]:
+    """Start the cluster, or adopt the one that runs in this directory and bring it to the wanted number of nodes.
+
+    Returns:
+        ``{"handle": ClusterHandle as JSON, "network": "127.a.b", "pids": [..]}``.
+
+    Raises:
+        GaveUp: a process does not become ready; says the last line of its output.
+        BadInput: ``emqx_home`` is not what it should be.
+        Refused: another version runs here, which no state knows of.
+
+    """
+    with processes.one_start(wanted.directory, interrupted):
+        keys = (wanted.directory / KEY_FILE).absolute()
+        processes.write_private(keys, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
+        if wanted.emqx_home is None:
+            ready = _serve_lab(wanted, keys, credentials, interrupted)
+        else:
+            ready = release_processes.serve(wanted, wanted.emqx_home, keys, credentials, interrupted)
+    handle = ClusterHandle(
+        colour=wanted.name, nodes=ready["nodes"], version=wanted.version, proxy_protocol=wanted.proxy_protocol
+    )
+    return {"handle": handle.model_dump(mode="json"), "network": ready["network"], "pids": ready["pids"]}
+
+
+def running(directory: Path) -> dict[str, Any] | None:
+    """``nodes`` and ``network`` of the cluster that runs in this directory, at least with one node."""
+    return processes.running(directory) or release_processes.running(directory)
+
+
+def lives(directory: Path, pids: Sequence[int]) -> bool:
+    """Whether the cluster of this directory runs, also when its files were moved away: then by the processes of the last update."""
+    return running(directory) is not None or any(processes.is_ours(int(pid), directory) for pid in pids)
+
+
+def complete(directory: Path) -> bool:
+    """Whether the whole cluster runs."""
+    return processes.running(directory) is not None or release_processes.complete(directory)
+
+
+def stop(directory: Path) -> None:
+    """End the cluster's processes."""
+    processes.stop(directory)
+    release_processes.stop(directory)
+
+
+def remove(directory: Path, now: datetime) -> Path | None:
+    """End the cluster's processes and move what they wrote aside, so that the next cluster of this colour begins empty.
+
+    Only what was moved last is kept, beside the directory; it has no API keys any more.
+
+    Returns:
+        Where it is now; None when there was nothing.
+
+    """
+    stop(directory)
+    if not directory.exists():
+        return None
+    aside = directory.with_name(f"{directory.name}.{now:%Y-%m-%dT%H-%M-%S}")
+    for before in directory.parent.glob(f"{directory.name}.*"):
+        shutil.rmtree(before, ignore_errors=True)
+    (directory / KEY_FILE).unlink(missing_ok=True)
+    return directory.rename(aside)
+
+
+async def refuse_fewer(colour: Colour, directory: Path, nodes: int, credentials: Credentials) -> None:
+    """Refuse to take nodes away that have clients.
+
+    Raises:
+        Refused: with their clients by node.
+        Retryable: the cluster cannot say.
+
+    """
+    ready = running(directory)
+    if ready is None or len(ready["nodes"]) <= nodes:
+        return
+    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version="")
+    async with ClusterApi(handle, credentials) as api:
+        live = await api.live_connections()
+    busy = {node.name: live[node.name] for node in handle.nodes[nodes:] if live.get(node.name)}
+    if busy:
+        raise Refused(
+            f"taking nodes of {colour} away",
+            node=colour,
+            seen=f"clients are connected to them: {busy}",
+            todo="evacuate these nodes first, or move the clients to the other colour",
+        )
+
+
+async def refuse_served(colour: Colour, directory: Path, credentials: Credentials) -> None:
+    """Refuse to end a cluster that has clients; one that does not answer has been judged by its guard.
+
+    Raises:
+        Refused: with their number by node.
+
+    """
+    ready = running(directory)
+    if ready is None:
+        return
+    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version="")
+    async with ClusterApi(handle, credentials) as api:
+        live = await known(api.live_connections())
+    busy = {name: count for name, count in (live or {}).items() if count}
+    if busy:
+        raise Refused(
+            f"ending {colour}",
+            node=colour,
+            seen=f"clients are connected: {busy}",
+            todo=f"declare it as it was, set emqx:live to {other(colour)}, and remove it when its clients have left",
+        )
+
+
+def _serve_lab(wanted: Wanted, keys: Path, credentials: Credentials, interrupted: Callable[[], None]) -> dict[str, Any]:
+    environment = {"EMQX_API_KEY__BOOTSTRAP_FILE": str(keys)}
+    if credentials.username and credentials.password:
+        environment["EMQX_DASHBOARD__DEFAULT_USERNAME"] = credentials.username
+        environment["EMQX_DASHBOARD__DEFAULT_PASSWORD"] = credentials.password
+    ready = processes.start(wanted.directory, _command(wanted), environment, interrupted=interrupted)
+    declared, runs = (f"{wanted.version} ({wanted.edition})", f"{ready['version']} ({ready['edition']})")
+    if declared != runs:
+        todo = f"declare {runs}, or end process {ready['pid']} and remove {wanted.directory}"
+        raise Refused(f"starting {declared}", node=str(wanted.directory), seen=f"{runs} runs there", todo=todo)
+    _scale(ready, wanted)
+    ready = processes.running(wanted.directory) or ready
+    return {**ready, "pids": [ready["pid"]]}
+
+
+def _command(wanted: Wanted) -> list[str]:
+    command = [sys.executable, "-m", "lab", "node", "--directory", str(wanted.directory), "--name", wanted.name]
+    command += ["--nodes", str(wanted.nodes), "--edition", wanted.edition, "--version", wanted.version]
+    command += ["--network", wanted.network or "auto"]
+    command += ["--proxy-protocol"] if wanted.proxy_protocol else []
+    command += [] if wanted.max_sessions is None else ["--max-sessions", str(wanted.max_sessions)]
+    return command
+
+
+def _scale(ready: dict[str, Any], wanted: Wanted) -> None:
+    """Add nodes, or remove the last ones; a node that leaves must have been emptied before."""
+    have = len(ready["nodes"])
+    for _ in range(have, wanted.nodes):
+        _control(ready["control"] + "/nodes", "POST")
+    for node in ready["nodes"][wanted.nodes :]:
+        _control(f"{ready['control']}/nodes/{node['name']}", "DELETE")
+
+
+def _control(url: str, method: str) -> None:
+    """One call of the lab's control port."""
+    try:
+        httpx.request(method, url, json={}, timeout=CONTROL_SECONDS).raise_for_status()
+    except httpx.HTTPError as failure:
+        seen = f"{type(failure).__name__}"
+        raise NotNow(f"{method} {url}", node="the lab", seen=seen, todo="run pulumi up again") from None

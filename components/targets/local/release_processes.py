@@ -1,0 +1,272 @@
+"""The processes of a real release: started in a session of their own, found again by pid file, waited for, ended; scaled one by one.
+
+The rule: a process is ours only when its environment names the data directory that is ours; a pid alone proves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from components.emqx.errors import BadInput, GaveUp, NotNow
+from components.emqx.models import Credentials
+from components.system import living
+from components.targets.local import processes, release
+from components.targets.local.release import Common, Place, Release
+
+if TYPE_CHECKING:
+    from components.targets.local.cluster import Wanted
+
+START_SECONDS = 180.0
+END_SECONDS = 60.0
+"""A node that has sessions to hand over takes its time after SIGTERM; killed before, it loses what it has not written."""
+
+_KILLED_SECONDS = 5.0
+_LAUNCH_SECONDS = 30.0
+_ASK_SECONDS = 2.0
+_POLL_SECONDS = 0.1
+
+
+def serve(
+    wanted: Wanted, home: str, keys: Path, credentials: Credentials, interrupted: Callable[[], None]
+) -> dict[str, Any]:
+    """Start the nodes that do not run, wait until all serve, and take those away that are too many.
+
+    Args:
+        wanted: the cluster as it should be.
+        home: the release.
+        keys: the file of API keys that the nodes read when they boot.
+        credentials: the same key, for removing a node; and the dashboard's user.
+        interrupted: raises when the engine wants us to stop.
+
+    Returns:
+        ``{"nodes": [Node as JSON], "network": "127.a.b", "pids": [..]}``.
+
+    Raises:
+        BadInput: no release, or another version or edition than declared.
+        GaveUp: a node does not serve in time; says what was seen last and the last line of its output.
+
+    """
+    found = _declared(wanted, home)
+    directory = wanted.directory.resolve()
+    release.require_plain(directory)
+    before = _described(directory)
+    network = wanted.network or (before[0].network if before else release.free_network(Random(), wanted.nodes))
+    places = [Place(directory, network, number + 1) for number in range(wanted.nodes)]
+    common = Common(
+        seeds=tuple(place.node.name for place in places),
+        proxy_protocol=wanted.proxy_protocol,
+        keys=keys.resolve(),
+        own_address=release.own_address_library(directory),
+        cookie=release.cookie(directory),
+        credentials=credentials,
+    )
+    _describe(directory, network, max(wanted.nodes, len(before)))
+    _start(found, places, common, interrupted)
+    for place in before[wanted.nodes :]:
+        _take_away(place, places[0], credentials)
+    _describe(directory, network, wanted.nodes)
+    return _facts(places)
+
+
+def running(directory: Path) -> dict[str, Any] | None:
+    """As ``serve`` returns it when any node runs; ``pids`` are those that do."""
+    facts = _facts(_described(directory.resolve()))
+    return facts if facts["pids"] else None
+
+
+def complete(directory: Path) -> bool:
+    """Whether every node runs."""
+    places = _described(directory.resolve())
+    return bool(places) and all(map(_pid, places))
+
+
+def stop(directory: Path, limit_seconds: float = END_SECONDS) -> None:
+    """End all nodes, at the same time; gone already is success. Their data stays."""
+    _end(_described(directory.resolve()), limit_seconds)
+
+
+def _declared(wanted: Wanted, home: str) -> Release:
+    """The release, which must be what the stack says (settings has looked too, maybe on another machine)."""
+    found = Release.read(home)
+    for name, declared, allowed in found.differs(wanted.version, wanted.edition):
+        raise BadInput(
+            f"starting {wanted.name}", node=home, seen=f"{name} {declared}", todo=f"declare {name} {allowed}"
+        )
+    return found
+
+
+@contextmanager
+def _held(network: str) -> Iterator[tuple[int, ...]]:
+    """A lock on the network, to be handed to the nodes so that it lasts as long as any of them; nothing when they hold it already."""
+    with socket.socket() as lock:
+        try:
+            lock.bind((f"{network}.{release.LOCK[0]}", release.LOCK[1]))
+        except OSError:
+            yield ()
+        else:
+            yield (lock.fileno(),)
+
+
+def _start(found: Release, places: Sequence[Place], common: Common, interrupted: Callable[[], None]) -> None:
+    """Start what does not run, all at once since nodes with static discovery wait for each other; then wait for each."""
+    started = []
+    try:
+        with _held(places[0].network) as lock:
+            for place in places:
+                if _pid(place) is None:
+                    started.append(place)
+                    _launch(found, place, common, lock)
+        for place in places:
+            _wait(place, interrupted)
+    except BaseException:
+        _kill(started)
+        raise
+
+
+def _launch(found: Release, place: Place, common: Common, lock: tuple[int, ...]) -> None:
+    """Start one node; its shell writes the pid file before it becomes EMQX, so that we may die at any moment."""
+    for directory in (place.data, place.home / "log"):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pid_file = place.home / "pid"
+    pid_file.unlink(missing_ok=True)
+    script = 'echo $$ > "$1" && exec "$2" foreground'
+    command = ["/bin/sh", "-c", script, "emqx", str(pid_file), str(found.home / "bin" / "emqx")]
+    with (place.home / "output.log").open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=lock,
+            env=release.environment(place, common, os.environ),
+        )
+    end = time.monotonic() + _LAUNCH_SECONDS
+    while _pid(place) is None and process.poll() is None and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS / 10)
+
+
+def _wait(place: Place, interrupted: Callable[[], None]) -> None:
+    """Until the node answers 200 at ``/status``, which is not yet ready (two-cluster.md section I) but can be asked.
+
+    Raises:
+        GaveUp: the process ended, or ``START_SECONDS`` passed.
+
+    """
+    end, seen, alive = time.monotonic() + START_SECONDS, "nothing", True
+    while alive and time.monotonic() < end:
+        interrupted()
+        alive = _pid(place) is not None
+        try:
+            status = httpx.get(f"{place.node.api}/status", timeout=_ASK_SECONDS, trust_env=False).status_code
+            if alive and status == httpx.codes.OK:
+                return
+            seen = f"/status answered {status}"
+        except httpx.HTTPError as failure:
+            seen = f"/status: {type(failure).__name__}"
+        time.sleep(_POLL_SECONDS)
+    raise GaveUp(
+        f"starting {place.node.name}",
+        node=str(place.home),
+        seen=f"{f'{seen} after {START_SECONDS:g} s' if alive else 'the process ended'}, last output: {processes.last_line(place.home)}",
+        todo=f"read {place.home / 'output.log'} and {place.home / 'log'}",
+    )
+
+
+def _take_away(place: Place, remaining: Place, credentials: Credentials) -> None:
+    """End a node and make the cluster forget it; its copy of the data goes, since a node that left cannot come back with it.
+
+    Raises:
+        NotNow: the cluster did not forget it; the next `up` tries again.
+
+    """
+    _end([place], END_SECONDS)
+    url = f"{remaining.node.api}/api/v5/cluster/{place.node.name}/force_leave"
+    key = (credentials.api_key, credentials.api_secret)
+    try:
+        status = httpx.delete(url, auth=key, timeout=30.0, trust_env=False).status_code
+        seen = "" if status in {httpx.codes.NO_CONTENT, httpx.codes.NOT_FOUND} else f"answered {status}"
+    except httpx.HTTPError as failure:
+        seen = type(failure).__name__
+    if seen:
+        raise NotNow(f"removing {place.node.name}", node=remaining.node.name, seen=seen, todo="run pulumi up again")
+    shutil.rmtree(place.data, ignore_errors=True)
+
+
+def _end(places: Sequence[Place], limit_seconds: float) -> None:
+    """SIGTERM to each node, and SIGKILL to the process groups that are left after ``limit_seconds``."""
+    pids = [pid for place in places if (pid := _pid(place)) is not None]
+    for pid in pids:
+        # Only to the node: it needs its helpers (erl_child_setup) to stop in order.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    _await_end(pids, limit_seconds)
+    _kill(places)
+
+
+def _kill(places: Sequence[Place]) -> None:
+    """SIGKILL to the process groups, and the pid files go."""
+    pids = [pid for place in places if (pid := _pid(place)) is not None]
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    _await_end(pids, _KILLED_SECONDS)
+    for place in places:
+        (place.home / "pid").unlink(missing_ok=True)
+
+
+def _await_end(pids: Sequence[int], limit_seconds: float) -> None:
+    """Until the processes are gone with their sockets, which takes a moment longer than their memory."""
+    end = time.monotonic() + limit_seconds
+    while time.monotonic() < end and not all(map(_ended, pids)):
+        time.sleep(_POLL_SECONDS)
+
+
+def _ended(pid: int) -> bool:
+    processes.reap(pid)
+    return living.ended(pid)
+
+
+def _pid(place: Place) -> int | None:
+    """The pid of the node's process if it lives."""
+    try:
+        pid = int((place.home / "pid").read_text())
+        processes.reap(pid)
+        environment = living.environment(pid)
+    except (OSError, ValueError):
+        return None
+    return pid if f"EMQX_NODE__DATA_DIR={place.data}".encode() in environment else None
+
+
+def _describe(directory: Path, network: str, nodes: int) -> None:
+    processes.write_private(directory / "release.json", json.dumps({"network": network, "nodes": nodes}))
+
+
+def _described(directory: Path) -> list[Place]:
+    """The nodes that the directory had last."""
+    try:
+        said = json.loads((directory / "release.json").read_text())
+        return [Place(directory, said["network"], number + 1) for number in range(said["nodes"])]
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def _facts(places: Sequence[Place]) -> dict[str, Any]:
+    return {
+        "nodes": [place.node.model_dump(mode="json") for place in places],
+        "network": places[0].network if places else "",
+        "pids": [pid for place in places if (pid := _pid(place)) is not None],
+    }
