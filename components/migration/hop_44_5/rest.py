@@ -12,6 +12,10 @@ from components.migration.hop_44_5.source import LIST_SECTIONS, Source
 from components.migration.manifest import Ledger
 
 OWN = "green's nodes have their own"
+OWN_MODULE = (
+    "no module of 4.4 that this conversion knows, so perhaps one of your own: nothing of it is on green",
+    "look what depends on it, and put something in its place; what it denied is not denied",
+)
 REASONS: tuple[tuple[str, str, str], ...] = (
     (
         r"node\.|vm\.",
@@ -78,8 +82,7 @@ def account_sections(source: Source, ledger: Ledger) -> None:
                 MODULES,
                 at,
                 str(row.get("type", "")),
-                "5.x has no counterpart that this conversion knows",
-                "look whether anything depends on it; what it denied is not denied",
+                *OWN_MODULE,
             )
     for section, rows in export.items():
         if section in ("version", "date") or section in LIST_SECTIONS:

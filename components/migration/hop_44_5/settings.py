@@ -6,22 +6,23 @@ The rule kept here: whoever reads a setting for the result accounts for it in th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from components.migration.configs import variables
 from components.migration.configs.flat import Conf
 from components.migration.files import NODE_FILES
+from components.migration.hop_44_5.hot import HOT, hot
 from components.migration.hop_44_5.source import Source
-from components.migration.manifest import BadSource, Ledger
+from components.migration.manifest import BadSource, Ledger, shorten
 
 ODD_VARIABLE = (
     "it speaks of a variable of EMQX and does not set it in a form that is known here",
     "write it as EMQX_NAME=value and convert again",
 )
+UNSET = "not set: what the zone, the files or the schema have counts, on green too"
 ON = frozenset({"on", "true", "yes", "1"})
-HOT = "configs"
 
 
 class Found(NamedTuple):
@@ -32,6 +33,7 @@ class Found(NamedTuple):
     key: str
     value: str
     place: str
+    node: str = ""
 
 
 class Settings:
@@ -52,11 +54,11 @@ class Settings:
             counts[setting.file] = index + 1
             self._keep(Found(setting.file, index, setting.key, setting.value, f"line {setting.line}"))
         odd = list(self._keep_variables(source, counts))
-        for index, (place, key, value) in enumerate(_hot(source)):
-            self._keep(Found(HOT, index, key, value, place))
-            counts[HOT] = index + 1
+        unset = list(self._keep_hot(source, counts))
         for section, count in counts.items():
             ledger.expect(section, count)
+        for index, key in unset:
+            self._account_unset(index, key)
         for section, index, line in odd:
             ledger.dropped(section, index, f"line {line}", *ODD_VARIABLE)
 
@@ -70,6 +72,24 @@ class Settings:
                     yield conf.file, index, row.number
                 else:
                     self._keep(Found(conf.file, index, row.setting.key, row.setting.value, f"line {row.number}"))
+
+    def _keep_hot(self, source: Source, counts: dict[str, int]) -> Iterator[tuple[int, str]]:
+        """The hot configuration overrides files and variables; what comes out are keys that it leaves unset."""
+        for index, one in enumerate(hot(source)):
+            counts[HOT] = index + 1
+            if one.value is None:
+                yield index, one.key
+            else:
+                self._keep(Found(HOT, index, one.key, one.value, one.place, one.node))
+
+    def _account_unset(self, index: int, key: str) -> None:
+        """A key without a value says nothing, unless a file has one."""
+        if key in self:
+            file, place = self.place(key)
+            how = f"not set in the hot configuration, while {file}, {place} sets it: the value of the file is on green"
+            self._ledger.changed(HOT, index, key, how, "look in blue's dashboard which of the two counts")
+        else:
+            self._ledger.carried(HOT, index, key, UNSET)
 
     def _keep(self, found: Found) -> None:
         self._found.setdefault(found.key, []).append(found)
@@ -116,9 +136,7 @@ class Settings:
         all_of_it = self._found.get(key, [])
         for earlier in all_of_it[:-1]:
             if self._ledger.is_open(earlier.section, earlier.at):
-                self._ledger.dropped(
-                    earlier.section, earlier.at, key, "a later setting of the same key counts", "nothing"
-                )
+                self._ledger.dropped(earlier.section, earlier.at, key, *_overridden(earlier, all_of_it[-1]))
         return all_of_it[-1:]
 
     def whole(self, key: str) -> int:
@@ -141,6 +159,13 @@ class Settings:
                 yield key
 
 
+def _overridden(earlier: Found, counts: Found) -> tuple[str, str]:
+    """Why a setting does not count, and what to do."""
+    if earlier.node and earlier.node != counts.node and earlier.value != counts.value:
+        return f"another node has another value, and that of {shorten(counts.node)} is on green", "set it on that node"
+    return "a later setting of the same key counts", "nothing"
+
+
 def environment(source: Source) -> Iterator[Conf]:
     """The files that set variables of EMQX."""
     return (
@@ -148,35 +173,6 @@ def environment(source: Source) -> Iterator[Conf]:
         for path, text in source.files.items()
         if PurePath(path).name not in NODE_FILES and not path.endswith((".conf", ".hocon")) and "EMQX_" in text
     )
-
-
-def _hot(source: Source) -> Iterator[tuple[str, str, str]]:
-    """The hot configuration in an Enterprise export: place, key, value as text.
-
-    A row is of a zone, of a listener, or of an application (emqx_mgmt_data_backup:export_confs/0); a key of the first two may stand without
-    what it belongs to, and would else be taken as the general one.
-    """
-    for number, config in enumerate((source.export or {}).get("configs", [])):
-        confs = config.get("confs")
-        prefix = _prefix(config)
-        for key, value in confs.items() if isinstance(confs, Mapping) else () if confs == [] else [("", config)]:
-            text = {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-            yield f"configs[{number}]", _full(prefix, key), text
-
-
-def _prefix(config: Mapping[str, Any]) -> str:
-    if "zone" in config:
-        return f"zone.{config['zone']}"
-    return f"listener.{str(config['type']).rsplit(':')[-1]}.{config.get('name')}" if "type" in config else ""
-
-
-def _full(prefix: str, key: str) -> str:
-    if not prefix or key == prefix or key.startswith(f"{prefix}."):
-        return key
-    return prefix if key in ADDRESS else f"{prefix}.{key}"
-
-
-ADDRESS = ("endpoint", "listen_on", "bind", "on")  # of a listener; in a file its address is the value of its own name
 
 
 def of_zones(settings: Settings, key: str) -> dict[str, str]:
