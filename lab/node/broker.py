@@ -6,6 +6,7 @@ The rule: what is per node is here, what all nodes share is in `Cluster`; the ma
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -42,8 +43,6 @@ class BrokerNode:
         auth_phase: ``open`` lets everybody in, ``shut`` refuses everybody with 0x87 / 5 (also the ``not_initialized`` window),
             ``ready`` is normal (two-cluster.md section I); the boot sequence sets it.
         metrics: the counters of `GET /metrics`, all names present.
-        sessions: client id -> session that lives here, disconnected ones included.
-        live_connections: connected MQTT clients (after CONNACK 0).
         listeners: listener id (``tcp:default``) -> listener.
         refusing: new CONNECTs get 0x9C / 3 (evacuation); `server_reference` goes with it unless empty.
         fault: what a test does to CONNECTs.
@@ -57,14 +56,26 @@ class BrokerNode:
         self.auth_phase: AuthPhase = "ready"
         self.metrics: dict[str, int] = dict.fromkeys(METRICS, 0)
         self.gauges = Gauges()
-        self.sessions: dict[str, Session] = {}
-        self.channels: set[Channel] = set()
-        self.live_connections = 0
         self.listeners: dict[str, Listener] = {}
         self.refusing = False
         self.server_reference = ""
         self.fault: ConnectFault | None = None
         self.started_at = 0.0
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Client id -> session that lives here, disconnected ones included."""
+        return self.cluster.registry.on(self)
+
+    @property
+    def channels(self) -> set[Channel]:
+        """The connections of all listeners, accepted as clients or not."""
+        return {channel for listener in self.listeners.values() for channel in listener.channels}
+
+    @property
+    def live_connections(self) -> int:
+        """How many MQTT clients are connected (after CONNACK 0)."""
+        return len(self.cluster.registry.live(self))
 
     @property
     def connections(self) -> int:
@@ -94,7 +105,7 @@ class BrokerNode:
                 for name in rows if kind == "tcp" else ():
                     await self.start_listener(f"{kind}:{name}")
         except OSError:
-            await self._close_listeners()
+            await self._end(lambda channel: channel.abort())
             raise
         self.state, self.started_at = "running", self.cluster.clock()
         self._publish_sys()
@@ -108,25 +119,21 @@ class BrokerNode:
         if self.state == "stopped":
             return
         self.state = "stopped"
-        await self._close_listeners()
-        for channel in tuple(self.channels):
+
+        def dismiss(channel: Channel) -> None:
             session = channel.session
             channel.close(None)
             if session is not None:
                 self.cluster.publish_will(session)
-        self._forget()
-        await asyncio.sleep(0)
+
+        await self._end(dismiss)
 
     async def die(self) -> None:
         """A sudden death (SIGKILL): sockets are reset, RAM sessions and wills are lost, nobody is told."""
         if self.state == "stopped":
             return
         self.state = "stopped"
-        await self._close_listeners()
-        for channel in tuple(self.channels):
-            channel.abort()
-        self._forget()
-        await asyncio.sleep(0)
+        await self._end(lambda channel: channel.abort())
 
     async def start_listener(self, listener_id: str) -> bool:
         """Open a configured listener; False when it is disabled or open already.
@@ -151,9 +158,8 @@ class BrokerNode:
         if listener is None:
             return False
         await listener.close()
-        for channel in tuple(self.channels):
-            if channel.listener is listener:
-                self._drop(channel)
+        for channel in tuple(listener.channels):
+            self._drop(channel)
         return True
 
     def refuse_connects(self, server_reference: str = "") -> None:
@@ -170,7 +176,7 @@ class BrokerNode:
         MQTT 5 gets DISCONNECT 0x9C (with Server Reference when given), everybody a FIN; wills are published at once; persistent sessions
         stay as disconnected ones, clean ones are gone (behaviour.md section 3).
         """
-        chosen = [session for session in self.sessions.values() if session.channel is not None][: max(count, 0)]
+        chosen = self.cluster.registry.live(self)[: max(count, 0)]
         for session in chosen:
             channel = session.channel
             if channel is not None:
@@ -185,7 +191,7 @@ class BrokerNode:
             return 0
         chosen = self.disconnected_sessions()[: max(count, 0)]
         for session in chosen:
-            self.cluster.relocate(session, self.cluster.random.choice(able))
+            self.cluster.registry.place(session, self.cluster.random.choice(able))
         return len(chosen)
 
     def live_stats(self) -> dict[str, int]:
@@ -213,17 +219,19 @@ class BrokerNode:
                 topic, text.encode(), retain=True, sender="emqx_sys", at=now, id=message_id(now)
             )
 
-    async def _close_listeners(self) -> None:
-        for listener_id in tuple(self.listeners):
-            await self.listeners.pop(listener_id).close()
+    async def _end(self, each: Callable[[Channel], None]) -> None:
+        """Close the listeners, then every connection in this way, then forget every session."""
+        listeners, self.listeners = [*self.listeners.values()], {}
+        for listener in listeners:
+            await listener.close()
+        for channel in [channel for listener in listeners for channel in listener.channels]:
+            each(channel)
+        for session in tuple(self.sessions.values()):
+            self.cluster.lose(session)
+        self.started_at = 0.0
+        await asyncio.sleep(0)
 
     def _drop(self, channel: Channel) -> None:
         if channel.session is not None:
             self.cluster.detach(channel.session, will="delayed")
         channel.close(None)
-
-    def _forget(self) -> None:
-        for session in tuple(self.sessions.values()):
-            self.cluster.lose(session)
-        self.channels.clear()
-        self.live_connections, self.started_at = 0, 0.0

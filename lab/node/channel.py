@@ -1,7 +1,7 @@
 """One connection: bytes in, bytes out, deadlines; what the packets mean is decided in `connecting` and `inbound`.
 
-The rule: the channel owns the socket and nothing else.  Its `session` is set while an accepted client is behind it; whoever takes the session
-away (`Cluster.detach`, a takeover) clears it first and then closes the channel, so that the loss of the socket means nothing any more.
+The rule: the channel owns the socket and nothing else.  It has a session as long as that session names it (`Session.tie`, `Session.untie`);
+whoever takes the session away unties it first and then closes the channel, so that the loss of the socket means nothing any more.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Channel(asyncio.Protocol):
     Attributes:
         listener, node: where it came in.
         peer: (host, port) of the client, from the PROXY header when the listener wants one.
-        session: of the accepted client; None before, and after it was taken away.
+        tied: the session that it was last tied to, which may have left it since: ask `session`.
         level: protocol level of the accepted or refused CONNECT.
         keep_alive: seconds of silence that are allowed (already times 1.5); 0 for no limit.
         max_packet: bytes that the client accepts in one packet.
@@ -53,7 +53,7 @@ class Channel(asyncio.Protocol):
 
     __slots__ = (
         "aliases", "backlog", "closed", "decoder", "exchange", "head", "held", "keep_alive", "last_seen", "level", "listener",
-        "max_packet", "node", "paused_at", "peer", "session", "transport",
+        "max_packet", "node", "paused_at", "peer", "tied", "transport",
     )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
@@ -62,7 +62,7 @@ class Channel(asyncio.Protocol):
         self.decoder = Decoder(max_packet_size=self.node.cluster.limits.max_packet_size)
         self.head: bytes | None = b"" if listener.proxy_protocol else None
         self.peer = ("", 0)
-        self.session: Session | None = None
+        self.tied: Session | None = None
         self.level = 4
         self.keep_alive = 0.0
         self.max_packet = 0
@@ -73,16 +73,20 @@ class Channel(asyncio.Protocol):
         self.last_seen = 0.0
         self.paused_at: float | None = None
 
+    @property
+    def session(self) -> Session | None:
+        """The session of the accepted client; None before, and after it was taken away."""
+        session = self.tied
+        return session if session is not None and session.channel is self else None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there; it has the idle time-out to send its CONNECT."""
         self.transport = cast("asyncio.Transport", transport)
-        node, cluster = self.node, self.node.cluster
-        if self.listener.current >= self.listener.max_connections:
+        cluster = self.node.cluster
+        if not self.listener.admit(self):
             self.closed = True
             transport.close()
             return
-        self.listener.current += 1
-        node.channels.add(self)
         self.peer = transport.get_extra_info("peername")[:2]
         self.last_seen = cluster.clock()
         cluster.agenda.add(self.last_seen + cluster.limits.idle_timeout, self._no_connect)
@@ -119,10 +123,8 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         """The socket is gone, whoever closed it."""
-        if self not in self.node.channels:
+        if not self.listener.dismiss(self):
             return
-        self.node.channels.discard(self)
-        self.listener.current -= 1
         if not self.closed and self.session is None:
             # recorded for a connection without CONNECT (G_metrics_by_kind_of_connect)
             self.node.metrics["packets.received"] += 1
@@ -180,7 +182,8 @@ class Channel(asyncio.Protocol):
         self.close(reason)
 
     def abort(self) -> None:
-        """Reset the connection, as the death of the process does."""
+        """Reset the connection, as the death of the process does; what came and was not handled is lost."""
+        self.closed = True
         if self.transport is not None:
             self.transport.abort()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
 from typing import Literal
@@ -24,6 +24,7 @@ from lab.node.licence import Licence
 from lab.node.limits import Limits
 from lab.node.message import Message, message_id
 from lab.node.publishing import Publishing
+from lab.node.registry import Registry
 from lab.node.session import Session
 from lab.node.store import Store
 from lab.node.subscriptions import Subscriptions
@@ -46,7 +47,7 @@ class Cluster:
 
     Attributes:
         nodes: node name -> node, in the order of `add_node`.
-        sessions: client id -> session, of all nodes; the registry that takeover uses.
+        registry: which session lives where; takeover and the API ask it.
         subscriptions, limits, authenticator, authorizer, licence, agenda, delayed, publishing: the parts.
 
     """
@@ -64,7 +65,7 @@ class Cluster:
         self.name, self.store, self.version, self.edition, self.clock = name, store, version, edition, clock
         self.random = random or Random()
         self.nodes: dict[str, BrokerNode] = {}
-        self.sessions: dict[str, Session] = {}
+        self.registry = Registry()
         self.subscriptions = Subscriptions()
         self.agenda = Agenda()
         self.licence = Licence(licence_max_sessions if edition == "ee" else None)
@@ -76,6 +77,11 @@ class Cluster:
         self._stats_due = self._sweep_due = 0.0
         self._ticker: asyncio.Task[None] | None = None
         store.watch(self._config_changed)
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Client id -> session, of all nodes."""
+        return self.registry.sessions
 
     def add_node(self, ip: str) -> BrokerNode:
         """A new node, stopped, named ``emqx@<ip>``.
@@ -159,27 +165,14 @@ class Cluster:
         )
         self.publishing.publish_as(session, message)
 
-    def attach(self, session: Session, node: BrokerNode) -> None:
-        """Register a session on a node; it is new or comes from another one."""
-        self.sessions[session.client_id] = session
-        node.sessions[session.client_id] = session
-        session.node = node
-
-    def relocate(self, session: Session, node: BrokerNode) -> None:
-        """Move a session to another node."""
-        session.node.sessions.pop(session.client_id, None)
-        self.attach(session, node)
-
     def detach(self, session: Session, *, will: Literal["now", "delayed", "none"]) -> None:
-        """The connection of a session ends; the caller closes the channel.
+        """The connection of a session ends; the caller closes the channel.  Nothing happens when it has none.
 
         A persistent session stays until its expiry, any other ends here.  A will is published now, after its delay, or dropped.
         """
-        if session.channel is not None:
-            session.channel.session = None
-            session.channel = None
-            session.node.live_connections -= 1
-            session.node.metrics["client.disconnected"] += 1
+        if session.untie() is None:
+            return
+        session.node.metrics["client.disconnected"] += 1
         now = self.clock()
         self.flapping.disconnected(session.client_id, now)
         session.disconnected_at = now
@@ -201,13 +194,11 @@ class Cluster:
             self.subscriptions.hand_on(delivery, self.clock())
 
     def lose(self, session: Session) -> None:
-        """Forget a session without will or counter, as the death of its node does."""
-        session.epoch += 1
-        session.channel = None
-        self.subscriptions.remove_all(session)
-        session.node.sessions.pop(session.client_id, None)
-        if self.sessions.get(session.client_id) is session:
-            del self.sessions[session.client_id]
+        """Forget a session without will or counter, as the death of its node does; its channel, if any, has none from then on."""
+        session.untie()
+        if self.registry.forget(session):
+            session.epoch += 1
+            self.subscriptions.remove_all(session)
 
     def counts(self, node: BrokerNode) -> dict[str, int]:
         """The gauges of a node as they are now."""

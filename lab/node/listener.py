@@ -26,7 +26,7 @@ class Listener:
 
     Attributes:
         port: as bound; after `open` also for `bind` on port 0.
-        current: connections that came through it and are still there.
+        channels: the connections that came through it and are still there.
 
     """
 
@@ -37,8 +37,27 @@ class Listener:
         self.enable_authn = config.get("enable_authn", True) is not False
         self.max_connections = count(config.get("max_connections", "infinity"))
         self.mountpoint = str(config.get("mountpoint", ""))
-        self.current = 0
+        self.channels: set[Channel] = set()
         self._server: asyncio.Server | None = None
+        self._closed = False
+
+    @property
+    def current(self) -> int:
+        """How many connections came through it and are still there."""
+        return len(self.channels)
+
+    def admit(self, channel: Channel) -> bool:
+        """A connection came; False when it must go again: there are too many, or it was accepted as the listener closed."""
+        if self._closed or len(self.channels) >= self.max_connections:
+            return False
+        self.channels.add(channel)
+        return True
+
+    def dismiss(self, channel: Channel) -> bool:
+        """A connection is gone; False when it was not let in."""
+        admitted = channel in self.channels
+        self.channels.discard(channel)
+        return admitted
 
     async def open(self) -> None:
         """Listen.
@@ -62,6 +81,7 @@ class Listener:
 
         The server is not waited for: on Python 3.12 and with uvloop that would wait for every client to leave.
         """
+        self._closed = True
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -32,19 +32,18 @@ def open_session(channel: Channel, packet: Connect, client_id: str, is_superuser
     now = cluster.clock()
     if session is None:
         session = Session(client_id, node, now)
-        cluster.attach(session, node)
+        cluster.registry.place(session, node)
         node.metrics["session.created"] += 1
     else:
         session.node.metrics["session.takenover"] += 1
         node.metrics["session.resumed"] += 1
         if session.node is not node:
-            cluster.relocate(session, node)
+            cluster.registry.place(session, node)
     session.is_superuser = is_superuser
     _take_terms(session, channel, packet)
-    session.channel, channel.session = channel, session
+    session.tie(channel)
     session.connected_at, session.disconnected_at = now, None
     session.epoch += 1
-    node.live_connections += 1
     return session, present
 
 

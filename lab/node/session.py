@@ -1,7 +1,8 @@
 """One client's session: its subscriptions, its queue and what is on the way to it, with or without a connection.
 
 The rule: a session never touches a socket and never looks at the clock by itself; it hands packets to its channel, and everything that
-ends it goes through the cluster (`Cluster.detach`, `Cluster.terminate`).
+ends it goes through the cluster (`Cluster.detach`, `Cluster.terminate`).  Its `channel` is the only record of the tie between the two: a
+channel that is not named here has no session, whatever it was tied to before.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Session:
         created_at, connected_at, disconnected_at: unix seconds; `disconnected_at` is None while connected.
         mountpoint: what stands before every topic of the client, filled in; empty for none.  Subscriptions hold it, the client never sees it.
         node: where the session lives.
-        channel: the live connection; None for a disconnected session.
+        channel: the live connection, set by `tie` and `untie` alone; None for a disconnected session.
         subscriptions: filter as subscribed (``$share/g/t`` included) -> options.
         queue: what waits for a place in flight or for a connection (`mqueue`).
         inflight: packet id -> delivery that is not acknowledged.
@@ -116,6 +117,15 @@ class Session:
     def connected(self) -> bool:
         """Whether a connection is there now."""
         return self.channel is not None
+
+    def tie(self, channel: Channel) -> None:
+        """A connection is behind this session from now on, and no other one."""
+        self.channel, channel.tied = channel, self
+
+    def untie(self) -> Channel | None:
+        """The connection that was behind this session, which is behind it no more; None when there was none."""
+        channel, self.channel = self.channel, None
+        return channel
 
     @property
     def queue_length(self) -> int:

@@ -14,13 +14,15 @@ from lab.node.listener import Listener
 class Wire:
     """One connection; it acknowledges what it gets when it is pumped, never while the broker is writing."""
 
-    def __init__(self, node: BrokerNode, connect: Connect) -> None:
+    def __init__(self, node: BrokerNode, connect: Connect, listener: Listener | None = None) -> None:
+        self.node = node
         self.written = b""
         self.closed = False
         self.got: list[Packet] = []
         self.level = connect.level
         self._decoder = Decoder(level=connect.level)
-        self.channel = Channel(Listener(node, "tcp:default", {}))
+        listener = listener or node.listeners.setdefault("tcp:default", Listener(node, "tcp:default", {}))
+        self.channel = Channel(listener)
         self.channel.connection_made(cast("asyncio.Transport", self))
         self.say(connect)
 
