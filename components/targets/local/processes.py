@@ -14,6 +14,7 @@ from typing import Any
 
 from components.emqx.errors import GaveUp
 from components.system import living
+from components.system.environment import kept
 from components.system.locks import taken
 
 PID = "pid"
@@ -68,9 +69,10 @@ def start(
 ) -> dict[str, Any]:
     """Start the command in a session of its own and wait for its ready file; a running one is adopted, a starting one waited for.
 
-    The command's output goes to ``output.log`` in the directory, which is also where the ready file appears. Killed at any
-    point, the next call finds the process by its pid file. Use inside ``one_start``. Only a process that was launched here is ended
-    when it is not ready in time, or at an interruption: one that ran before may serve, whatever has become of its ready file.
+    ``environment`` is what it gets beside what every child of ours gets (``system.environment``). Its output goes to ``output.log`` in
+    the directory, which is also where the ready file appears. Killed at any point, the next call finds the process by its pid file. Use
+    inside ``one_start``. Only a process that was launched here is ended when it is not ready in time, or at an interruption: one that
+    ran before may serve, whatever has become of its ready file.
 
     Raises:
         GaveUp: the process ended or was not ready in time; says the last line of its output.
@@ -125,7 +127,7 @@ def _launch(directory: Path, command: Sequence[str], environment: Mapping[str, s
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, **environment},
+            env={**kept(os.environ), **environment},
         )
     end = time.monotonic() + LAUNCH_SECONDS
     while _pid(directory) is None and process.poll() is None and time.monotonic() < end:

@@ -35,6 +35,7 @@ from random import Random
 from components.cutover.words import Edition
 from components.emqx.errors import BadInput, GaveUp
 from components.emqx.models import Credentials, Node
+from components.system.environment import kept
 from components.targets.local import processes
 
 MQTT_PORT, API_PORT = 1883, 18083
@@ -42,8 +43,8 @@ _DIST_PORT, _RPC_PORT = 4370, 5369
 _FIRST, _LAST = 16, 250
 LOCK = ("254", API_PORT)
 """Host and port that hold a network of ours; the lab holds its own at port 1883, which is looked at too."""
-KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "EMQX_LICENSE__KEY")
-"""What a node gets of our own environment: nothing of Pulumi's, and of EMQX's only the licence, which is the user's to give."""
+LICENSE = "EMQX_LICENSE__KEY"
+"""The one variable of EMQX's own that is taken from our environment, since it is the user's to give."""
 
 _VARIABLE = re.compile(r"""^(REL_VSN|IS_ENTERPRISE)=["']?([^"'\s]*)["']?\s*$""", re.MULTILINE)
 _PLAIN_PATH = re.compile(r"/[\w./@+-]*")
@@ -140,7 +141,7 @@ class Common:
 def environment(place: Place, common: Common, ours: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of one node; ``ours`` is the one that we have."""
     values = {
-        **{name: ours[name] for name in KEPT if name in ours},
+        **kept(ours, LICENSE),
         "EMQX_NODE__NAME": place.node.name,
         "EMQX_NODE__COOKIE": common.cookie,
         "EMQX_NODE__DATA_DIR": str(place.data),
@@ -203,7 +204,9 @@ def own_address_library(directory: Path) -> Path:
     fresh = library.with_suffix(f".{os.getpid()}")
     command = ["cc", "-shared", "-fPIC", "-O2", "-o", str(fresh), str(_SOURCE)]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_COMPILE_SECONDS)
+        subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=_COMPILE_SECONDS, env=kept(os.environ)
+        )
     except (OSError, subprocess.SubprocessError) as failure:
         said = getattr(failure, "stderr", None) or str(failure)
         raise BadInput(
