@@ -1,95 +1,42 @@
-"""One node of a cluster: its address, its listeners, the sessions that live on it, and what an operator can do to them.
+"""One node of a cluster: its address, its listeners, and what an operator can do to the clients that are on it.
 
-The rule: what is per node is here, what all nodes share is in `Cluster`; the management API calls the methods of both and nothing below.
+The rule: the management API calls the methods of this and of `Cluster` and nothing below.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
 
 from components.mqtt.reasons import Reason
 from lab.node.listener import Listener
-from lab.node.message import Message, message_id
+from lab.node.member import AuthPhase, Member
 from lab.node.metrics import METRICS, Gauges
+from lab.node.session import Connection
+from lab.node.shared import Shared
 
-if TYPE_CHECKING:
-    from lab.node.channel import Channel
-    from lab.node.cluster import Cluster
-    from lab.node.session import Session
-
-NodeState = Literal["stopped", "running"]
-AuthPhase = Literal["open", "shut", "ready"]
 STATS_SECONDS = 1.9
 """How late the gauges are (08_count_latency)."""
 
 
-@dataclass(slots=True)
-class ConnectFault:
-    """What a test makes of every CONNECT: an answer after `delay_seconds`, and a refusal when `reason` is an MQTT 5 code."""
-
-    reason: int | None = None
-    delay_seconds: float = 0.0
-
-
-class BrokerNode:
+class BrokerNode(Member):
     """A node.
 
     Attributes:
-        name: ``emqx@127.a.b.i``.  ip: its address.  cluster: where it belongs.
-        state: ``running`` from the moment its MQTT listeners are open.
-        auth_phase: ``open`` lets everybody in, ``shut`` refuses everybody with 0x87 / 5 (also the ``not_initialized`` window),
-            ``ready`` is normal (two-cluster.md section I); the boot sequence sets it.
-        metrics: the counters of `GET /metrics`, all names present.
         listeners: listener id (``tcp:default``) -> listener.
-        refusing: new CONNECTs get 0x9C / 3 (evacuation); `server_reference` goes with it unless empty.
-        fault: what a test does to CONNECTs.
-        started_at: unix seconds; 0 while stopped.
 
     """
 
-    def __init__(self, cluster: Cluster, ip: str) -> None:
-        self.cluster, self.ip, self.name = cluster, ip, f"emqx@{ip}"
-        self.state: NodeState = "stopped"
-        self.auth_phase: AuthPhase = "ready"
-        self.metrics: dict[str, int] = dict.fromkeys(METRICS, 0)
-        self.gauges = Gauges()
+    def __init__(self, cluster: Shared, ip: str, started: Callable[[BrokerNode], None]) -> None:
+        """A stopped node; `started` is called each time that it has opened its listeners."""
+        super().__init__(cluster, ip)
         self.listeners: dict[str, Listener] = {}
-        self.refusing = False
-        self.server_reference = ""
-        self.fault: ConnectFault | None = None
-        self.started_at = 0.0
+        self._started = started
 
     @property
-    def sessions(self) -> Mapping[str, Session]:
-        """Client id -> session that lives here, disconnected ones included."""
-        return self.cluster.registry.on(self)
-
-    @property
-    def channels(self) -> set[Channel]:
+    def channels(self) -> set[Connection]:
         """The connections of all listeners, accepted as clients or not."""
         return {channel for listener in self.listeners.values() for channel in listener.channels}
-
-    @property
-    def live_connections(self) -> int:
-        """How many MQTT clients are connected (after CONNACK 0)."""
-        return len(self.cluster.registry.live(self))
-
-    @property
-    def connections(self) -> int:
-        """Sessions of this node, live or not, as `GET /nodes` counts `connections`."""
-        return len(self.sessions)
-
-    @property
-    def uptime_ms(self) -> int:
-        """Milliseconds since the start; 0 while stopped."""
-        return int((self.cluster.clock() - self.started_at) * 1000) if self.started_at else 0
-
-    def disconnected_sessions(self) -> list[Session]:
-        """The persistent sessions whose client is away."""
-        return [session for session in self.sessions.values() if session.channel is None]
 
     async def start(self, auth_phase: AuthPhase = "ready") -> None:
         """Open the enabled listeners and join the cluster; counters begin at 0.
@@ -108,8 +55,7 @@ class BrokerNode:
             await self._end(lambda channel: channel.abort())
             raise
         self.state, self.started_at = "running", self.cluster.clock()
-        self._publish_sys()
-        self.cluster.node_started(self)
+        self._started(self)
 
     async def stop(self) -> None:
         """An orderly stop (SIGTERM): every client gets a FIN and nothing else, wills are published, RAM sessions are gone.
@@ -120,7 +66,7 @@ class BrokerNode:
             return
         self.state = "stopped"
 
-        def dismiss(channel: Channel) -> None:
+        def dismiss(channel: Connection) -> None:
             session = channel.session
             channel.close(None)
             if session is not None:
@@ -162,14 +108,6 @@ class BrokerNode:
             self._drop(channel)
         return True
 
-    def refuse_connects(self, server_reference: str = "") -> None:
-        """From now on every CONNECT gets CONNACK 0x9C (MQTT 5, with Server Reference when given) or 3, then FIN."""
-        self.refusing, self.server_reference = True, server_reference
-
-    def accept_connects(self) -> None:
-        """Undo `refuse_connects`."""
-        self.refusing, self.server_reference = False, ""
-
     def evict(self, count: int, server_reference: str = "") -> int:
         """Throw off up to `count` live clients now; says how many.
 
@@ -194,32 +132,7 @@ class BrokerNode:
             self.cluster.registry.place(session, self.cluster.random.choice(able))
         return len(chosen)
 
-    def live_stats(self) -> dict[str, int]:
-        """The gauges of `metrics.GAUGES` as they are now (`GET /nodes` shows three of them)."""
-        return self.cluster.counts(self)
-
-    def stats(self) -> dict[str, int]:
-        """`GET /nodes/:node/stats`: `.count` and `.max` of each gauge, up to two seconds old."""
-        return self.gauges.rows()
-
-    def refresh_stats(self) -> None:
-        """Take a new picture of the gauges (the cluster's timer calls it)."""
-        self.gauges.take(self.live_stats())
-
-    def _publish_sys(self) -> None:
-        cluster, now = self.cluster, self.cluster.clock()
-        names = ",".join(sorted(node.name for node in cluster.running_nodes()))
-        described = "EMQX Enterprise" if cluster.edition == "ee" else "EMQX"
-        for topic, text in (
-            (f"$SYS/brokers/{self.name}/version", cluster.version),
-            (f"$SYS/brokers/{self.name}/sysdescr", described),
-            ("$SYS/brokers", names),
-        ):
-            cluster.store.retained[topic] = Message(
-                topic, text.encode(), retain=True, sender="emqx_sys", at=now, id=message_id(now)
-            )
-
-    async def _end(self, each: Callable[[Channel], None]) -> None:
+    async def _end(self, each: Callable[[Connection], None]) -> None:
         """Close the listeners, then every connection in this way, then forget every session."""
         listeners, self.listeners = [*self.listeners.values()], {}
         for listener in listeners:
@@ -231,7 +144,7 @@ class BrokerNode:
         self.started_at = 0.0
         await asyncio.sleep(0)
 
-    def _drop(self, channel: Channel) -> None:
+    def _drop(self, channel: Connection) -> None:
         if channel.session is not None:
             self.cluster.detach(channel.session, will="delayed")
         channel.close(None)

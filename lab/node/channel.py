@@ -1,4 +1,4 @@
-"""One connection: bytes in, bytes out, deadlines; what the packets mean is decided in `connecting` and `inbound`.
+"""One connection: bytes in, bytes out, deadlines; what the packets mean is decided in `packets`.
 
 The rule: the channel owns the socket and nothing else.  It has a session as long as that session names it (`Session.tie`, `Session.untie`);
 whoever takes the session away unties it first and then closes the channel, so that the loss of the socket means nothing any more.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from components.mqtt import (
-    Connect,
     Decoder,
     Disconnect,
     MalformedPacket,
@@ -22,22 +21,18 @@ from components.mqtt import (
     Reason,
     encode,
 )
-from lab.node.connecting import on_auth, on_connect
-from lab.node.inbound import HANDLERS
-from lab.node.metrics import MESSAGES_SENT, RECEIVED, SENT
+from lab.node.door import Door
+from lab.node.metrics import MESSAGES_SENT, SENT
 from lab.node.proxy import parse
 from lab.node.scram import Exchange
-
-if TYPE_CHECKING:
-    from lab.node.listener import Listener
-    from lab.node.session import Session
+from lab.node.session import Session
 
 _PROXY_SECONDS = 3.0
 _STUCK_SECONDS = 15.0
 
 
 class Channel(asyncio.Protocol):
-    """A connection.
+    """A connection; `handle` is called for each packet that comes.
 
     Attributes:
         listener, node: where it came in.
@@ -52,12 +47,12 @@ class Channel(asyncio.Protocol):
     """
 
     __slots__ = (
-        "aliases", "backlog", "closed", "decoder", "exchange", "head", "held", "keep_alive", "last_seen", "level", "listener",
+        "aliases", "backlog", "closed", "decoder", "exchange", "handle", "head", "held", "keep_alive", "last_seen", "level", "listener",
         "max_packet", "node", "paused_at", "peer", "tied", "transport",
     )  # fmt: skip
 
-    def __init__(self, listener: Listener) -> None:
-        self.listener, self.node = listener, listener.node
+    def __init__(self, listener: Door, handle: Callable[[Channel, Packet], None]) -> None:
+        self.listener, self.node, self.handle = listener, listener.node, handle
         self.transport: asyncio.Transport | None = None
         self.decoder = Decoder(max_packet_size=self.node.cluster.limits.max_packet_size)
         self.head: bytes | None = b"" if listener.proxy_protocol else None
@@ -216,22 +211,7 @@ class Channel(asyncio.Protocol):
             if self.held:
                 self.backlog = (self.backlog or []) + packets[index:]
                 return
-            self._handle(packet)
-
-    def _handle(self, packet: Packet) -> None:
-        metrics, session, kind = self.node.metrics, self.session, type(packet)
-        metrics["packets.received"] += 1
-        if kind in RECEIVED:
-            metrics[RECEIVED[kind]] += 1
-        if isinstance(packet, Connect):
-            on_connect(self, packet)
-        elif session is None:
-            on_auth(self, packet)
-        elif kind in HANDLERS:
-            session.recv_pkt += 1
-            HANDLERS[kind](self, session, packet)
-        else:
-            self.fail(Reason.PROTOCOL_ERROR)
+            self.handle(self, packet)
 
     def _write(self, packet: Packet, data: bytes) -> None:
         if self.closed or self.transport is None:

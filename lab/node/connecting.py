@@ -7,18 +7,15 @@ banned client is never authenticated).  Every refusal is one CONNACK and a FIN.
 from __future__ import annotations
 
 import string
-from typing import TYPE_CHECKING
 
 from components.mqtt import Auth, Connack, Connect, Packet, Property, Reason
 from components.mqtt.reasons import connack_code
 from lab.node.authn import Credentials, Verdict
 from lab.node.bans import banned
+from lab.node.channel import Channel
 from lab.node.opening import open_session
 from lab.node.scram import METHODS, Exchange
 from lab.node.subscribing import subscribe_automatically
-
-if TYPE_CHECKING:
-    from lab.node.channel import Channel
 
 _LETTERS = string.ascii_letters + string.digits
 _BAD_CREDENTIALS = {Reason.BAD_USERNAME_OR_PASSWORD, Reason.NOT_AUTHORIZED, Reason.BAD_AUTHENTICATION_METHOD}

@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from lab.node import faults
 from lab.node.api.server import QuietServer
-from lab.node.broker import ConnectFault
 from lab.node.faults import Fault
+from lab.node.member import ConnectFault
 from lab.node.network import bound
 
 if TYPE_CHECKING:

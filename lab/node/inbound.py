@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components.mqtt import (
     Auth,
@@ -21,6 +21,7 @@ from components.mqtt import (
     Unsubscribe,
 )
 from lab.node.authz import Request
+from lab.node.channel import Channel
 from lab.node.message import Message, message_id
 from lab.node.metrics import MESSAGES_RECEIVED
 from lab.node.publishing import client_of
@@ -28,9 +29,6 @@ from lab.node.rewrite import rewritten
 from lab.node.session import Session
 from lab.node.subscribing import on_subscribe, on_unsubscribe
 from lab.node.topics import valid_topic
-
-if TYPE_CHECKING:
-    from lab.node.channel import Channel
 
 _FORWARDED = frozenset(
     {

@@ -3,61 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
 
 from lab.node.channel import Channel
-from lab.node.limits import count
+from lab.node.door import Door
 from lab.node.network import bound
-
-if TYPE_CHECKING:
-    from lab.node.broker import BrokerNode
+from lab.node.packets import handle
 
 _BACKLOG = 4096
 """A whole fleet may connect in one moment; EMQX's 1024 would drop some of it on this one core."""
 
 
-class Listener:
-    """A listener.
+class Listener(Door):
+    """A door with a socket."""
 
-    Args:
-        node: whose address it uses, whatever host `bind` names (behaviour.md section 0).
-        listener_id: ``tcp:default``.
-        config: its object of the `listeners` root; `bind`, `proxy_protocol`, `max_connections`, `enable_authn`, `mountpoint` count here.
-
-    Attributes:
-        port: as bound; after `open` also for `bind` on port 0.
-        channels: the connections that came through it and are still there.
-
-    """
-
-    def __init__(self, node: BrokerNode, listener_id: str, config: dict[str, Any]) -> None:
-        self.node, self.id = node, listener_id
-        self.port = int(str(config.get("bind", "1883")).rpartition(":")[2])
-        self.proxy_protocol = bool(config.get("proxy_protocol", False))
-        self.enable_authn = config.get("enable_authn", True) is not False
-        self.max_connections = count(config.get("max_connections", "infinity"))
-        self.mountpoint = str(config.get("mountpoint", ""))
-        self.channels: set[Channel] = set()
-        self._server: asyncio.Server | None = None
-        self._closed = False
-
-    @property
-    def current(self) -> int:
-        """How many connections came through it and are still there."""
-        return len(self.channels)
-
-    def admit(self, channel: Channel) -> bool:
-        """A connection came; False when it must go again: there are too many, or it was accepted as the listener closed."""
-        if self._closed or len(self.channels) >= self.max_connections:
-            return False
-        self.channels.add(channel)
-        return True
-
-    def dismiss(self, channel: Channel) -> bool:
-        """A connection is gone; False when it was not let in."""
-        admitted = channel in self.channels
-        self.channels.discard(channel)
-        return admitted
+    _server: asyncio.Server | None = None
 
     async def open(self) -> None:
         """Listen.
@@ -71,7 +30,7 @@ class Listener:
             sock.setblocking(False)
             self.port = sock.getsockname()[1]
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: Channel(self), sock=sock, backlog=_BACKLOG)
+            self._server = await loop.create_server(lambda: Channel(self, handle), sock=sock, backlog=_BACKLOG)
         except OSError:
             sock.close()
             raise
@@ -81,7 +40,7 @@ class Listener:
 
         The server is not waited for: on Python 3.12 and with uvloop that would wait for every client to leave.
         """
-        self._closed = True
+        self.closed = True
         if self._server is not None:
             self._server.close()
             self._server = None

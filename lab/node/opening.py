@@ -6,14 +6,10 @@ the node of the newcomer (two-cluster.md section E; behaviour.md section 12 for 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from components.mqtt import Connect, Property, Reason
+from lab.node.channel import Channel
 from lab.node.session import Session
-
-if TYPE_CHECKING:
-    from lab.node.channel import Channel
-    from lab.node.cluster import Cluster
+from lab.node.shared import Shared
 
 _NO_LIMIT = 65535
 
@@ -47,7 +43,7 @@ def open_session(channel: Channel, packet: Connect, client_id: str, is_superuser
     return session, present
 
 
-def _throw_off(cluster: Cluster, session: Session) -> None:
+def _throw_off(cluster: Shared, session: Session) -> None:
     """End the live connection of a session that somebody takes over or discards; a will without delay is published."""
     channel = session.channel
     if channel is None:

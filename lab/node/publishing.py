@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from components.mqtt.properties import Property
 from lab.node.acl_file import Client
-from lab.node.authz import Decision, Request
-from lab.node.limits import rate, seconds, size
+from lab.node.authz import Authorizer, Decision, Request
+from lab.node.delayed import DelayedQueue
+from lab.node.limits import Limits, rate, seconds, size
 from lab.node.message import Message, message_id
-
-if TYPE_CHECKING:
-    from lab.node.broker import BrokerNode
-    from lab.node.cluster import Cluster
-    from lab.node.session import Session
+from lab.node.session import Place, Session
+from lab.node.store import Store
+from lab.node.subscriptions import Subscriptions
 
 
 class Publishing:
-    """Publishes for one cluster."""
+    """Publishes for one cluster: `clock` in unix seconds, `limits` those of now."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(
+        self,
+        store: Store,
+        subscriptions: Subscriptions,
+        delayed: DelayedQueue,
+        authorizer: Authorizer,
+        clock: Callable[[], float],
+        limits: Callable[[], Limits],
+    ) -> None:
+        self._store, self._subscriptions, self._delayed, self._authorizer = store, subscriptions, delayed, authorizer
+        self._clock, self._limits = clock, limits
         self._second, self._in_second = 0, 0
 
-    def publish(self, message: Message, node: BrokerNode) -> int:
+    def publish(self, message: Message, node: Place) -> int:
         """Publish without asking; returns to how many subscriptions the message went."""
-        cluster, metrics, now = self._cluster, node.metrics, self._cluster.clock()
+        metrics, now = node.metrics, self._clock()
         if not message.id or not message.at:
             message = replace(message, at=message.at or now, id=message.id or message_id(now))
-        expiry = cluster.limits.message_expiry
+        expiry = self._limits().message_expiry
         if expiry is not None and Property.MESSAGE_EXPIRY not in message.properties:
             message = replace(message, properties={**message.properties, Property.MESSAGE_EXPIRY: int(expiry)})
-        kept = cluster.delayed.take(message, node.name)
+        kept = self._delayed.take(message, node.name)
         if kept is not None:
             metrics["messages.delayed"] += kept
             return 0
         metrics["messages.publish"] += 1
         if message.retain:
             self._retain(message)
-        count = cluster.subscriptions.route(message, now)
+        count = self._subscriptions.route(message, now)
         if not count and not message.topic.startswith("$SYS/"):
             metrics["messages.dropped"] += 1
             metrics["messages.dropped.no_subscribers"] += 1
@@ -63,14 +71,14 @@ class Publishing:
             metrics["authorization.superuser"] += 1
             metrics["authorization.allow"] += 1
             return Decision(allowed=True, matched=True)
-        decision = self._cluster.authorizer.decide(request)
+        decision = self._authorizer.decide(request)
         word = "allow" if decision.allowed else "deny"
         metrics[f"authorization.{word}"] += 1
         metrics[f"authorization.matched.{word}" if decision.matched else "authorization.nomatch"] += 1
         return decision
 
     def _retain(self, message: Message) -> None:
-        settings, table = self._cluster.store.effective("retainer"), self._cluster.store.retained
+        settings, table = self._store.effective("retainer"), self._store.retained
         if not settings.get("enable", True):
             return
         if not message.payload:

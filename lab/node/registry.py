@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lab.node.broker import BrokerNode
-    from lab.node.session import Session
+from lab.node.session import Place, Session
 
 _NONE: Mapping[str, Session] = MappingProxyType({})
 
@@ -30,15 +27,15 @@ class Registry:
         """Client id -> session, of all nodes."""
         return self._all
 
-    def on(self, node: BrokerNode) -> Mapping[str, Session]:
+    def on(self, node: Place) -> Mapping[str, Session]:
         """Client id -> session that lives on a node, disconnected ones included."""
         return self._on.get(node.name, _NONE)
 
-    def live(self, node: BrokerNode) -> list[Session]:
+    def live(self, node: Place) -> list[Session]:
         """The sessions of a node that have a connection now, oldest place first."""
         return [session for session in self.on(node).values() if session.channel is not None]
 
-    def place(self, session: Session, node: BrokerNode) -> None:
+    def place(self, session: Session, node: Place) -> None:
         """A session lives on this node from now on: it is new, or comes from another one."""
         self.forget(session)
         session.node = node

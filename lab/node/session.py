@@ -9,16 +9,64 @@ from __future__ import annotations
 
 from collections import deque
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
-from components.mqtt.packets import Publish, Pubrel, Will
+from components.mqtt.packets import Packet, Publish, Pubrel, Will
 from components.mqtt.properties import Property
+from lab.node.limits import Limits
 from lab.node.message import Message
+from lab.node.store import Store
 from lab.node.topics import split_share
 
-if TYPE_CHECKING:
-    from lab.node.broker import BrokerNode
-    from lab.node.channel import Channel
+
+class Whole(Protocol):
+    """What a session needs of its cluster."""
+
+    @property
+    def limits(self) -> Limits:
+        """The `mqtt` settings of now."""
+
+    @property
+    def store(self) -> Store:
+        """What is replicated."""
+
+
+class Place(Protocol):
+    """What a session needs of the node where it lives."""
+
+    @property
+    def name(self) -> str:
+        """``emqx@127.a.b.i``."""
+
+    @property
+    def metrics(self) -> dict[str, int]:
+        """The node's counters."""
+
+    @property
+    def cluster(self) -> Whole:
+        """Where the node belongs."""
+
+
+class Connection(Protocol):
+    """What a session and its node need of a connection."""
+
+    tied: Session | None
+
+    @property
+    def session(self) -> Session | None:
+        """The session that names this connection as its own."""
+
+    def send(self, packet: Packet) -> None:
+        """Send a packet."""
+
+    def send_message(self, packet: Publish, qos: int) -> bool:
+        """Send a PUBLISH; False when it is larger than the client accepts."""
+
+    def close(self, reason: int | None, server_reference: str = "") -> None:
+        """Close with FIN, after a DISCONNECT where there is a reason and the client speaks MQTT 5."""
+
+    def abort(self) -> None:
+        """Reset."""
 
 
 class SubOptions(NamedTuple):
@@ -90,10 +138,10 @@ class Session:
         "recv_pkt", "send_oct", "send_pkt", "sent", "store_qos0", "subscriptions", "username", "will",
     )  # fmt: skip
 
-    def __init__(self, client_id: str, node: BrokerNode, now: float) -> None:
+    def __init__(self, client_id: str, node: Place, now: float) -> None:
         self.client_id, self.node = client_id, node
         self.username: str | None = None
-        self.channel: Channel | None = None
+        self.channel: Connection | None = None
         self.level, self.proto_name, self.is_bridge = 4, "MQTT", False
         self.clean_start, self.keep_alive, self.expiry, self.is_superuser = True, 60, 0, False
         self.listener, self.peer, self.mountpoint = "tcp:default", ("127.0.0.1", 0), ""
@@ -118,11 +166,11 @@ class Session:
         """Whether a connection is there now."""
         return self.channel is not None
 
-    def tie(self, channel: Channel) -> None:
+    def tie(self, channel: Connection) -> None:
         """A connection is behind this session from now on, and no other one."""
         self.channel, channel.tied = channel, self
 
-    def untie(self) -> Channel | None:
+    def untie(self) -> Connection | None:
         """The connection that was behind this session, which is behind it no more; None when there was none."""
         channel, self.channel = self.channel, None
         return channel

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from components.mqtt import Property, Reason, Suback, Subscribe, Subscription, Unsuback, Unsubscribe
 from lab.node.authz import Request
+from lab.node.channel import Channel
 from lab.node.publishing import client_of
 from lab.node.rewrite import rewritten
 from lab.node.session import Session, SubOptions, interned
 from lab.node.topics import is_wildcard, split_share, valid_filter
-
-if TYPE_CHECKING:
-    from lab.node.channel import Channel
 
 
 def on_subscribe(channel: Channel, session: Session, packet: Subscribe) -> None:

@@ -9,6 +9,7 @@ from components.mqtt import Connect, Decoder, Packet, Puback, Publish, encode
 from lab.node.broker import BrokerNode
 from lab.node.channel import Channel
 from lab.node.listener import Listener
+from lab.node.packets import handle
 
 
 class Wire:
@@ -22,7 +23,7 @@ class Wire:
         self.level = connect.level
         self._decoder = Decoder(level=connect.level)
         listener = listener or node.listeners.setdefault("tcp:default", Listener(node, "tcp:default", {}))
-        self.channel = Channel(listener)
+        self.channel = Channel(listener, handle)
         self.channel.connection_made(cast("asyncio.Transport", self))
         self.say(connect)
 

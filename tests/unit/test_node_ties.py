@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from components.mqtt import Connect, Property
-from lab.node.broker import BrokerNode, ConnectFault
+from lab.node.broker import BrokerNode
 from lab.node.cluster import Cluster
 from lab.node.listener import Listener
+from lab.node.member import ConnectFault
 from lab.node.store import Store
 from tests.unit.node_wire import Wire
 
