@@ -10,6 +10,7 @@ from components.cutover.arrival import Before, measured_percent, on_their_way
 from components.cutover.facts import Facts, NodeFacts
 from components.cutover.words import Colour, other
 from components.emqx.answers import NodeFacts as NodeAnswer
+from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.run.moved import Moved
 from components.run.run import Run
@@ -34,7 +35,7 @@ async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving:
         known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
         known(run.clusters[to].metrics(patience_seconds=PATIENCE_SECONDS)),
         run.connect_milliseconds(run.clusters[to].handle),
-        known(run.router.share()),
+        _share(run),
         known(_license_limit(run, to)),
     )
     live = {to: _live(nodes), other(to): _live(old_nodes)}
@@ -65,6 +66,14 @@ def _live(nodes: tuple[NodeAnswer, ...] | None) -> int | None:
 
 def _node(answer: NodeAnswer) -> NodeFacts:
     return NodeFacts(memory_used=answer.memory_used, memory_total=answer.memory_total, load1=answer.load1)
+
+
+async def _share(run: Run) -> int | None:
+    """Green's share; None also while the replicas differ, as they do in the moment of a change."""
+    try:
+        return await known(run.router.share())
+    except Refused:
+        return None
 
 
 async def _license_limit(run: Run, colour: Colour) -> int:

@@ -1,18 +1,19 @@
-"""Every error of a run says where the clients are; it asks briefly, and what does not answer is said to be unknown."""
+"""Every error of a run says where the clients are; it asks briefly, and what gives no number, whatever the reason, is said to be unknown."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from components.cutover.cohort import share_percent
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import UpgradeError
-from components.emqx.known import known
 from components.run.measure import PATIENCE_SECONDS
 from components.run.run import Run
 
+T = TypeVar("T")
 ASK_SECONDS = 1.5
 """A Ctrl-C has to end within three seconds, this included."""
 
@@ -31,7 +32,7 @@ async def whereabouts(run: Run) -> str:
     """``green's share is 50 %; clients: 110 on blue, 90 on green``."""
     try:
         async with asyncio.timeout(ASK_SECONDS):
-            parts = await known(run.router.share())
+            parts = await _or_unknown(run.router.share())
             counts = [f"{await _count(run, colour)} on {colour}" for colour in COLOURS if colour in run.clusters]
     except TimeoutError:
         return "where the clients are could not be asked in time"
@@ -40,5 +41,13 @@ async def whereabouts(run: Run) -> str:
 
 
 async def _count(run: Run, colour: Colour) -> str:
-    live = await known(run.clusters[colour].live_connections(patience_seconds=PATIENCE_SECONDS))
+    live = await _or_unknown(run.clusters[colour].live_connections(patience_seconds=PATIENCE_SECONDS))
     return "unknown" if live is None else str(sum(live.values()))
+
+
+async def _or_unknown(question: Awaitable[T]) -> T | None:
+    """An error is being told already: another one beside it, also a refusal, must not take its place."""
+    try:
+        return await question
+    except UpgradeError:
+        return None

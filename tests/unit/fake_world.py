@@ -18,7 +18,7 @@ from components.cutover.cohort import belongs
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
 from components.emqx.client import Reply
-from components.emqx.errors import Unreachable
+from components.emqx.errors import Unauthorized, Unreachable
 from components.emqx.models import ClusterHandle
 from components.ledger.base import require_lease
 from components.run.run import Run
@@ -95,6 +95,7 @@ class FakeApi:
         self.rate: int | None = None
         self.evicting_from = 0.0
         self.dead = False
+        self.revoked = False
         self.http = self
 
     @property
@@ -107,6 +108,8 @@ class FakeApi:
     def alive(self) -> None:
         if self.dead:
             raise Unreachable("asking", node=self.node, seen="nothing", todo="wait")
+        if self.revoked:
+            raise Unauthorized("asking", node=self.node, seen="401 BAD_API_KEY_OR_SECRET", todo="check the API key")
 
     async def nodes(self, **_: Any) -> tuple[NodeFacts, ...]:
         self.alive()
