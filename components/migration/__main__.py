@@ -242,9 +242,10 @@ def _convert(options: argparse.Namespace) -> int:
     _write(options.out, written)
     tally = account.tally().values()
     counts = ", ".join(f"{sum(row[name] for row in tally)} {name}" for name in ("carried", "changed", "dropped"))
-    sys.stdout.write(
-        f"{len(written)} files in {options.out}; {counts} of {sum(account.counts.values())} items: read manifest.md\n"
-    )
+    idle = f" ({account.without_effect()} of them had no effect)" if account.without_effect() else ""
+    lines = (f"not given: {what}" for what in account.not_given)
+    tail = f"{counts}{idle} of {sum(account.counts.values())} items: read manifest.md"
+    sys.stdout.write("".join(f"{line}\n" for line in (*lines, f"{len(written)} files in {options.out}; {tail}")))
     return OK
 
 

@@ -29,13 +29,18 @@ MOST_PLACES = 5
 
 @dataclass(frozen=True)
 class Report:
-    """The answer to ``check``; ``refusal`` is why the data cannot be converted, empty where it can."""
+    """The answer to ``check``.
+
+    ``refusal`` is why the data cannot be converted, empty where it can; ``idle`` counts what is dropped and had no effect.
+    """
 
     facts: Facts
     answer: Route | RefusedRoute
     verdicts: tuple[Verdict, ...]
     losses: tuple[str, ...]
     refusal: str = ""
+    not_given: tuple[str, ...] = ()
+    idle: int = 0
 
     @property
     def blocking(self) -> tuple[str, ...]:
@@ -55,7 +60,9 @@ class Report:
                     "",
                     *_rules(self.verdicts),
                     "",
+                    *(f"Not given: {what}" for what in self.not_given),
                     *_losses(self.losses, self.refusal),
+                    *((f"  and {self.idle} that had no effect; convert lists them",) if self.idle else ()),
                     "",
                     _result(self.blocking),
                 ]
@@ -82,6 +89,8 @@ class Report:
                 ],
                 "rules": [_row(verdict) for verdict in self.verdicts if not isinstance(verdict.finding, Clear)],
                 "losses": self.losses,
+                "losses_without_effect": self.idle,
+                "not_given": self.not_given,
                 "conversion_refused": self.refusal or None,
                 "blocking": self.blocking,
             },
@@ -122,7 +131,8 @@ def check(
     losses = tuple(map(_loss, account.losses())) if account else ()
     if plan.source.major > 4 and plan.strategy in {None, "two-cluster"}:
         losses = (*losses, *(f"in no archive: {what}" for what in NEVER_CARRIED), *_left_out(facts.archive))
-    return Report(facts, answer, evaluate(facts, DETECTORS, acknowledged), losses, refusal)
+    not_given, idle = (account.not_given, account.without_effect()) if account else ((), 0)
+    return Report(facts, answer, evaluate(facts, DETECTORS, acknowledged), losses, refusal, not_given, idle)
 
 
 def _left_out(archive: Archive | None) -> Iterator[str]:

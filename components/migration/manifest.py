@@ -1,18 +1,28 @@
 """The account of a conversion: every item of the source is carried, changed or dropped, and the counts add up to the source.
 
-The rule kept here: an item is named by its place and its name, never by its value, so that no secret can reach a manifest.
+The rule kept here: an item is named by its place and its name; a value is in it only as `masking.shown` lets it through, so that no secret can
+reach a manifest. What a person must read comes first, and what had no effect is folded away.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 LABEL_LENGTH = 80
+NOTHING = "nothing"
+"""What is to be done about a dropped item that had no effect; any other word means that it had one."""
 LISTED_CARRIED = 200  # manifest.md lists so many carried items of a section; manifest.json lists all of them
+
+
+NO_EXPORT = (
+    "no export: users, permissions, bans, applications, rules and resources that are in the cluster's tables are not in the result; "
+    "make one with `emqx_ctl data export` and convert again"
+)
 
 
 class BadSource(ValueError):  # noqa: N818 - it names what is bad, as the seams do
@@ -45,7 +55,7 @@ _RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 
 class Item(NamedTuple):
-    """One item of the source: its section and index there, its name (shortened), and what became of it."""
+    """One item of the source: its section and index there, its name (shortened), what became of it, and the value that green gets, if it is a setting."""
 
     section: str
     at: int
@@ -53,6 +63,12 @@ class Item(NamedTuple):
     verdict: Verdict
     how: str
     todo: str
+    value: str = ""
+
+    @property
+    def had_effect(self) -> bool:
+        """False for what is dropped and did nothing in 4.x, or is a shipped default: nobody has to do anything about it."""
+        return self.verdict is not Verdict.DROPPED or self.todo != NOTHING
 
 
 def printable(text: str) -> str:
@@ -72,11 +88,13 @@ class Account(NamedTuple):
     Args:
         items: one for each item of the source.
         counts: the items that the source has, by section; counted from the source, not from ``items``.
+        not_given: what was not given, each with what the result lacks by it.
 
     """
 
     items: tuple[Item, ...]
     counts: Mapping[str, int]
+    not_given: tuple[str, ...] = ()
 
     def tally(self) -> dict[str, dict[str, int]]:
         """By section: how many are in the source, carried, changed, dropped."""
@@ -87,8 +105,12 @@ class Account(NamedTuple):
         }
 
     def losses(self) -> Iterator[Item]:
-        """What is not carried as it was: a person must have read these."""
-        return (item for item in self.items if item.verdict is not Verdict.CARRIED)
+        """What is not carried as it was and had an effect: a person must have read these."""
+        return (item for item in self.items if item.verdict is not Verdict.CARRIED and item.had_effect)
+
+    def without_effect(self) -> int:
+        """How many dropped items had none."""
+        return sum(not item.had_effect for item in self.items)
 
     def to_json(self, *, origin: str, target: str) -> str:
         """``manifest.json``: tally and every item, one on a line; without values."""
@@ -96,28 +118,66 @@ class Account(NamedTuple):
 
     def json_pieces(self, *, origin: str, target: str) -> Iterator[str]:
         """``manifest.json`` in pieces, so that 200,000 items are never one text in memory."""
-        head = json.dumps({"from": origin, "to": target, "tally": self.tally()}, indent=1)[:-2]
+        head_of = {"from": origin, "to": target, "not_given": self.not_given, "tally": self.tally()}
+        head = json.dumps(head_of, indent=1)[:-2]
         yield f'{head},\n "items": [\n  '
         for number, item in enumerate(self.items):
             yield (",\n  " if number else "") + json.dumps(item._asdict())
         yield "\n ]\n}\n"
 
     def to_markdown(self, *, origin: str, target: str) -> str:
-        """``manifest.md``: the tally as a table, then what was dropped, what changed, and the names of the rest."""
-        lines = [f"# Conversion {origin} -> {target}", "", "| section | source | carried | changed | dropped |"]
-        lines.append("|---|---:|---:|---:|---:|")
+        """``manifest.md``: what was not given, what changes, what was dropped, the tally, what is carried, and folded what had no effect."""
+        concerns, dropped = _parted(self.losses())
+        idle = [item for item in self.items if not item.had_effect]
+        lines = [f"# Conversion {origin} -> {target}", ""]
+        if self.not_given:
+            lines += ["## Not given", "", *(f"- {what}" for what in self.not_given), ""]
+        for title, items in (
+            ("What changes for devices and people", concerns),
+            ("Dropped, though it had an effect", dropped),
+        ):
+            lines += [f"## {title}", "", *(map(_line, items) if items else ("Nothing.",)), ""]
+        lines += [*self._table(), "", "## Carried", "", *self._carried(), ""]
+        lines += ["<details>", f"<summary>Dropped, and had no effect: {len(idle)}</summary>", ""]
+        return "\n".join([*lines, *map(_line, idle), "", "</details>"]) + "\n"
+
+    def _table(self) -> Iterator[str]:
+        yield "| section | source | carried | changed | dropped |"
+        yield "|---|---:|---:|---:|---:|"
         for section, row in self.tally().items():
-            lines.append(f"| {_cell(section)} | {' | '.join(str(count) for count in row.values())} |")
-        for verdict in (Verdict.DROPPED, Verdict.CHANGED):
-            lines += ["", f"## {verdict.capitalize()}", ""]
-            lines += [_line(item) for item in self.items if item.verdict is verdict] or ["Nothing."]
-        lines += ["", "## Carried", ""]
+            yield f"| {_cell(section)} | {' | '.join(str(count) for count in row.values())} |"
+
+    def _carried(self) -> Iterator[str]:
+        """Names, and of settings each with its value, in a line of its own."""
         for section in self.counts:
-            names = [item.label for item in self.items if item.section == section and item.verdict is Verdict.CARRIED]
+            carried = [item for item in self.items if item.section == section and item.verdict is Verdict.CARRIED]
+            names = [item.label for item in carried if not item.value]
             if names:
                 more = f" and {len(names) - LISTED_CARRIED} more" if len(names) > LISTED_CARRIED else ""
-                lines.append(f"- {_cell(section)} ({len(names)}): {_cell(', '.join(names[:LISTED_CARRIED]))}{more}")
-        return "\n".join(lines) + "\n"
+                yield f"- {_cell(section)} ({len(names)}): {_cell(', '.join(names[:LISTED_CARRIED]))}{more}"
+            yield from (f"- `{section}[{item.at}]` {_value(item)}: {item.how}" for item in carried if item.value)
+
+
+PEOPLE = frozenset({"auth_mnesia", "auth_clientid", "auth_username", "acl_mnesia", "users", "apps", "blacklist", "psk"})
+_DOORS = re.compile(r"^(line \d+: )?(auth|listener|acl_|allow_anonymous|zone\.[\w-]+\.(allow|acl|enable_acl|bypass))")
+
+
+def _parted(losses: Iterable[Item]) -> tuple[list[Item], list[Item]]:
+    """What changes for devices and people, and the rest."""
+    parts: tuple[list[Item], list[Item]] = ([], [])
+    for item in losses:
+        parts[item.verdict is Verdict.DROPPED and not _concerns_devices(item)].append(item)
+    return parts
+
+
+def _concerns_devices(item: Item) -> bool:
+    """Who may come in, by which door, and what they may do."""
+    is_rule = item.section in PEOPLE or item.section.endswith("acl.conf") or item.label.startswith("emqx_auth")
+    return is_rule or _DOORS.match(item.label) is not None
+
+
+def _value(item: Item) -> str:
+    return f"{_cell(item.label)} = {_cell(item.value)}" if item.value else _cell(item.label)
 
 
 def _cell(text: str) -> str:
@@ -126,7 +186,7 @@ def _cell(text: str) -> str:
 
 def _line(item: Item) -> str:
     todo = f" **{item.todo}**" if item.todo else ""
-    return f"- `{item.section}[{item.at}]` {_cell(item.label)}: {item.how}.{todo}"
+    return f"- `{item.section}[{item.at}]` {_value(item)}: {item.how}.{todo}"
 
 
 class Ledger:
@@ -146,9 +206,9 @@ class Ledger:
         self.expect(section, count)
         return first
 
-    def carried(self, section: str, index: int, label: str, how: str = "as it was") -> None:
-        """The item is on green with the same meaning."""
-        self._write(Item(section, index, shorten(label), Verdict.CARRIED, how, ""))
+    def carried(self, section: str, index: int, label: str, how: str = "as it was", value: str = "") -> None:
+        """The item is on green with the same meaning; ``value`` as ``masking.shown`` gives it."""
+        self._write(Item(section, index, shorten(label), Verdict.CARRIED, how, "", value))
 
     def changed(self, section: str, index: int, label: str, how: str, todo: str = "") -> None:
         """The item is on green with another meaning: ``how`` says which."""
@@ -165,14 +225,14 @@ class Ledger:
         if old is not None:
             worse, other = (item, old) if _RANK[item.verdict] >= _RANK[old.verdict] else (old, item)
             words = worse.how if other.verdict is Verdict.CARRIED else f"{worse.how}; {other.how}"
-            item = worse._replace(how=words, todo=worse.todo or other.todo)
+            item = worse._replace(how=words, todo=worse.todo or other.todo, value=worse.value or other.value)
         slots[item.at] = item
 
     def is_open(self, section: str, index: int) -> bool:
         """Whether nobody has mentioned the item yet."""
         return self._sections[section][index] is None
 
-    def account(self) -> Account:
+    def account(self, not_given: Iterable[str] = ()) -> Account:
         """Close the books: what is still open is dropped."""
         items = [
             item
@@ -187,4 +247,5 @@ class Ledger:
             for section, slots in self._sections.items()
             for index, item in enumerate(slots)
         ]
-        return Account(tuple(items), {section: len(slots) for section, slots in self._sections.items()})
+        counts = {section: len(slots) for section, slots in self._sections.items()}
+        return Account(tuple(items), counts, tuple(not_given))

@@ -14,7 +14,7 @@ from components.migration.facts import Credential, Export, Facts
 from components.migration.hop_42_43.export import convert_export, credential_for, require_importable
 from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
 from components.migration.hop_42_43.lines import base
-from components.migration.manifest import Account, Ledger
+from components.migration.manifest import NO_EXPORT, Account, Ledger
 
 DEFAULT: Credential = "username"
 """``auth.mnesia.as`` of the file that 4.2 ships; only used where no built-in user depends on it."""
@@ -70,7 +70,8 @@ def convert(facts: Facts) -> Converted:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
         texts[facts.export.file] = json.dumps(data) + "\n"
     notes = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
-    return Converted(texts, ledger.account(), (*notes, *_steps(facts, (*confs, *environment))))
+    account = ledger.account(() if facts.export is not None else (NO_EXPORT,))
+    return Converted(texts, account, (*notes, *_steps(facts, (*confs, *environment))))
 
 
 def _no_dates(facts: Facts) -> str:

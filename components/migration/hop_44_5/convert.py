@@ -26,7 +26,7 @@ from components.migration.hop_44_5.source import Options, Source, check_export, 
 from components.migration.hop_44_5.table import backup, users_header
 from components.migration.hop_44_5.users import HASHES, Users, convert_users
 from components.migration.hop_44_5.values import etc, filled
-from components.migration.manifest import BadSource, Ledger
+from components.migration.manifest import NO_EXPORT, BadSource, Ledger
 from components.migration.permissions.after import dialects
 
 Json = dict[str, Any]
@@ -58,16 +58,28 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     requests += (*convert_schemas(source, options, ledger, target), *convert_topic_metrics(source, ledger))
     listeners, psk = convert_listeners(settings, target), config.pop("psk_authentication", {})
     stop_listeners(source, ledger, listeners)
-    account_settings(settings)
+    account_settings(source, settings)
     account_sections(source, ledger)
-    account_files(source, ledger, reads_psk=PSK_FILE in files)
+    account_files(source, settings, ledger, reads_psk=PSK_FILE in files)
 
     stem = archive_stem(options.now)
     archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
     texts = files | _texts(filled({"listeners": listeners, "psk_authentication": psk}), keys, patch(to_version))
     return Conversion(
-        from_version, to_version, config, f"{stem}.tar.gz", archive, tuple(requests), texts, ledger.account()
+        from_version,
+        to_version,
+        config,
+        f"{stem}.tar.gz",
+        archive,
+        tuple(requests),
+        texts,
+        ledger.account(lacks(source)),
     )
+
+
+def lacks(source: Source) -> tuple[str, ...]:
+    """What was not given, with what the result does not hold for that."""
+    return () if source.export is not None else (NO_EXPORT,)
 
 
 def _access(

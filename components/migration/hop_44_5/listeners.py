@@ -160,7 +160,7 @@ def _set(settings: Settings, listener: Json, full: str, key: str) -> None:
     if key in FILES:
         settings.changed(full, path, CERTIFICATES)
     else:
-        settings.carried(full, path)
+        settings.carried(full, path, value)
 
 
 def _rates(settings: Settings, listener: Json) -> None:

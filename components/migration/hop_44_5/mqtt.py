@@ -115,7 +115,7 @@ def _put(settings: Settings, place: Json, key: str, name: str, target: tuple[int
         )
         return
     place.setdefault("mqtt", {})[path] = value
-    settings.carried(key, f"mqtt.{path}")
+    settings.carried(key, f"mqtt.{path}", value)
 
 
 def _read(settings: Settings, key: str, read: Reader) -> Any:
@@ -165,7 +165,7 @@ def _policy(settings: Settings, place: Json, key: str, name: str, value: str) ->
         settings.dropped(key, "its value cannot be read", "set it on green")
         return
     place.setdefault(root, {}).update(content)
-    settings.carried(key, root)
+    settings.carried(key, root, content)
 
 
 def _others(settings: Settings, config: Json) -> None:

@@ -6,10 +6,10 @@ import re
 from pathlib import PurePath
 
 from components.migration.hop_44_5.features import EXHOOK, GONE_MODULES
-from components.migration.hop_44_5.plugins import MODULES
+from components.migration.hop_44_5.plugins import MODULES, is_loaded
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import LIST_SECTIONS, Source
-from components.migration.manifest import Ledger
+from components.migration.manifest import NOTHING, Ledger
 
 OWN = "green's nodes have their own"
 OWN_MODULE = (
@@ -65,9 +65,31 @@ REASONS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def account_settings(settings: Settings) -> None:
+NOT_LOADED = "its plugin is not loaded"
+_PLUGINS: tuple[tuple[str, str], ...] = (
+    (r"web\.hook\.", "emqx_web_hook"),
+    (r"bridge\.mqtt\.", "emqx_bridge_mqtt"),
+    (r"mqtt\.sn\.", "emqx_sn"),
+    (r"psk\.file\.", "emqx_psk_file"),
+    (r"(stomp|coap|lwm2m|exproto|exhook|prometheus|sasl)\.", ""),
+)
+
+
+def _is_of_unloaded(source: Source, key: str) -> bool:
+    """Whether it is of a plugin that is known to be off."""
+    for pattern, name in _PLUGINS:
+        found = re.match(pattern, key)
+        if found:
+            return is_loaded(source, "loaded_plugins", name or f"emqx_{found[1]}") is False
+    return False
+
+
+def account_settings(source: Source, settings: Settings) -> None:
     """Every key that no step has read."""
     for key in list(settings.open_keys()):
+        if _is_of_unloaded(source, key):
+            settings.dropped(key, NOT_LOADED, NOTHING)
+            continue
         why, todo = next((why, todo) for pattern, why, todo in REASONS if re.match(pattern, key))
         settings.dropped(key, why, todo)
 
@@ -90,12 +112,14 @@ def account_sections(source: Source, ledger: Ledger) -> None:
         ledger.expect(section, len(rows) if isinstance(rows, list) else 1)
 
 
-def account_files(source: Source, ledger: Ledger, *, reads_psk: bool) -> None:
+def account_files(source: Source, settings: Settings, ledger: Ledger, *, reads_psk: bool) -> None:
     """Files that are given and that nothing was made of."""
+    uses_tls = "tls" in settings.peek("cluster.proto_dist")
     for path in source.files:
         name = PurePath(path).name
         if name == "ssl_dist.conf":
-            why, todo = f"TLS between nodes: {OWN}", "set it up on green where you need it"
+            why = f"TLS between nodes: {OWN}"
+            todo = "set it up on green where you need it" if uses_tls else NOTHING
         elif name in PSK_NAMES and not reads_psk:
             why, todo = "no plugin or module that is on reads it", "nothing, if that is so"
         else:

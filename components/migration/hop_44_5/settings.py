@@ -14,8 +14,10 @@ from components.migration.configs import variables
 from components.migration.configs.flat import Conf
 from components.migration.files import NODE_FILES
 from components.migration.hop_44_5.hot import HOT, hot
+from components.migration.hop_44_5.shipped import AS_SHIPPED, is_shipped
 from components.migration.hop_44_5.source import Source
-from components.migration.manifest import BadSource, Ledger, shorten
+from components.migration.manifest import NOTHING, BadSource, Ledger, shorten
+from components.migration.masking import shown
 
 ODD_VARIABLE = (
     "it speaks of a variable of EMQX and does not set it in a form that is known here",
@@ -114,10 +116,10 @@ class Settings:
             if match:
                 yield found[-1], match
 
-    def carried(self, key: str, how: str = "as it was") -> str:
-        """The value; it is on green."""
+    def carried(self, key: str, how: str = "as it was", got: object = None) -> str:
+        """The value; it is on green, there as ``got`` where it is written otherwise."""
         for found in self._last(key):
-            self._ledger.carried(found.section, found.at, key, how)
+            self._ledger.carried(found.section, found.at, key, how, shown(key, found.value if got is None else got))
         return self.peek(key)
 
     def changed(self, key: str, how: str, todo: str = "") -> str:
@@ -127,8 +129,10 @@ class Settings:
         return self.peek(key)
 
     def dropped(self, key: str, why: str, todo: str) -> None:
-        """It is not on green."""
+        """It is not on green; what 4.4 has by itself is nobody's choice, and green has its own."""
         for found in self._last(key):
+            if is_shipped(key, found.value):
+                why, todo = f"{why}; {AS_SHIPPED}", NOTHING
             self._ledger.dropped(found.section, found.at, key, why, todo)
 
     def _last(self, key: str) -> list[Found]:
@@ -163,7 +167,7 @@ def _overridden(earlier: Found, counts: Found) -> tuple[str, str]:
     """Why a setting does not count, and what to do."""
     if earlier.node and earlier.node != counts.node and earlier.value != counts.value:
         return f"another node has another value, and that of {shorten(counts.node)} is on green", "set it on that node"
-    return "a later setting of the same key counts", "nothing"
+    return "a later setting of the same key counts", NOTHING
 
 
 def environment(source: Source) -> Iterator[Conf]:
