@@ -117,7 +117,13 @@ class TestOrder:
     def test_shipped_values_and_plugins_that_are_off_are_folded(self) -> None:
         conversion = run({}, SHIPPED, {"loaded_plugins": "{emqx_auth_mnesia, true}.\n"})
         head, _, folded = text(conversion).partition("<details>")
-        for key in ("node.global_gc_interval", "rpc.mode", "log.level", "web.hook.url", "web.hook.rule.client.connect.1"):
+        for key in (
+            "node.global_gc_interval",
+            "rpc.mode",
+            "log.level",
+            "web.hook.url",
+            "web.hook.rule.client.connect.1",
+        ):
             assert (key in head, key in folded) == (False, True), key
         assert conversion.account.without_effect() == 5
         assert not list(conversion.account.losses())
