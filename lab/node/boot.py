@@ -7,13 +7,12 @@ at once goes through none of them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from lab.node.api.server import ApiServer
+from lab.node.host import Host
 from lab.node.store import Store
-
-if TYPE_CHECKING:
-    from lab.node.process import Managed
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,8 @@ class Delays:
 
     ``mqtt`` until the port opens; ``open`` and ``shut`` are the times in which everybody, then nobody gets in; ``http``
     until the API's port opens after MQTT's; ``mute`` 404 for all but /status; ``alone`` as a cluster of one;
-    ``down`` closed for the join; ``joining`` the users call answers not_initialized after it.
+    ``down`` closed for the join; ``joining`` the users call answers not_initialized after it; ``behind`` is how much later than the
+    first the other nodes begin (the recorded second and third were 3.1 s and 3.2 s behind it).
     """
 
     mqtt: float = 3.8
@@ -33,63 +33,64 @@ class Delays:
     alone: float = 0.5
     down: float = 1.2
     joining: float = 4.0
+    behind: float = 3.1
 
     def scaled(self, factor: float) -> Delays:
         """All of them times ``factor``."""
         return Delays(**{name: value * factor for name, value in vars(self).items()})
 
 
-async def boot(managed: Managed, name: str, delays: Delays, *, first: bool) -> None:
-    """Start one node slowly; ``first`` is the node that the others join, which stays up."""
-    node = managed.cluster.nodes[name]
-    managed.alone.add(name)
-    managed.mute.add(name)
-    await asyncio.sleep(delays.mqtt)
-    managed.evacuations.resume(name)
-    await node.start("open")
-    await asyncio.sleep(delays.open)
-    node.auth_phase = "shut"
-    await asyncio.sleep(delays.shut)
-    node.auth_phase = "ready"
-    await asyncio.sleep(max(0.0, delays.http - delays.open - delays.shut))
-    await managed.servers[name].start()
-    await asyncio.sleep(delays.mute)
-    managed.mute.discard(name)
-    if first:
-        managed.alone.discard(name)
-        return
-    await asyncio.sleep(delays.alone)
-    await join(managed, name, delays)
+class Boot:
+    """The boot of all nodes of a host, each with its API server; `delays` are those of this run."""
 
+    def __init__(self, host: Host, servers: Mapping[str, ApiServer], delays: Delays) -> None:
+        """Nothing starts yet."""
+        self.host, self.servers, self.delays = host, servers, delays
 
-async def join(managed: Managed, name: str, delays: Delays) -> None:
-    """Close, and come back as a member: what was written to the lonely node is gone (I_write_before_join)."""
-    node = managed.cluster.nodes[name]
-    await managed.servers[name].stop()
-    await node.stop()
-    managed.lonely.pop(name, None)
-    await asyncio.sleep(delays.down)
-    managed.alone.discard(name)
-    managed.trouble(name, joins=True, seconds=min(delays.joining, 2.0))
-    managed.evacuations.resume(name)
-    await node.start("shut")
-    await managed.servers[name].start()
-    await asyncio.sleep(delays.joining)
-    node.auth_phase = "ready"
+    async def all(self) -> None:
+        """All nodes at once; the first one that is there is the cluster, the others join it one after the other."""
+        names = list(self.host.cluster.nodes)
+        for name in names[1:]:
+            self.host.lonely[name] = Store()
+        await asyncio.gather(self._one(names[0], first=True), *(self._behind(name) for name in names[1:]))
 
+    async def _behind(self, name: str) -> None:
+        await asyncio.sleep(self.delays.behind)
+        await self._one(name, first=False)
 
-async def boot_all(managed: Managed, factor: float) -> None:
-    """All nodes at once; the first one that is there is the cluster, the others join it one after the other."""
-    delays = Delays().scaled(factor)
-    names = list(managed.cluster.nodes)
-    for name in names[1:]:
-        managed.lonely[name] = Store()
-    # The recorded second and third node were 3.1 s and 3.2 s behind the first.
-    starts = [boot(managed, names[0], delays, first=True)]
-    starts += [_behind(managed, name, delays, 3.1 * factor) for name in names[1:]]
-    await asyncio.gather(*starts)
+    async def _one(self, name: str, *, first: bool) -> None:
+        """Start one node slowly; ``first`` is the node that the others join, which stays up."""
+        host, delays, node = self.host, self.delays, self.host.cluster.nodes[name]
+        host.alone.add(name)
+        host.mute.add(name)
+        await asyncio.sleep(delays.mqtt)
+        host.evacuations.resume(name)
+        await node.start("open")
+        await asyncio.sleep(delays.open)
+        node.auth_phase = "shut"
+        await asyncio.sleep(delays.shut)
+        node.auth_phase = "ready"
+        await asyncio.sleep(max(0.0, delays.http - delays.open - delays.shut))
+        await self.servers[name].start()
+        await asyncio.sleep(delays.mute)
+        host.mute.discard(name)
+        if first:
+            host.alone.discard(name)
+            return
+        await asyncio.sleep(delays.alone)
+        await self._join(name)
 
-
-async def _behind(managed: Managed, name: str, delays: Delays, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    await boot(managed, name, delays, first=False)
+    async def _join(self, name: str) -> None:
+        """Close, and come back as a member: what was written to the lonely node is gone (I_write_before_join)."""
+        host, delays, node = self.host, self.delays, self.host.cluster.nodes[name]
+        await self.servers[name].stop()
+        await node.stop()
+        host.lonely.pop(name, None)
+        await asyncio.sleep(delays.down)
+        host.alone.discard(name)
+        host.trouble(name, joins=True, seconds=min(delays.joining, 2.0))
+        host.evacuations.resume(name)
+        await node.start("shut")
+        await self.servers[name].start()
+        await asyncio.sleep(delays.joining)
+        node.auth_phase = "ready"

@@ -18,8 +18,9 @@ import uvloop
 
 from lab.node.backup import numbers
 from lab.node.control import Control
+from lab.node.host import Settings
 from lab.node.place import MQTT_PORT, free_network
-from lab.node.process import API_PORT, Managed, Settings
+from lab.node.process import API_PORT, Managed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MOST_NODES = 253

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,9 +21,7 @@ from lab.node.api.server import QuietServer
 from lab.node.faults import Fault
 from lab.node.member import ConnectFault
 from lab.node.network import bound
-
-if TYPE_CHECKING:
-    from lab.node.process import Managed
+from lab.node.process import Managed
 
 STOP_SECONDS = 1.0
 Handler = Callable[[Request], Awaitable[JSONResponse]]

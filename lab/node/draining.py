@@ -9,14 +9,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.node import evacuation
+from lab.node.broker import BrokerNode
+from lab.node.cluster import Cluster
 from lab.node.evacuation import Census, Evacuation, Parameters, Phase
-
-if TYPE_CHECKING:
-    from lab.node.broker import BrokerNode
-    from lab.node.cluster import Cluster
 
 FILE = ".evacuation"
 

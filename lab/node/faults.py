@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from starlette.responses import Response
 
-from lab.node.api.call import to_json
+from lab.node.api.errors import to_json
 
 KINDS = frozenset(
     {

@@ -23,7 +23,7 @@ _BINARY = frozenset({Property.CORRELATION_DATA, Property.AUTH_DATA})
 
 
 def write(store: Store, path: Path) -> None:
-    """Write all tables; a reader sees the old file or the new one."""
+    """Write all tables at one stroke, readable by the owner only; a reader sees the old file or the new one."""
     document = {
         "format": _FORMAT,
         "config_file": store.config_file,
@@ -52,12 +52,14 @@ def write(store: Store, path: Path) -> None:
 
 
 def read(path: Path) -> Store:
-    """The store of a file.
+    """The store of a file that `write` wrote, booted anew; a new store when there is no such file.
 
     Raises:
         ValueError: it is not one of ours.
 
     """
+    if not path.exists():
+        return Store()
     document = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise ValueError(f"{path} is no store of the lab")

@@ -10,10 +10,9 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lab.node.cluster import Cluster
+from lab.node.cluster import Cluster
 
 TICK_SECONDS = 1.0
 

@@ -8,11 +8,11 @@ channel that is not named here has no session, whatever it was tied to before.
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from components.mqtt.packets import Packet, Publish, Pubrel, Will
 from components.mqtt.properties import Property
+from lab.node.delivery import Delivery, Inflight, SubOptions
 from lab.node.limits import Limits
 from lab.node.message import Message
 from lab.node.store import Store
@@ -67,50 +67,6 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """Reset."""
-
-
-class SubOptions(NamedTuple):
-    """The options of one subscription, under the API's names (F_session_formats); `identifier` 0 means none."""
-
-    qos: int = 0
-    nl: int = 0
-    rap: int = 0
-    rh: int = 0
-    identifier: int = 0
-
-
-interned = lru_cache(maxsize=4096)(SubOptions)
-"""Thousands of devices subscribe with the same options: they share one value."""
-
-
-class Delivery(NamedTuple):
-    """A message on its way to one session.
-
-    Attributes:
-        message: what was published.
-        qos: delivery QoS.
-        retain: the flag that the client will see.
-        identifiers: subscription identifiers.
-        inserted: nanoseconds since the epoch at which it came to this session (``inserted_at``).
-        shared: the shared filter (``$share/g/t``) that it came through; empty for an ordinary subscription.
-
-    """
-
-    message: Message
-    qos: int
-    retain: bool
-    identifiers: tuple[int, ...]
-    inserted: int
-    shared: str = ""
-
-
-class Inflight:
-    """A delivery that waits for PUBACK, PUBREC or PUBCOMP (`released`: PUBREL was sent)."""
-
-    __slots__ = ("delivery", "released")
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery, self.released = delivery, False
 
 
 class Session:

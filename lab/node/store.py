@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lab.node.defaults import DEFAULTS
@@ -94,24 +93,6 @@ class Store:
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Call `watcher(root)` after each change of a root, in the order of registration."""
         self._watchers.append(watcher)
-
-    def save(self, path: Path) -> None:
-        """Write all tables to one JSON file, atomically, readable by the owner only."""
-        from lab.node.persistence import write
-
-        write(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> Store:
-        """The store of a file that `save` wrote, booted anew; a new store when there is no such file.
-
-        Raises:
-            ValueError: the file is not one of ours.
-
-        """
-        from lab.node.persistence import read
-
-        return read(path) if path.exists() else cls()
 
     def _changed(self, *roots: str) -> None:
         for watcher in self._watchers:

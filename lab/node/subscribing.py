@@ -5,9 +5,10 @@ from __future__ import annotations
 from components.mqtt import Property, Reason, Suback, Subscribe, Subscription, Unsuback, Unsubscribe
 from lab.node.authz import Request
 from lab.node.channel import Channel
+from lab.node.delivery import SubOptions, interned
 from lab.node.publishing import client_of
 from lab.node.rewrite import rewritten
-from lab.node.session import Session, SubOptions, interned
+from lab.node.session import Session
 from lab.node.topics import is_wildcard, split_share, valid_filter
 
 

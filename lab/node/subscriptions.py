@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from lab.node.delivery import Delivery, SubOptions
 from lab.node.message import Message
-from lab.node.session import Delivery, Session, SubOptions
+from lab.node.session import Session
 from lab.node.topics import FilterIndex, split_share
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.node.message import Message
+from lab.node.persistence import read, write
 from lab.node.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
 from lab.node.store import PASSWORD_ID, Store, merged
 
@@ -66,8 +67,8 @@ def full_store() -> Store:
 
 def test_a_saved_store_comes_back_as_it_was(tmp_path: Path) -> None:
     store, path = full_store(), tmp_path / "deep" / "store.json"
-    store.save(path)
-    again = Store.load(path)
+    write(store, path)
+    again = read(path)
     for name in (
         "config_file", "overrides", "authn_users", "scram_users", "acl_users", "acl_clients", "acl_all", "banned", "delayed", "api_keys",
         "dashboard_users", "psk", "reindexing",
@@ -79,7 +80,7 @@ def test_a_saved_store_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_the_file_is_for_its_owner_only_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "store.json"
-    full_store().save(path)
+    write(full_store(), path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
@@ -88,5 +89,5 @@ def test_a_foreign_file_is_refused_and_a_missing_one_is_a_new_store(tmp_path: Pa
     foreign = tmp_path / "foreign.json"
     foreign.write_text("[]")
     with pytest.raises(ValueError, match="no store of the lab"):
-        Store.load(foreign)
-    assert Store.load(tmp_path / "none.json").overrides == {}
+        read(foreign)
+    assert read(tmp_path / "none.json").overrides == {}

@@ -10,18 +10,16 @@ import re
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from lab.node.api.call import NOT_FOUND_HTML, Answer, Call, Endpoint, to_json
-from lab.node.api.errors import ApiError, internal
-
-if TYPE_CHECKING:
-    from lab.node.process import Managed
+from lab.node.api.call import NOT_FOUND_HTML, Answer, Call, Endpoint
+from lab.node.api.errors import ApiError, internal, to_json
+from lab.node.host import Host
 
 PREFIX = "/api/v5"
 REQUESTS_PER_CONNECTION = 1000
@@ -56,7 +54,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 class NodeApi:
     """What uvicorn calls for each request to one node."""
 
-    def __init__(self, managed: Managed, here: str, table: Table, outside: Table) -> None:
+    def __init__(self, managed: Host, here: str, table: Table, outside: Table) -> None:
         """``table`` is below /api/v5, ``outside`` beside it (/status)."""
         self.managed, self.here, self.table, self.outside = managed, here, table, outside
 

@@ -9,17 +9,15 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lab.node.api.errors import ApiError, bad_request
-
-if TYPE_CHECKING:
-    from lab.node.api.access import Actor
-    from lab.node.process import Managed
+from lab.node.api.access import Actor
+from lab.node.api.errors import ApiError, bad_request, to_json
+from lab.node.host import Host
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -50,11 +48,6 @@ class Answer:
 NO_CONTENT = Answer(status=204)
 
 
-def to_json(body: Any) -> bytes:
-    """Compact JSON in UTF-8."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-
-
 @dataclass
 class Call:
     """One request.
@@ -63,7 +56,7 @@ class Call:
     path, ``actor`` who asks (None on open paths).
     """
 
-    managed: Managed
+    managed: Host
     here: str
     request: Request
     path: dict[str, str]

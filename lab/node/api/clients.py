@@ -8,17 +8,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, client_not_found, invalid
 from lab.node.api.paging import page_of
 from lab.node.api.rows import SELECTABLE, row, subscription
+from lab.node.delivery import Delivery
+from lab.node.session import Session
 from lab.node.topics import matches, split_share
-
-if TYPE_CHECKING:
-    from lab.node.session import Delivery, Session
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
 _RANGES = {"gte_created_at": "created_at", "lte_created_at": "created_at"} | {

@@ -9,15 +9,13 @@ import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.node.api import hocon
 from lab.node.api.check import parse_duration
 from lab.node.defaults import DEFAULTS, FILE_RULES
+from lab.node.host import Host
 from lab.node.store import merged
-
-if TYPE_CHECKING:
-    from lab.node.process import Managed
 
 ENTERPRISE_ROOTS = frozenset(
     [
@@ -50,14 +48,14 @@ def known(edition: str) -> frozenset[str]:
     return frozenset(everything - (ENTERPRISE_ROOTS if edition == "ce" else frozenset()))
 
 
-def running(managed: Managed, root: str) -> Any:
+def running(managed: Host, root: str) -> Any:
     """The running value of one root, without what is the node's own."""
     return merged(
         shipped().get(root, {}), managed.store.effective(root) if managed.store.effective(root) is not None else {}
     )
 
 
-def everything(managed: Managed, here: str) -> dict[str, Any]:
+def everything(managed: Host, here: str) -> dict[str, Any]:
     """All roots as ``here`` runs them."""
     found = {root: running(managed, root) for root in known(managed.edition)}
     for root, value in _own(managed, here).items():
@@ -71,7 +69,7 @@ def _ip(here: str) -> str:
     return here.partition("@")[2]
 
 
-def _own(managed: Managed, here: str) -> dict[str, Any]:
+def _own(managed: Host, here: str) -> dict[str, Any]:
     directory = managed.directory / here
     listener = {
         "backlog": 1024,

@@ -9,6 +9,11 @@ import json
 from typing import Any
 
 
+def to_json(body: Any) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 class ApiError(Exception):
     """An answer that is not a success.
 

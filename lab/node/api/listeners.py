@@ -7,27 +7,25 @@ exported, and never run, which two-cluster.md section F did not record either.
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.node.api import check, effective
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, bad_request, invalid, not_found
+from lab.node.host import Host
 from lab.node.store import merged
-
-if TYPE_CHECKING:
-    from lab.node.process import Managed
 
 TYPES = ("tcp", "ssl", "ws", "wss", "quic")
 _ORDER = ("tcp", "ssl", "ws", "wss", "quic")
 
 
-def table(managed: Managed) -> dict[str, dict[str, dict[str, Any]]]:
+def table(managed: Host) -> dict[str, dict[str, dict[str, Any]]]:
     """Type -> name -> configuration, the shipped listeners included."""
     found: dict[str, dict[str, dict[str, Any]]] = effective.running(managed, "listeners")
     return found
 
 
-async def follow_listeners(managed: Managed) -> None:
+async def follow_listeners(managed: Host) -> None:
     """Open and close the TCP listeners of all running nodes so that they are as configured."""
     wanted = {f"tcp:{name}": row for name, row in table(managed).get("tcp", {}).items() if row.get("enable", True)}
     for node in managed.cluster.running_nodes():
@@ -234,7 +232,7 @@ async def _write(call: Call, kind: str, name: str, row: dict[str, Any] | None, *
     await follow_listeners(call.managed)
 
 
-def _replace(managed: Managed, root: dict[str, Any]) -> None:
+def _replace(managed: Host, root: dict[str, Any]) -> None:
     managed.store.put("listeners", root)
     # The store lays a value on its defaults: a removed listener would come back without this.
     managed.store.effective()["listeners"] = root

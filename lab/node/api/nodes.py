@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.node.api.call import ENTERPRISE, TEXT, Answer, Call, Endpoint
 from lab.node.api.errors import node_not_found
 from lab.node.api.paging import page_of
-
-if TYPE_CHECKING:
-    from lab.node.broker import BrokerNode
+from lab.node.broker import BrokerNode
 
 _RATES = (
     "dropped_msg_rate",

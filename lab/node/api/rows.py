@@ -7,12 +7,10 @@ session here has not (heap, reductions, mailbox) is answered as 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.node.api.call import timestamp
-
-if TYPE_CHECKING:
-    from lab.node.session import Session
+from lab.node.session import Session
 
 Getter = Callable[["Session"], Any]
 

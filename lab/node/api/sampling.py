@@ -6,10 +6,9 @@ Source: contract/raw/02 (GET /monitor, /monitor_current).
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lab.node.cluster import Cluster
+from lab.node.cluster import Cluster
 
 SAMPLE_SECONDS = 10
 KEPT = 360

@@ -9,16 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lab.node.api.app import CLOSE, COUNT
+from lab.node.api.app import CLOSE, COUNT, NodeApi
 from lab.node.network import bound
-
-if TYPE_CHECKING:
-    from lab.node.api.app import NodeApi
 
 STOP_SECONDS = 1.0
 
