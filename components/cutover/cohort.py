@@ -1,6 +1,6 @@
 """Which clients belong to which colour at a share; the same arithmetic as the balancer's, so that nobody is moved twice.
 
-The rule: a client belongs to green iff ``crc32(client id) % 10000 < green's share`` (two-cluster.md section J: equal to HAProxy's
+The rule: a client belongs to green iff ``crc32(client id) % 10000 < green's share`` (docs/emqx/balancer.md#the-share-by-hash: equal to HAProxy's
 ``crc32,mod(10000)`` for ASCII and UTF-8 ids), so a larger share only ever adds clients.
 """
 
@@ -51,9 +51,9 @@ def everybody(to: Colour) -> int:
 def looks_assigned(client_id: str) -> bool:
     """Whether EMQX may have assigned this id to a client that came without one.
 
-    Such a client has a new random cohort at each connect, and its listed id says nothing of its route (two-cluster.md section
-    J). EMQX assigns 16 letters and digits (raw/F_empty_client_id.json); a device that happens to be called like that
-    is taken for one too, which only defers its move to the last step.
+    Such a client has a new random cohort at each connect, and its listed id says nothing of its route
+    (docs/emqx/balancer.md#the-share-by-hash). EMQX assigns 16 letters and digits (recording F_empty_client_id); a device that
+    happens to be called like that is taken for one too, which only defers its move to the last step.
     """
     return not client_id or _ASSIGNED.fullmatch(client_id) is not None
 

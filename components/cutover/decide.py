@@ -1,6 +1,6 @@
 """Which way a cutover goes, before anything is touched; declaring an empty colour beside a live one is never a cutover.
 
-The rule (design.md section 4, "Cutover comes first"): nothing when ``to`` serves everybody, back when ``to`` is the origin (the colour
+The rule (docs/adr/0003-cutover-diff-asks-the-balancer.md): nothing when ``to`` serves everybody, back when ``to`` is the origin (the colour
 whose data filled the other one), forward otherwise.
 """
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from components.value import Value
 
 DONE_STATES = frozenset({"waiting_takeover", "evicting_sessions", "prohibiting"})
-"""The states in which no connection is left to evict (behaviour.md section 1); a drain is done there (two-cluster.md section D)."""
+"""The states in which no connection is left to evict; a drain is done there (docs/emqx/evacuation.md#all-nodes-at-once)."""
 
 MOST_WAIT_SECONDS = 3_600
 """The longest wait that may be asked for; EMQX does not show the one of a running evacuation."""
@@ -19,7 +19,7 @@ MOST_WAIT_SECONDS = 3_600
 class Evacuation(Value):
     """Node evacuation's own knobs; rates are per node and second, and the budget is for all nodes together.
 
-    ``wait_health_check_seconds`` must be longer than the balancer's check (0.5..1.0 s: two-cluster.md section J); EMQX's own
+    ``wait_health_check_seconds`` must be longer than the balancer's check (0.5..1.0 s: docs/emqx/balancer.md#health-checks); EMQX's own
     defaults are 60 s, 60 s, 500 and 500.
     """
 
@@ -47,7 +47,7 @@ def adoptable(running: Mapping[str, Any], nodes: Collection[str], budget_per_sec
 
     Args:
         running: ``{"evacuations": [{"node","state","connection_goal","connection_eviction_rate",..}],"purges":[..],"rebalances":[..]}``
-            (raw/04b_evacuation_run.json).
+            (recording 04b_evacuation_run).
         nodes: names of the nodes that are to drain; evacuations of other nodes are not looked at.
         budget_per_second: of the whole cutover; evacuations past the eviction of connections use none of it.
 
@@ -83,7 +83,7 @@ def _unfit(entry: Mapping[str, Any]) -> str:
 
 
 def _other_work(running: Mapping[str, Any], nodes: Collection[str]) -> str:
-    """A rebalance or a purge on these nodes makes EMQX refuse an evacuation (``eviction_agent_busy``, behaviour.md section 4)."""
+    """A rebalance or a purge on these nodes makes EMQX refuse an evacuation (``eviction_agent_busy``, docs/emqx/evacuation.md#corner-cases)."""
     for kind in ("rebalances", "purges"):
         busy = [entry.get("node", "?") for entry in running.get(kind, ()) if _touches(entry, nodes)]
         if busy:

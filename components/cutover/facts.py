@@ -56,7 +56,8 @@ class Facts(Value):
     """One observation of the new colour; each field may be None: not known now.
 
     ``connack_sent`` and ``connack_error`` are the sums over the nodes of ``packets.connack.sent`` and ``.error`` (the only pair that
-    tells refused connects: section G). ``nodes`` are those that run. ``license_limit`` is 0 where nothing is licensed.
+    tells refused connects: docs/emqx/counters.md#what-an-attempt-to-connect-counts). ``nodes`` are those that run.
+    ``license_limit`` is 0 where nothing is licensed.
     ``share_wanted_percent`` is what the cohorts make of the share (``cohort.moves``), ``share_measured_percent`` counts those on
     their way for the new colour; both need the old colour, which may be ``source_silent``. ``clients_away`` are those of the ``moved``
     that the new colour does not have yet (``arrival``). ``moved`` of ``to_move`` counts while ``moving``; shares are judged while not.

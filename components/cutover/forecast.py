@@ -47,7 +47,8 @@ class Losses(Value):
     """What does not come along; None is unknown.
 
     ``sessions_ended`` are persistent sessions of connected clients that kicks end on the old colour, ``sessions_left`` those
-    that an evacuation leaves there, where they go on queueing: the way back would deliver what they queued (two-cluster.md section D).
+    that an evacuation leaves there, where they go on queueing: the way back would deliver what they queued
+    (docs/emqx/evacuation.md#all-nodes-at-once).
     ``stale_sessions`` are those that an earlier evacuation left on the colour that is gone back to.
     """
 

@@ -1,7 +1,7 @@
 """Judgements on measured facts: each gate passes, fails, or does not know; what to do about it is the caller's.
 
 The rule: a fact that is missing for a moment is neither good nor bad (a joining node makes the API answer 500 for 2 s, a restarted one counts
-from 0 again: two-cluster.md sections G and H), and one that is missing for longer than ``unknown_seconds`` fails.
+from 0 again: docs/emqx/counters.md#health-during-a-move), and one that is missing for longer than ``unknown_seconds`` fails.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def _stall(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[
 
 
 def _nobody_left(facts: Facts) -> bool:
-    """Whether nobody could be moved just then: all were, or the rest wait (two-cluster.md section D, waiting_health_check)."""
+    """Whether nobody could be moved just then: all were, or the rest wait (waiting_health_check, docs/emqx/evacuation.md#phases)."""
     return facts.moved is not None and facts.to_move is not None and facts.moved >= facts.to_move
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 LATE_SECONDS = 60.0
-"""A drain of nobody may take so long: nodes that restart, an API that answers 500 meanwhile (two-cluster.md section H)."""
+"""A drain of nobody may take so long: nodes that restart, an API that answers 500 meanwhile (docs/emqx/cluster.md#a-node-dies)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pace:
 def split(budget_per_second: int, connections: Mapping[str, int], conn_evict_rate: int | None = None) -> dict[str, int]:
     """The eviction rate of each node so that all are done at the same time; the sum is at most the budget.
 
-    EMQX refuses a rate below 1 (behaviour.md section 1), so each node has at least that, and with fewer clients per second than
+    EMQX refuses a rate below 1 (docs/emqx/evacuation.md#values), so each node has at least that, and with fewer clients per second than
     nodes the sum is the number of nodes. No rate is above ``conn_evict_rate``. Each further client per second goes to the node
     that would take longest, which is proportional to its connections and still right when they are few.
     """
@@ -76,7 +76,7 @@ def limit_seconds(clients: int, budget_per_second: int) -> float:
 def evacuation_seconds(clients: int, budget_per_second: int, wait_health_check_seconds: float = 0.0) -> float:
     """The expected time until node evacuation has taken off so many clients from nodes that are loaded evenly.
 
-    One burst a second, and a whole second after the last one before the state says so (behaviour.md section 1).
+    One burst a second, and a whole second after the last one before the state says so (docs/emqx/evacuation.md#timing).
     """
     return wait_health_check_seconds + math.ceil(clients / budget_per_second) + (1.0 if clients else 0.0)
 
@@ -84,7 +84,7 @@ def evacuation_seconds(clients: int, budget_per_second: int, wait_health_check_s
 def evacuation_limit_seconds(connections: Mapping[str, int], rates: Mapping[str, int]) -> float:
     """How long node evacuation may take, without its wait for the health check, before it is given up.
 
-    The slowest node decides. EMQX keeps its rate to 0.1 s in any run (behaviour.md section 1), so twice its time is late.
+    The slowest node decides. EMQX keeps its rate to 0.1 s in any run (docs/emqx/evacuation.md#timing), so twice its time is late.
     """
     slowest = max((math.ceil(count / rates[node]) for node, count in connections.items() if node in rates), default=0)
     return LATE_SECONDS + 2.0 * slowest

@@ -1,6 +1,6 @@
 """Which version may go where, and how: the whole matrix is one table, and a move that is not in it is refused with the path to take.
 
-The table is breaking-changes.md, "Route matrix first" (condensed from EMQX's rolling-upgrades notes 1 to 4 and the 4.x guides); the
+The table is docs/emqx/routes.md#matrix (condensed from EMQX's rolling-upgrades notes 1 to 4 and the 4.x guides); the
 two documents in ``seeds/`` give 4.2 -> 4.3, 4.4 -> 5.x and open source -> Enterprise. Nothing goes down, nothing is skipped.
 """
 
@@ -122,7 +122,7 @@ class RefusedRoute:
 def route(
     from_version: str, to_version: str, edition_from: Edition = "ee", edition_to: Edition = "ee", known: Known = KNOWN
 ) -> Route | RefusedRoute:
-    """Whether one update may go from one version to another (breaking-changes.md, route matrix).
+    """Whether one update may go from one version to another (docs/emqx/routes.md#matrix).
 
     Args:
         from_version: what the old cluster runs, e.g. ``4.4.19``.

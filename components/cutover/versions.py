@@ -67,7 +67,7 @@ _EE: Mapping[Line, int] = {
     (6, 3): 1,
 }
 KNOWN: Known = {"ce": _CE, "ee": _EE}
-"""From breaking-changes.md, the shipped configuration files and the release notes, as of 2026-11.
+"""From the upgrade rules (``components/migration/data/breaking-changes.json``), the shipped configuration files and the release notes, as of 2026-11.
 
 There is no open source edition from 5.9 on. Enterprise patch numbers before 4.4 are not known to us; the open source ones stand in.
 """

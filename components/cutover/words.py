@@ -1,4 +1,4 @@
-"""The domain's words as types; every other module uses these and no synonyms (design.md section 1)."""
+"""The domain's words as types; every other module uses these and no synonyms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 Colour = Literal["blue", "green"]
 COLOURS: tuple[Colour, Colour] = ("blue", "green")
 PARTS = 10_000
-"""A share is kept as parts of ten thousand, always green's, so that 100 % blue is 0 (two-cluster.md section J)."""
+"""A share is kept as parts of ten thousand, always green's, so that 100 % blue is 0 (docs/emqx/balancer.md#the-share-by-hash)."""
 
 Direction = Literal["forward", "back", "nothing"]
 Mover = Literal["kick", "evacuation"]

@@ -1,6 +1,6 @@
 """A temporary MQTT account for probes, removed without a trace also on failure and cancellation.
 
-Source: two-cluster.md section C. It is never a superuser, because superusers pass every rule. What a killed run left
+Source: docs/emqx/probes.md#a-temporary-account. It is never a superuser, because superusers pass every rule. What a killed run left
 behind is found by its prefix and removed by ``sweep``.
 """
 

@@ -12,13 +12,13 @@ from components.cutover.words import Edition
 EvacuationState = Literal[
     "waiting_health_check", "evicting_conns", "waiting_takeover", "evicting_sessions", "prohibiting"
 ]
-"""In this order, never another one; ``prohibiting`` does not end by itself (behaviour.md section 1)."""
+"""In this order, never another one; ``prohibiting`` does not end by itself (docs/emqx/evacuation.md#phases)."""
 
 _UNITS = {"B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
 def _bytes(value: Any) -> Any:
-    """Read ``3.75G`` as bytes; a number is already bytes (two-cluster.md section G)."""
+    """Read ``3.75G`` as bytes; a number is already bytes (docs/emqx/counters.md#health-during-a-move)."""
     if isinstance(value, str) and value and value[-1].upper() in _UNITS:
         return int(float(value[:-1]) * _UNITS[value[-1].upper()])
     return value
@@ -34,7 +34,7 @@ class Answer(BaseModel):
 
 
 class NodeFacts(Answer):
-    """One row of ``GET /nodes``; a stopped node has no numbers (raw/02, two-cluster.md section H).
+    """One row of ``GET /nodes``; a stopped node has no numbers (docs/emqx/cluster.md#a-node-dies).
 
     ``connections`` counts sockets and disconnected persistent sessions, ``live_connections`` sockets only. Memory and
     ``load1`` are the whole machine's.
@@ -58,7 +58,7 @@ class NodeFacts(Answer):
 
 
 class StatusFacts(Answer):
-    """``GET /status?format=json`` of one node: it does not tell about evacuation (behaviour.md section 2)."""
+    """``GET /status?format=json`` of one node: it does not tell about evacuation (docs/emqx/evacuation.md#status)."""
 
     node: str = Field(alias="node_name")
     broker: str = Field(alias="broker_status")
@@ -71,7 +71,7 @@ class StatusFacts(Answer):
 
 
 class EvacuationFacts(Answer):
-    """One entry of ``global_status``; redirect and waits are not shown by EMQX, and its counters lag or stand still (behaviour.md section 2)."""
+    """One entry of ``global_status``; redirect and waits are not shown by EMQX, and its counters lag or stand still (docs/emqx/evacuation.md#status)."""
 
     node: str
     state: EvacuationState
@@ -84,7 +84,7 @@ class EvacuationFacts(Answer):
 
 
 class LicenseFacts(Answer):
-    """``GET /license`` (raw/02); prepared sessions count against ``max_sessions`` (two-cluster.md section F)."""
+    """``GET /license`` (recording 02); prepared sessions count against ``max_sessions`` (docs/emqx/README.md#the-licence)."""
 
     max_sessions: int = Field(validation_alias=AliasChoices("max_sessions", "max_connections"))
     expiry: bool = False
@@ -92,7 +92,7 @@ class LicenseFacts(Answer):
 
 
 class ExportFacts(Answer):
-    """``POST /data/export``: the archive lies on ``node`` only (behaviour.md section 7); ``size`` in bytes."""
+    """``POST /data/export``: the archive lies on ``node`` only (docs/emqx/backup.md#files); ``size`` in bytes."""
 
     filename: str
     node: str
@@ -100,7 +100,7 @@ class ExportFacts(Answer):
 
 
 class SessionFacts(NamedTuple):
-    """A session that outlives its connection (two-cluster.md section F)."""
+    """A session that outlives its connection (docs/emqx/sessions.md#expiry)."""
 
     clientid: str
     connected: bool
@@ -118,7 +118,7 @@ class SessionTotals(NamedTuple):
 
 
 EDITIONS: dict[str, Edition] = {"Enterprise": "ee", "Opensource": "ce"}
-"""How ``GET /nodes`` spells the editions (raw/02, raw/10)."""
+"""How ``GET /nodes`` spells the editions (recordings 02 and 10)."""
 
 
 def connected_id(row: dict[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """EMQX's data export and import as calls; archives are streamed, and adopted when they lie on the node already.
 
-Sources: behaviour.md section 7, two-cluster.md section A, raw/05_data_backup, raw/A_*.
+Sources: docs/emqx/backup.md, recordings 05_data_backup and A_*.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from components.emqx.reading import read_model
 from components.emqx.v5 import ClusterApi
 
 STUCK_REINDEX = "already_started"
-"""The reason in the answer to an import after one that died while indexing (two-cluster.md section A)."""
+"""The reason in the answer to an import after one that died while indexing (docs/emqx/backup.md#an-index-that-stays-broken)."""
 
 _EXPORT_SECONDS = 300.0
 _FILES = TypeAdapter(list[ExportFacts])

@@ -20,7 +20,7 @@ LEAKS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConfl
 """All that httpx can raise (a test enumerates its exceptions); none of them leaves this package."""
 
 TOKEN_SECONDS = 3_000.0
-"""A dashboard token lives 3600 s (two-cluster.md section H); we ask for a new one well before."""
+"""A dashboard token lives 3600 s (docs/emqx/api.md#tokens-and-limits); we ask for a new one well before."""
 
 Params = Mapping[str, str | int]
 # What was repeated is told by the error that ends it; a log line for each attempt would stand in the update's output.
@@ -68,7 +68,7 @@ class EmqxHttp:
         credentials: the API key, and the dashboard login for calls with ``bearer``.
         transport: httpx's transport, for tests.
         timeout_seconds: bound of one attempt.
-        patience_seconds: how long calls that may be repeated are (two-cluster.md section H: 500 is normal for 2 s).
+        patience_seconds: how long calls that may be repeated are (docs/emqx/cluster.md#a-node-dies: 500 is normal for 2 s).
         now: unix seconds.
 
     """
@@ -89,7 +89,7 @@ class EmqxHttp:
         self._nodes = {node.name: node for node in handle.nodes}
         self._preferred = 0
         self._token, self._token_until = "", 0.0
-        # The server closes idle connections after 60 s without notice, so ours go first (two-cluster.md section H).
+        # The server closes idle connections after 60 s without notice, so ours go first (docs/emqx/api.md#connections-and-keep-alive).
         limits = httpx.Limits(max_connections=32, keepalive_expiry=20.0)
         self._client = httpx.AsyncClient(
             transport=transport, timeout=timeout_seconds, limits=limits, trust_env=False, follow_redirects=False
@@ -192,7 +192,7 @@ class EmqxHttp:
         return f"Bearer {self._token}"
 
     async def login(self) -> None:
-        """Get a new dashboard token; it is valid on all nodes (two-cluster.md section H)."""
+        """Get a new dashboard token; it is valid on all nodes (docs/emqx/api.md#tokens-and-limits)."""
         if not self.has_login:
             raise BadInput(
                 "a call that needs a dashboard login",

@@ -33,8 +33,8 @@ _ENTERPRISE_ROOTS = ("schema_registry", "schema_validation", "message_transforma
 class Dialect:
     """How one edition speaks.
 
-    ``export_roots`` are the root keys that an export names (two-cluster.md section A); ``availability`` is the path
-    that says whether a node takes clients: open source has no ``availability_check`` (section J).
+    ``export_roots`` are the root keys that an export names (docs/emqx/backup.md#the-body-that-works); ``availability`` is the path
+    that says whether a node takes clients: open source has no ``availability_check`` (docs/emqx/balancer.md#health-checks).
     """
 
     edition: Edition

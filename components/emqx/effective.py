@@ -1,6 +1,6 @@
 """The effective configuration as path -> hash: finds what lives only in one colour's ``emqx.conf``, and shows no value.
 
-``GET /configs`` as text carries secrets in clear (two-cluster.md section A): the text is parsed and forgotten, only
+``GET /configs`` as text carries secrets in clear (docs/emqx/config.md#the-effective-configuration): the text is parsed and forgotten, only
 sha256 of values are compared, only paths are named.
 """
 
@@ -20,7 +20,7 @@ from components.migration.manifest import BadSource
 OWN_ROOTS = frozenset(
     {"node", "cluster", "rpc", "dashboard", "api_key", "license", "log", "prometheus", "opentelemetry"}
 )
-"""Each cluster's own, and never carried (two-cluster.md section A)."""
+"""Each cluster's own, and never carried (docs/emqx/config.md#the-effective-configuration)."""
 
 _OWN_LEAVES = frozenset({"bind", "created_at", "last_modified_at"})
 

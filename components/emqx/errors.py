@@ -56,7 +56,7 @@ class Unreachable(Retryable):
 
 
 class NotNow(Retryable):
-    """A server error that passes (two-cluster.md section H: 2 s around a join)."""
+    """A server error that passes (docs/emqx/cluster.md#a-node-dies: 2 s around a join)."""
 
 
 class Fatal(UpgradeError):  # noqa: N818 - names what to do about it, as its children do

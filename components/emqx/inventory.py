@@ -1,6 +1,6 @@
 """Reading the inventory of one cluster over the API; a part that EMQX cannot list is said, never taken for empty.
 
-Sources: two-cluster.md section B for the calls and their costs, raw/B_inventory_50000 and raw/02 for the shapes.
+Sources: docs/emqx/inventory.md for the calls and their costs, recordings B_inventory_50000 and 02 for the shapes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Found = Section | Unlisted
 
 
 async def read_inventory(api: ClusterApi) -> Inventory:
-    """Everything that two-cluster.md section B can list; seconds at 50,000 users and retained messages.
+    """Everything that can be listed (docs/emqx/inventory.md#calls); seconds at 50,000 users and retained messages.
 
     Excluded: ``$SYS`` messages, API keys of bootstrap files, the user ``admin``, bridges (a second view of actions).
     """
@@ -97,7 +97,7 @@ async def _accounts(api: ClusterApi, sections: dict[str, Found]) -> None:
         keys = [row for row in keys if not str(row.get("name", "")).startswith(BOOTSTRAP_KEY)]
     if not isinstance(users, Unlisted):
         users = [row for row in users if row.get("username") != "admin"]
-    # Roles are null in the open source edition, so they cannot be compared between editions (section B).
+    # Roles are null in the open source edition, so they cannot be compared between editions (docs/emqx/api.md#keys-and-roles).
     sections["api_keys"] = _listed(keys, _named("name"))
     sections["dashboard_users"] = _listed(users, _named("username"))
 
@@ -129,7 +129,7 @@ async def _paged(api: ClusterApi, path: str, key: str, value: Callable[[dict[str
         async for page in api.pages(path, hook=small):
             items.update(row for row in page if isinstance(row, tuple))
     except Rejected as error:
-        # The ACL calls answer a JSON 404 while their source is not configured (section B): then there is nothing.
+        # The ACL calls answer a JSON 404 while their source is not configured (docs/emqx/inventory.md#what-a-404-means): then there is nothing.
         return Section() if _absent(error) else _unlisted(error)
     return Section(items)
 

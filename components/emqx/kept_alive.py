@@ -1,7 +1,7 @@
 """One POST whose answer may take minutes, on a connection that is kept alive meanwhile by pipelined ``GET /status``.
 
 EMQX closes a connection on which the client has sent nothing for 60 s, also while it works on the import, and a closed
-connection aborts the import in the middle (two-cluster.md section A; raw/A_import_kept_alive_by_pipelining). httpx
+connection aborts the import in the middle (docs/emqx/backup.md#the-60-second-wall). httpx
 cannot send while it waits, hence these sockets. Closing is deliberate only: at the answer, the limit, or cancellation.
 """
 

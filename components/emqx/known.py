@@ -32,5 +32,5 @@ async def known(question: Awaitable[T]) -> T | None:
 
 
 def _boots(answer: Rejected) -> bool:
-    """A booting node answers every path with a 404 in HTML (two-cluster.md section I); EMQX's own refusals have a code."""
+    """A booting node answers every path with a 404 in HTML (docs/emqx/cluster.md#fresh-start); EMQX's own refusals have a code."""
     return answer.status == 404 and not answer.code

@@ -17,7 +17,7 @@ SPARE_PAGES = 100
 def has_next(reply: Reply, body: dict[str, Any], rows: list[Any], *, page: int, limit: int) -> bool:
     """Whether to ask for the page after this one.
 
-    The last page may be empty (``hasnext`` is true when a page is exactly full, two-cluster.md section B); a list
+    The last page may be empty (``hasnext`` is true when a page is exactly full, docs/emqx/api.md#paging); a list
     without ``hasnext`` ends with a page that is not full.
 
     Raises:

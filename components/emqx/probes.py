@@ -1,6 +1,6 @@
 """MQTT probes of one node: what it answers to a right and a wrong client, in words that two nodes can be compared by.
 
-Source: two-cluster.md section C. Every probe has a fresh client id, because a second connection with the id of one that
+Source: docs/emqx/probes.md. Every probe has a fresh client id, because a second connection with the id of one that
 is just closing was closed once without a packet. A probe leaves no session (clean start, no expiry) and no message.
 """
 
@@ -33,10 +33,10 @@ from components.mqtt import (
 
 LEVELS = (4, 5)
 SECONDS = 5.0
-"""Bound of each answer: a CONNECT is answered in 0.2..5 ms (section C)."""
+"""Bound of each answer: a CONNECT is answered in 0.2..5 ms (docs/emqx/probes.md#a-temporary-account)."""
 
 NOT_NOW = frozenset({3, 0x88, 0x89, 0x97, 0x9C, 0x9D})
-"""CONNACK codes that say nothing of the client: evacuating, licence, busy (section C)."""
+"""CONNACK codes that say nothing of the client: evacuating, licence, busy (docs/emqx/probes.md#connack)."""
 
 _PROXY_V2 = bytes.fromhex("0d0a0d0a000d0a515549540a")
 _P = TypeVar("_P", bound=Packet)
@@ -173,11 +173,11 @@ class Prober:
         return await self._act(level, account, self._read, topic)
 
     async def subscribes(self, level: int, account: Account | None, topic: str) -> Answer:
-        """SUBSCRIBE to a topic; both SUBACK 0x80/0x87 and a closed connection are a refusal (section C)."""
+        """SUBSCRIBE to a topic; both SUBACK 0x80/0x87 and a closed connection are a refusal (docs/emqx/probes.md#denied-topics)."""
         return await self._act(level, account, self._subscribe, topic)
 
     async def publishes(self, account: Account | None, topic: str) -> Answer:
-        """PUBLISH at QoS 1 with MQTT 5: a PUBACK of 3.1.1 looks the same for a denied message (section C)."""
+        """PUBLISH at QoS 1 with MQTT 5: a PUBACK of 3.1.1 looks the same for a denied message (docs/emqx/probes.md#denied-topics)."""
         return await self._act(5, account, self._publish, topic)
 
     async def _act(self, level: int, account: Account | None, act: _Act, topic: str) -> Answer:

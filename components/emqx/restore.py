@@ -1,6 +1,6 @@
 """What EMQX's import does not do by itself: orders, foreign ``$SYS`` messages, delayed messages.
 
-Source: two-cluster.md section A, raw/A_reorder, raw/K_checks. Each function looks first, so that it may run again.
+Sources: docs/emqx/backup.md#order-of-sources, docs/emqx/backup.md#not-carried. Each function looks first, so that it may run again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def restore_orders(source: ClusterApi, target: ClusterApi, wanted: Invento
     """Bring the lists whose order decides into blue's order; the names of those that had to be changed.
 
     The import appends to what a new cluster has: its own ``file`` source stays in front and lets everybody publish
-    (raw/A_order_changes_who_may_do_what).
+    (docs/emqx/backup.md#order-of-sources).
     """
     changed: list[str] = []
     if _other_order(wanted, found, "authenticators"):

@@ -30,7 +30,7 @@ from components.emqx.paging import has_next
 from components.emqx.reading import read, read_model
 
 PAGE = 10_000
-"""The largest page; above it EMQX answers 400 (two-cluster.md section B)."""
+"""The largest page; above it EMQX answers 400 (docs/emqx/api.md#paging)."""
 
 SMALL_PAGE = 2_000
 """For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
@@ -58,7 +58,7 @@ class ClusterApi:
         transport: httpx's transport, for tests.
         timeout_seconds: bound of one attempt.
         patience_seconds: how long calls are repeated; 500 is normal for 2 s around a join, and 10 s must not end a move
-            (two-cluster.md section H).
+            (docs/emqx/cluster.md#a-node-dies).
         now: unix seconds, for the age of the dashboard token.
 
     """
@@ -115,7 +115,7 @@ class ClusterApi:
         return {f.name: f.live_connections for f in facts if f.name in declared and f.live_connections is not None}
 
     async def cluster_members(self, node: str, *, patience_seconds: float | None = None) -> tuple[str, ...]:
-        """The members that this node sees, sorted; while it boots it sees only itself (two-cluster.md section I)."""
+        """The members that this node sees, sorted; while it boots it sees only itself (docs/emqx/cluster.md#fresh-start)."""
         reply = await self.http.call("GET", "/cluster", node=node, patience_seconds=patience_seconds)
         body = reply.json()
         names: list[str] = read(_NAMES, reply, body.get("nodes") if isinstance(body, dict) else None)
@@ -130,7 +130,7 @@ class ClusterApi:
     async def availability(self, node: str, *, patience_seconds: float | None = None) -> bool:
         """Whether the node takes clients: False from the start of an evacuation until its stop.
 
-        Open source has no such call; there it is whether the node says it is running (two-cluster.md section J).
+        Open source has no such call; there it is whether the node says it is running (docs/emqx/balancer.md#health-checks).
         """
         dialect = await self.dialect()
         if not dialect.has_evacuation:
@@ -171,12 +171,12 @@ class ClusterApi:
         return read_model(LicenseFacts, await self.http.call("GET", "/license", patience_seconds=patience_seconds))
 
     async def metrics(self, *, patience_seconds: float | None = None) -> dict[str, int]:
-        """Counters summed over the nodes; they start at 0 after a node's restart (two-cluster.md section G)."""
+        """Counters summed over the nodes; they start at 0 after a node's restart (docs/emqx/counters.md#health-during-a-move)."""
         reply = await self.http.call("GET", "/metrics", params={"aggregate": "true"}, patience_seconds=patience_seconds)
         return read(_METRICS, reply, reply.json())
 
     async def configs_text(self, node: str) -> str:
-        """The effective configuration as HOCON, **secrets in clear text** (two-cluster.md section A): never keep it."""
+        """The effective configuration as HOCON, **secrets in clear text** (docs/emqx/config.md#the-effective-configuration): never keep it."""
         reply = await self.http.call(
             "GET", "/configs", node=node, headers={"Accept": "text/plain"}, timeout_seconds=_PAGE_TIMEOUT_SECONDS
         )

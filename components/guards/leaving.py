@@ -20,7 +20,7 @@ from components.ledger.base import drained_at, origin
 from components.routers.haproxy.router import HaproxyRouter
 
 ANSWER_SECONDS = 15.0
-"""500 is normal for 2 s around a join and must be sat out for 10 s (two-cluster.md section H)."""
+"""500 is normal for 2 s around a join and must be sat out for 10 s (docs/emqx/cluster.md#a-node-dies)."""
 CONNECT_SECONDS = 2.0
 
 

@@ -13,7 +13,7 @@ from components.emqx.v5 import ClusterApi
 
 
 def carried(credentials: Collection[Credentials], *, wanted: bool) -> bool:
-    """Whether accounts travel: it is wanted, and both colours have the dashboard login that their archive needs (section A)."""
+    """Whether accounts travel: it is wanted, and both colours have the dashboard login that their archive needs (docs/emqx/backup.md#api-key-or-token)."""
     return wanted and len(credentials) > 1 and all(each.has_login for each in credentials)
 
 

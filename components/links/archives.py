@@ -43,7 +43,7 @@ class Archive(Value):
 
     @property
     def bearer(self) -> bool:
-        """Whether only a dashboard login may handle it (behaviour.md section 7)."""
+        """Whether only a dashboard login may handle it (docs/emqx/backup.md#api-key-or-token)."""
         return self.table_set == "accounts"
 
 

@@ -1,6 +1,7 @@
 """DataExport: blue's data as archives on our disk, one per table set, with the inventory that green must show afterwards.
 
-Rule: nothing is changed on the source (but a killed run's own probe account goes); what an export cannot carry is named in the result (two-cluster.md section A).
+Rule: nothing is changed on the source (but a killed run's own probe account goes); what an export cannot carry is named in the result
+(docs/emqx/backup.md#not-carried).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from components.run.run import Run
 from components.value import Value
 
 TABLE_SETS = ("builtin_authn", "builtin_authz", "banned", "psk", "builtin_retainer")
-"""One archive each; retained messages last and alone, because rebuilding their index takes minutes (section A)."""
+"""One archive each; retained messages last and alone, because rebuilding their index takes minutes (docs/emqx/backup.md#the-60-second-wall)."""
 
 ACCOUNTS = ("api_keys", "dashboard_users")
 
@@ -35,7 +36,7 @@ NOT_CARRIED = {
     "plugins": "install them on the target",
     "licence": "the target has its own",
 }
-"""What no archive holds (section A, "Not carried at all"); delayed messages are carried by the import itself."""
+"""What no archive holds (docs/emqx/backup.md#not-carried); delayed messages are carried by the import itself."""
 
 _LATE: Mapping[Kind, str] = {
     "extra": "written after the export: {0.found}",

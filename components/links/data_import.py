@@ -1,7 +1,7 @@
 """DataImport: the archives into an otherwise empty green, and what EMQX's import leaves undone.
 
 Rule: it looks before it acts, so that it may run again at any point; a 204 counts only for what the inventories confirm
-(two-cluster.md section A).
+(docs/emqx/backup.md#what-an-import-does).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from components.run.run import Run
 from components.value import Value
 
 IMPORT_SECONDS = 3600.0
-"""Bound of one import: retained messages took 172 s for 140,000 on three nodes, on two cores (section A)."""
+"""Bound of one import: retained messages took 172 s for 140,000 on three nodes, on two cores (docs/emqx/backup.md#the-60-second-wall)."""
 
 _PROGRESS_SECONDS = 10.0
 _MOST_SHOWN = 3

@@ -20,7 +20,7 @@ from components.value import Value
 HEALTH_SECONDS = 60.0
 SILENT_SECONDS = 8.0
 STALE_BATCH = 500
-"""A bulk kick of 1,001 sessions took 0.6 s (two-cluster.md section H): a call must end well within its time-out."""
+"""A bulk kick of 1,001 sessions took 0.6 s (docs/emqx/api.md#bulk-kick): a call must end well within its time-out."""
 
 
 class Opened(Value):
@@ -146,7 +146,7 @@ async def serves_imported(run: Run, to: Colour) -> bool:
 
 
 async def silent(run: Run, colour: Colour) -> bool:
-    """Whether no node of the colour answers, for longer than the 500s around a join take (two-cluster.md section H)."""
+    """Whether no node of the colour answers, for longer than the 500s around a join take (docs/emqx/cluster.md#a-node-dies)."""
     return await known(run.clusters[colour].nodes(patience_seconds=SILENT_SECONDS)) is None
 
 
@@ -163,7 +163,7 @@ async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int |
 
 
 async def open_target(run: Run, to: Colour) -> None:
-    """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (section D)."""
+    """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (docs/emqx/evacuation.md#all-nodes-at-once)."""
     api = run.clusters[to]
     await run.checkpoint()
     await asyncio.gather(*(api.evacuation_stop(node) for node in await api.evacuations()))
@@ -207,8 +207,9 @@ async def remember_opened(run: Run, to: Colour) -> None:
 async def _remove_stale(run: Run, to: Colour, since: float | None) -> None:
     """Remove sessions on the target that were left behind by an earlier move away from it.
 
-    Evicted sessions stay and go on queueing (section D), so a device that comes back would get old commands. Only those
-    that lost their connection after that move began are removed; a device that was offline before keeps its session.
+    Evicted sessions stay and go on queueing (docs/emqx/evacuation.md#all-nodes-at-once), so a device that comes
+    back would get old commands. Only those that lost their connection after that move began are removed; a device that was
+    offline before keeps its session.
     """
     if since is None:
         return

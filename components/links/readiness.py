@@ -1,7 +1,7 @@
 """Ready: a cluster that has booted, joined and answers MQTT clients as it should, seen twice in a row on every node.
 
 A booting node lets everybody in, then nobody, and answers 200 as a cluster of one; what is written to it before it joins
-is lost (two-cluster.md section I). So nothing is written, and no client comes, before this says yes.
+is lost (docs/emqx/cluster.md#ready). So nothing is written, and no client comes, before this says yes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from components.emqx.v5 import ClusterApi
 from components.run.run import Run
 
 BETWEEN_SECONDS = 2.0
-"""Between the two looks (section I)."""
+"""Between the two looks (docs/emqx/cluster.md#ready)."""
 
 LIMIT_SECONDS = 120.0
 _AGAIN_SECONDS = 0.5
@@ -108,7 +108,7 @@ async def _node_state(api: ClusterApi, name: str) -> str:
 
 
 async def _authenticator_state(api: ClusterApi, name: str) -> str:
-    """A built-in authenticator that answers ``not_initialized`` refuses every client (section I, 4)."""
+    """A built-in authenticator that answers ``not_initialized`` refuses every client (docs/emqx/cluster.md#fresh-start)."""
     for row in (await api.http.call("GET", "/authentication", node=name, patience_seconds=0)).json() or []:
         if row.get("backend") == "built_in_database" and row.get("enable", True):
             path = f"/authentication/{quote(str(row['id']), safe='')}/users"

@@ -37,7 +37,7 @@ async def sent_back(
 
 
 async def _send_back(run: Run, to: Colour, gates: Thresholds, budget_per_second: int) -> None:
-    """The whole share to ``to``, then everybody, in the order that section D of two-cluster.md found."""
+    """The whole share to ``to``, then everybody, in the order of docs/emqx/evacuation.md#all-nodes-at-once."""
     await open_target(run, to)
     await remember_opened(run, to)
     parts = everybody(to)

@@ -114,7 +114,7 @@ def _refuse(findings: list[Finding], target: Colour) -> None:
 async def _room(green: ClusterApi, clients: int) -> tuple[int | None, list[Finding]]:
     """How many more clients green may hold (None: no licence limits it), and what is too little.
 
-    The licence counts disconnected sessions too (two-cluster.md section F), and so does ``connections`` of GET /nodes; a
+    The licence counts disconnected sessions too (docs/emqx/README.md#the-licence), and so does ``connections`` of GET /nodes; a
     client needs a file on its node.
     """
     findings: list[Finding] = []
@@ -195,7 +195,7 @@ def _judged(node: Node, wanted: Mapping[str, bool], answers: Mapping[str, Answer
 
 
 async def questions(node: Node, account: Account | None, topics: Topics, *, proxy_protocol: bool) -> dict[str, Answer]:
-    """Everything that is asked of one node, by a name that is the same on all nodes (section C)."""
+    """Everything that is asked of one node, by a name that is the same on all nodes (docs/emqx/probes.md)."""
     prober = Prober(node, proxy_protocol=proxy_protocol)
     found: dict[str, Answer] = {}
     for level in LEVELS:

@@ -11,7 +11,7 @@ from components.migration.configs import hocon
 from components.migration.facts import Facts, Live, Plan
 
 ARCHIVE_RULES = "BK-"
-"""Rules about an archive in a person's hands; DataExport and DataImport keep them (two-cluster.md section A)."""
+"""Rules about an archive in a person's hands; DataExport and DataImport keep them (docs/emqx/backup.md)."""
 
 
 def advise(

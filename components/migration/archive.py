@@ -1,6 +1,6 @@
 """A 5.x or 6.x data backup, read without unpacking it: META, ``cluster.hocon``, and how many rows each table holds.
 
-Layout: shared contract ``backup-layout.md``. Checks are EMQX's own at upload (behaviour.md section 8): a damaged archive is refused here
+Layout: docs/emqx/backup.md#archive. Checks are EMQX's own at upload (docs/emqx/backup.md#files): a damaged archive is refused here
 and not after an hour on green. No row is decoded further than its table and, for retained messages, its topic's first level.
 """
 
@@ -58,7 +58,7 @@ def import_refused(backup: Version, node: Version) -> bool:
 
     Until 5.10.4 major and minor were compared independently: a 5.8 backup is refused by 5.7, and no 5.x node takes a 6.x one. Since
     6.0.0 it is a comparison of versions (BK-01; e5.8.9..e6.0.0 ``emqx_mgmt_data_backup`` check_version). The patch never counts
-    (behaviour.md section 8: 5.8.12 into 5.8.11 was accepted).
+    (docs/emqx/backup.md#versions-and-editions: 5.8.12 into 5.8.11 was accepted).
     """
     if node >= Version(6, 0, 0):
         return backup.line > node.line

@@ -23,7 +23,7 @@ NEVER_CARRIED = (
     "the licence",
     "the order of authorization sources",
 )
-"""What no archive of 5.x holds (two-cluster.md section A)."""
+"""What no archive of 5.x holds (docs/emqx/backup.md#not-carried)."""
 MOST_PLACES = 5
 
 

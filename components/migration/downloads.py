@@ -75,7 +75,7 @@ def is_export(text: str) -> bool:
 
 
 def inner(file: str, value: Any) -> Any:
-    """The export in what the API answers: ``{filename, file}``, with ``file`` as JSON text, or that below ``data`` (contract v4.md).
+    """The export in what the API answers: ``{filename, file}``, with ``file`` as JSON text, or that below ``data`` (docs/emqx/v4-data.md#export).
 
     Raises:
         BadSource: the text in ``file`` is cut off or no JSON.

@@ -1,7 +1,7 @@
 """What a cluster holds, section by section, as keys and digests: equal inventories are the proof that data arrived.
 
 Rule: never a secret, never a payload, and what cannot be listed is ``Unlisted`` with its reason, never zero
-(two-cluster.md section B).
+(docs/emqx/inventory.md#what-cannot-be-listed).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ FILES = ("breaking-changes.json", "own-rules.json")
 
 @dataclass(frozen=True)
 class Rule:
-    """One row: fields as in breaking-changes.md; ``edition`` is ``both``, ``ee`` or ``ce``."""
+    """One row: fields as in docs/emqx/routes.md#how-the-rules-were-read; ``edition`` is ``both``, ``ee`` or ``ce``."""
 
     id: str
     since: str

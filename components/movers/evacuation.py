@@ -16,13 +16,13 @@ from components.run.moved import Moved
 from components.run.run import Run
 
 BURST_SECONDS = 1.0
-"""EMQX evicts in one burst a second (behaviour.md section 1); nodes that start apart do not burst at the same instant."""
+"""EMQX evicts in one burst a second (docs/emqx/evacuation.md#phases); nodes that start apart do not burst at the same instant."""
 WAITING = "waiting_health_check"
-"""Clients are still let in and nobody is evicted; EMQX's own default is 60 s of it (behaviour.md section 1)."""
+"""Clients are still let in and nobody is evicted; EMQX's own default is 60 s of it (docs/emqx/evacuation.md#timing)."""
 POLL_SECONDS = 0.1
 POLL_PATIENCE_SECONDS = 1.0
 LOST_NODE_SECONDS = 10.0
-"""A node that is gone for so long has no clients left (two-cluster.md section H: missing, then `stopped` without numbers)."""
+"""A node that is gone for so long has no clients left (docs/emqx/cluster.md#a-node-dies: missing, then `stopped` without numbers)."""
 
 
 async def evacuate(
@@ -38,7 +38,7 @@ async def evacuate(
 ) -> None:
     """Evacuate every node of the colour and wait until no live connection is left on any.
 
-    Done as two-cluster.md section D defines it: live connections 0 on every node and every state past
+    Done (docs/emqx/evacuation.md#all-nodes-at-once): live connections 0 on every node and every state past
     ``evicting_conns``. With nobody to receive the sessions EMQX stays in ``evicting_sessions``; that is not waited out.
     ``moved`` is updated while it works (``to_move``: without those on nodes that still wait for the health check), ``notice`` is
     called at each poll, ``step`` is the name in the journal. Slow rates and long waits get more time than ``limit_seconds``.

@@ -71,5 +71,5 @@ _RETURN_CODES: dict[int, int] = {
 
 
 def connack_code(reason: int) -> int:
-    """The 3.1.1 return code that EMQX sends where MQTT 5 has `reason` (two-cluster.md section C; anything else is 5)."""
+    """The 3.1.1 return code that EMQX sends where MQTT 5 has `reason` (docs/emqx/probes.md#connack; anything else is 5)."""
     return _RETURN_CODES.get(reason, 5)

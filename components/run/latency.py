@@ -10,7 +10,7 @@ from components.emqx.probes import proxy_header
 
 PROBE_SECONDS = 3.0
 MALFORMED_CONNECT = bytes.fromhex("10 02 00 00")
-"""EMQX closes the connection and counts nothing (two-cluster.md section G)."""
+"""EMQX closes the connection and counts nothing (docs/emqx/counters.md#what-an-attempt-to-connect-counts)."""
 
 
 async def connect_milliseconds(handle: ClusterHandle) -> float | None:

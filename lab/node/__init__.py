@@ -1,1 +1,1 @@
-"""An EMQX cluster of N nodes in one process, behaving as recorded in the contract: MQTT, management API, boot and faults."""
+"""An EMQX cluster of N nodes in one process, behaving as recorded (docs/emqx): MQTT, management API, boot and faults."""

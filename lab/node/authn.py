@@ -1,7 +1,7 @@
 """Who may connect: the chain of authenticators in list order, as EMQX 5 walks it.
 
 Each authenticator says yes, no, or "not mine"; the first yes or no ends the chain, and when nobody knows the client it is refused with
-0x87 (two-cluster.md section C: unknown user 5 / 0x87, wrong or missing password 4 / 0x86).  No enabled authenticator: everybody may in.
+0x87 (docs/emqx/probes.md#connack: unknown user 5 / 0x87, wrong or missing password 4 / 0x86).  No enabled authenticator: everybody may in.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Data backups: the archive's layout, what may be in it, and the checks that EMQX makes when one is uploaded.
 
-The layout is EMQX's (backup-layout.md); the tables inside ``mnesia/`` are ours, JSON behind a magic line, because Mnesia's
+The layout is EMQX's (docs/emqx/backup.md#archive); the tables inside ``mnesia/`` are ours, JSON behind a magic line, because Mnesia's
 own format belongs to the Erlang machine that wrote it.  So META and configuration of any archive are read, tables only
-of archives made here; others are refused by name, never passed over (behaviour.md section 7).
+of archives made here; others are refused by name, never passed over.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Archive:
 
 
 def key_is_limited(version: str) -> bool:
-    """Whether this version keeps API keys from backups with restricted tables (behaviour.md section 7)."""
+    """Whether this version keeps API keys from backups with restricted tables (docs/emqx/backup.md#api-key-or-token)."""
     major, minor, patch = numbers(version)
     return ((major, minor) == (5, 8) and patch >= 11) or ((major, minor) == (5, 10) and patch >= 4)
 

@@ -1,6 +1,6 @@
 """How a node boots when it takes its time: MQTT before HTTP, a cluster of its own first, then the join.
 
-The rule: the steps and their seconds are those of two-cluster.md section I, times one factor; a node that is told to boot
+The rule: the steps and their seconds are those of docs/emqx/cluster.md#fresh-start, times one factor; a node that is told to boot
 at once goes through none of them.
 """
 

@@ -60,7 +60,7 @@ class BrokerNode(Member):
     async def stop(self) -> None:
         """An orderly stop (SIGTERM): every client gets a FIN and nothing else, wills are published, RAM sessions are gone.
 
-        Behaviour.md section 3 records the bare FIN for both protocol versions; whether wills are published was not recorded.
+        The bare FIN is recorded for both protocol versions (docs/emqx/evacuation.md#what-clients-see); whether wills are published was not.
         """
         if self.state == "stopped":
             return
@@ -112,7 +112,7 @@ class BrokerNode(Member):
         """Throw off up to `count` live clients now; says how many.
 
         MQTT 5 gets DISCONNECT 0x9C (with Server Reference when given), everybody a FIN; wills are published at once; persistent sessions
-        stay as disconnected ones, clean ones are gone (behaviour.md section 3).
+        stay as disconnected ones, clean ones are gone (docs/emqx/evacuation.md#what-clients-see).
         """
         chosen = self.cluster.registry.live(self)[: max(count, 0)]
         for session in chosen:

@@ -119,4 +119,4 @@ DEFAULTS: dict[str, Any] = {
     "sources": {},
     "topic_metrics": [],
 }
-"""Root -> value.  ``bind`` on all addresses means the address of the node (behaviour.md section 0)."""
+"""Root -> value.  ``bind`` on all addresses means the address of the node (docs/emqx/README.md#the-test-bed)."""

@@ -16,7 +16,7 @@ class Door:
     """A listener without its socket.
 
     Args:
-        node: whose address it uses, whatever host `bind` names (behaviour.md section 0).
+        node: whose address it uses, whatever host `bind` names (docs/emqx/README.md#the-test-bed).
         listener_id: ``tcp:default``.
         config: its object of the `listeners` root; `bind`, `proxy_protocol`, `max_connections`, `enable_authn`, `mountpoint` count here.
 

@@ -1,6 +1,6 @@
 """The evacuation of one node as a state machine that a clock drives; it never looks at a clock, a socket or a cluster itself.
 
-The law is behaviour.md sections 1 to 4 and two-cluster.md section D: five phases in one order, one burst a second, and
+The law is docs/emqx/evacuation.md: five phases in one order, one burst a second, and
 ``prohibiting`` stays until somebody stops it.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 TICK_SECONDS = 1.0
 NO_RECIPIENT_SECONDS = 30.0
-"""With nobody to take the sessions EMQX looks again only every 30 s (behaviour.md section 4)."""
+"""With nobody to take the sessions EMQX looks again only every 30 s (docs/emqx/evacuation.md#corner-cases)."""
 
 
 class Phase(StrEnum):
@@ -31,7 +31,7 @@ class Parameters:
     """What POST .../evacuation/start asks for; waits in whole seconds, rates per node and second.
 
     ``migrate_to`` None means every other running node, worked out anew at each look. ``server_reference`` is what the
-    command line's --redirect-to sets; REST's ``redirect_to`` has no effect (behaviour.md section 3).
+    command line's --redirect-to sets; REST's ``redirect_to`` has no effect (docs/emqx/evacuation.md#what-clients-see).
     """
 
     wait_health_check: int = 60

@@ -42,7 +42,7 @@ class SystemClock:
 class Settings:
     """What the command line says; ``network`` is ``127.a.b`` or ``auto``.
 
-    ``boot_factor`` 0 starts at once, 1 with the recorded delays of section I, 0.1 ten times faster.
+    ``boot_factor`` 0 starts at once, 1 with the recorded delays (docs/emqx/cluster.md#fresh-start), 0.1 ten times faster.
     ``import_rate`` is how many retained messages an import indexes a second (0: all at once), ``wall_seconds`` after
     how much silence the server closes a connection.
     """
@@ -135,7 +135,7 @@ class Host:
         return (one for one in self._troubles if one.until > now)
 
     def passing_trouble(self, here: str, path: str) -> None:
-        """Raise the recorded 500 when the cluster stumbles over a member that dies or joins (section H)."""
+        """Raise the recorded 500 when the cluster stumbles over a member that dies or joins (docs/emqx/cluster.md#a-node-dies)."""
         for one in self._active():
             if one.node == here or here in self.alone:
                 continue
@@ -178,7 +178,7 @@ class Host:
         return [node.name for node in self.cluster.running_nodes()]
 
     def serves_api(self, name: str) -> bool:
-        """False while a booting node answers 404 for everything but /status (section I)."""
+        """False while a booting node answers 404 for everything but /status (docs/emqx/cluster.md#fresh-start)."""
         return name not in self.mute
 
     def licensed_sessions(self) -> int:

@@ -1,6 +1,6 @@
 """One import at work: tables first, retained messages foremost and slowest, then the configuration, root by root.
 
-The rule: it can be cancelled at any await, and what was restored by then stays (two-cluster.md section A).  It is a merge:
+The rule: it can be cancelled at any await, and what was restored by then stays (docs/emqx/backup.md#the-60-second-wall).  It is a merge:
 rows of the same key are overwritten, lists concatenated, entries of the same id replaced, and the order of
 authorization sources is the target's own.
 """

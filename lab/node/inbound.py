@@ -1,4 +1,4 @@
-"""What a connected client sends, one function for each packet type; the answers are those of two-cluster.md section C."""
+"""What a connected client sends, one function for each packet type; the answers are those of docs/emqx/probes.md."""
 
 from __future__ import annotations
 

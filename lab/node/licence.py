@@ -1,7 +1,7 @@
 """The licence's limit on sessions, with EMQX's lag: it looks at the number of sessions every ten seconds only.
 
-Recorded: 27 clients within one second all got in with 25 allowed, ten seconds later new ones were refused (behaviour.md section 0); prepared
-sessions count (two-cluster.md section F).
+Recorded: 27 clients within one second all got in with 25 allowed, ten seconds later new ones were refused; prepared
+sessions count (docs/emqx/README.md#the-licence).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Member:
         name: ``emqx@127.a.b.i``.  ip: its address.  cluster: where it belongs.
         state: ``running`` from the moment its MQTT listeners are open.
         auth_phase: ``open`` lets everybody in, ``shut`` refuses everybody with 0x87 / 5 (also the ``not_initialized`` window),
-            ``ready`` is normal (two-cluster.md section I); the boot sequence sets it.
+            ``ready`` is normal (docs/emqx/cluster.md#fresh-start); the boot sequence sets it.
         metrics: the counters of `GET /metrics`, all names present.
         refusing: new CONNECTs get 0x9C / 3 (evacuation); `server_reference` goes with it unless empty.
         fault: what a test does to CONNECTs.

@@ -1,7 +1,7 @@
 """Opening the session of an accepted CONNECT: a new one, the old one resumed, or one taken over from a live connection.
 
 Takeover works over all nodes: whoever is connected with the id is thrown off with 0x8E (MQTT 5) and FIN, and the session, queue included, moves to
-the node of the newcomer (two-cluster.md section E; behaviour.md section 12 for sessions that somebody else prepared).
+the node of the newcomer (docs/emqx/sessions.md#a-session-made-for-a-client, also for sessions that somebody else prepared).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _throw_off(cluster: Shared, session: Session) -> None:
 
 
 def _take_terms(session: Session, channel: Channel, packet: Connect) -> None:
-    """What the CONNECT asks for replaces what the last one asked for, user name included (two-cluster.md section E)."""
+    """What the CONNECT asks for replaces what the last one asked for, user name included (docs/emqx/sessions.md#a-session-made-for-a-client)."""
     limits, properties = channel.node.cluster.limits, packet.properties
     session.username, session.level, session.is_bridge = packet.username, packet.level, packet.bridge
     session.proto_name = "MQIsdp" if packet.level == 3 else "MQTT"

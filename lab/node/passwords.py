@@ -68,7 +68,7 @@ def new_user(
 def verify(algorithm: Mapping[str, Any], user: AuthnUser, password: bytes) -> bool:
     """Whether the password is the user's.
 
-    A hash of another algorithm than the authenticator's never fits, as after an import (behaviour.md section 7).
+    A hash of another algorithm than the authenticator's never fits, as after an import (docs/emqx/backup.md#what-an-import-does).
     """
     if algorithm["name"] == "bcrypt" and not user.salt.startswith("$2"):
         return False

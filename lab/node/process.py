@@ -19,7 +19,7 @@ from lab.node.persistence import write
 
 API_PORT = 18083
 DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0
-"""How long the other nodes answer 500 when a member dies and when it comes back (two-cluster.md section H)."""
+"""How long the other nodes answer 500 when a member dies and when it comes back (docs/emqx/cluster.md#a-node-dies)."""
 SAVE_SECONDS = 1.0
 
 

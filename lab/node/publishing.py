@@ -97,7 +97,7 @@ class Publishing:
         table[message.topic] = message
 
     def _may_retain(self, message: Message, settings: dict[str, str]) -> bool:
-        """`max_publish_rate`: above it QoS 0 is not retained, without a word (two-cluster.md section A)."""
+        """`max_publish_rate`: above it QoS 0 is not retained, without a word (docs/emqx/backup.md#publishing-retained-messages-instead)."""
         second = int(message.at)
         if second != self._second:
             self._second, self._in_second = second, 0

@@ -1,6 +1,6 @@
 """A rebalance: evict from the fullest nodes until they are near the emptiest, then let everybody in again by itself.
 
-Short form, as recorded (behaviour.md section 5, contract/raw/evac_rebalance): states are spelled ``wait_*`` here and
+Short form, as recorded (docs/emqx/evacuation.md#rebalance, recording evac_rebalance): states are spelled ``wait_*`` here and
 ``waiting_*`` in an evacuation, and that is EMQX's own spelling.
 """
 

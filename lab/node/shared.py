@@ -72,7 +72,7 @@ class Shared(ABC):
         """End a client's session wherever it lives; False when there is none.
 
         A live MQTT 5 client gets DISCONNECT 0x98, everybody a FIN; the will is published at once even with a delay; the session is gone
-        (behaviour.md section 11, two-cluster.md section E).
+        (docs/emqx/moving.md#kick).
         """
         session = self.sessions.get(client_id)
         if session is None:

@@ -1,7 +1,7 @@
 """What all nodes of a cluster share and what survives a restart; plain tables that only know how to be read and written.
 
 The rule: the store holds data and the precedence of configuration, nothing decides here.  Configuration has the layers of
-behaviour.md section 8: defaults < overrides (``cluster.hocon``, made through the API) < config_file (``emqx.conf``) at boot; a
+docs/emqx/config.md#precedence: defaults < overrides (``cluster.hocon``, made through the API) < config_file (``emqx.conf``) at boot; a
 change at run time is effective at once, and a value that is also in ``emqx.conf`` reverts at the next boot.
 """
 
@@ -42,7 +42,7 @@ class Store:
         retained: topic -> message.
         delayed: message id -> message.
         api_keys: name -> key.  dashboard_users: user name -> user.  psk: identity -> shared secret, hexadecimal.
-        reindexing: the mark that a broken import of retained messages leaves (two-cluster.md section A).
+        reindexing: the mark that a broken import of retained messages leaves (docs/emqx/backup.md#an-index-that-stays-broken).
 
     """
 

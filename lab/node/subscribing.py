@@ -1,4 +1,4 @@
-"""SUBSCRIBE, UNSUBSCRIBE and the subscriptions that the broker makes by itself; what is denied is answered as in two-cluster.md section C."""
+"""SUBSCRIBE, UNSUBSCRIBE and the subscriptions that the broker makes by itself; what is denied is answered as in docs/emqx/probes.md#denied-topics."""
 
 from __future__ import annotations
 

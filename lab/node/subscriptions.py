@@ -12,7 +12,7 @@ from lab.node.topics import FilterIndex, split_share
 
 
 class Group:
-    """The members of one shared subscription, served in turn, connected or not (two-cluster.md section F: 50 of 100 waited)."""
+    """The members of one shared subscription, served in turn, connected or not (docs/emqx/sessions.md#making-many: 50 of 100 waited)."""
 
     __slots__ = ("members", "name", "turn")
 

@@ -1,6 +1,6 @@
 """The tables of a backup: rows of the store as JSON behind a magic line, and back; what one writes the other reads.
 
-Names of tables are Mnesia's (backup-layout.md).  A table that exists is written even when it is empty.
+Names of tables are Mnesia's (docs/emqx/backup.md#archive).  A table that exists is written even when it is empty.
 """
 
 from __future__ import annotations

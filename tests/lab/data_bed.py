@@ -144,7 +144,7 @@ def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
 
 
 async def fill(api: ClusterApi, *, retained: int = 2, order: tuple[str, ...] = ("built_in_database", "file")) -> None:
-    """What raw/A_setup_blue_ee_5.8.11 set up: something in every section, and rules whose order decides."""
+    """What recording A_setup_blue_ee_5.8.11 set up: something in every section, and rules whose order decides."""
     call = api.http.call
     hashing = {"name": "sha256", "salt_position": "suffix"}
     authenticator = {"mechanism": "password_based", "backend": "built_in_database", "user_id_type": "username"}

@@ -1,4 +1,4 @@
-"""What HAProxy does with every kind of CONNECT of two-cluster.md section J (J_connect_variants.json); EMQX decides, not the balancer."""
+"""What HAProxy does with every kind of CONNECT (docs/emqx/balancer.md#connects-that-need-care); EMQX decides, not the balancer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CONNECT as real clients see it: CONNACK codes, counters, bans, the licence, a booting node, junk (behaviour.md, two-cluster.md C, I)."""
+"""CONNECT as real clients see it: CONNACK codes, counters, bans, the licence, a booting node, junk (docs/emqx/probes.md, docs/emqx/cluster.md)."""
 
 from __future__ import annotations
 

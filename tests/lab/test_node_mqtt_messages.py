@@ -1,4 +1,4 @@
-"""Publish and subscribe over three lab nodes: every QoS, options of MQTT 5, retained and shared messages, denials (behaviour.md)."""
+"""Publish and subscribe over three lab nodes: every QoS, options of MQTT 5, retained and shared messages, denials (docs/emqx/probes.md)."""
 
 from __future__ import annotations
 

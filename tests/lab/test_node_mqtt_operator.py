@@ -1,4 +1,4 @@
-"""What an operator does to lab nodes, as clients see it: kicks, evictions, stops, deaths, listeners, restarts (two-cluster.md D, E)."""
+"""What an operator does to lab nodes, as clients see it: kicks, evictions, stops, deaths, listeners, restarts (docs/emqx/moving.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions and wills over three lab nodes: what is queued, resumed, sent again, expired, and published when a client is gone (behaviour.md, two-cluster.md F)."""
+"""Sessions and wills over three lab nodes: what is queued, resumed, sent again, expired, and published when a client is gone (docs/emqx/sessions.md)."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_clean_start_leaves_nothing_of_a_prepared_session(cluster: Clust
 
 
 async def test_a_session_can_be_made_for_a_device_that_has_not_come_yet(cluster: Cluster) -> None:
-    """behaviour.md section 12: another account, MQTT 5, another node, then the device itself with 3.1.1."""
+    """docs/emqx/sessions.md#a-session-made-for-a-client: another account, MQTT 5, another node, then the device itself with 3.1.1."""
     guard(cluster, "maker", superuser=True)
     guard(cluster, "alice")
     maker = {**persistent(5), "username": "maker", "password": b"makerpw"}

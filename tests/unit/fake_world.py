@@ -1,6 +1,6 @@
 """Two clusters, a balancer and devices in memory, under a clock that only moves when somebody sleeps.
 
-It answers what the operations ask, with the semantics of two-cluster.md sections D, E and J; the lab tier holds the same
+It answers what the operations ask, with the semantics of docs/emqx/evacuation.md, moving.md and balancer.md; the lab tier holds the same
 operations against sockets.
 """
 

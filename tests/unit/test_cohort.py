@@ -24,7 +24,7 @@ pytestmark = pytest.mark.unit
 
 IDS = st.lists(st.text(max_size=20), unique=True, max_size=60)
 COLOUR: st.SearchStrategy[Colour] = st.sampled_from(["blue", "green"])
-RECORDED = ("VD8HsMuOdpH2qGST", "NUcKDfwDCw0aWzIJ")  # raw/F_empty_client_id.json
+RECORDED = ("VD8HsMuOdpH2qGST", "NUcKDfwDCw0aWzIJ")  # recording F_empty_client_id
 
 
 def to_move(ids: Iterable[str], to: Colour, parts: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Authentication: the chain's order and the reason codes of two-cluster.md section C; hashes really computed."""
+"""Authentication: the chain's order and the reason codes of docs/emqx/probes.md#connack; hashes really computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store: layers of configuration as in behaviour.md section 8, and a file that gives back exactly what was written."""
+"""The store: layers of configuration as in docs/emqx/config.md#precedence, and a file that gives back exactly what was written."""
 
 from __future__ import annotations
 

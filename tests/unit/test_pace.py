@@ -98,7 +98,7 @@ def test_the_recorded_evacuation_of_three_nodes_is_as_long_as_expected() -> None
 
 
 def _running(name: str, rate: int = 3, state: str = "evicting_conns", goal: int = 0) -> dict[str, object]:
-    # the shape of raw/04b_evacuation_run.json
+    # the shape of recording 04b_evacuation_run
     return {
         "node": name,
         "state": state,

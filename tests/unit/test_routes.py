@@ -28,7 +28,7 @@ COLUMNS = {
     "4.3": ["4.3"], "4.4": ["4.4"], "5.1-5.3": ["5.1", "5.2", "5.3"], "5.4/5.5": ["5.4", "5.5"], "5.6-5.8": ["5.6", "5.7", "5.8"],
     "5.9": ["5.9"], "5.10": ["5.10"], "6.x": ["6.0", "6.1", "6.2", "6.3"],
 }  # fmt: skip
-# breaking-changes.md, the table as it stands there: T two-cluster, R roll, a "via" path, - nothing
+# T two-cluster, R roll, a "via" path, - nothing; the table as it stands in docs/emqx/routes.md#matrix
 TABLE = {
     ("4.0", "4.1", "4.2"): ["T", "4.3", "4.3 4.4", "4.3 4.4", "4.3 4.4", "4.3 4.4", "4.3 4.4", "4.3 4.4"],
     ("4.3",): ["R", "R", "4.4", "4.4", "4.4", "4.4", "4.4", "4.4"],

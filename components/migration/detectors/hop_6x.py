@@ -1,4 +1,4 @@
-"""Detectors of 6.0 to 6.3: rules 60-01 to 63-07; read from changelogs, not from code (breaking-changes.md, "Known limits")."""
+"""Detectors of 6.0 to 6.3: rules 60-01 to 63-07; read from changelogs, not from code (docs/emqx/routes.md#how-the-rules-were-read)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Listeners as part of the nodes' own configuration: an import would bind every node to the addresses of one (behaviour.md 7).
+"""Listeners as part of the nodes' own configuration: an import would bind every node to the addresses of one.
 
-The rule kept here: a door is never wider than before: everybody has to log in, also where a zone of 4.4 let people by.
+The import: docs/emqx/config.md#what-an-import-writes. The rule kept here: a door is never wider than before: everybody has to log in, also where a zone of 4.4 let people by.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ ROLES_SINCE = (5, 4)  # before it a role would be read as a part of the secret
 
 
 def convert_apps(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> str:
-    """The key bootstrap file: ``id:secret:administrator``, one a line (behaviour.md 9)."""
+    """The key bootstrap file: ``id:secret:administrator``, one a line (docs/emqx/api.md#keys-and-roles)."""
     role = ":administrator" if target >= ROLES_SINCE else ""
     apps = (source.export or {}).get("apps", [])
     ledger.expect("apps", len(apps))

@@ -92,7 +92,7 @@ def archive_stem(now: float) -> str:
 
 
 def write_archive(stem: str, parts: Mapping[str, bytes], now: float) -> bytes:
-    """A tar.gz as the data import takes it: flat, uid 0, no directory entries, all below ``stem`` (backup-layout.md)."""
+    """A tar.gz as the data import takes it: flat, uid 0, no directory entries, all below ``stem`` (docs/emqx/backup.md#archive)."""
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=int(now)) as packed,

@@ -1,6 +1,7 @@
 """HAProxy 2.8's configuration as a pure function of the balancer's settings; every line that looks odd has its measured reason.
 
-The form is the corrected one of two-cluster.md section J, with the share in a map (design.md section 5). Decisions beyond it:
+The form is docs/emqx/balancer.md#the-corrected-configuration, with the share in a map
+(docs/emqx/balancer.md#the-share-by-hash). Decisions beyond it:
 
 - A client whose colour has no healthy server is closed, not sent to the other colour: its session and data are not there,
   green may not be verified yet, and a drain would never end. Bringing the share back is the cutover's decision.
@@ -32,10 +33,10 @@ BUFFER_BYTES = 131_072
 
 _BRIDGE = (("4", "00044d51545484", 10), ("3", "00064d514973647083", 12))
 """Level, protocol name and level with the bridge bit, bytes from the end of the fixed header to the client id: HAProxy's own
-parser refuses these (section J). The CONNECT's remaining length takes 1 to 3 bytes."""
+parser refuses these (docs/emqx/balancer.md#connects-that-need-care). The CONNECT's remaining length takes 1 to 3 bytes."""
 
 _PATHS: dict[Edition, str] = {"ee": "/api/v5/load_rebalance/availability_check", "ce": "/status"}
-"""What says that a node takes clients; the open source has no availability check (404, section J)."""
+"""What says that a node takes clients; the open source has no availability check (404, docs/emqx/balancer.md#health-checks)."""
 
 
 class Side(Value):
@@ -132,7 +133,7 @@ def _defaults(settings: HaproxySettings) -> Iterator[str]:
     yield "  timeout server 24d"
     yield "  timeout connect 5s"
     yield "  timeout queue 5s"
-    yield "  timeout check 2s"  # a loaded API took 250 ms (section F); a hanging one is down after two of these
+    yield "  timeout check 2s"  # a loaded API took 250 ms (docs/emqx/sessions.md#making-many); a hanging one is down after two of these
     yield "  timeout client-fin 10s"
     yield "  timeout server-fin 10s"
     yield "  option clitcpka"
@@ -151,7 +152,7 @@ def _frontend(settings: HaproxySettings) -> Iterator[str]:
     yield "frontend mqtt"
     for address in settings.listen:
         yield f"  bind {_bound(address)}"
-    yield "  tcp-request inspect-delay 30s"  # EMQX waits 15 s for a CONNECT and for the rest of it (section J)
+    yield "  tcp-request inspect-delay 30s"  # EMQX waits 15 s for a CONNECT and for the rest of it (docs/emqx/balancer.md#connects-that-need-care)
     yield f"{content} reject unless {{ req.payload(0,1) -m bin 10 }}"
     yield from _bridge(content)
     valid = "{ req.payload(0,0),mqtt_is_valid }"

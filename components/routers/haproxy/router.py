@@ -24,7 +24,7 @@ stamina.instrumentation.set_on_retry_hooks([])
 
 
 class HaproxyRouter:
-    """Router over HAProxy 2.8 (two-cluster.md section J, design.md section 5).
+    """Router over HAProxy 2.8 (docs/emqx/balancer.md).
 
     Args:
         handle: where the replicas' sockets and the map files are.

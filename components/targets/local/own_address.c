@@ -2,7 +2,7 @@
 
    So several nodes on one machine can have the very same `listeners` in their configuration. They must: every data import
    writes those of the importing node to all nodes, and with an address in them the other nodes lose their MQTT listener
-   (behaviour.md section 7). The test bed of the recordings does the same (section 0). */
+   (docs/emqx/config.md#what-an-import-writes). The test bed of the recordings does the same. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 """A real EMQX release as the nodes of a colour: one ``bin/emqx foreground`` for each, at loopback addresses of its own.
 
 The rule: everything that distinguishes the nodes reaches them by environment, and their ``listeners`` are the same on all of
-them, because a data import writes those of one node to every node (behaviour.md section 7). No secret is in an argument that
+them, because a data import writes those of one node to every node (docs/emqx/config.md#what-an-import-writes). No secret is in an argument that
 we write; EMQX's own start script hands the cookie on to ``beam.smp`` as ``-setcookie``, which is its doing.
 
 It was never run against a real release: none can be had where this is developed and tested. Names and values are from these sources:
@@ -9,13 +9,13 @@ It was never run against a real release: none can be had where this is developed
 - ``EMQX_`` + path with ``__``: EMQX's "Configuration Files" (environment variables); unknown ones are logged and dropped (hocon).
 - node name, cookie, data directory, log directory, seeds, one address each for the API: EMQX's script
   ``start-two-nodes-in-host.sh`` and ``bin/emqx``; the API's ``bind``, ``rpc.listen_address`` and ``rpc.port_discovery = manual`` also
-  in the recorded configuration of 5.8.11 on three loopback addresses (raw/02_nodes_cluster_stats.json).
+  in the recorded configuration of 5.8.11 on three loopback addresses (recording 02_nodes_cluster_stats).
 - Distribution: its port is 4370 + the number before the ``@`` (``ekka_dist``), on all addresses. 5.8 has no setting for the
   address; ``-kernel inet_dist_use_interface`` is what EMQX names for it (change log of #16653, which adds a setting later).
   ``ERL_AFLAGS`` stands before, ``ERL_FLAGS`` behind the ``-emqx_data_dir`` that ``bin/emqx`` looks for at the end of the line.
-- ``own_address.c`` is how the recordings' test bed gave each node its address (behaviour.md section 0); it also moves what a version
+- ``own_address.c`` is how the recordings' test bed gave each node its address (docs/emqx/README.md#the-test-bed); it also moves what a version
   that does not know one of these settings opens on all addresses.
-- API keys: behaviour.md section 9. Texts in quotes: EMQX's operator gives them like this; without, hocon may read a structure.
+- API keys: docs/emqx/api.md#keys-and-roles. Texts in quotes: EMQX's operator gives them like this; without, hocon may read a structure.
 """
 
 from __future__ import annotations

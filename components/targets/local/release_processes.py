@@ -160,7 +160,7 @@ def _launch(found: Release, place: Place, common: Common, lock: tuple[int, ...])
 
 
 def _wait(place: Place, interrupted: Callable[[], None]) -> None:
-    """Until the node answers 200 at ``/status``, which is not yet ready (two-cluster.md section I) but can be asked.
+    """Until the node answers 200 at ``/status``, which is not yet ready (docs/emqx/cluster.md#ready) but can be asked.
 
     Raises:
         GaveUp: the process ended, or ``START_SECONDS`` passed.

@@ -1,6 +1,6 @@
 """Who may call what: API keys with roles, bearer tokens for all nodes, and the endpoints that make and list both.
 
-Secrets are stored hashed and are answered once, at creation.  Sources: behaviour.md section 9, contract/raw/01 and 13.
+Secrets are stored hashed and are answered once, at creation.  Sources: docs/emqx/api.md#keys-and-roles, recordings 01 and 13.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Actor:
 
 
 def short_hash(text: str) -> str:
-    """EMQX's name of a bootstrap key and key of a made one: the first 16 digits of sha512 (contract/raw/01, 04)."""
+    """EMQX's name of a bootstrap key and key of a made one: the first 16 digits of sha512 (recordings 01 and 04)."""
     return hashlib.sha512(text.encode()).hexdigest()[:16]
 
 
@@ -136,7 +136,7 @@ def read_bootstrap(store: Store, path: Path, now: float) -> list[int]:
     """Take the API keys of a bootstrap file over; returns the numbers of the lines that are none (they are skipped).
 
     One ``key:secret[:role]`` per line.  A line that has gone does not remove its key; a changed secret or role is taken
-    (behaviour.md section 9).
+    (docs/emqx/api.md#keys-and-roles).
     """
     wrong = []
     for number, line in enumerate(path.read_text().splitlines(), 1):

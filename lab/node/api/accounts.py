@@ -1,6 +1,6 @@
 """The endpoints of logins, dashboard users and API keys; API keys may not call the last two.
 
-Bodies as in contract/raw/01, 04, 05 and A_setup_blue_ce_5.8.9 (open source shows neither role nor backend).
+Bodies as in recordings 01, 04, 05 and A_setup_blue_ce_5.8.9 (open source shows neither role nor backend).
 """
 
 from __future__ import annotations

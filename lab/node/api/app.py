@@ -23,7 +23,7 @@ from lab.node.host import Host
 
 PREFIX = "/api/v5"
 REQUESTS_PER_CONNECTION = 1000
-"""After so many requests EMQX closes a connection (two-cluster.md section H)."""
+"""After so many requests EMQX closes a connection (docs/emqx/api.md#connections-and-keep-alive)."""
 COUNT, CLOSE = "lab.requests", "lab.close"
 """Keys of the scope: the number of this request on its connection, and the call that cuts the connection."""
 

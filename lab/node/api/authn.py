@@ -1,7 +1,7 @@
 """Authenticators and the users of the built-in database, of both mechanisms; the order of the list decides.
 
-Answers as in contract/raw/04, 07, A_setup_blue_ce_5.8.9, A_reorder and C_probes; around a join the users' calls answer
-``not_initialized`` (two-cluster.md section I).
+Answers as in recordings 04, 07, A_setup_blue_ce_5.8.9, A_reorder and C_probes; around a join the users' calls answer
+``not_initialized`` (docs/emqx/cluster.md#fresh-start).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Authorization through the API: sources in their order, settings, and the rules of the built-in database.
 
-Answers as in contract/raw/04, A_reorder, C_probes; the rules' paths are a JSON 404 while the source is not configured
-(two-cluster.md section B).
+Answers as in recordings 04, A_reorder, C_probes; the rules' paths are a JSON 404 while the source is not configured
+(docs/emqx/inventory.md#what-a-404-means).
 """
 
 from __future__ import annotations

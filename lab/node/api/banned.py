@@ -1,6 +1,6 @@
 """Banned clients through the API; a ban is refused when it exists already and has not ended.
 
-Answers as in contract/raw/04 and A_setup_blue_ce_5.8.9; this list alone has no ``hasnext`` (two-cluster.md section B).
+Answers as in recordings 04 and A_setup_blue_ce_5.8.9; this list alone has no ``hasnext`` (docs/emqx/api.md#paging).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from lab.node.host import Host
 JSON = "application/json"
 TEXT = "text/plain"
 NOT_FOUND_HTML = b"<html><head><title>404 - NOT FOUND</title></head><body><h1>404 - NOT FOUND</h1></body></html>"
-"""What EMQX answers where a path does not exist in this build or edition (behaviour.md section 9)."""
+"""What EMQX answers where a path does not exist in this build or edition (docs/emqx/api.md#errors)."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Call:
         """The JSON body; ``{}`` when there is none.
 
         Raises:
-            ApiError: 400 for malformed JSON, 415 for another content type or a bare scalar (behaviour.md section 4).
+            ApiError: 400 for malformed JSON, 415 for another content type or a bare scalar (docs/emqx/api.md#errors).
 
         """
         raw = await self.request.body()

@@ -1,6 +1,6 @@
 """Checks of request bodies and queries in EMQX's order and words; a check returns the converted value or raises the recorded 400.
 
-Messages are those of contract/raw/03 (evacuation start, every kind of wrong value), 04, 05 and 07.
+Messages are those of recordings 03 (evacuation start, every kind of wrong value), 04, 05 and 07.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Clients, their subscriptions and their queues; kicking one or many.
 
-Sources: contract/raw/04, E, F, H and K_checks; two-cluster.md section F for paging and the traps of the queues.
+Sources: recordings 04, E_*, F_*, H_* and K_checks; docs/emqx/sessions.md for paging and the traps of the queues.
 """
 
 from __future__ import annotations

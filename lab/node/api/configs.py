@@ -1,6 +1,6 @@
 """GET and PUT /configs: the effective configuration as text, the editable part as JSON, changes as text.
 
-Answers as in contract/raw/02, 06 and 13; errors of a PUT have a shape of their own without code and message.
+Answers as in recordings 02, 06 and 13; errors of a PUT have a shape of their own without code and message.
 """
 
 from __future__ import annotations

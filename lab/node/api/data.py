@@ -1,6 +1,6 @@
 """Export, upload, import, download and removal of backups; a file lives on one node and the list is the cluster's.
 
-Answers as in contract/raw/05, 07, 09, 11, 14, 15 and A_*; what may be in an archive is `lab.node.backup`'s business.
+Answers as in recordings 05, 07, 09, 11, 14, 15 and A_*; what may be in an archive is `lab.node.backup`'s business.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The whole configuration that one node runs with: the store's roots, the shipped ones that the broker does not use, the node's own.
 
-Source: the text of GET /configs in contract/raw/02; the roots that open source lacks are those missing in B_inventory_50000.
+Source: the text of GET /configs in recording 02; the roots that open source lacks are those missing in B_inventory_50000.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The refusals of the management API, with EMQX's own codes and sentences; raised anywhere, rendered in one place.
 
-Source of the codes: contract/raw/02 (GET /error_codes) and the recordings of each refusal.
+Source of the codes: recording 02 (GET /error_codes) and the recordings of each refusal.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def client_not_found() -> ApiError:
 
 
 def on_node(name: str, reason: str) -> ApiError:
-    """400 of an evacuation or rebalance call that the node itself refuses (behaviour.md section 4)."""
+    """400 of an evacuation or rebalance call that the node itself refuses (docs/emqx/evacuation.md#corner-cases)."""
     return bad_request(f"error on node '{name}': {reason}")
 
 

@@ -1,6 +1,6 @@
 """The small lists of the ``mqtt`` section: automatic subscriptions, topic rewrite, topic metrics, and the list of gateways.
 
-Answers as in contract/raw/04, 05, 07 and A_setup_blue_ce_5.8.9.
+Answers as in recordings 04, 05, 07 and A_setup_blue_ce_5.8.9.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Connectors, actions, sources, bridges and rules as stored data: kept, shown, exported and imported, never run.
 
-A connector to nowhere looks as it does on a cluster that cannot reach its target (contract/raw/04): disconnected when
-enabled, stopped when not.  Passwords are masked in answers, headers are not (two-cluster.md section A).
+A connector to nowhere looks as it does on a cluster that cannot reach its target (recording 04): disconnected when
+enabled, stopped when not.  Passwords are masked in answers, headers are not (docs/emqx/config.md#the-effective-configuration).
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _deleter(root: str) -> Any:
 
 
 async def bridges(call: Call) -> Answer:
-    """GET /bridges: a second view of actions and sources, http under its old name (two-cluster.md section B)."""
+    """GET /bridges: a second view of actions and sources, http under its old name (docs/emqx/inventory.md#calls)."""
     rows = []
     for root in _STAMPED:
         for kind, table in entries(call, root).items():

@@ -1,7 +1,7 @@
 """Listeners through the API: configuration for all nodes, state of each; only TCP listeners carry devices here.
 
-Answers as in contract/raw/02, 06 and 07.  TLS and WebSocket listeners are configuration only: they are shown, stored and
-exported, and never run, which two-cluster.md section F did not record either.
+Answers as in recordings 02, 06 and 07.  TLS and WebSocket listeners are configuration only: they are shown, stored and
+exported, and never run: nor did the recordings (docs/emqx/README.md#not-run).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _status(call: Call, node: str, ident: str, row: dict[str, Any]) -> dict[str,
 
 
 def _current(call: Call, node: str, ident: str) -> int:
-    # Disconnected persistent sessions still count for the listener that they came through (behaviour.md section 6).
+    # Disconnected persistent sessions still count for the listener that they came through (docs/emqx/counters.md#how-exact-and-how-late).
     sessions = call.managed.cluster.nodes[node].sessions.values()
     return sum(1 for session in sessions if session.listener == ident)
 

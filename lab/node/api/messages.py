@@ -1,6 +1,6 @@
 """Retained and delayed messages, and publishing through the API, which passes every ACL.
 
-Answers as in contract/raw/04, 07, A_setup_blue_ce_5.8.9, F and K_checks.
+Answers as in recordings 04, 07, A_setup_blue_ce_5.8.9, F_* and K_checks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Status, nodes, the cluster's shape, statistics, metrics, the monitor and the licence.
 
-Answers as in contract/raw/01, 02, 10 and G; numbers of /nodes are live, those of /stats up to two seconds late.
+Answers as in recordings 01, 02, 10 and G_*; numbers of /nodes are live, those of /stats up to two seconds late.
 """
 
 from __future__ import annotations

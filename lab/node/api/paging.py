@@ -1,6 +1,6 @@
 """Pages of a list as EMQX makes them: 1..10000 rows, ``hasnext`` true when the page is exactly full, no count after a fuzzy filter.
 
-Source: two-cluster.md section B, contract/raw/B_inventory_50000.json.
+Source: docs/emqx/api.md#paging, recording B_inventory_50000.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Evacuation and rebalance through the API, Enterprise only; who asks which node matters (behaviour.md sections 1 to 5).
+"""Evacuation and rebalance through the API, Enterprise only; who asks which node matters (docs/emqx/evacuation.md).
 
-Refusals and their order as in contract/raw/03, 04b, 13 and evac_rebalance.
+Refusals and their order as in recordings 03, 04b, 13 and evac_rebalance.
 """
 
 from __future__ import annotations

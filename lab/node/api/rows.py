@@ -1,6 +1,6 @@
 """A session as a row of GET /clients: one getter for each name, so that a page asks only for the fields it shows.
 
-Names and types as in contract/raw/04 (connected) and F_session_formats (disconnected); what an Erlang process has and a
+Names and types as in recordings 04 (connected) and F_session_formats (disconnected); what an Erlang process has and a
 session here has not (heap, reductions, mailbox) is answered as 0.
 """
 
@@ -121,7 +121,7 @@ def row(session: Session, fields: tuple[str, ...] | None = None) -> dict[str, An
 
 
 def subscription(session: Session, topic: str) -> dict[str, Any]:
-    """One subscription (two-cluster.md section F); the Subscription Identifier is not shown."""
+    """One subscription (docs/emqx/sessions.md#listing); the Subscription Identifier is not shown."""
     options = session.subscriptions[topic]
     return {
         "node": session.node.name,

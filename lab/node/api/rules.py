@@ -1,6 +1,6 @@
 """Rules as stored data; the part between FROM and WHERE is read, nothing is run.
 
-Answers as in contract/raw/04 and 07.
+Answers as in recordings 04 and 07.
 """
 
 from __future__ import annotations

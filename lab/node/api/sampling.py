@@ -1,6 +1,6 @@
 """What the dashboard's monitor keeps: a sample of the cluster every 10 s, and message rates over the last seconds.
 
-Source: contract/raw/02 (GET /monitor, /monitor_current).
+Source: recording 02 (GET /monitor, /monitor_current).
 """
 
 from __future__ import annotations

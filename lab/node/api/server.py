@@ -1,6 +1,6 @@
 """The HTTP server of one node: uvicorn on an address of its own, with Cowboy's manners on idle and on busy connections.
 
-The rule of two-cluster.md section A: a connection on which the client has sent nothing for 60 s is closed, also while the
+The rule of docs/emqx/backup.md#the-60-second-wall: a connection on which the client has sent nothing for 60 s is closed, also while the
 node works on its request; a pipelined request keeps it alive.
 """
 

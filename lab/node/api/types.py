@@ -1,6 +1,6 @@
 """The defaults that EMQX shows for the two kinds of connector that were recorded; other kinds are shown as they were stored.
 
-Source: contract/raw/04 (http and mqtt, with and without options) and 07 (an http connector with the address alone).
+Source: recordings 04 (http and mqtt, with and without options) and 07 (an http connector with the address alone).
 """
 
 from __future__ import annotations

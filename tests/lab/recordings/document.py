@@ -19,6 +19,7 @@ The recordings of real clusters are replayed against lab clusters (`tests/lab/te
 answer. Compared are status, media type, body: the same keys, the same JSON types, the same values; names of nodes, tokens, files and
 message ids are mapped. By type only: times, sizes, ids, counters, load, and what else stands in `FREE` of `tests/lab/recordings/compare.py`.
 Where openapi.stripped.json describes an answer it is held against that too (`tests/lab/test_conformance_openapi.py`).
+What each recording shows: [emqx/recordings.md](emqx/recordings.md); the facts themselves are the other pages there.
 This file is made by `python -m tests.lab.recordings.document`; a test holds it equal to what a run really compares and skips.
 
 | recording | clusters | pairs | compared | equal | excluded |

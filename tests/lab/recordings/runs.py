@@ -1,6 +1,6 @@
 """The recorded evacuation runs: what was asked for, who was there, and every change of the status with its time.
 
-The rule: parameters that a recording does not name are those of its status (rates) and of behaviour.md (waits); what is
+The rule: parameters that a recording does not name are those of its status (rates) and of docs/emqx/evacuation.md (waits); what is
 expected always comes from the recording.
 """
 
