@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lab.node.api.host import Host
 from lab.node.api.server import ApiServer
-from lab.node.host import Host
-from lab.node.store import Store
+from lab.node.kept.store import Store
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 import typer
 import uvloop
 
-from lab.node.backup import numbers
+from lab.node.api.host import Settings
+from lab.node.archive.backup import numbers
 from lab.node.control import Control
-from lab.node.host import Settings
 from lab.node.place import MQTT_PORT, free_network
 from lab.node.process import API_PORT, Managed
 

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from lab.node import faults
+from lab.node.api import faults
+from lab.node.api.faults import Fault
 from lab.node.api.server import QuietServer
-from lab.node.faults import Fault
-from lab.node.member import ConnectFault
+from lab.node.broker.member import ConnectFault
 from lab.node.network import bound
 from lab.node.process import Managed
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from lab.node.api.app import NodeApi
 from lab.node.api.endpoints import tables
+from lab.node.api.host import Host, Settings
 from lab.node.api.server import STOP_SECONDS, ApiServer
 from lab.node.boot import Boot, Delays
-from lab.node.broker import BrokerNode
-from lab.node.host import Host, Settings
-from lab.node.persistence import write
+from lab.node.broker.node import BrokerNode
+from lab.node.kept.persistence import write
 
 API_PORT = 18083
 DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lab.node.cluster import Cluster
+from lab.node.broker.cluster import Cluster
 from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_client import Time
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
 
-from lab.node.cluster import Cluster
+from lab.node.broker.cluster import Cluster
+from lab.node.kept.store import Store
 from lab.node.network import allocate, release
-from lab.node.store import Store
 
 SHA256 = {"name": "sha256", "salt_position": "suffix"}
 PASSWORD = {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": SHA256}

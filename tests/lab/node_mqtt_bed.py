@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from components.mqtt import Connect, Pingreq, Pingresp, Property
-from lab.node.broker import BrokerNode
-from lab.node.cluster import Cluster
-from lab.node.passwords import new_user
-from lab.node.records import AclRule
-from lab.node.store import PASSWORD_ID
+from lab.node.broker.cluster import Cluster
+from lab.node.broker.node import BrokerNode
+from lab.node.kept.records import AclRule
+from lab.node.kept.store import PASSWORD_ID
+from lab.node.rules.passwords import new_user
 from tests.lab.node_bed import PASSWORD, SHA256
 from tests.lab.node_mqtt_client import RawClient
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.node.message import Message, message_id
+from lab.node.kept.message import Message, message_id
 from lab.node.process import Managed
 from tests.lab.recordings.bed import AUTH, api, cluster, host
 

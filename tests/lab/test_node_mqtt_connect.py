@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from components.mqtt import Connack, Connect, Disconnect, Pingreq, Property, Suback, Subscribe, Subscription, encode
-from lab.node.cluster import Cluster
-from lab.node.member import ConnectFault
-from lab.node.records import Ban
+from lab.node.broker.cluster import Cluster
+from lab.node.broker.member import ConnectFault
+from lab.node.kept.records import Ban
 from tests.lab.node_mqtt_bed import LEVELS, client, guard, node, raw
 from tests.lab.node_mqtt_client import RawClient, Time, seen
 

@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from lab.node.cluster import Cluster
+from lab.node.broker.cluster import Cluster
 from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS
 

@@ -20,7 +20,7 @@ from components.mqtt import (
     Unsuback,
     Unsubscribe,
 )
-from lab.node.cluster import Cluster
+from lab.node.broker.cluster import Cluster
 from tests.lab.node_mqtt_bed import LEVELS, client, deny, guard, node, persistent, settled
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS, Time
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.mqtt import Connect, Property, Publish, Suback, Will, encode
-from lab.node.cluster import Cluster
-from lab.node.message import Message
+from lab.node.broker.cluster import Cluster
+from lab.node.kept.message import Message
 from tests.lab.node_mqtt_bed import LEVELS, client, node, persistent, raw, settled
 from tests.lab.node_mqtt_client import Time, seen
 

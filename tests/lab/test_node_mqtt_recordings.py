@@ -23,10 +23,10 @@ from components.mqtt import (
     encode,
 )
 from components.mqtt.packets import NO_PROPERTIES
-from lab.node.broker import BrokerNode
-from lab.node.passwords import new_scram_user, new_user
-from lab.node.records import AclRule, Ban
-from lab.node.store import PASSWORD_ID, Store
+from lab.node.broker.node import BrokerNode
+from lab.node.kept.records import AclRule, Ban
+from lab.node.kept.store import PASSWORD_ID, Store
+from lab.node.rules.passwords import new_scram_user, new_user
 from tests.lab.node_bed import PASSWORD, SCRAM, SHA256, serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS, RawClient
 

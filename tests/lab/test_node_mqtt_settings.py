@@ -29,9 +29,9 @@ from components.mqtt import (
     Will,
     encode,
 )
-from lab.node.broker import BrokerNode
-from lab.node.message import Message
-from lab.node.passwords import new_scram_user
+from lab.node.broker.node import BrokerNode
+from lab.node.kept.message import Message
+from lab.node.rules.passwords import new_scram_user
 from tests.lab.node_bed import SCRAM, serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS, RawClient, Time, seen
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import cast
 
 from components.mqtt import Connect, Decoder, Packet, Puback, Publish, encode
-from lab.node.broker import BrokerNode
-from lab.node.channel import Channel
-from lab.node.listener import Listener
-from lab.node.packets import handle
+from lab.node.broker.channel import Channel
+from lab.node.broker.listener import Listener
+from lab.node.broker.node import BrokerNode
+from lab.node.broker.packets import handle
 
 
 class Wire:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.node import importing, tables
-from lab.node.backup import Archive, BackupError, check_fits, check_name, key_is_limited, read, write
-from lab.node.message import Message
-from lab.node.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, ScramUser
-from lab.node.store import PASSWORD_ID, Store
+from lab.node.archive import importing
+from lab.node.archive import rows as tables
+from lab.node.archive.backup import Archive, BackupError, check_fits, check_name, key_is_limited, read, write
+from lab.node.kept.message import Message
+from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, ScramUser
+from lab.node.kept.store import PASSWORD_ID, Store
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.node.evacuation import NO_RECIPIENT_SECONDS, Census, Parameters, Phase, begin, resume
+from lab.node.moving.evacuation import NO_RECIPIENT_SECONDS, Census, Parameters, Phase, begin, resume
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.node.api import check
-from lab.node.evacuation import Census, Parameters, Phase, begin
+from lab.node.moving.evacuation import Census, Parameters, Phase, begin
 from tests.lab.recordings.runs import RUNS, recorded
 
 pytestmark = pytest.mark.unit

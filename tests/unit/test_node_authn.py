@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from lab.node.authn import Authenticator, Credentials, authenticator_id
-from lab.node.passwords import hash_password, new_scram_user, new_user, secret_fits, secret_hash, verify
-from lab.node.scram import Exchange
-from lab.node.store import PASSWORD_ID, SCRAM_ID, Store
+from lab.node.kept.store import PASSWORD_ID, SCRAM_ID, Store
+from lab.node.rules.authn import Authenticator, Credentials, authenticator_id
+from lab.node.rules.passwords import hash_password, new_scram_user, new_user, secret_fits, secret_hash, verify
+from lab.node.rules.scram import Exchange
 
 pytestmark = pytest.mark.unit
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from lab.node.acl_file import Client, parse_rules
-from lab.node.authz import Authorizer, Request
-from lab.node.defaults import FILE_RULES
-from lab.node.records import AclRule
-from lab.node.store import Store
+from lab.node.kept.defaults import FILE_RULES
+from lab.node.kept.records import AclRule
+from lab.node.kept.store import Store
+from lab.node.rules.acl_file import Client, parse_rules
+from lab.node.rules.authz import Authorizer, Request
 
 pytestmark = pytest.mark.unit
 

@@ -20,9 +20,9 @@ from components.mqtt import (
     Subscribe,
     Subscription,
 )
-from lab.node.cluster import Cluster
-from lab.node.message import Message
-from lab.node.store import Store
+from lab.node.broker.cluster import Cluster
+from lab.node.kept.message import Message
+from lab.node.kept.store import Store
 from tests.unit.node_wire import Wire
 
 pytestmark = pytest.mark.unit

@@ -28,9 +28,9 @@ from components.mqtt import (
     Unsubscribe,
     Will,
 )
-from lab.node.cluster import Cluster
-from lab.node.metrics import METRICS
-from lab.node.store import Store
+from lab.node.broker.cluster import Cluster
+from lab.node.broker.metrics import METRICS
+from lab.node.kept.store import Store
 from tests.unit.node_wire import Wire
 
 pytestmark = pytest.mark.unit

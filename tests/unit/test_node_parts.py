@@ -6,15 +6,15 @@ import socket
 
 import pytest
 
-from lab.node.agenda import Agenda
-from lab.node.bans import banned
-from lab.node.flapping import Flapping
-from lab.node.licence import Licence
-from lab.node.limits import rate, seconds, size
-from lab.node.proxy import parse
-from lab.node.records import Ban
-from lab.node.rewrite import rewritten
-from lab.node.store import Store
+from lab.node.broker.agenda import Agenda
+from lab.node.broker.proxy import parse
+from lab.node.kept.records import Ban
+from lab.node.kept.store import Store
+from lab.node.rules.bans import banned
+from lab.node.rules.flapping import Flapping
+from lab.node.rules.licence import Licence
+from lab.node.rules.limits import rate, seconds, size
+from lab.node.rules.rewrite import rewritten
 
 pytestmark = pytest.mark.unit
 

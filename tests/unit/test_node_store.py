@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.node.message import Message
-from lab.node.persistence import read, write
-from lab.node.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
-from lab.node.store import PASSWORD_ID, Store, merged
+from lab.node.kept.message import Message
+from lab.node.kept.persistence import read, write
+from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
+from lab.node.kept.store import PASSWORD_ID, Store, merged
 
 pytestmark = pytest.mark.unit
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from components.mqtt import Connect, Property
-from lab.node.broker import BrokerNode
-from lab.node.cluster import Cluster
-from lab.node.listener import Listener
-from lab.node.member import ConnectFault
-from lab.node.store import Store
+from lab.node.broker.cluster import Cluster
+from lab.node.broker.listener import Listener
+from lab.node.broker.member import ConnectFault
+from lab.node.broker.node import BrokerNode
+from lab.node.kept.store import Store
 from tests.unit.node_wire import Wire
 
 pytestmark = pytest.mark.unit

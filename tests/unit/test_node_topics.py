@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.node.message import Message
-from lab.node.retained import RetainedTable
-from lab.node.topics import FilterIndex, covers, matches, split_share, valid_filter, valid_topic
+from lab.node.kept.message import Message
+from lab.node.kept.retained import RetainedTable
+from lab.node.kept.topics import FilterIndex, covers, matches, split_share, valid_filter, valid_topic
 
 pytestmark = pytest.mark.unit
 

@@ -17,9 +17,9 @@ from random import SystemRandom
 from typing import Any
 
 from lab.node.api.errors import ApiError
-from lab.node.passwords import secret_fits, secret_hash
-from lab.node.records import ApiKey, DashboardUser
-from lab.node.store import Store
+from lab.node.kept.records import ApiKey, DashboardUser
+from lab.node.kept.store import Store
+from lab.node.rules.passwords import secret_fits, secret_hash
 
 TOKEN_SECONDS = 3600
 ROLES = ("administrator", "viewer", "publisher")

@@ -13,8 +13,8 @@ from lab.node.api import check
 from lab.node.api.access import expired, hash_secret, short_hash
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, parse_time, timestamp
 from lab.node.api.errors import ApiError, bad_request, invalid, not_found
-from lab.node.passwords import secret_fits
-from lab.node.records import ApiKey, DashboardUser
+from lab.node.kept.records import ApiKey, DashboardUser
+from lab.node.rules.passwords import secret_fits
 
 _KEY_FIELDS: dict[str, check.Check] = {
     "name": check.text,

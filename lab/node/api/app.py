@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from lab.node.api.call import NOT_FOUND_HTML, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, internal, to_json
-from lab.node.host import Host
+from lab.node.api.host import Host
 
 PREFIX = "/api/v5"
 REQUESTS_PER_CONNECTION = 1000

@@ -15,10 +15,10 @@ from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, bad_request, invalid, not_found
 from lab.node.api.paging import page_of
-from lab.node.authn import authenticator_id
-from lab.node.passwords import DEFAULT_ALGORITHM, new_scram_user, new_user
-from lab.node.records import AuthnUser, ScramUser
-from lab.node.store import PASSWORD_ID, SCRAM_ID
+from lab.node.kept.records import AuthnUser, ScramUser
+from lab.node.kept.store import PASSWORD_ID, SCRAM_ID
+from lab.node.rules.authn import authenticator_id
+from lab.node.rules.passwords import DEFAULT_ALGORITHM, new_scram_user, new_user
 
 _USER: dict[str, check.Check] = {"user_id": check.text, "password": check.text, "is_superuser": check.boolean}
 _SHOWN: dict[str, dict[str, Any]] = {

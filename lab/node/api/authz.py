@@ -13,7 +13,7 @@ from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, bad_request, invalid, not_found
 from lab.node.api.paging import page_of
-from lab.node.records import AclRule
+from lab.node.kept.records import AclRule
 
 BUILT_IN = "built_in_database"
 _SETTINGS: dict[str, check.Check] = {"no_match": check.text, "deny_action": check.text, "cache": check.anything}

@@ -11,7 +11,7 @@ from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, parse_time, timestamp
 from lab.node.api.errors import bad_request, invalid, not_found
 from lab.node.api.paging import page_of
-from lab.node.records import Ban, BanKind
+from lab.node.kept.records import Ban, BanKind
 
 KINDS = ("clientid", "username", "peerhost", "clientid_re", "username_re", "peerhost_net")
 _FIELDS: dict[str, check.Check] = dict.fromkeys(("as", "who", "by", "reason", "at", "until"), check.text)

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from lab.node.api.access import Actor
 from lab.node.api.errors import ApiError, bad_request, to_json
-from lab.node.host import Host
+from lab.node.api.host import Host
 
 JSON = "application/json"
 TEXT = "text/plain"

@@ -15,9 +15,9 @@ from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, client_not_found, invalid
 from lab.node.api.paging import page_of
 from lab.node.api.rows import SELECTABLE, row, subscription
-from lab.node.delivery import Delivery
-from lab.node.session import Session
-from lab.node.topics import matches, split_share
+from lab.node.broker.delivery import Delivery
+from lab.node.broker.session import Session
+from lab.node.kept.topics import matches, split_share
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
 _RANGES = {"gte_created_at": "created_at", "lte_created_at": "created_at"} | {

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.node.api import check, effective, hocon
+from lab.node.api import check, effective
 from lab.node.api.call import JSON, TEXT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, internal, invalid
 from lab.node.api.listeners import follow_listeners
-from lab.node.store import merged
+from lab.node.archive import hocon
+from lab.node.kept.store import merged
 
 _ZONE = ("durable_sessions", "flapping_detect", "force_gc", "force_shutdown", "mqtt")
 _KEYS_WITHOUT_SYMBOL = "unable_to_convert_to_enum_symbol"

@@ -1,6 +1,6 @@
 """Export, upload, import, download and removal of backups; a file lives on one node and the list is the cluster's.
 
-Answers as in recordings 05, 07, 09, 11, 14, 15 and A_*; what may be in an archive is `lab.node.backup`'s business.
+Answers as in recordings 05, 07, 09, 11, 14, 15 and A_*; what may be in an archive is `lab.node.archive.backup`'s business.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from typing import Any
 
 from starlette.datastructures import UploadFile
 
-from lab.node import importing, tables
 from lab.node.api import check, effective
 from lab.node.api.app import CLOSE
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, timestamp
 from lab.node.api.errors import ApiError, bad_request, not_found
 from lab.node.api.listeners import follow_listeners
 from lab.node.api.paging import page_of
-from lab.node.backup import (
+from lab.node.archive import importing
+from lab.node.archive import rows as tables
+from lab.node.archive.backup import (
     RESTRICTED,
     ROOTS,
     SUFFIX,

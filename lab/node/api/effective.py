@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lab.node.api import hocon
 from lab.node.api.check import parse_duration
-from lab.node.defaults import DEFAULTS, FILE_RULES
-from lab.node.host import Host
-from lab.node.store import merged
+from lab.node.api.host import Host
+from lab.node.archive import hocon
+from lab.node.kept.defaults import DEFAULTS, FILE_RULES
+from lab.node.kept.store import merged
 
 ENTERPRISE_ROOTS = frozenset(
     [
@@ -38,7 +38,7 @@ _WORDS = frozenset({"infinity", "disabled"})
 
 @cache
 def shipped() -> dict[str, Any]:
-    """The roots of a fresh cluster that `lab.node.defaults` does not hold."""
+    """The roots of a fresh cluster that `lab.node.kept.defaults` does not hold."""
     return hocon.loads((Path(__file__).parent / "effective.hocon").read_text())
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, timestamp
 from lab.node.api.errors import ApiError, invalid, not_found
-from lab.node.topics import is_wildcard
+from lab.node.kept.topics import is_wildcard
 
 _METRICS = (
     "messages.dropped",

@@ -13,7 +13,7 @@ from typing import Any
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import bad_request, invalid, not_found
 from lab.node.api.types import DEFAULTS_OF, HTTP_HEADERS
-from lab.node.store import merged
+from lab.node.kept.store import merged
 
 MASK = "******"
 _SECRET = re.compile(r"password|secret|token", re.IGNORECASE)

@@ -12,8 +12,8 @@ from typing import Any
 from lab.node.api import check, effective
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, bad_request, invalid, not_found
-from lab.node.host import Host
-from lab.node.store import merged
+from lab.node.api.host import Host
+from lab.node.kept.store import merged
 
 TYPES = ("tcp", "ssl", "ws", "wss", "quic")
 _ORDER = ("tcp", "ssl", "ws", "wss", "quic")
@@ -152,7 +152,7 @@ def _config(kind: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _default(kind: str) -> dict[str, Any]:
-    from lab.node.defaults import DEFAULTS
+    from lab.node.kept.defaults import DEFAULTS
 
     found: dict[str, Any] = (DEFAULTS["listeners"].get(kind) or effective.shipped()["listeners"][kind])["default"]
     return {key: value for key, value in found.items() if key != "bind"}

@@ -14,10 +14,10 @@ from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, timestamp
 from lab.node.api.errors import ApiError, invalid, not_found
 from lab.node.api.paging import page_of
-from lab.node.message import Message, message_id
-from lab.node.records import DelayedMessage
-from lab.node.store import merged
-from lab.node.topics import valid_topic
+from lab.node.kept.message import Message, message_id
+from lab.node.kept.records import DelayedMessage
+from lab.node.kept.store import merged
+from lab.node.kept.topics import valid_topic
 
 NOBODY = {"message": "no_matching_subscribers", "reason_code": 16}
 _PUBLISH: dict[str, check.Check] = {

@@ -12,7 +12,7 @@ from typing import Any
 from lab.node.api.call import ENTERPRISE, TEXT, Answer, Call, Endpoint
 from lab.node.api.errors import node_not_found
 from lab.node.api.paging import page_of
-from lab.node.broker import BrokerNode
+from lab.node.broker.node import BrokerNode
 
 _RATES = (
     "dropped_msg_rate",

@@ -10,9 +10,9 @@ from typing import Any
 from lab.node.api import check
 from lab.node.api.call import ENTERPRISE, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, bad_request, node_not_found, on_node
-from lab.node.draining import AlreadyStartedError, BusyError, NotStartedError
-from lab.node.evacuation import Parameters
-from lab.node.rebalance import Thresholds, Wishes
+from lab.node.moving.draining import AlreadyStartedError, BusyError, NotStartedError
+from lab.node.moving.evacuation import Parameters
+from lab.node.moving.rebalance import Thresholds, Wishes
 
 _EVACUATION: dict[str, check.Check] = {
     "conn_evict_rate": check.positive_integer,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.node.api.call import timestamp
-from lab.node.session import Session
+from lab.node.broker.session import Session
 
 Getter = Callable[["Session"], Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, timestamp
 from lab.node.api.errors import bad_request, invalid, not_found
 from lab.node.api.paging import page_of
-from lab.node.store import merged
+from lab.node.kept.store import merged
 
 _FROM = re.compile(r"\bFROM\b(.*?)(?:\bWHERE\b|$)", re.IGNORECASE | re.DOTALL)
 _REPUBLISH = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from lab.node.cluster import Cluster
+from lab.node.broker.cluster import Cluster
 
 SAMPLE_SECONDS = 10
 KEPT = 360

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from lab.node.api import hocon
+from lab.node.archive import hocon
 from tests.lab.recordings.world import World
 
 FREE = frozenset(

@@ -9,8 +9,8 @@ import asyncio
 from random import SystemRandom
 from typing import Any
 
-from lab.node.passwords import new_user
-from lab.node.store import PASSWORD_ID
+from lab.node.kept.store import PASSWORD_ID
+from lab.node.rules.passwords import new_user
 from tests.lab.recordings.device import Device, publish_packet, subscribe_packet
 from tests.lab.recordings.uploads import BY_KEY
 from tests.lab.recordings.world import World

@@ -1,0 +1,203 @@
+"""What the management API of one process works on: the cluster, its accounts, faults and evacuations, and how each node sees the others.
+
+The rule: everything here is asked and told; it starts nothing, and opens no port.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+from lab.node.api.access import Access, hash_secret, read_bootstrap
+from lab.node.api.errors import ApiError, internal
+from lab.node.api.faults import Board
+from lab.node.api.sampling import Sampler
+from lab.node.broker.cluster import Cluster
+from lab.node.broker.node import BrokerNode
+from lab.node.kept.persistence import read
+from lab.node.kept.records import DashboardUser
+from lab.node.kept.store import Store
+from lab.node.moving.draining import Evacuations
+from lab.node.moving.rebalance import Rebalances
+
+_TROUBLED = ("/clients", "/subscriptions", "/metrics", "/monitor_current")
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says; ``network`` is ``127.a.b`` or ``auto``.
+
+    ``boot_factor`` 0 starts at once, 1 with the recorded delays (docs/emqx/cluster.md#fresh-start), 0.1 ten times faster.
+    ``import_rate`` is how many retained messages an import indexes a second (0: all at once), ``wall_seconds`` after
+    how much silence the server closes a connection.
+    """
+
+    directory: Path
+    name: str = "blue"
+    nodes: int = 3
+    edition: Literal["ee", "ce"] = "ee"
+    version: str = "5.8.11"
+    network: str = "auto"
+    proxy_protocol: bool = False
+    max_sessions: int = 25
+    boot_factor: float = 0.0
+    import_rate: float = 0.0
+    wall_seconds: float = 60.0
+
+
+class _Lonely:
+    """A host with other tables: what is written to them is gone after the join (I_write_before_join)."""
+
+    def __init__(self, host: Host, store: Store) -> None:
+        self._host, self.store = host, store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+
+@dataclass
+class Trouble:
+    """A time in which the cluster answers 500 because ``node`` dies or joins."""
+
+    node: str
+    joins: bool
+    until: float
+
+
+class Host:
+    """One cluster of one process, as far as its API knows it."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], prefix: str) -> None:
+        """Load what an earlier process left; nothing listens yet."""
+        self.settings, self.network = settings, prefix
+        self.name, self.edition, self.version = settings.name, settings.edition, settings.version
+        self.clock = SystemClock()
+        self.directory = settings.directory / "data"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.started = self.clock.now()
+        self.store = read(self.directory / "store.json")
+        self._accounts(environment)
+        if settings.proxy_protocol:
+            self.store.config_file["listeners"] = {"tcp": {"default": {"proxy_protocol": True}}}
+            self.store.boot()
+        self.cluster = Cluster(
+            self.name,
+            self.store,
+            self.version,
+            settings.edition,
+            settings.max_sessions or None,
+            self.clock.now,
+            Random(),
+        )
+        self.access = Access(self.store, self.edition)
+        self.faults = Board(self.clock)
+        self.rebalances = Rebalances(self.cluster)
+        self.evacuations = Evacuations(self.cluster, self.directory, self.rebalances.busy)
+        self.sampler = Sampler()
+        self.alone: set[str] = set()
+        self.mute: set[str] = set()
+        self.lonely: dict[str, Store] = {}
+        self._troubles: list[Trouble] = []
+        self.dirty = False
+
+    def _accounts(self, environment: Mapping[str, str]) -> None:
+        user = environment.get("EMQX_DASHBOARD__DEFAULT_USERNAME", "admin")
+        if user not in self.store.dashboard_users:
+            password = environment.get("EMQX_DASHBOARD__DEFAULT_PASSWORD", "public")
+            role = "administrator" if self.edition == "ee" else None
+            self.store.dashboard_users[user] = DashboardUser(user, hash_secret(password), role, "administrator")
+        file = self.bootstrap_file = environment.get("EMQX_API_KEY__BOOTSTRAP_FILE", "")
+        for line in read_bootstrap(self.store, Path(file), self.clock.now()) if file else ():
+            self.log(f"msg: failed_to_load_bootstrap_file, line: {line}, reason: invalid_format")
+
+    def trouble(self, node: str, *, joins: bool, seconds: float) -> None:
+        """Begin a time of 500s."""
+        self._troubles = [one for one in self._troubles if one.node != node]
+        self._troubles.append(Trouble(node, joins, self.clock.now() + seconds))
+
+    def _active(self) -> Iterator[Trouble]:
+        now = self.clock.now()
+        return (one for one in self._troubles if one.until > now)
+
+    def passing_trouble(self, here: str, path: str) -> None:
+        """Raise the recorded 500 when the cluster stumbles over a member that dies or joins (docs/emqx/cluster.md#a-node-dies)."""
+        for one in self._active():
+            if one.node == here or here in self.alone:
+                continue
+            if path == "/clients/kickout/bulk":
+                reason = "{'EXIT',{badarg,[{ets,lookup,[emqx_channel]}]}}" if one.joins else "nodedown"
+                raise ApiError(500, "UNKNOWN_ERROR", reason)
+            if path == f"/nodes/{one.node}" or path in _TROUBLED:
+                if one.joins and path == "/subscriptions":
+                    continue
+                seen = "undefined" if one.joins else "{badrpc,nodedown}"
+                raise internal(f"error, {{case_clause,[{{'{one.node}',{seen}}}]}}, []")
+
+    def view(self, here: str) -> Host:
+        """What the API of ``here`` works on: the cluster, or tables of its own while the node has not joined it."""
+        if here not in self.lonely:
+            return self
+        lonely: Any = _Lonely(self, self.lonely[here])
+        found: Host = lonely
+        return found
+
+    def visible(self, here: str) -> list[BrokerNode]:
+        """The running members as ``here`` sees them: itself alone before it has joined."""
+        if here in self.alone:
+            return [self.cluster.nodes[here]]
+        return [node for node in self.cluster.running_nodes() if node.name not in self.alone]
+
+    def joining(self) -> set[str]:
+        """Members that /nodes does not show for a moment."""
+        return {one.node for one in self._active()}
+
+    def stopped(self, here: str) -> list[str]:
+        """Members that are known and do not run."""
+        if here in self.alone:
+            return []
+        shown = self.joining()
+        return [name for name, node in self.cluster.nodes.items() if node.state == "stopped" and name not in shown]
+
+    def names(self) -> list[str]:
+        """The names of the running nodes, in order."""
+        return [node.name for node in self.cluster.running_nodes()]
+
+    def serves_api(self, name: str) -> bool:
+        """False while a booting node answers 404 for everything but /status (docs/emqx/cluster.md#fresh-start)."""
+        return name not in self.mute
+
+    def licensed_sessions(self) -> int:
+        """The licence's number; without a limit one that nobody reaches."""
+        return self.cluster.licence.max_sessions or 10_000_000
+
+    def memory(self) -> tuple[int, int]:
+        """Total and used bytes of the machine."""
+        page = os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf("SC_PHYS_PAGES") * page, (os.sysconf("SC_PHYS_PAGES") - os.sysconf("SC_AVPHYS_PAGES")) * page
+
+    def max_files(self) -> int:
+        """How many files this process may open."""
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+    def changed(self) -> None:
+        """Tables may have changed: they are written within a second or two."""
+        self.dirty = True
+
+    def log(self, line: str) -> None:
+        """One line on stderr."""
+        print(line, file=sys.stderr, flush=True)

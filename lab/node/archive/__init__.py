@@ -1,0 +1,1 @@
+"""Backups: what an export holds, and what an import makes of it."""

@@ -1,0 +1,1 @@
+"""MQTT: from bytes on a socket to sessions, messages and nodes."""

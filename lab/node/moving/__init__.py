@@ -1,0 +1,1 @@
+"""Evacuation and rebalance: what the operator does to clients on their nodes."""
