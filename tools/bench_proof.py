@@ -20,7 +20,8 @@ from components.migration.hop_44_5.source import patch
 from components.migration.manifest import Verdict
 from components.migration.permissions.after import dialects
 from components.migration.permissions.client import Action, Client, hashed
-from components.migration.prove import Proof, after_of, before_of, compare
+from components.migration.permissions.compare import Proof, compare
+from components.migration.prove import after_of, before_of
 
 WORDS = (
     "a",

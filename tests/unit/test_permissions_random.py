@@ -13,7 +13,8 @@ from components.migration.hop_44_5 import Options, Source, convert
 from components.migration.hop_44_5.source import patch
 from components.migration.permissions.after import dialects
 from components.migration.permissions.client import Access, Action, Client
-from components.migration.prove import after_of, before_of, compare
+from components.migration.permissions.compare import compare
+from components.migration.prove import after_of, before_of
 from tools.bench_proof import TARGETS, is_reported, prove_one
 
 pytestmark = pytest.mark.unit

@@ -10,8 +10,10 @@ import pytest
 from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import BadSource, Options, Source, convert, read_export
 from components.migration.permissions.after import dialects
-from components.migration.permissions.client import Access, Client, hashed
-from components.migration.prove import Difference, after_of, before_of, prove, spelled
+from components.migration.permissions.client import Access, Action, Client, hashed
+from components.migration.permissions.compare import Difference
+from components.migration.permissions.questions import spelled
+from components.migration.prove import after_of, before_of, prove
 
 pytestmark = pytest.mark.unit
 
@@ -39,8 +41,8 @@ def test_an_enterprise_export_with_databases_is_never_wider() -> None:
 def test_the_shipped_files_differ_only_in_who_may_come_without_a_name() -> None:
     texts = {"acl.conf": (HERE / "etc" / "acl.conf").read_text(), **ON}
     settings = [Setting("emqx.conf", 1, "allow_anonymous", "true"), Setting("emqx.conf", 2, "acl_nomatch", "allow")]
-    proof = prove(Source(None, "", settings, texts), "4.4.19", "5.8.11")
-    assert proof.widened == 0
+    proof = prove(Source({"version": "4.4"}, "e", settings, texts), "4.4.19", "5.8.11")
+    assert (proof.widened, proof.unknown, proof.missing) == (0, 0, ())
     assert {one.action for one in proof.differences} == {"connect"}
     assert str(proof).startswith(f"{proof.decisions} decisions: 0 wider, {proof.narrowed} narrower\nnarrower: client")
 
@@ -115,3 +117,48 @@ def test_filters_are_asked_as_they_are_and_as_topics_below_them() -> None:
     asked = set(spelled("a/%c/+/#", Client("dev", "bob")))
     assert {"a/dev/+/#", "a/dev/x/y/z"} <= asked
     assert "$SYS/x" in set(spelled("#", Client("dev")))
+
+
+ROWS = {
+    "version": "4.4",
+    "acl_mnesia": [{"type": "all", "topic": "own/#", "action": "pubsub", "access": "deny", "created_at": 1}],
+}
+CONF = (Setting("emqx.conf", 1, "acl_nomatch", "allow"), Setting("emqx.conf", 2, "allow_anonymous", "true"))
+RULES = {**ON, "acl.conf": '{allow, all, pubsub, ["x"]}.'}
+
+
+def test_with_every_fact_every_decision_is_known() -> None:
+    proof = prove(Source(ROWS, "e", CONF, RULES), "4.4.19", "5.8.11")
+    assert (proof.unknown, proof.missing) == (0, ())
+    assert "not known" not in str(proof)
+
+
+@pytest.mark.parametrize(
+    ("given", "lacks", "open_decisions"),
+    [
+        (Source(ROWS, "e", (), RULES), ("emqx.conf: acl_nomatch", "emqx.conf: allow_anonymous"), True),
+        (Source(ROWS, "e", CONF[:1], ON), ("acl.conf",), True),
+        (Source(None, "e", CONF, RULES), ("the export: built-in users and rules",), True),
+        (
+            Source(ROWS, "e", (Setting("variables.env", 1, "acl_nomatch", "deny"),), RULES),
+            ("emqx.conf: allow_anonymous",),
+            False,
+        ),
+    ],
+    ids=["no emqx.conf", "no acl.conf", "no export", "a variable says one of two"],
+)
+def test_a_decision_that_rests_on_a_missing_fact_is_not_known_and_never_equal(
+    given: Source, lacks: tuple[str, ...], open_decisions: bool
+) -> None:
+    proof = prove(given, "4.4.19", "5.8.11", topics=["free"])
+    assert proof.missing == lacks
+    assert all(f"not known without {one}" in str(proof) for one in lacks)
+    assert proof.unknown + proof.narrowed + proof.widened <= proof.decisions
+    assert (proof.unknown > 0) is open_decisions
+
+
+def test_a_rule_that_was_given_is_known_whatever_is_missing() -> None:
+    side = before_of(Source(ROWS, "e", (), ON))
+    assert side.judge(Client("c"), Action.PUBLISH, "own/x") == (Access.DENY, True)
+    assert side.judge(Client("c"), Action.PUBLISH, "free")[1] is False
+    assert side.knows(Client("c")) is False

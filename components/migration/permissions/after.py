@@ -119,6 +119,14 @@ class After:
         salt, digest = self.users[name]
         return Access.ALLOW if password_matches(self.hash_name, salt, digest, password) else Access.DENY
 
+    def knows(self, _client: Client) -> bool:
+        """A conversion leaves nothing open."""
+        return True
+
+    def ask(self, client: Client, action: Action, topic: str) -> tuple[Access, bool]:
+        """What is held against the side before."""
+        return self.decide(client, action, topic), True
+
     def decide(self, client: Client, action: Action, topic: str) -> Access:
         """Whether the client may publish to a topic, or subscribe to a filter; where delayed publish is off, such a message reaches nobody."""
         asked = words(topic)

@@ -1,7 +1,7 @@
-"""The decision of 4.4.19: built-in users, built-in ACL and ``acl.conf``, as its sources evaluate them.
+"""The decision of 4.2, 4.3 and 4.4: built-in users, built-in ACL and ``acl.conf``, as recorded (V_*_auth_mnesia) and as their sources have it.
 
 Read from emqx main-v4.4: emqx_access_control, emqx_auth_mnesia, emqx_acl_mnesia(_db), emqx_access_rule, emqx_mod_acl_internal.
-The rule kept here: this file knows nothing of 5.x and of the conversion.
+The rule kept here: this file knows nothing of 5.x and of the conversions.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from components.migration.permissions.erlang import Atom, Placed, Term, TermErro
 from components.migration.permissions.topics import NEVER, Words, behind_delay, matches, words
 
 BUILT_IN, FILE = "built_in_database", "file"
+NO_MATCH, ANONYMOUS = "acl_nomatch", "allow_anonymous"
 ALIASES = ("%cida", "%cna")  # Enterprise only: aliases of client id and common name; without them they are plain words
 _ROW_ACTIONS = {Action.PUBLISH: "pub", Action.SUBSCRIBE: "sub"}
 _ACTIONS = {
@@ -49,9 +50,9 @@ class Row(NamedTuple):
 
 
 def evaluation_order(rows: Iterable[Row]) -> list[Row]:
-    """The rows of one login as 4.4 goes through them.
+    """The rows of one login as 4.3 and 4.4 go through them: newest first; of one millisecond by topic, then action, each descending.
 
-    Newest first; of the same millisecond by topic, action, access, each descending (comparing/2): deny before allow.
+    One login has one row for a topic and an action, so that the access never decides (comparing/2, merge_rule/2).
     """
     return sorted(
         rows,
@@ -79,7 +80,7 @@ class FileRule(NamedTuple):
 
 @dataclass(frozen=True)
 class Before:
-    """What 4.4 decides by.
+    """What a 4.x decides by.
 
     Args:
         users: stored (salt, hash) by (type, name).
@@ -89,6 +90,9 @@ class Before:
         file_rules: those of ``acl.conf``.
         sources: the order of the two, the absent ones left out.
         no_match: the answer where no rule matches.
+        superusers: who is asked nothing, by (type, name); 4.2 only.
+        is_literal: whether ``%c`` and ``%u`` in a built-in rule are compared as they stand there, as 4.2 does.
+        missing: of ``BUILT_IN``, ``FILE``, ``NO_MATCH``, ``ANONYMOUS`` what was not given; what rests on it is not known.
 
     """
 
@@ -101,6 +105,9 @@ class Before:
     sources: Sequence[str] = (BUILT_IN, FILE)
     no_match: Access = Access.DENY
     checks_acl: bool = True
+    superusers: frozenset[tuple[str, str]] = frozenset()
+    is_literal: bool = False
+    missing: frozenset[str] = frozenset()
 
     def connect(self, client: Client, password: str | None) -> Access:
         """Whether the client gets in: any of the two records of it will do; who is not known is anonymous."""
@@ -112,22 +119,34 @@ class Before:
         good = any(password_matches(self.hash_name, salt, digest, given) for salt, digest in stored)
         return Access.ALLOW if good else Access.DENY
 
+    def knows(self, client: Client) -> bool:
+        """Whether ``connect`` rests on nothing that is missing."""
+        names = {("clientid", client.clientid), ("username", client.username or NEVER)}
+        is_stored = self.uses_built_in_users and not names.isdisjoint(self.users)
+        return is_stored or not self.missing & {BUILT_IN if self.uses_built_in_users else "", ANONYMOUS}
+
     def decide(self, client: Client, action: Action, topic: str) -> Access:
         """Whether the client may publish to a topic, or subscribe to a filter."""
-        if not self.checks_acl:
-            return Access.ALLOW
+        return self.judge(client, action, topic)[0]
+
+    def judge(self, client: Client, action: Action, topic: str) -> tuple[Access, bool]:
+        """The decision, and whether it rests on nothing that is missing."""
+        names = {("clientid", client.clientid), ("username", client.username or NEVER)}
+        if not self.checks_acl or not names.isdisjoint(self.superusers):
+            return Access.ALLOW, True
+        known = True
         for source in self.sources:
+            known = known and source not in self.missing
             answer = (
                 self._by_rows(client, action, topic) if source == BUILT_IN else self._by_file(client, action, topic)
             )
             if answer is not None:
-                return answer
-        return self.no_match
+                return answer, known
+        return self.no_match, known and NO_MATCH not in self.missing
 
-    def reach(self, client: Client, action: Action, topic: str) -> Access:
-        """The decision; who may publish now may do so later: a delay opens no topic, so ``$delayed/N/t`` is allowed where ``t`` is."""
-        was, behind = self.decide(client, action, topic), behind_delay(words(topic))
-        return self.decide(client, action, "/".join(behind)) if behind and was is Access.DENY else was
+    def ask(self, client: Client, action: Action, topic: str) -> tuple[Access, bool]:
+        """What is held against another side: ``judge``, the topic as it is."""
+        return self.judge(client, action, topic)
 
     def _by_rows(self, client: Client, action: Action, topic: str) -> Access | None:
         keys = [("clientid", client.clientid), ("all", "")]
@@ -136,7 +155,8 @@ class Before:
         asked, wanted = words(topic), _ROW_ACTIONS[action]
         for key in keys:
             for row in self.rows.get(key, ()):
-                if row.action == wanted and matches(asked, _fed_row(row.topic, client), loose=False):
+                pattern = words(row.topic) if self.is_literal else _fed_row(row.topic, client)
+                if row.action == wanted and matches(asked, pattern, loose=False):
                     return Access(row.access)
         return None
 
@@ -148,6 +168,19 @@ class Before:
             if action in rule.actions and is_meant(rule.who, client) and _one_matches(rule.topics, client, asked):
                 return rule.access
         return None
+
+
+@dataclass(frozen=True)
+class Reach(Before):
+    """What 5.x is held against: it asks for the topic behind a delay, so that one who may publish now is one who may do so later."""
+
+    def ask(self, client: Client, action: Action, topic: str) -> tuple[Access, bool]:
+        """As ``judge``; a delay opens no topic, so ``$delayed/N/t`` is allowed where ``t`` is."""
+        was, behind = self.judge(client, action, topic), behind_delay(words(topic))
+        if not behind or was[0] is Access.ALLOW:
+            return was
+        then, known = self.judge(client, action, "/".join(behind))
+        return then, known and was[1]
 
 
 def _fed_row(topic: str, client: Client) -> Words:

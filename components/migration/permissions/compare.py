@@ -1,0 +1,121 @@
+"""Hold one side against others: the same questions to each, and every decision that is not the same.
+
+The rule kept here: what rests on a fact that was not given is counted as not known, never as equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from components.migration.manifest import shorten
+from components.migration.permissions.client import Access, Action, Client
+
+LISTED = 1000
+Question = tuple[Client, Action, str]
+
+
+class Side(Protocol):
+    """A cluster that decides."""
+
+    def connect(self, client: Client, password: str | None) -> Access:
+        """Whether the client gets in."""
+
+    def knows(self, client: Client) -> bool:
+        """Whether ``connect`` rests on nothing that is missing."""
+
+    def ask(self, client: Client, action: Action, topic: str) -> tuple[Access, bool]:
+        """The decision, and whether it rests on nothing that is missing."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One decision that is not the same on both sides; ``action`` may be ``connect``, then without a topic."""
+
+    username: str | None
+    clientid: str
+    action: str
+    topic: str
+    before: Access
+    after: Access
+
+    @property
+    def widens(self) -> bool:
+        """A deny that became an allow."""
+        return self.before is Access.DENY and self.after is Access.ALLOW
+
+    def __str__(self) -> str:
+        """One line; no secret is in it."""
+        who = f"client {shorten(self.clientid)!r} user {shorten(self.username or '')!r}"
+        return f"{'WIDER' if self.widens else 'narrower'}: {who} {self.action} {shorten(self.topic)!r}: {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was compared.
+
+    Args:
+        decisions: how many.
+        differences: those that differ, at most 1000 of each direction.
+        widened: how many denies became allows; must be 0.
+        narrowed: how many allows became denies; each has an item in the account that says it.
+        left_out: how many logins were not asked for, because there were too many.
+        unknown: how many rest on a fact that was not given; they are in none of the two.
+        missing: those facts, in words.
+
+    """
+
+    decisions: int
+    differences: tuple[Difference, ...]
+    widened: int
+    narrowed: int
+    left_out: int = 0
+    unknown: int = 0
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """For the person who reads it."""
+        head = f"{self.decisions} decisions: {self.widened} wider, {self.narrowed} narrower"
+        head += f", {self.unknown} not known" if self.unknown else ""
+        rest = (f"{self.left_out} logins were not asked for (too many)",) if self.left_out else ()
+        missing = tuple(f"not known without {one}" for one in self.missing)
+        return "\n".join((head, *rest, *missing, *map(str, self.differences)))
+
+
+def compare(
+    old: Side,
+    new: Iterable[Side],
+    asked: Sequence[Question],
+    clients: Iterable[Client] = (),
+    left_out: int = 0,
+    missing: tuple[str, ...] = (),
+) -> Proof:
+    """Ask both sides the same."""
+    differences: list[Difference] = []
+    count, unknown, by_direction = 0, 0, {True: 0, False: 0}
+    for side in new:
+        for difference in _differ(old, side, asked, clients):
+            if difference is None:
+                unknown += 1
+                continue
+            by_direction[difference.widens] += 1
+            if by_direction[difference.widens] <= LISTED:
+                differences.append(difference)
+        count += len(asked)
+    return Proof(count, tuple(differences), by_direction[True], by_direction[False], left_out, unknown, missing)
+
+
+def _differ(old: Side, new: Side, asked: Iterable[Question], clients: Iterable[Client]) -> Iterator[Difference | None]:
+    """Each decision that is not the same; None for each topic that is not known."""
+    for client in clients:
+        for password in (None, "not its password") if old.knows(client) and new.knows(client) else ():
+            was, is_now = old.connect(client, password), new.connect(client, password)
+            if was is not is_now:
+                yield Difference(client.username, client.clientid, "connect", "", was, is_now)
+    for client, action, topic in asked:
+        (was, before), (is_now, after) = old.ask(client, action, topic), new.ask(client, action, topic)
+        if not (before and after):
+            yield None
+        elif was is not is_now:
+            yield Difference(client.username, client.clientid, str(action), topic, was, is_now)
