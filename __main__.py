@@ -5,8 +5,8 @@ from __future__ import annotations
 import pulumi
 
 from components.emqx.errors import UpgradeError
+from components.intent import load
 from components.preview import plan_of
-from components.settings import load
 from components.upgrade import BlueGreen
 
 config = pulumi.Config("emqx")

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from components.balancer.mqtt_balancer import standing
-from components.cluster import external, local
+from components.balancer import BALANCERS
 from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
 from components.cutover.gates import names
@@ -24,22 +22,22 @@ from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
 from components.emqx.v5 import ClusterApi
 from components.guards.declared import refuse_misdeclared, refuse_route
+from components.intent import site, standing, target_of
 from components.ledger.base import drained, origin
-from components.ledger.remembered import directory_of, remembered
+from components.ledger.remembered import remembered
 from components.links.accounts import carried, refuse_same_accounts
 from components.links.opening import unacknowledged_sessions
+from components.local import balancer as balancing
 from components.migration.advice import advise, lines
 from components.migration.check import Report
 from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
 from components.routers.haproxy.router import HaproxyRouter
-from components.settings import LOSSES, ExternalCluster, LocalCluster, Settings
-from components.targets.local import balancer as balancing
+from components.settings import LOSSES, Settings
 
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 8.0
-_UNFIT = re.compile(r"[:\s\x00-\x1f\x7f]")
 LATE = "  not carried over: what is written on {} after the export (retained messages, bans, accounts, configuration); the drain names it"
 
 SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown here, the update asks again and refuses what it must"
@@ -96,12 +94,12 @@ def _refuse_credentials(settings: Settings, credentials: Mapping[str, Credential
     for colour, cluster in sorted(settings.clusters.items()):
         if colour not in credentials:
             raise missing_credentials(colour)
-        mine = credentials[colour]
-        if isinstance(cluster, LocalCluster) and _UNFIT.search(mine.api_key + mine.api_secret):
+        unfit = target_of(settings, colour).credentials_problem(credentials[colour])
+        if unfit is not None:
             raise BadInput(
                 f"emqx:credentials.{colour}",
-                seen="apiKey or apiSecret has a colon, a blank or a control character",
-                todo="give a local cluster a key and a secret without: they are written into its bootstrap file",
+                seen=unfit,
+                todo=f"give a {cluster.target} cluster a key and a secret without: they are written into its bootstrap file",
             )
 
 
@@ -144,7 +142,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         # One that does not answer is asked nothing more: each question would wait for it again.
         apis = {colour: api for colour, api in apis.items() if live[colour] is not None}
         for colour, api in apis.items():
-            if isinstance(settings.clusters[colour], ExternalCluster):
+            if not target_of(settings, colour).ours:
                 await _refuse_misdeclared(api)
         share, decision = await _decision(settings, live)
         fleet = await _fleet(apis[old]) if old in apis else Fleet()
@@ -204,9 +202,9 @@ async def _decision(settings: Settings, live: dict[Colour, int | None]) -> tuple
     if share is None:
         counts = {colour: live.get(colour) or 0 for colour in settings.clusters}
         share = balancing.first_share(settings.live, counts, standing(settings))
-    directory = directory_of(settings.work_directory)
-    if balancing.running(directory):
-        router = HaproxyRouter(balancing.handle_of(directory))
+    handle = BALANCERS[settings.balancer.target].observed(settings)
+    if handle is not None:
+        router = HaproxyRouter(handle)
         try:
             share, memory = await router.share(), await router.memory()
         except UpgradeError as unreachable:
@@ -248,9 +246,6 @@ async def _fleet(api: ClusterApi) -> Fleet:
 
 def _observed(settings: Settings, colour: Colour) -> ClusterHandle | None:
     """The colour's addresses as far as they are known before an update."""
-    cluster = settings.clusters.get(colour)
-    if cluster is None:
+    if colour not in settings.clusters:
         return None
-    if isinstance(cluster, ExternalCluster):
-        return external.handle(colour, cluster)
-    return local.observed(colour, cluster, settings.work_directory)
+    return target_of(settings, colour).observed(site(settings, colour))

@@ -6,21 +6,19 @@ from typing import Any
 
 import pulumi
 
+from components.balancer.base import Fronted
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
+from components.intent import site, standing, theirs
 from components.ledger.remembered import directory_of, remembered
-from components.links.shift import Manner
+from components.local import balancer as balancing
+from components.resources.chain import KINDS
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
-from components.resources.data_export import DataExport
-from components.resources.data_import import DataImport
-from components.resources.drain import Drain
 from components.resources.link import Link
-from components.resources.traffic_shift import TrafficShift
-from components.resources.verification import Verification
 from components.settings import Settings
-from components.targets.local import balancer as balancing
+from components.strategies import STRATEGIES
 
 CHAIN = "cutover"
 """Links are called by what they do, never by a direction: a flip of ``live`` must be an update in place of each of them."""
@@ -41,12 +39,11 @@ class BlueGreen(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         self._settings = settings
         self.clusters = {
-            colour: EmqxCluster(colour, settings.clusters[colour], settings.work_directory, child)
-            for colour in COLOURS
-            if colour in settings.clusters
+            colour: EmqxCluster(site(settings, colour), child) for colour in COLOURS if colour in settings.clusters
         }
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
-        self.balancer = MqttBalancer("balancer", settings, handles, child)
+        fronted = Fronted(handles, standing(settings), theirs(settings), remembered(settings.work_directory).holding)
+        self.balancer = MqttBalancer("balancer", settings, fronted, child)
         for colour, handle in handles.items():
             ClusterGuard(
                 f"{colour}-guard",
@@ -59,7 +56,7 @@ class BlueGreen(pulumi.ComponentResource):
         self.register_outputs({"mqtt": self.mqtt})
 
     def _declare_chain(self, opts: pulumi.ResourceOptions) -> None:
-        """Each link waits for the token of the one before it."""
+        """The links of the strategy; each waits for the token of the one before it."""
         first = Cutover(CHAIN, {"name": CHAIN, "to": self._settings.live, **self._world(), **self._intent()}, opts)
         handed = {
             "to": self._settings.live,
@@ -68,18 +65,12 @@ class BlueGreen(pulumi.ComponentResource):
             "direction": first.direction,
         }
         last: Link = first
-
-        def link(kind: type[Link], name: str, **more: Any) -> Link:
-            name = f"{CHAIN}-{name}"
-            return kind(name, {"name": name, **handed, "after": last.token, **more}, opts)
-
-        last = exported = link(DataExport, "export", carry_api_keys=self._settings.cutover.carry_api_keys)
-        last = link(DataImport, "import", exported=exported.facts)
-        last = link(Verification, "verification", exported=exported.facts)
-        manner = _manner(self._settings).model_dump(mode="json")
-        for step in self._settings.cutover.steps:
-            last = link(TrafficShift, step.name, step=step.name, share=step.share, manner=manner)
-        link(Drain, "drain", manner=manner, exported=exported.facts)
+        declared: dict[str, Link] = {}
+        for spec in STRATEGIES[self._settings.cutover.strategy].links(self._settings.cutover):
+            name = f"{CHAIN}-{spec.name}"
+            taken = {key: declared[link].facts for key, link in spec.takes.items()}
+            inputs = {"name": name, **handed, "after": last.token, **spec.inputs, **taken}
+            last = declared[spec.name] = KINDS[spec.kind](name, inputs, opts)
 
     def _world(self) -> dict[str, Any]:
         return {
@@ -113,13 +104,3 @@ class BlueGreen(pulumi.ComponentResource):
             "acknowledge": list(cutover.acknowledge),
             "keep_stale_sessions": cutover.keep_stale_sessions,
         }
-
-
-def _manner(settings: Settings) -> Manner:
-    cutover = settings.cutover
-    return Manner(
-        steps=cutover.steps,
-        budget_per_second=cutover.budget_per_second,
-        evacuation=cutover.evacuation,
-        gates=cutover.gates,
-    )

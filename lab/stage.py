@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import httpx
 
-from components.targets.local import balancer as balancing
+from components.local import balancer as balancing
 from lab.engine_run import Finished, NotDone
 from lab.workspace import Secret, Workspace
 

@@ -23,8 +23,9 @@ from components.cutover.plan import DRAIN, Desired, Transition, World, plan
 from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Mover, other
 from components.emqx.answers import EvacuationState
+from components.intent import load
 from components.report.model import Report
-from components.settings import Settings, load
+from components.settings import Settings
 from components.upgrade import CHAIN, BlueGreen
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "two-cluster.md"

@@ -1,1 +1,8 @@
-"""MqttBalancer and the configuration of each router; rendering is pure, running belongs to the resources."""
+"""Where balancers live: the word in the stack file, and what stands for it; one more is one module and one line here."""
+
+from __future__ import annotations
+
+from components.balancer.base import BalancerTarget
+from components.balancer.local import LocalBalancer
+
+BALANCERS: dict[str, BalancerTarget] = {"local": LocalBalancer()}

@@ -1,1 +1,1 @@
-"""EmqxCluster and one module per target; everything after the handle is the same code for all the targets."""
+"""EmqxCluster, the component of one colour; how it is made is its target's."""

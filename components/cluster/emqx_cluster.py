@@ -6,9 +6,8 @@ from typing import Any
 
 import pulumi
 
-from components.cluster import external, local
-from components.cutover.words import Colour
-from components.settings import ExternalCluster, LocalCluster
+from components.targets import TARGETS
+from components.targets.base import Site
 
 
 class EmqxCluster(pulumi.ComponentResource):
@@ -19,18 +18,8 @@ class EmqxCluster(pulumi.ComponentResource):
 
     handle: pulumi.Output[dict[str, Any]]
 
-    def __init__(
-        self,
-        colour: Colour,
-        settings: LocalCluster | ExternalCluster,
-        work_directory: str,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, site: Site, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the colour with its target's own resources."""
-        super().__init__("emqx:cluster:EmqxCluster", colour, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        if isinstance(settings, LocalCluster):
-            self.handle = local.declare(colour, settings, work_directory, child)
-        else:
-            self.handle = pulumi.Output.from_input(external.handle(colour, settings).model_dump(mode="json"))
+        super().__init__("emqx:cluster:EmqxCluster", site.colour, {}, opts)
+        self.handle = TARGETS[site.settings.target].declare(site, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"handle": self.handle})

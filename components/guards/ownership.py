@@ -6,7 +6,7 @@ local cluster: it has no address before its processes run, and then they run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,6 @@ from components.cutover.words import Colour, other
 from components.emqx.errors import Refused
 from components.ledger.base import drained, drained_at
 from components.ledger.remembered import Remembered
-from components.targets.local import cluster as local
 
 
 class Declared(Protocol):
@@ -24,7 +23,7 @@ class Declared(Protocol):
 
     @property
     def target(self) -> str:
-        """``local`` or ``external``."""
+        """The word in the stack file."""
 
     @property
     def nodes(self) -> Any:
@@ -32,15 +31,30 @@ class Declared(Protocol):
 
 
 def exchanged(
-    clusters: Mapping[Colour, Declared], work_directory: str, known: Remembered, soak_seconds: float, now: float
+    clusters: Mapping[Colour, Declared],
+    ours: Mapping[Colour, Collection[str]],
+    work_directory: str,
+    known: Remembered,
+    soak_seconds: float,
+    now: float,
 ) -> list[Problem]:
-    """The colours that serve, or may yet be gone back to, and are not declared as what they are; ``now`` is unix seconds."""
+    """The colours that serve, or may yet be gone back to, and are not declared as what they are.
+
+    Args:
+        clusters: what is declared.
+        ours: for each colour that is declared as somebody's, the MQTT addresses of a cluster of ours that runs in its place.
+        work_directory: where ours run, for the words.
+        known: what the balancer holds and remembers.
+        soak_seconds: how long a colour stays empty before it may leave.
+        now: unix seconds.
+
+    """
     problems = _left_out(clusters, known)
     for colour in sorted(clusters):
-        if clusters[colour].target == "external":
-            problems += _ours(colour, clusters[colour].nodes, work_directory)
+        if colour in ours:
+            problems += _ours(colour, clusters[colour], ours[colour], work_directory)
         else:
-            problems += _theirs(colour, known, soak_seconds, now)
+            problems += _theirs(colour, clusters[colour].target, known, soak_seconds, now)
     return problems
 
 
@@ -74,15 +88,15 @@ def _left_out(clusters: Mapping[Colour, Declared], known: Remembered) -> list[Pr
     ]
 
 
-def _ours(colour: Colour, nodes: Any, work_directory: str) -> list[Problem]:
+def _ours(colour: Colour, cluster: Declared, running: Collection[str], work_directory: str) -> list[Problem]:
     """A cluster that we run is not made external: what is not ours any more would be ended as a local one."""
-    ready = local.running(local.place(work_directory, colour))
-    if ready is None or {node["mqtt"] for node in ready["nodes"]}.isdisjoint(node.mqtt for node in nodes):
+    if set(running).isdisjoint(node.mqtt for node in cluster.nodes):
         return []
-    return [Problem(f"emqx:clusters.{colour}.target", "external", f"local, as this cluster runs in {work_directory}")]
+    allowed = f"local, as this cluster runs in {work_directory}"
+    return [Problem(f"emqx:clusters.{colour}.target", cluster.target, allowed)]
 
 
-def _theirs(colour: Colour, known: Remembered, soak_seconds: float, now: float) -> list[Problem]:
+def _theirs(colour: Colour, target: str, known: Remembered, soak_seconds: float, now: float) -> list[Problem]:
     """A cluster that is not ours is not exchanged for an empty one of ours before it may leave."""
     why = _stays(colour, known, soak_seconds, now) if colour in known.external else None
     if why is None:
@@ -91,7 +105,7 @@ def _theirs(colour: Colour, known: Remembered, soak_seconds: float, now: float) 
         f"external, as the cluster behind the balancer is not one of ours and {why}:"
         f" declare it as it was, set emqx:live to {other(colour)} and run pulumi up; then another cluster may take its place"
     )
-    return [Problem(f"emqx:clusters.{colour}.target", "local", allowed)]
+    return [Problem(f"emqx:clusters.{colour}.target", target, allowed)]
 
 
 def _stays(colour: Colour, known: Remembered, soak_seconds: float, now: float) -> str | None:

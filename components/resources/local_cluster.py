@@ -14,11 +14,11 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.guards.ownership import refuse_moved
+from components.local import cluster as local
 from components.resources import engine, progress
 from components.resources.props import State, changed
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
-from components.targets.local import cluster as local
 from components.value import Value
 
 FIXED = frozenset({"version", "edition", "emqx_home", "max_sessions", "proxy_protocol"})

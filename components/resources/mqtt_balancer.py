@@ -17,10 +17,10 @@ from components.emqx.errors import Retryable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.guards.leaving import Leaving, refuse_leaving, replaced
 from components.guards.ownership import refuse_moved
+from components.local import balancer as balancing
 from components.resources.props import State, changed
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
-from components.targets.local import balancer as balancing
 from components.value import Value
 
 SIZES = frozenset({"max_connections", "replicas", "clusters"})

@@ -13,13 +13,13 @@ import httpx
 
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import BalancerHandle, Credentials
+from components.local import balancer as balancing
+from components.local import cluster as local
 from components.resources.cluster_guard import ClusterGuardProvider
 from components.resources.mqtt_balancer import MqttBalancerProvider
 from components.routers.haproxy import process
 from components.routers.haproxy.router import HaproxyRouter
 from components.routers.haproxy.runtime import ask
-from components.targets.local import balancer as balancing
-from components.targets.local import cluster as local
 from tests.lab.balancer_bench import CONNACK, Connect
 from tests.lab.devices import SECONDS
 from tests.lab.local_bed import wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.cutover.words import Colour
-from components.targets.local import cluster as local
+from components.local import cluster as local
 
 VERSIONS: dict[Colour, str] = {"blue": "5.8.6", "green": "5.8.9"}
 

@@ -19,6 +19,8 @@ import httpx
 from components.cutover.steps import parse_steps
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import ClusterHandle, Credentials
+from components.local import balancer as balancing
+from components.local import cluster as local
 from components.resources import progress
 from components.resources.cutover import CutoverProvider
 from components.resources.data_export import DataExportProvider
@@ -26,8 +28,6 @@ from components.resources.data_import import DataImportProvider
 from components.resources.drain import DrainProvider
 from components.resources.traffic_shift import TrafficShiftProvider
 from components.routers.haproxy.router import HaproxyRouter
-from components.targets.local import balancer as balancing
-from components.targets.local import cluster as local
 from tests.lab.devices import SECONDS, Devices
 from tests.lab.local_bed import VERSIONS, wanted
 

@@ -20,9 +20,9 @@ from components.guards import leaving
 from components.ledger import files as maps
 from components.ledger.base import drained, origin
 from components.ledger.remembered import EXTERNAL, remembered
+from components.local import balancer as balancing
+from components.local import cluster as local
 from components.routers.haproxy import process
-from components.targets.local import balancer as balancing
-from components.targets.local import cluster as local
 from tests.lab.balancer_life_bed import Balancer, Clients, Clusters, clients_of, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.targets.local import processes
+from components.local import processes
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
 from tests.lab.node_process import node_process

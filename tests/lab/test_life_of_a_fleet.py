@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.targets.local import balancer as balancing
-from components.targets.local import cluster as local
+from components.local import balancer as balancing
+from components.local import cluster as local
 from lab.engine_run import Finished
 from lab.stage import Scene, Stage
 

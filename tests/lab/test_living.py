@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from components.local import processes
 from components.system import living
-from components.targets.local import processes
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(60)]
 

@@ -19,10 +19,10 @@ import pytest
 
 from components.emqx.errors import BadInput, GaveUp, Refused, Stopped
 from components.emqx.models import Credentials
+from components.intent import load
+from components.local import cluster as local
+from components.local import processes
 from components.resources.local_cluster import LocalClusterProvider
-from components.settings import load
-from components.targets.local import cluster as local
-from components.targets.local import processes
 from tests.lab.devices import SECONDS, Devices
 from tests.lab.local_bed import wanted
 from tests.lab.node_process import ROOT
@@ -33,7 +33,7 @@ CREDENTIALS = Credentials(api_key="key", api_secret="planted-secret", username="
 PROVIDER = """
 import pathlib, sys
 from components.emqx.models import Credentials
-from components.targets.local import cluster as local
+from components.local import cluster as local
 wanted = local.Wanted("blue", "5.8.9", "ee", 1, False, 0, pathlib.Path(sys.argv[1]), None)
 local.serve(wanted, Credentials(api_key="key", api_secret="planted-secret"), lambda: None)
 """

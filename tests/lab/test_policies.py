@@ -16,6 +16,7 @@ PROGRAM = '''
 """Reads the same keys as ours; what contradicts itself is not looked for. What blue's version is can be hidden from the policies."""
 import json
 import pulumi
+from components.intent import declared
 from components.settings import Settings
 from components.upgrade import BlueGreen
 
@@ -33,7 +34,7 @@ class Hidden(BlueGreen):
         return intent
 
 
-(Hidden if hidden else BlueGreen)("fleet", Settings.model_validate({**raw, "live": config.require("live"), "workDirectory": "work"}))
+(Hidden if hidden else BlueGreen)("fleet", declared({**raw, "live": config.require("live"), "workDirectory": "work"}))
 '''
 SHARES: list[dict[str, Any]] = [
     {"kind": "share", "name": f"shift-{share}", "share": share, "seconds": 0} for share in (50, 100)

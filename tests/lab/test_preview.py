@@ -11,7 +11,6 @@ import pytest
 
 from components.emqx.errors import Refused
 from components.preview import plan_of
-from components.settings import Settings
 from tests.lab.data_bed import KEY, SECRET, Cluster, cluster
 
 pytestmark = pytest.mark.lab
@@ -21,9 +20,7 @@ def plan(work: Path, theirs: Cluster, secret: str = SECRET, **declared: Any) -> 
     nodes = [node.model_dump() for node in theirs.handle.nodes]
     blue = {"target": "external", "version": "5.8.6", "edition": "ce", "nodes": nodes, **declared}
     green = {"target": "local", "version": "5.8.9", "nodes": len(nodes)}
-    settings = Settings.model_validate(
-        {"live": "green", "clusters": {"blue": blue, "green": green}, "workDirectory": str(work)}
-    )
+    settings = declared({"live": "green", "clusters": {"blue": blue, "green": green}, "workDirectory": str(work)})
     keys = {"blue": {"apiKey": KEY, "apiSecret": secret}, "green": {"apiKey": "k", "apiSecret": "s"}}
     return plan_of(settings, json.dumps(keys)).text
 

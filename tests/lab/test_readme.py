@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from components.targets.local import balancer as balancing
-from components.targets.local import cluster as local
+from components.local import balancer as balancing
+from components.local import cluster as local
 from lab.engine_run import EngineRun, tail
 from lab.workspace import Workspace, environment
 

@@ -14,9 +14,9 @@ import pytest
 
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import Credentials
+from components.local import balancer as balancing
+from components.local import cluster as local
 from components.routers.haproxy import process
-from components.targets.local import balancer as balancing
-from components.targets.local import cluster as local
 from lab.engine_run import Finished
 from lab.stage import ROOT
 from lab.workspace import Secret, Workspace

@@ -16,8 +16,8 @@ from components.emqx.errors import BadInput, GaveUp
 from components.emqx.models import ClusterHandle
 from components.emqx.v5 import ClusterApi
 from components.links import readiness
-from components.targets.local import cluster as local
-from components.targets.local import release_processes
+from components.local import cluster as local
+from components.local import release_processes
 from tests.lab.release_bed import CREDENTIALS, LAB_NODE, ONLY_STATUS, Colour, gone, read, unpacked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from components.targets.local import release
+from components.local import release
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 

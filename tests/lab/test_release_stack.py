@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.targets.local import cluster as local
+from components.local import cluster as local
 from lab.stage import Scene, Stage
 from tests.lab.release_bed import LAB_NODE, gone, unpacked
 

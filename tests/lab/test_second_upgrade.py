@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.targets.local import cluster as local
+from components.local import cluster as local
 from lab.stage import Scene, Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]

@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.settings import load
+from components.intent import load
 from components.upgrade import BlueGreen
 from tests.program.conftest import Recorder
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from components.emqx.errors import BadInput
-from components.settings import Settings, load
+from components.intent import load
+from components.settings import Settings
 
 FROM_THE_ISSUE = """
 live: green

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from components.balancer.mqtt_balancer import standing
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.guards.leaving import replaced
+from components.intent import declared, standing
+from components.local.balancer import first_share, refuse_small
 from components.settings import Settings
-from components.targets.local.balancer import first_share, refuse_small
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
@@ -39,7 +39,7 @@ def test_the_colour_with_more_clients_serves_first_then_the_one_that_was_there(
 
 def settings(work: Path, **clusters: Any) -> Settings:
     raw = {"live": "green", "clusters": clusters, "workDirectory": str(work)}
-    return Settings.model_validate(raw)
+    return declared(raw)
 
 
 def test_an_external_colour_was_there_and_a_local_one_that_never_ran_was_not(tmp_path: Path) -> None:

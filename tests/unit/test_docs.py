@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.intent import NOT_YET_BUILT, load
 from components.ledger.base import CUTOVER, LEASE
-from components.settings import NOT_YET_BUILT, load
 from tools import draw_sequence
 
 pytestmark = pytest.mark.unit

@@ -11,6 +11,7 @@ import pytest
 from components.cutover.forecast import Fleet
 from components.cutover.words import Colour
 from components.emqx.errors import BadInput, Refused
+from components.intent import declared
 from components.preview import _advice, plan_of
 from components.settings import Settings
 
@@ -25,7 +26,7 @@ def settings(work: Path, live: Colour = "green", *, blue: str = OLD, green: str 
         colour: {"target": "local", "version": version, "nodes": 1}
         for colour, version in (("blue", blue), ("green", green))
     }
-    return Settings.model_validate({"live": live, "clusters": clusters, "workDirectory": str(work), "cutover": cutover})
+    return declared({"live": live, "clusters": clusters, "workDirectory": str(work), "cutover": cutover})
 
 
 def balancer(work: Path, share: int, *memory: str) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from components.emqx.errors import BadInput
 from components.emqx.models import Credentials
-from components.settings import load
-from components.targets.local import release, release_processes
-from components.targets.local.release import Common, Place, Release
+from components.intent import load
+from components.local import release, release_processes
+from components.local.release import Common, Place, Release
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings import CREDENTIALS, KEYS, Settings, load
+from components.intent import load, model
+from components.settings import CREDENTIALS, KEYS
 from tests.unit.settings_bed import NODE, config, read, refusal
 
 pytestmark = pytest.mark.unit
@@ -44,7 +45,7 @@ def test_numbers_arrive_as_floats_and_texts_and_objects_as_json() -> None:
 
 def test_settings_survive_their_own_json() -> None:
     settings = read(config())
-    assert Settings.model_validate_json(settings.model_dump_json(by_alias=True)) == settings
+    assert model().model_validate_json(settings.model_dump_json(by_alias=True)) == settings
 
 
 def test_the_example_stack_is_valid_and_shows_every_section() -> None:
@@ -185,3 +186,18 @@ def test_credentials_are_known_keys_that_are_never_read() -> None:
     settings = load(look, stack="dev", names=[*raw, CREDENTIALS])
     assert seen == list(KEYS)
     assert settings.live == "green"
+
+
+@pytest.mark.parametrize("written", [5.1, 5])
+def test_a_version_that_yaml_made_a_number_is_to_be_quoted(written: float) -> None:
+    [_, line] = refusal(config(clusters__green__version=written))
+    assert line.startswith(f"  emqx:clusters.green.version: {written}; allowed: a text: quote it")
+
+
+@pytest.mark.parametrize(("version", "is_played"), [("5.0.26", False), ("5.7.2", False), ("5.8.0", True)])
+def test_a_version_that_no_lab_node_plays_is_refused_before_anything_is_made(version: str, is_played: bool) -> None:
+    raw = config(live="blue", clusters__blue__version=version)
+    if is_played:
+        assert read(raw).clusters["blue"].version == version
+    else:
+        assert any("lab nodes; for an older one give emqxHome" in line for line in refusal(raw))

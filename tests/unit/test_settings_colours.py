@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.emqx.errors import BadInput
+from components.intent import load
 from components.ledger.remembered import Remembered, remembered
-from components.settings import load
-from components.targets.local import balancer as balancing
+from components.local import balancer as balancing
 from tests.unit.settings_bed import NODE, balancer, config, read, refusal
 
 pytestmark = pytest.mark.unit

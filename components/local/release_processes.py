@@ -22,12 +22,12 @@ import httpx
 
 from components.emqx.errors import BadInput, GaveUp, NotNow
 from components.emqx.models import Credentials
+from components.local import processes, release
+from components.local.release import Common, Place, Release
 from components.system import living
-from components.targets.local import processes, release
-from components.targets.local.release import Common, Place, Release
 
 if TYPE_CHECKING:
-    from components.targets.local.cluster import Wanted
+    from components.local.cluster import Wanted
 
 START_SECONDS = 180.0
 END_SECONDS = 60.0

@@ -35,8 +35,8 @@ from random import Random
 from components.cutover.words import Edition
 from components.emqx.errors import BadInput, GaveUp
 from components.emqx.models import Credentials, Node
+from components.local import processes
 from components.system.environment import kept
-from components.targets.local import processes
 
 MQTT_PORT, API_PORT = 1883, 18083
 _DIST_PORT, _RPC_PORT = 4370, 5369

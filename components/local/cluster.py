@@ -17,7 +17,7 @@ from components.emqx.errors import NotNow, Refused
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5 import ClusterApi
-from components.targets.local import processes, release_processes
+from components.local import processes, release_processes
 
 KEY_FILE = "api-keys"
 CONTROL_SECONDS = 30.0

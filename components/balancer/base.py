@@ -1,0 +1,38 @@
+"""What the program asks of a balancer's target: how it is declared, and what can be known of it before an update.
+
+The rule: whatever stands there, what comes out of it is a BalancerHandle, from which router and ledger are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import pulumi
+
+from components.cutover.words import Colour
+from components.emqx.models import BalancerHandle
+from components.settings import Settings
+
+
+class Fronted(NamedTuple):
+    """What a balancer stands in front of: ``standing`` was there before it, ``external`` is not ours, ``holding`` has a share."""
+
+    clusters: Mapping[Colour, pulumi.Output[dict[str, Any]]]
+    standing: Sequence[Colour]
+    external: Sequence[Colour]
+    holding: Sequence[Colour]
+
+
+class BalancerTarget(Protocol):
+    """One way in which a balancer lives somewhere; the word in the stack file is ``balancer.target``."""
+
+    def declare(
+        self, name: str, settings: Settings, fronted: Fronted, opts: pulumi.ResourceOptions
+    ) -> pulumi.Output[dict[str, Any]]:
+        """Declare its own resources; the output is a BalancerHandle as JSON."""
+        ...
+
+    def observed(self, settings: Settings) -> BalancerHandle | None:
+        """The handle of the one that runs before an update; None when none does."""
+        ...

@@ -1,0 +1,49 @@
+"""The balancer of target `local`: HAProxy processes on this machine, in a directory below the work directory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+from components.balancer.base import Fronted
+from components.cutover.words import COLOURS
+from components.emqx.models import BalancerHandle
+from components.ledger.remembered import directory_of
+from components.local import balancer as processes
+from components.resources import mqtt_balancer
+from components.settings import Settings
+
+
+class LocalBalancer:
+    """Found by the files of its directory."""
+
+    def declare(
+        self, name: str, settings: Settings, fronted: Fronted, opts: pulumi.ResourceOptions
+    ) -> pulumi.Output[dict[str, Any]]:
+        """Declare the processes."""
+        router = mqtt_balancer.MqttBalancer(
+            f"{name}-haproxy",
+            {
+                "name": name,
+                "live": settings.live,
+                "colours": [colour for colour in COLOURS if colour in fronted.clusters],
+                "clusters": dict(fronted.clusters),
+                "editions": {colour: cluster.edition for colour, cluster in settings.clusters.items()},
+                "directory": f"{settings.work_directory}/balancer",
+                "address": settings.balancer.address,
+                "max_connections": settings.balancer.max_connections,
+                "replicas": settings.balancer.replicas,
+                "standing": fronted.standing,
+                "external": fronted.external,
+                "holding": fronted.holding,
+                "soak_seconds": settings.cutover.soak_seconds,
+            },
+            opts,
+        )
+        return pulumi.Output.all(router=router.router, mqtt=router.mqtt, admin=router.admin, maps=router.maps)
+
+    def observed(self, settings: Settings) -> BalancerHandle | None:
+        """The handle while every replica runs."""
+        directory = directory_of(settings.work_directory)
+        return processes.handle_of(directory) if processes.running(directory) else None

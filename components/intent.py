@@ -1,0 +1,177 @@
+"""Reading what a stack declares: whatever cannot be right is refused before the first resource is registered, all of it at once.
+
+The rule: a refusal has one line for each problem, with path, value and what is allowed; a value in a place that is not ours to know is
+never shown, since it may be a secret that was written there by mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from components.balancer import BALANCERS
+from components.cutover.steps import Problem, StepsError, parse_steps
+from components.cutover.versions import BadVersion, parse, require_known
+from components.cutover.words import Colour
+from components.emqx.errors import BadInput
+from components.guards.direction import downgrade, pair
+from components.guards.ownership import exchanged
+from components.ledger.remembered import Remembered, remembered, stack_of
+from components.problems import problems_of
+from components.settings import CREDENTIALS, KEYS, ClusterSettings, Settings, settings_of
+from components.strategies import STRATEGIES
+from components.targets import TARGETS
+from components.targets.base import Site, Target
+
+NOT_YET_BUILT = {"target": ("kubernetes", "aws"), "strategy": ("rolling", "same-cluster")}
+
+
+def load(
+    read: Callable[[str], Any], *, stack: str, names: Iterable[str] = (), now: Callable[[], float] = time.time
+) -> Settings:
+    """Read and check the whole config; what the balancer in ``workDirectory`` remembers says which way back is none down.
+
+    Args:
+        read: the value of a key without its namespace, None where there is none; ``pulumi.Config("emqx").get`` will do
+            (objects may arrive as JSON text).
+        stack: the stack's name, for the default of ``workDirectory``.
+        names: the keys that are set, without their namespace, so that an unknown one can be refused.
+        now: unix seconds, for the soak.
+
+    Raises:
+        BadInput: with one line for each problem.
+
+    """
+    unknown = sorted(set(names) - {*KEYS, CREDENTIALS})
+    problems = [Problem(f"emqx:{name}", "unknown key", ", ".join((*KEYS, CREDENTIALS))) for name in unknown]
+    raw = {key: value for key in KEYS if (value := _decoded(key, read(key))) is not None}
+    raw["workDirectory"] = raw.get("workDirectory") or f".emqx/{stack}"
+    settings = None
+    problems += _replace_steps(raw)
+    try:
+        settings = declared(raw)
+    except ValidationError as invalid:
+        problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
+    if settings is not None:
+        problems += contradictions(settings, remembered(settings.work_directory), now())
+        if (owner := stack_of(settings.work_directory)) not in {None, stack}:
+            allowed = f"a directory of its own for each stack; stack {owner} works here (file balancer/stack)"
+            problems.append(Problem("emqx:workDirectory", settings.work_directory, allowed))
+    if problems or settings is None:
+        lines = "".join(f"\n  {one.path}: {one.value}; allowed: {one.allowed}" for one in problems)
+        raise BadInput("the stack's config", seen=f"{len(problems)} to correct{lines}", todo="correct these lines")
+    return settings
+
+
+def model() -> type[Settings]:
+    """The model of a stack's config, with the words of all registered targets, strategies and balancers."""
+    return settings_of(
+        tuple(target.model for target in TARGETS.values()), strategies=tuple(STRATEGIES), balancers=tuple(BALANCERS)
+    )
+
+
+def declared(raw: Mapping[str, Any]) -> Settings:
+    """The config as values; each alone, not yet held against each other and the world.
+
+    Raises:
+        ValidationError: pydantic's own.
+
+    """
+    return model().model_validate(raw)
+
+
+def target_of(settings: Settings, colour: Colour) -> Target:
+    """The target of a declared colour."""
+    return TARGETS[settings.clusters[colour].target]
+
+
+def site(settings: Settings, colour: Colour) -> Site:
+    """A declared colour, as its target wants it."""
+    return Site(colour, settings.clusters[colour], settings.work_directory)
+
+
+def standing(settings: Settings) -> list[Colour]:
+    """The colours that are there already, in their order: clusters of somebody's, and what runs of ours."""
+    return [
+        colour for colour in sorted(settings.clusters) if target_of(settings, colour).standing(site(settings, colour))
+    ]
+
+
+def theirs(settings: Settings) -> list[Colour]:
+    """The colours whose clusters are not ours, in their order."""
+    return [colour for colour in sorted(settings.clusters) if not target_of(settings, colour).ours]
+
+
+def contradictions(settings: Settings, known: Remembered, now: float) -> list[Problem]:
+    """What is right in each line and wrong together; ``now`` is unix seconds."""
+    clusters = settings.clusters
+    problems = [problem for colour in sorted(clusters) for problem in _cluster(settings, colour)]
+    ours = {colour: _addresses_of_ours(settings, colour) for colour in theirs(settings)}
+    problems += exchanged(clusters, ours, settings.work_directory, known, settings.cutover.soak_seconds, now)
+    if settings.live not in clusters:
+        problems.append(Problem("emqx:live", settings.live, f"a declared colour ({', '.join(sorted(clusters))})"))
+    if len(clusters) == 2 and not problems:
+        problems += pair(clusters, known)
+        problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
+    return problems + _twice(clusters)
+
+
+def _addresses_of_ours(settings: Settings, colour: Colour) -> frozenset[str]:
+    """Where a cluster of ours takes clients that runs in the place of a colour which is declared as somebody's."""
+    place = Site(colour, settings.clusters[colour], settings.work_directory)
+    found = [target.observed(place) for target in TARGETS.values() if target.ours]
+    return frozenset(node.mqtt for handle in found if handle is not None for node in handle.nodes)
+
+
+def _decoded(key: str, value: Any) -> Any:
+    """Objects arrive as JSON text from ``pulumi.Config.get``; a text that is no object stays one, for its own refusal."""
+    if key in {"live", "workDirectory"} or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _replace_steps(raw: dict[str, Any]) -> list[Problem]:
+    cutover = raw.get("cutover")
+    if not isinstance(cutover, Mapping) or cutover.get("steps") is None:
+        return []
+    rest = {key: value for key, value in cutover.items() if key != "steps"}
+    try:
+        raw["cutover"] = {**rest, "steps": parse_steps(cutover["steps"])}
+    except StepsError as wrong:
+        raw["cutover"] = rest
+        return [Problem(f"emqx:cutover.steps{one.path}", one.value, one.allowed) for one in wrong.problems]
+    return []
+
+
+def _cluster(settings: Settings, colour: Colour) -> list[Problem]:
+    cluster, place = settings.clusters[colour], site(settings, colour)
+    problems = target_of(settings, colour).problems(place)
+    try:
+        version = require_known(parse(cluster.version), cluster.edition)
+    except BadVersion as wrong:
+        return [*problems, Problem(f"{place.path}.version", cluster.version[:20], str(wrong))]
+    if version.major != 5:
+        problems.append(Problem(f"{place.path}.version", cluster.version[:20], "5.x (others are not yet built)"))
+    return problems
+
+
+def _twice(clusters: Mapping[Colour, ClusterSettings]) -> list[Problem]:
+    """Each name and address stands for one node, within a colour and between the two."""
+    seen: dict[tuple[str, str], str] = {}
+    problems: list[Problem] = []
+    for colour in sorted(clusters):
+        nodes = getattr(clusters[colour], "nodes", ())
+        for index, node in enumerate(nodes if isinstance(nodes, tuple) else ()):
+            for field in type(node).model_fields:
+                path = f"emqx:clusters.{colour}.nodes[{index}].{field}"
+                first = seen.setdefault((field, getattr(node, field).rstrip("/").lower()), path)
+                if first != path:
+                    problems.append(Problem(path, "given twice", f"another one than {first}"))
+    return problems

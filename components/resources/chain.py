@@ -1,0 +1,14 @@
+"""The kinds of links that a strategy may name, and the resource that each is; a kind is one module and one line here."""
+
+from __future__ import annotations
+
+from components.resources.data_export import DataExport
+from components.resources.data_import import DataImport
+from components.resources.drain import Drain
+from components.resources.link import Link
+from components.resources.traffic_shift import TrafficShift
+from components.resources.verification import Verification
+
+KINDS: dict[str, type[Link]] = {
+    kind.__name__: kind for kind in (DataExport, DataImport, Verification, TrafficShift, Drain)
+}

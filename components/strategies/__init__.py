@@ -1,0 +1,8 @@
+"""The strategies: the word in the stack file, and what stands for it; a strategy is one module and one line here."""
+
+from __future__ import annotations
+
+from components.strategies.base import Strategy
+from components.strategies.two_cluster import TwoCluster
+
+STRATEGIES: dict[str, Strategy] = {"two-cluster": TwoCluster()}

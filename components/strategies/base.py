@@ -1,0 +1,43 @@
+"""What a strategy is: the links of a cutover in their order, one list, which the program declares and the plan forecasts.
+
+The rule: what a strategy does is in this list and nowhere else, so that plan and act cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from components.cutover.routes import Strategy as Word
+from components.cutover.steps import Step
+from components.cutover.words import Mover
+from components.settings import Cutover
+
+
+class LinkSpec(NamedTuple):
+    """One link after the first.
+
+    ``name`` stands behind ``cutover-`` in the state, ``kind`` is its resource's type, ``does`` is what the plan says of it, ``inputs`` are plain
+    values, ``takes`` names for an input the link whose facts it gets, ``step`` is the step that it carries out.
+    """
+
+    name: str
+    kind: str
+    does: str
+    inputs: Mapping[str, Any] = {}
+    takes: Mapping[str, str] = {}
+    step: Step | None = None
+
+
+class Strategy(Protocol):
+    """A way to bring the clients from one colour to the other; the word in the stack file is ``cutover.strategy``.
+
+    ``route`` is its word in the matrix of routes, which says between which versions it may be used; ``movers`` are those that it may use, the best first.
+    """
+
+    route: Word
+    movers: tuple[Mover, ...]
+
+    def links(self, cutover: Cutover) -> tuple[LinkSpec, ...]:
+        """The links behind the first one, in order; each waits for the one before it."""
+        ...

@@ -1,0 +1,50 @@
+"""Strategy `two-cluster`: green is a cluster of its own; data go by export and import, clients by cohorts, and the old colour is drained last."""
+
+from __future__ import annotations
+
+from components.cutover.routes import Strategy as Word
+from components.cutover.words import Mover
+from components.links.shift import Manner
+from components.settings import Cutover
+from components.strategies.base import LinkSpec
+
+
+class TwoCluster:
+    """No client is moved before what it needs is verified on the other side."""
+
+    route: Word = "two-cluster"
+    movers: tuple[Mover, ...] = ("kick", "evacuation")
+
+    def links(self, cutover: Cutover) -> tuple[LinkSpec, ...]:
+        """Export, import, verification, a link for each step, and the drain."""
+        manner = manner_of(cutover).model_dump(mode="json")
+        exported = {"exported": "export"}
+        steps = [
+            LinkSpec(
+                step.name,
+                "TrafficShift",
+                "moves its cohort" if step.kind == "share" else "judges the gates",
+                {"step": step.name, "share": step.share, "manner": manner},
+                step=step,
+            )
+            for step in cutover.steps
+        ]
+        return (
+            LinkSpec("export", "DataExport", "exports the data", {"carry_api_keys": cutover.carry_api_keys}),
+            LinkSpec("import", "DataImport", "imports them", takes=exported),
+            LinkSpec(
+                "verification", "Verification", "compares both colours and asks with MQTT clients", takes=exported
+            ),
+            *steps,
+            LinkSpec("drain", "Drain", "empties the old colour and writes the report", {"manner": manner}, exported),
+        )
+
+
+def manner_of(cutover: Cutover) -> Manner:
+    """How clients are moved, as the links that move them want it."""
+    return Manner(
+        steps=cutover.steps,
+        budget_per_second=cutover.budget_per_second,
+        evacuation=cutover.evacuation,
+        gates=cutover.gates,
+    )

@@ -1,0 +1,59 @@
+"""What the program asks of a target: how its clusters are declared, and what can be known of them before an update.
+
+The rule: everything after the handle is the same code for all the targets; what a target cannot do is said by a capability, before
+anything is touched.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import pulumi
+
+from components.cutover.steps import Problem
+from components.cutover.words import Colour
+from components.emqx.models import ClusterHandle, Credentials
+from components.settings import ClusterSettings
+
+
+class Site(NamedTuple):
+    """One declared colour: what its target needs to find it or to make it."""
+
+    colour: Colour
+    settings: Any
+    work_directory: str
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the stack's config."""
+        return f"emqx:clusters.{self.colour}"
+
+
+class Target(Protocol):
+    """One way in which clusters live somewhere; the word in the stack file is that of ``model.target``.
+
+    ``ours`` is whether we make its clusters and end them; a colour that is not ours is never created, scaled or deleted.
+    """
+
+    model: ClassVar[type[ClusterSettings]]
+    ours: ClassVar[bool]
+
+    def problems(self, site: Site) -> list[Problem]:
+        """What cannot be right in its settings, as far as they and this machine tell; nothing is touched."""
+        ...
+
+    def credentials_problem(self, credentials: Credentials) -> str | None:
+        """Why a cluster cannot be made with these, without a value; None when it can."""
+        ...
+
+    def declare(self, site: Site, opts: pulumi.ResourceOptions) -> pulumi.Output[dict[str, Any]]:
+        """Declare the target's own resources; the output is a ClusterHandle as JSON."""
+        ...
+
+    def observed(self, site: Site) -> ClusterHandle | None:
+        """The handle as far as it is known before an update, for the plan; None when the cluster is not there."""
+        ...
+
+    def standing(self, site: Site) -> bool:
+        """Whether the cluster is there already."""
+        ...
