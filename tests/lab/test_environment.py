@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from components.local import cluster as local
+from components.local import release
 from components.routers.haproxy import process
-from components.targets.local import cluster as local
-from components.targets.local import release
 from tests.lab.balancer_bench import Broker, bench
 from tests.lab.local_bed import wanted
 from tests.lab.release_bed import CREDENTIALS, LAB_NODE, Colour, unpacked
