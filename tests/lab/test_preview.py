@@ -16,9 +16,9 @@ from tests.lab.data_bed import KEY, SECRET, Cluster, cluster
 pytestmark = pytest.mark.lab
 
 
-def plan(work: Path, theirs: Cluster, secret: str = SECRET, **declared: Any) -> str:
+def plan(work: Path, theirs: Cluster, secret: str = SECRET, **said: Any) -> str:
     nodes = [node.model_dump() for node in theirs.handle.nodes]
-    blue = {"target": "external", "version": "5.8.6", "edition": "ce", "nodes": nodes, **declared}
+    blue = {"target": "external", "version": "5.8.6", "edition": "ce", "nodes": nodes, **said}
     green = {"target": "local", "version": "5.8.9", "nodes": len(nodes)}
     settings = declared({"live": "green", "clusters": {"blue": blue, "green": green}, "workDirectory": str(work)})
     keys = {"blue": {"apiKey": KEY, "apiSecret": secret}, "green": {"apiKey": "k", "apiSecret": "s"}}
