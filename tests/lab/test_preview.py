@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.emqx.errors import Refused
+from components.intent import declared
 from components.preview import plan_of
 from tests.lab.data_bed import KEY, SECRET, Cluster, cluster
 
