@@ -20,7 +20,7 @@ from components.report.files import read_fleet, write_report
 from components.report.model import Report
 from lab.stage import Scene, Stage, told_in_lines
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 MOST_RATIO = 1.1
 MOST_BYTES_A_CLIENT = 100
 SAMPLE_SECONDS = 0.1

@@ -19,7 +19,7 @@ from components.report.files import read_fleet, write_report
 from lab.engine_run import EngineRun, diagnostics
 from lab.stage import Scene, Stage, told_in_lines
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 SHOW_SECONDS = 0.1
 END_SECONDS = 30.0
 

@@ -20,6 +20,7 @@ class FleetPart:
     disconnects: Extremes | None = None
     gap_seconds: Spread | None = None
     refused_connections: int | None = None
+    refused_by_reason: Mapping[str, int] | None = None
     connected: Connected | None = None
     messages: Messages | None = None
     gaps: tuple[Bin, ...] = ()
@@ -63,6 +64,7 @@ def fleet_part(summary: Mapping[str, Any], log: Iterable[Mapping[str, Any]] = ()
         disconnects=_picked(Extremes, summary.get("disconnects")),
         gap_seconds=_picked(Spread, summary.get("gap_seconds")),
         refused_connections=summary.get("refused_connections"),
+        refused_by_reason=summary.get("refused_by_reason"),
         connected=_picked(Connected, summary.get("connected")),
         messages=_picked(Messages, summary.get("messages")),
         gaps=_trimmed(counts),

@@ -57,6 +57,7 @@ def page(report: Report) -> str:
         _section("Steps", _steps(report)),
         _section("Gates that did not pass", _gates(report)),
         _section("Not carried over", _losses(report)),
+        _section("Connects refused", _refused(report)),
         _section("Links", _links(report)),
     ]
     body = "\n".join(part for part in parts if part)
@@ -65,6 +66,11 @@ def page(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _refused(report: Report) -> str:
+    found = sorted((report.refused_by_reason or {}).items())
+    return _table(("what the device met", "times"), ((reason, str(count)) for reason, count in found))
 
 
 def _figures(report: Report) -> str:

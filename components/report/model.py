@@ -123,6 +123,7 @@ class Report(Value):
     disconnects: Extremes | None
     gap_seconds: Spread | None
     refused_connections: int | None
+    refused_by_reason: dict[str, int] | None
     connected: Connected | None
     messages: Messages | None
     cutover_seconds: float

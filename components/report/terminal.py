@@ -63,8 +63,14 @@ def _devices(report: Report) -> str:
     return (
         f"  disconnects  {report.disconnects.max} at most, {number(report.disconnects.mean, 2)} on average;"
         f" gap p50 {number(gap.p50, 2)} p99 {number(gap.p99, 2)} max {number(gap.max, 2)} s;"
-        f" {number(report.refused_connections, 0)} connects refused"
+        f" {number(report.refused_connections, 0)} connects refused{_reasons(report)}"
     )
+
+
+def _reasons(report: Report) -> str:
+    """``: connack 0x89 2, FIN 1``, the most frequent first; empty when nobody was refused."""
+    found = sorted((report.refused_by_reason or {}).items(), key=lambda pair: (-pair[1], pair[0]))
+    return ": " + ", ".join(f"{reason} {count}" for reason, count in found) if found else ""
 
 
 def _connected(report: Report) -> str:

@@ -15,7 +15,7 @@ import typer
 from lab.fleet.processes import Parts
 from lab.fleet.settings import PORTS_PER_SOURCE, FleetError, FleetSettings
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.command()

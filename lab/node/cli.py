@@ -22,7 +22,7 @@ from lab.node.control import Control
 from lab.node.place import MQTT_PORT, free_network
 from lab.node.process import API_PORT, Managed
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 MOST_NODES = 253
 READY = "ready.json"
 LOOK_SECONDS = 1.0

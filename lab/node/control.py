@@ -122,8 +122,8 @@ class Control:
         elif kind in {"refuse_connects", "connack_delay"}:
             node.fault = None
 
-    async def _die(self, _fault: Fault, name: str) -> None:
-        await self.managed.kill_node(name)
+    async def _die(self, fault: Fault, name: str) -> None:
+        await self.managed.kill_node(name, fault.options.get("busy"), fault.options.get("cut"))
 
     async def _revive(self, _fault: Fault, name: str) -> None:
         if self.managed.cluster.nodes[name].state == "stopped":

@@ -74,12 +74,12 @@ class Managed(Host):
         await self.cluster.stop()
         self.save()
 
-    async def kill_node(self, name: str) -> None:
-        """A node dies: sockets reset, sessions lost; the others stumble for a moment."""
+    async def kill_node(self, name: str, busy: int | None = None, cut: int | None = None) -> None:
+        """A node dies: sockets reset, sessions lost; the others stumble for a moment (`busy`, `cut`: see `BrokerNode.die`)."""
         self.trouble(name, joins=False, seconds=DEATH_SECONDS + STOP_SECONDS)
         self.evacuations.pause(name)
         await self.servers[name].stop()
-        await self.cluster.nodes[name].die()
+        await self.cluster.nodes[name].die(busy, cut)
         self.trouble(name, joins=False, seconds=DEATH_SECONDS)
 
     async def revive_node(self, name: str) -> None:

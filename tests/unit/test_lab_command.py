@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperOption
 
 from lab.__main__ import COMMANDS, main
 from lab.node.cli import played
@@ -54,3 +57,19 @@ def test_a_port_that_cannot_be_is_refused_before_a_device_dials(
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"fleet: address 127.0.0.1:{port}: give a port of 1 to 65535\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_switch_is_shown_without_a_value_and_what_takes_one_with_it(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module(COMMANDS[command][0])
+    options = [one for one in typer.main.get_command(module.app).params if isinstance(one, TyperOption)]
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if "  --" in line}
+    assert {one.opts[0] for one in options} <= set(shown)
+    for one in options:
+        valued = bool(shown[one.opts[0]]) and shown[one.opts[0]][0].startswith(("<", "["))
+        assert valued is not one.is_flag, shown[one.opts[0]]
+    assert not shown["--help"][0].startswith("<")

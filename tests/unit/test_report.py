@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.report.fleet import fleet_part
 from components.report.html import page
 from components.report.numbers import MOST_SAMPLES, NoCutoverError, report_of
 from components.report.terminal import summary
-from tests.unit.report_bed import BEGAN, Event, cutover, fleet
+from tests.unit.report_bed import BEGAN, SUMMARY, Event, cutover, fleet
 
 pytestmark = pytest.mark.unit
 
@@ -39,6 +40,14 @@ def test_without_the_fleet_its_part_is_unknown_and_not_zero() -> None:
     assert report.connected.of == 2_000
     assert "connects refused" not in page(report)
     assert "connects refused" not in summary(report)
+
+
+def test_what_refused_devices_met_is_counted_by_its_name_and_shown() -> None:
+    met = {"connack 0x89": 2, "FIN": 5}
+    report = report_of(cutover(), fleet=fleet_part(SUMMARY | {"refused_connections": 7, "refused_by_reason": met}))
+    assert report.model_dump(mode="json")["refused_by_reason"] == met
+    assert "7 connects refused: FIN 5, connack 0x89 2" in summary(report)
+    assert "connack 0x89" in page(report)
 
 
 def test_a_killed_run_and_the_one_that_went_on_are_one_cutover() -> None:

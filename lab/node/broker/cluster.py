@@ -93,6 +93,7 @@ class Cluster(Shared):
             self._sweep_due = now + SWEEP_SECONDS
             self.store.retained.drop_expired(now)
             self.flapping.sweep(now)
+            self.aftermath.sweep(now)
 
     async def stop(self) -> None:
         """Stop all nodes and the timer."""

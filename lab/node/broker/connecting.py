@@ -10,6 +10,7 @@ import string
 
 from components.mqtt import Auth, Connack, Connect, Packet, Property, Reason
 from components.mqtt.reasons import connack_code
+from lab.node.broker.aftermath import Meets
 from lab.node.broker.channel import Channel
 from lab.node.broker.opening import open_session
 from lab.node.broker.subscribing import subscribe_automatically
@@ -138,6 +139,13 @@ def _refuse(channel: Channel, reason: int, *, asked: bool = False) -> None:
 
 def _accept(channel: Channel, packet: Connect, client_id: str, is_superuser: bool, extra: dict[int, object]) -> None:
     node, limits = channel.node, channel.node.cluster.limits
+    meets = node.cluster.aftermath.meets(client_id, node.cluster.clock())
+    if meets is Meets.BUSY:
+        _refuse(channel, Reason.SERVER_BUSY)
+        return
+    if meets is Meets.CUT:
+        channel.close(None)
+        return
     session, present = open_session(channel, packet, client_id, is_superuser)
     node.metrics["client.connack"] += 1
     node.metrics["client.connected"] += 1

@@ -74,11 +74,15 @@ class BrokerNode(Member):
 
         await self._end(dismiss)
 
-    async def die(self) -> None:
-        """A sudden death (SIGKILL): sockets are reset, RAM sessions and wills are lost, nobody is told."""
+    async def die(self, busy: int | None = None, cut: int | None = None) -> None:
+        """A sudden death (SIGKILL): sockets are reset, RAM sessions and wills are lost, nobody is told.
+
+        `busy` and `cut` say how many of its clients meet trouble when they come back (`Aftermath`); None is as many as EMQX would have.
+        """
         if self.state == "stopped":
             return
         self.state = "stopped"
+        self.cluster.aftermath.begin(self.sessions, self.cluster.clock(), busy, cut)
         await self._end(lambda channel: channel.abort())
 
     async def start_listener(self, listener_id: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from components.mqtt.properties import Property
 from components.mqtt.reasons import Reason
+from lab.node.broker.aftermath import Aftermath
 from lab.node.broker.agenda import Agenda
 from lab.node.broker.delayed import DelayedQueue
 from lab.node.broker.publishing import Publishing
@@ -38,7 +39,7 @@ class Shared(ABC):
 
     Attributes:
         registry: which session lives where; takeover and the API ask it.
-        subscriptions, limits, authenticator, authorizer, licence, agenda, delayed, publishing: the parts.
+        subscriptions, limits, authenticator, authorizer, licence, agenda, delayed, publishing, aftermath: the parts.
 
     """
 
@@ -53,6 +54,7 @@ class Shared(ABC):
         self.limits = Limits.of(store.effective("mqtt"))
         self.authenticator, self.authorizer = Authenticator(store), Authorizer(store)
         self.flapping = Flapping(store)
+        self.aftermath = Aftermath(random)
         self.delayed = DelayedQueue(store, self.agenda, self._publish_delayed)
         self.publishing = Publishing(
             store, self.subscriptions, self.delayed, self.authorizer, clock, lambda: self.limits
