@@ -198,6 +198,8 @@ def _source(facts: Facts) -> hop_44_5.Source:
         export_name=facts.export.file if facts.export else "export",
         settings=tuple(setting for conf in facts.confs or () for setting in conf.settings),
         files=facts.files,
+        kinds=facts.kinds,
+        environment=facts.environment,
     )
 
 

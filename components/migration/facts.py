@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +22,14 @@ from components.migration.configs import flat, hocon
 from components.migration.configs.flat import Conf
 from components.migration.configs.hocon import Hocon
 from components.migration.configs.terms import Loaded, parse_loaded
-from components.migration.files import ARCHIVES, NODE_FILES, below, read
+from components.migration.files import ARCHIVES, below, read
+from components.migration.kinds import Kind, kind_of
 from components.migration.manifest import BadSource
 from components.migration.permissions.erlang import TermError
 from components.migration.permissions.erlang import parse as parse_terms
+from components.migration.sources import registry
+from components.migration.sources.base import Document
+from components.migration.sources.registry import Environment
 
 Credential = Literal["username", "clientid"]
 SECTIONS = frozenset(
@@ -117,6 +122,17 @@ class Facts:
     live: Live = field(default_factory=Live)
     texts: tuple[Text, ...] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """What variables set, of all texts that set some; read once for these facts."""
+        return registry.read(tuple(Document(text.file, text.text) for text in self.texts or ()))
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Texts of which nothing is read but what they say about the cluster to a rule."""
+        return tuple(text.file for text in self.texts or () if not self.environment.has_read(text.file))
 
 
 def read_export(file: str, text: str) -> Export:
@@ -204,16 +220,16 @@ def add(facts: Facts, file: str, data: bytes) -> Facts:
         if facts.export is not None:
             raise BadSource(file, "", "a second export", "give one export; two of them cannot be one cluster")
         return replace(facts, export=read_export(file, text))
-    return _add_text(replace(facts, files={**facts.files, file: text}), file, name, text)
+    return _add_text(facts, file, text)
 
 
-def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
-    """The facts with one more text; what a ``.conf`` is depends on the version that wrote it."""
-    if name == "loaded_plugins":  # of all the files of a node the one that rules ask for
+def _add_text(facts: Facts, file: str, text: str) -> Facts:
+    """The facts with one more text, as what its content says that it is."""
+    kind = kind_of(file, text, facts.plan.source.major)
+    facts = replace(facts, files={**facts.files, file: text}, kinds={**facts.kinds, file: kind})
+    if kind == "loaded_plugins":  # of all the files of a node the one that rules ask for
         return replace(facts, plugins=(*(facts.plugins or ()), *parse_loaded(file, text)))
-    if name in NODE_FILES:
-        return facts
-    if name.startswith("acl") and name.endswith(".conf"):
+    if kind == "acl.conf":
         try:
             parse_terms(text)
         except TermError as error:
@@ -221,11 +237,25 @@ def _add_text(facts: Facts, file: str, name: str, text: str) -> Facts:
                 file, f"line {error.line}", error.seen, "mend the line, or take the file from the node again"
             ) from None
         return replace(facts, acl=(*(facts.acl or ()), Text(file, text)))
-    if name.endswith(".hocon") or (name.endswith(".conf") and facts.plan.source.major >= 5):
+    if kind == "hocon":
         return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text)))
-    if name.endswith(".conf"):
+    if kind == "flat":
         return replace(facts, confs=(*(facts.confs or ()), flat.parse(file, text)))
-    return replace(facts, texts=(*(facts.texts or ()), Text(file, text)))
+    if kind in ("variables", "other"):
+        return replace(facts, texts=(*(facts.texts or ()), Text(file, text)))
+    return facts
+
+
+def complete(facts: Facts) -> Facts:
+    """The facts with what lies in files of variables: an acl.conf in a manifest, a HOCON text in a resource of the Operator.
+
+    Raises:
+        BadSource: one of them cannot be read.
+
+    """
+    for document in facts.environment.files:
+        facts = _add_text(facts, document.file, document.text)
+    return facts
 
 
 def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
@@ -258,6 +288,7 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
             raise BadSource(
                 str(path), "", "a directory without configuration files", "name the directory that holds emqx.conf"
             )
+    facts = complete(facts)
     if facts.export is not None:
         require_declared(facts.export, plan.source)
     if facts.archive is not None:

@@ -6,13 +6,12 @@ import os
 import stat
 from pathlib import Path
 
+from components.migration.kinds import NODE_FILES
 from components.migration.manifest import BadSource
 
 MOST_BYTES = 1 << 30
 """Of one file; the export of 100,000 users and 100,000 rules has 32 MB."""
 ARCHIVES = (".tar.gz", ".tgz")
-NODE_FILES = frozenset({"loaded_plugins", "loaded_modules", "psk.txt", "init.psk", "ssl_dist.conf"})
-"""Files of a node that are known by their name and are no configuration."""
 
 
 def below(directory: Path) -> list[Path]:

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.migration import facts as known
-from components.migration.configs import flat, variables
+from components.migration.configs import flat
 from components.migration.detectors import DETECTORS
 from components.migration.facts import Export, Facts
 from components.migration.hop_42_43.convert import convert
+from components.migration.kinds import kind_of
 from components.migration.manifest import BadSource, Verdict
 from tests.unit.hop_42_43_bed import OLD, PASSWORD, PATIENT, PLAN, converted, one, sample
 
@@ -72,7 +73,7 @@ def test_a_line_of_blanks_takes_time_with_its_length_only(line: str) -> None:
     """With the square of it, a megabyte would take hours; that is what this bound of the whole suite's time shows."""
     text = line.format(" " * 1_000_000)
     assert str(flat.parse("f", text)) == text
-    assert str(variables.read("f", text)) == text
+    assert kind_of("f", text, 4) in ("other", "flat", "variables")
     assert len(one(text, "x.conf")[1].items) <= 1
 
 

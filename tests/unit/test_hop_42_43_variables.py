@@ -1,4 +1,4 @@
-"""4.2 -> 4.3, environment variables: translated as the settings that they override, line by line, in whatever text they stand."""
+"""4.2 -> 4.3, environment variables: translated as the settings that they override; a file of plain variables keeps its comments and order."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.migration import facts as known
-from components.migration.configs import variables
 from components.migration.detectors import DETECTORS
-from components.migration.hop_42_43.convert import convert
-from components.migration.hop_42_43.files import convert_confs
-from components.migration.manifest import Ledger
+from components.migration.facts import Facts, Text
+from components.migration.hop_42_43.convert import Converted, convert
 from components.migration.rules import Clear, Hit
+from components.migration.sources import dotenv
+from components.migration.sources.base import Document
 from tests.unit.hop_42_43_bed import PATIENT, PLAN, users
 
 pytestmark = pytest.mark.unit
@@ -24,14 +24,19 @@ pytestmark = pytest.mark.unit
 VARIABLES = """# EMQX_AUTH__MONGO__LOGIN=old
 EMQX_AUTH__MONGO__LOGIN=s3cr3t
 export EMQX_AUTH__HTTP__AUTH_REQ="http://h/a?b=c#d"
-  - EMQX_NODE__NAME=a@b
-      EMQX_RPC__TCP_CLIENT_PORT: 5369
+
+EMQX_NODE__NAME=a@b
+EMQX_RPC__TCP_CLIENT_PORT='5369'
 EMQX_AUTH__HTTP__AUTH_REQ__CONTENT_TYPE=json
 EMQX_LOADED_PLUGINS="emqx_recon,emqx_auth_username,emqx_auth_mnesia,emqx_extension_hook"
-EMQX_NODE__HEARTBEAT=on
-- name: EMQX_AUTH__MONGO__LOGIN
+EMQX_NODE__HEARTBEAT=on  # a comment
+EMQX_AUTH__MNESIA__PASSWORD_HASH
 PATH=/bin
 """
+
+
+def converted(name: str, text: str) -> Converted:
+    return convert(Facts(PLAN, texts=(Text(name, text),), files={name: text}))
 
 
 def test_environment_variables_are_translated_as_the_settings_that_they_override(tmp_path: Path) -> None:
@@ -40,13 +45,14 @@ def test_environment_variables_are_translated_as_the_settings_that_they_override
     assert result.texts[str(tmp_path / "emqx.env")].splitlines() == [
         "# EMQX_AUTH__MONGO__LOGIN=old",
         "EMQX_AUTH__MONGO__USERNAME=s3cr3t",
-        'export EMQX_AUTH__HTTP__AUTH_REQ__URL="http://h/a?b=c#d"',
-        "  - EMQX_NODE__NAME=a@b",
-        "## not in 4.3:       EMQX_RPC__TCP_CLIENT_PORT: 5369",
+        "export EMQX_AUTH__HTTP__AUTH_REQ__URL='http://h/a?b=c#d'",
+        "",
+        "EMQX_NODE__NAME=a@b",
+        "## not in 4.3: EMQX_RPC__TCP_CLIENT_PORT='5369'",
         "## not in 4.3: EMQX_AUTH__HTTP__AUTH_REQ__CONTENT_TYPE=json",
-        'EMQX_LOADED_PLUGINS="emqx_recon,emqx_auth_mnesia"',
-        "EMQX_NODE__HEARTBEAT=on",
-        "- name: EMQX_AUTH__MONGO__LOGIN",
+        "EMQX_LOADED_PLUGINS=emqx_recon,emqx_auth_mnesia",
+        "EMQX_NODE__HEARTBEAT=on  # a comment",
+        "EMQX_AUTH__MNESIA__PASSWORD_HASH",
         "PATH=/bin",
     ]
     verdicts = [str(item.verdict) for item in result.account.items]
@@ -54,29 +60,31 @@ def test_environment_variables_are_translated_as_the_settings_that_they_override
     assert "s3cr3t" not in result.account.to_json(origin="a", target="b")
 
 
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ("EMQX_A__B=v", "v"),
-        ("EMQX_A__B = 'v w' ", "v w"),
-        ('EMQX_A__B="v"x', 'v"x'),
-        ('EMQX_A__B="', ""),
-        ('EMQX_A__B=v"', 'v"'),
-        ('  - "EMQX_A__B=v"', "v"),
-        ("docker run -e EMQX_A__B=v", None),
-        ("  -e EMQX_A__B=v \\", "v"),
-        ("export EMQX_A__B='it''s'", "it''s"),
-        ("EMQX_A__B:", None),
-        ("MY_EMQX_A__B=v", None),
-    ],
-)
-def test_a_variable_is_read_without_its_quotes_and_written_with_them(line: str, value: str | None) -> None:
-    (row,) = variables.read("f", line).rows
-    assert (row.setting.value if row.setting else None) == value
-    if row.setting is not None and value is not None:
-        assert row.setting.key == "a.b"
-        assert variables.rewritten(line, "a.b", value) == line
-        assert variables.rewritten(line, "c.d", value) == line.replace("A__B", "C__D")
+COMPOSE = """services:
+  broker:
+    image: emqx/emqx:4.2.14
+    environment:
+      - EMQX_AUTH__MONGO__LOGIN=it's $$5 # the login
+      - EMQX_NODE__NAME=a@b
+      - EMQX_AUTH__MONGO__PASSWORD
+"""
+
+
+def test_what_another_spelling_says_is_written_as_plain_variables_for_4_3() -> None:
+    result = converted("compose.yml", COMPOSE)
+    assert set(result.texts) == {"compose.yml.env"}
+    read = dotenv.read(Document("e", result.texts["compose.yml.env"]))
+    assert [(one.name, one.value) for one in read.variables] == [
+        ("EMQX_AUTH__MONGO__USERNAME", "it's $5"),
+        ("EMQX_NODE__NAME", "a@b"),
+    ]
+    assert [(item.section, item.label) for item in result.account.items] == [
+        ("compose.yml", "line 5: auth.mongo.login"),
+        ("compose.yml", "line 6: node.name"),
+        ("compose.yml", "line 7"),
+    ]
+    assert "not known here" in result.account.items[2].how
+    assert any("compose.yml.env in place of those of compose.yml" in step for step in result.steps)
 
 
 def test_the_rules_see_what_a_variable_sets(tmp_path: Path) -> None:
@@ -92,22 +100,17 @@ def test_the_rules_see_what_a_variable_sets(tmp_path: Path) -> None:
     assert json.loads(convert(replace(facts, export=export)).texts["e.json"])["auth_mnesia"][0]["type"] == "clientid"
 
 
+LINES = [line for line in VARIABLES.splitlines() if line]
+
+
 @PATIENT
-@given(
-    st.lists(
-        st.one_of(
-            st.sampled_from(VARIABLES.splitlines()),
-            st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]), max_size=20),
-        ),
-        max_size=10,
-    )
-)
-def test_any_text_of_variables_is_accounted_for_line_by_line(lines: list[str]) -> None:
-    ledger = Ledger()
-    before = "\n".join(lines)
-    text = convert_confs((), "username", ledger, (variables.read("f", before),)).texts["f"]
+@given(st.lists(st.sampled_from(LINES), min_size=1, max_size=10))
+def test_a_file_of_plain_variables_is_accounted_for_line_by_line(lines: list[str]) -> None:
+    before = "EMQX_A=1\n" + "\n".join(lines)
+    result = converted("f.env", before)
+    text = result.texts["f.env"]
     assert text.count("\n") == before.count("\n")
-    spoken = [line for line in before.split("\n") if variables.mentions(line)]
-    assert len(ledger.account().items) >= len(spoken)
+    spoken = [line for line in before.split("\n") if "EMQX_" in line and not line.startswith("#")]
+    assert len(result.account.items) == len(spoken)
     for old, new in zip(before.split("\n"), text.split("\n"), strict=True):
-        assert old == new or variables.mentions(old)
+        assert old == new or "EMQX_" in old

@@ -78,7 +78,7 @@ LINES = st.sampled_from(
     [
         "EMQX_MQTT__MAX_QOS_ALLOWED=1",
         "EMQX_FOO__BAR=1",
-        "  - EMQX_NODE__NAME=a@b",
+        "export EMQX_NODE__NAME=a@b",
         "- name: EMQX_RPC__X",
         "# EMQX_C=1",
         "PATH=/bin",
@@ -90,7 +90,7 @@ LINES = st.sampled_from(
 
 @given(st.lists(LINES, max_size=12))
 def test_every_line_of_a_file_of_variables_is_in_the_account(lines: list[str]) -> None:
-    account = run("\n".join(lines) + "\n", "node.name = a@b\n").account
+    account = run("A=1\n" + "\n".join(lines) + "\n", "node.name = a@b\n").account
     spoken = [line for line in lines if "EMQX_" in line and not line.startswith("#")]
     assert account.counts.get("my.env", 0) == len(spoken)
     assert sum(item.section == "my.env" for item in account.items) == len(spoken)

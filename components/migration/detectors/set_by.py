@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.migration.configs import variables
 from components.migration.configs.flat import Setting
 from components.migration.configs.terms import Loaded
 from components.migration.facts import Facts
 from components.migration.rules import Place
+from components.migration.sources.base import Variable, loads
 
 
 def settings(facts: Facts) -> Iterator[Setting]:
@@ -19,19 +19,17 @@ def settings(facts: Facts) -> Iterator[Setting]:
 
 def overrides(facts: Facts) -> Iterator[Setting]:
     """What ``EMQX_...`` variables in other files set."""
-    return (
-        setting
-        for text in facts.texts or ()
-        if "EMQX_" in text.text
-        for setting in variables.read(text.file, text.text).settings
-    )
+    return (one.setting for one in facts.environment.variables if one.setting is not None)
+
+
+def unknown(facts: Facts) -> Iterator[Variable]:
+    """Variables that are set to what is not known here."""
+    return (one for one in facts.environment.variables if one.value is None)
 
 
 def by_variable(facts: Facts) -> Iterator[Loaded]:
     """The plugins that the image switches on."""
-    return (
-        fact for text in facts.texts or () if "EMQX_" in text.text for fact in variables.loads(text.file, text.text)
-    )
+    return loads(facts.environment.variables)
 
 
 def place(setting: Setting) -> Place:

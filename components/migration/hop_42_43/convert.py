@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from components.cutover.versions import Version
 from components.cutover.words import Edition
-from components.migration.configs import variables
 from components.migration.configs.flat import Conf
 from components.migration.facts import Credential, Export, Facts
+from components.migration.hop_42_43.environment import form_of, new_name, notes, rows_of
 from components.migration.hop_42_43.export import convert_export, credential_for, require_importable
 from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
 from components.migration.hop_42_43.lines import base
@@ -43,11 +43,8 @@ def convert(facts: Facts) -> Converted:
 
     """
     confs = tuple({conf.file: conf for conf in facts.confs or ()}.values())  # one file may be named twice
-    environment = tuple(
-        variables.read(text.file, text.text)
-        for text in facts.texts or ()
-        if any(map(variables.mentions, text.text.splitlines()))
-    )
+    given = {text.file: text.text for text in facts.texts or ()}
+    environment = rows_of(facts.environment, given)
     if facts.export is not None and facts.plan.edition_to == "ce":
         require_importable(facts.export)
     credential = credential_for(
@@ -55,11 +52,12 @@ def convert(facts: Facts) -> Converted:
     )
     ledger = Ledger()
     dates = facts.plan.target >= DATE_FORMAT[facts.plan.edition_to]
-    files = convert_confs(confs, credential or DEFAULT, ledger, environment, dates=dates)
-    texts = dict(files.texts)
-    translated = {conf.file for conf in (*confs, *environment)}
-    for name in sorted(set(facts.files) - translated):
-        if base(name) == "loaded_plugins":
+    forms = tuple((conf, form_of(facts.environment, conf)) for conf in environment)
+    files = convert_confs(confs, credential or DEFAULT, ledger, forms, dates=dates)
+    names = {conf.file: new_name(conf, given) for conf in environment}
+    texts = {names.get(name, name): text for name, text in files.texts.items()}
+    for name in sorted(set(facts.files) - {conf.file for conf in confs} - given.keys()):
+        if facts.kinds.get(name, base(name)) == "loaded_plugins":
             texts[name] = convert_loaded(name, facts.files[name], ledger)
         else:
             # acl.conf, loaded_modules, ssl_dist.conf, PSK files: the same grammar in 4.3 (the shipped acl.conf differ in a comment).
@@ -69,9 +67,10 @@ def convert(facts: Facts) -> Converted:
     if facts.export is not None:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
         texts[facts.export.file] = json.dumps(data) + "\n"
-    notes = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
+    kept = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
     account = ledger.account(() if facts.export is not None else (NO_EXPORT,))
-    return Converted(texts, account, (*notes, *_steps(facts, (*confs, *environment))))
+    steps = _steps(facts, (*confs, *environment))
+    return Converted(texts, account, (*kept, *notes(environment, given), *steps))
 
 
 def _no_dates(facts: Facts) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from components.migration.configs.flat import Conf
 from components.migration.configs.terms import parse_loaded
 from components.migration.facts import Credential
-from components.migration.hop_42_43.lines import FLAT, GONE, MERGED, VARIABLES, Lines, base
+from components.migration.hop_42_43.lines import FLAT, GONE, MERGED, Form, Lines, base
 from components.migration.hop_42_43.settings import OLD_DATE, OLD_TLS, Line
 from components.migration.manifest import Ledger
 
@@ -36,7 +36,7 @@ def convert_confs(
     confs: tuple[Conf, ...],
     credential: Credential,
     ledger: Ledger,
-    environment: tuple[Conf, ...] = (),
+    environment: tuple[tuple[Conf, Form], ...] = (),
     *,
     dates: bool = True,
 ) -> Files:
@@ -46,17 +46,18 @@ def convert_confs(
         confs: the files of a node.
         credential: what built-in users are.
         ledger: where the account is kept.
-        environment: files of variables, which override the others.
+        environment: files of variables, which override the others, and how their rows are written.
         dates: whether the target can be told the format of its log's timestamps.
 
     """
     texts: dict[str, str] = {}
     notes: list[str] = []
+    variables = tuple(conf for conf, _ in environment)
     for node in _nodes(confs):
-        lines = Lines.of((*node, *environment), credential, ledger)
+        lines = Lines.of((*node, *variables), credential, ledger)
         texts |= _node(node, lines, notes, dates=dates)
-    lines = Lines.of((*confs, *environment), credential, ledger)
-    texts |= {conf.file: lines.convert(conf, VARIABLES) for conf in environment}
+    lines = Lines.of((*confs, *variables), credential, ledger)
+    texts |= {conf.file: lines.convert(conf, form) for conf, form in environment}
     return Files(texts, tuple(notes))
 
 

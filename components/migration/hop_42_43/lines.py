@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from components.migration.configs import variables
 from components.migration.configs.flat import Conf, Row
 from components.migration.facts import Credential
 from components.migration.hop_42_43.settings import Context, Line, Translation, translate
@@ -15,7 +14,7 @@ from components.migration.manifest import Ledger, Verdict
 MERGED = {"emqx_auth_clientid": "emqx_auth_mnesia", "emqx_auth_username": "emqx_auth_mnesia"}
 GONE = {"emqx_extension_hook": "port the extension to gRPC and load emqx_exhook"}
 """Plugins of before 4.3 that have another name and another interface now."""
-_STAYS = (Line("", ""),)
+STAYS = (Line("", ""),)
 """Of a line that is no setting: it is written as it was."""
 
 
@@ -48,14 +47,15 @@ class Lines:
 
     def convert(self, conf: Conf, form: Form) -> str:
         """A whole file; its settings, and lines that are nothing, are items of the ledger."""
-        items = [row for row in conf.rows if row.setting is not None or form.is_item(row)]
-        index = {row.number: place for place, row in enumerate(items)}
-        self.ledger.expect(conf.file, len(items))
+        self.ledger.expect(conf.file, 0)
+        index = 0
         written: list[str] = []
         for row in conf.rows:
-            if row.number in index:
+            if row.setting is not None or form.is_item(row):
                 done = self._translated(row, form)
-                self._enter(conf.file, index[row.number], row, done)
+                self.ledger.expect(conf.file, 1)
+                self._enter(conf.file, index, row, done)
+                index += 1
                 written += _written(row, done, form)
             else:
                 written.append(row.text + row.end)
@@ -116,41 +116,11 @@ def _odd_line(row: Row, given: frozenset[str]) -> Translation:
         todo = "write it as key = value, or remove it"
         return Translation((), Verdict.DROPPED, "neither a setting nor a comment", todo)
     if base(row.included) in given:
-        return Translation(_STAYS, Verdict.CARRIED, "the included file is converted too")
+        return Translation(STAYS, Verdict.CARRIED, "the included file is converted too")
     todo = "give the included file as well: nothing of it is converted"
-    return Translation(_STAYS, Verdict.CHANGED, "kept, but the file that it includes was not given", todo)
-
-
-def _odd_variable(_row: Row, _given: frozenset[str]) -> Translation:
-    """A line that speaks of a variable without setting it."""
-    seen = "kept as it was; it speaks of a variable of EMQX and does not set it in a form that is known here"
-    todo = "write it as EMQX_NAME=value, or hold the name against what changed in the files"
-    return Translation(_STAYS, Verdict.CHANGED, seen, todo)
-
-
-def _loaded(value: str) -> Translation:
-    """The plugins that the image loads, by their new names."""
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    gone = [name for name in names if name in GONE]
-    line = Line("loaded_plugins", ",".join(dict.fromkeys(MERGED.get(name, name) for name in names if name not in GONE)))
-    if gone:
-        return Translation((line,), Verdict.CHANGED, f"without {', '.join(gone)}", GONE[gone[0]])
-    return Translation((line,), Verdict.CARRIED, "plugins by their new names")
-
-
-def _heartbeat(value: str) -> Translation:
-    """Seed 004 line 78."""
-    todo = "set node.heartbeat in emqx.conf"
-    return Translation((Line("node.heartbeat", value),), Verdict.CHANGED, "without effect on 4.3 (43-24)", todo)
+    return Translation(STAYS, Verdict.CHANGED, "kept, but the file that it includes was not given", todo)
 
 
 FLAT = Form(
     lambda row: row.is_foreign, _odd_line, {}, lambda _: True, lambda row, line: row.rewritten(line.key, line.value)
-)
-VARIABLES = Form(
-    lambda row: variables.mentions(row.text),
-    _odd_variable,
-    {"loaded_plugins": _loaded, "node.heartbeat": _heartbeat},
-    variables.is_nameable,
-    lambda row, line: variables.rewritten(row.text, line.key, line.value),
 )

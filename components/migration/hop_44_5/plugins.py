@@ -13,11 +13,11 @@ from pathlib import PurePath
 from typing import Any
 
 from components.migration import strict
-from components.migration.configs import variables
 from components.migration.configs.terms import Loaded, parse_loaded
-from components.migration.hop_44_5.settings import Settings, environment
+from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
 from components.migration.hop_44_5.values import mappings
+from components.migration.sources.base import loads
 
 MODULES = "modules"
 AUTH = {
@@ -82,15 +82,16 @@ def is_known(source: Source) -> bool:
 
 
 def find_file(source: Source, name: str) -> tuple[str, str] | None:
-    """A file of this name: its path and text."""
-    return next(((path, text) for path, text in source.files.items() if PurePath(path).name == name), None)
+    """A file of this name, or else one that is of this kind by its content: its path and text."""
+    given = source.files.items()
+    by_name = next(((path, text) for path, text in given if PurePath(path).name == name), None)
+    return by_name or next(((path, text) for path, text in given if source.kinds.get(path) == name), None)
 
 
 def named(source: Source, file: str) -> tuple[Loaded, ...]:
     """What ``loaded_plugins`` or ``loaded_modules`` says, and behind it what the variable of the same name switches on."""
     found = find_file(source, file)
-    by_variable = (fact for conf in environment(source) for fact in variables.loads(conf.file, str(conf), file))
-    return (*(loaded_facts(*found) if found else ()), *by_variable)
+    return (*(loaded_facts(*found) if found else ()), *loads(source.variables, file))
 
 
 def said(source: Source, file: str, name: str) -> bool | None:

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import NamedTuple
 
-from components.migration.configs import variables
-from components.migration.configs.flat import Conf
-from components.migration.files import NODE_FILES
 from components.migration.hop_44_5.hot import HOT, hot
 from components.migration.hop_44_5.shipped import AS_SHIPPED, is_shipped
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import NOTHING, BadSource, Ledger, shorten
 from components.migration.masking import shown
+from components.migration.sources.base import Variable
 
-ODD_VARIABLE = (
-    "it speaks of a variable of EMQX and does not set it in a form that is known here",
-    "write it as EMQX_NAME=value and convert again",
-)
 UNSET = "not set: what the zone, the files or the schema have counts, on green too"
 ON = frozenset({"on", "true", "yes", "1"})
 
@@ -55,25 +48,33 @@ class Settings:
             index = counts.get(setting.file, 0)
             counts[setting.file] = index + 1
             self._keep(Found(setting.file, index, setting.key, setting.value, f"line {setting.line}"))
-        odd = list(self._keep_variables(source, counts))
+        unknown = list(self._keep_variables(source, counts))
         unset = list(self._keep_hot(source, counts))
         for section, count in counts.items():
             ledger.expect(section, count)
         for index, key in unset:
             self._account_unset(index, key)
-        for section, index, line in odd:
-            ledger.dropped(section, index, f"line {line}", *ODD_VARIABLE)
+        for index, one in unknown:
+            self._account_unknown(index, one)
 
-    def _keep_variables(self, source: Source, counts: dict[str, int]) -> Iterator[tuple[str, int, int]]:
-        """Variables override the files, and are overridden by the hot configuration; what comes out are lines that set none of them."""
-        for conf in environment(source):
-            items = [row for row in conf.rows if row.setting is not None or variables.mentions(row.text)]
-            counts[conf.file] = len(items)
-            for index, row in enumerate(items):
-                if row.setting is None:
-                    yield conf.file, index, row.number
-                else:
-                    self._keep(Found(conf.file, index, row.setting.key, row.setting.value, f"line {row.number}"))
+    def _keep_variables(self, source: Source, counts: dict[str, int]) -> Iterator[tuple[int, Variable]]:
+        """Variables override the files, and are overridden by the hot configuration; what comes out are those whose value is not known."""
+        for one in source.variables:
+            index = counts.get(one.file, 0)
+            counts[one.file] = index + 1
+            if one.setting is None:
+                yield index, one
+            else:
+                self._keep(Found(one.file, index, one.key, one.setting.value, f"line {one.line}"))
+
+    def _account_unknown(self, index: int, one: Variable) -> None:
+        """A variable whose value is not known here; what the files say of the same setting does not count any more."""
+        self._ledger.dropped(one.file, index, one.key or f"line {one.line}", f"not known here: {one.why}", one.todo)
+        for earlier in self._found.pop(one.key, ()):
+            why = (
+                f"a variable overrides it, and what that one is set to is not known here ({one.file}, line {one.line})"
+            )
+            self._ledger.dropped(earlier.section, earlier.at, one.key, why, one.todo)
 
     def _keep_hot(self, source: Source, counts: dict[str, int]) -> Iterator[tuple[int, str]]:
         """The hot configuration overrides files and variables; what comes out are keys that it leaves unset."""
@@ -168,15 +169,6 @@ def _overridden(earlier: Found, counts: Found) -> tuple[str, str]:
     if earlier.node and earlier.node != counts.node and earlier.value != counts.value:
         return f"another node has another value, and that of {shorten(counts.node)} is on green", "set it on that node"
     return "a later setting of the same key counts", NOTHING
-
-
-def environment(source: Source) -> Iterator[Conf]:
-    """The files that set variables of EMQX."""
-    return (
-        variables.read(path, text)
-        for path, text in source.files.items()
-        if PurePath(path).name not in NODE_FILES and not path.endswith((".conf", ".hocon")) and "EMQX_" in text
-    )
 
 
 def of_zones(settings: Settings, key: str) -> dict[str, str]:

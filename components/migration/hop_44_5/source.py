@@ -6,9 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
+from components.migration.kinds import kind_of
 from components.migration.manifest import BadSource
+from components.migration.sources import registry
+from components.migration.sources.base import Document, Variable
+from components.migration.sources.registry import Environment
 
 Json = dict[str, Any]
 
@@ -42,6 +47,8 @@ class Source:
         export_name: its file name, for messages.
         settings: the settings of ``emqx.conf`` and ``plugins/*.conf``, in file order.
         files: other texts by path: ``acl.conf``, ``loaded_plugins``, ``loaded_modules``, a PSK file.
+        kinds: what each of them is, where its name does not say it.
+        environment: what was read of variables, which override the files; None to read it from ``files``.
 
     """
 
@@ -49,6 +56,16 @@ class Source:
     export_name: str = "export"
     settings: Sequence[Setting] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    environment: Environment | None = None
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """What variables set, in the order in which they count."""
+        if self.environment is not None:
+            return self.environment.variables
+        texts = ((path, text) for path, text in self.files.items() if kind_of(path, text, 4) == "variables")
+        return registry.read(tuple(Document(path, text) for path, text in texts)).variables
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,17 @@ from typing import Literal, NamedTuple
 from dotenv.parser import parse_stream
 
 from components.migration.manifest import BadSource
-from components.migration.sources.base import NAME, PREFIX, Document, Reading, Variable, require_size
+from components.migration.sources.base import (
+    NAME,
+    ODD,
+    ODD_TODO,
+    PREFIX,
+    Document,
+    Reading,
+    Variable,
+    odd,
+    require_size,
+)
 from components.migration.sources.words import DOLLAR, expand, plain, words
 
 Dialect = Literal["shell", "docker", "systemd"]
@@ -41,23 +51,15 @@ def recognizes(document: Document) -> bool:
 
 
 def bindings(document: Document) -> Iterator[Binding]:
-    """All of the file, piece by piece, as compose and shells read it; ``${X}`` in values is not yet looked at.
-
-    Raises:
-        BadSource: a line that is no ``NAME=value``.
-
-    """
+    """All of the file, piece by piece, as compose and shells read it; ``${X}`` in values is not yet looked at."""
     require_size(document)
     for one in parse_stream(io.StringIO(document.text)):
-        if one.error:
-            line = one.original.line + one.original.string[: -len(one.original.string.lstrip()) or None].count("\n")
-            raise BadSource(document.file, f"line {line}", "no NAME=value", "write it as EMQX_NAME=value, one a line")
-        blank = len(one.original.string) - len(one.original.string.lstrip())
-        line = one.original.line + one.original.string.count("\n", 0, blank)
+        text = one.original.string
+        line = one.original.line + text.count("\n", 0, len(text) - len(text.lstrip()))
         value = one.value
-        if value is not None and one.key and _is_single(one.original.string):
+        if value is not None and _is_single(text):
             value = value.replace("$", DOLLAR)
-        yield Binding(one.original.string, line, one.key or "", value)
+        yield Binding(text, line, "" if one.error else one.key or "", value)
 
 
 def _is_single(original: str) -> bool:
@@ -68,7 +70,7 @@ def values(document: Document, dialect: Dialect = "shell") -> Iterator[tuple[str
     """Name, value and line of each variable; None where it is passed through, or made of what is not given.
 
     Raises:
-        BadSource: a line that this dialect does not know.
+        BadSource: a quotation without end, as systemd reads it.
 
     """
     if dialect == "shell":
@@ -95,21 +97,26 @@ def _unit_value(document: Document, number: int, text: str) -> str:
 
 
 def read(document: Document, dialect: Dialect = "shell", where: str = "") -> Reading:
-    """Its variables of EMQX.
+    """Its variables of EMQX, and lines that speak of one and set none.
 
     Raises:
-        BadSource: a line that is none.
+        BadSource: a quotation without end, as systemd reads it.
 
     """
-    return Reading(
-        tuple(
-            Variable(
-                document.file, line, name, value, where, "" if value is not None else "its value is passed through"
-            )
-            for name, value, line in values(document, dialect)
-            if NAME.fullmatch(name)
-        )
-    )
+    passed = "its value is passed through, or made of what is not given"
+    found = [
+        Variable(document.file, line, name, value, where, "" if value is not None else passed)
+        for name, value, line in values(document, dialect)
+        if NAME.fullmatch(name)
+    ]
+    no_lines = [one.line for one in bindings(document) if not one.name and _is_spoken(one.original)]
+    unread = {one.line: one for one in odd(document, found)}
+    unread |= {line: Variable(document.file, line, "", None, why=ODD, todo=ODD_TODO) for line in no_lines}
+    return Reading((*found, *unread.values()))
+
+
+def _is_spoken(text: str) -> bool:
+    return PREFIX in text and not text.lstrip().startswith("#")
 
 
 def written(name: str, value: str) -> str:

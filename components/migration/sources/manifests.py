@@ -10,9 +10,9 @@ from components.migration.sources.base import PREFIX, Beside, Document, Places, 
 from components.migration.sources.tree import Tree, documents
 
 _YAML = re.compile(
-    r"^(?:---|apiVersion\s*:|services\s*:|kind\s*:)|^\s*(?:emqxConfig|emqxAclConfig|emqxLoaded\w+)\s*:"
-    r"|^\s*(?:-\s+)?[\"']?EMQX_\w+[\"']?\s*:(?:\s|$)|^\s*-\s+[\"']?EMQX_\w+|^\s*(?:-\s+)?[\"']?name[\"']?\s*:\s*[\"']?EMQX_"
-    r"|[{,]\s*[\"']?EMQX_\w+[\"']?\s*:\s|[{,]\s*[\"']?[Nn]ame[\"']?\s*:\s*[\"']?EMQX_",
+    r"^(?:---|apiVersion[ \t]*:|services[ \t]*:|kind[ \t]*:)|^[ \t]*(?:emqxConfig|emqxAclConfig|emqxLoaded\w+)[ \t]*:"
+    r"|^[ \t]*(?:-[ \t]+)?[\"']?EMQX_\w+[\"']?[ \t]*:(?:\s|$)|^[ \t]*-[ \t]+[\"']?EMQX_\w+"
+    r"|(?:^[ \t]*(?:-[ \t]+)?|[{,][ \t]*)[\"']?[Nn]ame[\"']?[ \t]*:[ \t]*[\"']?EMQX_|[{,][ \t]*[\"']?EMQX_\w+[\"']?[ \t]*:\s",
     re.MULTILINE,
 )
 _JSON = re.compile(r"\s*[{\[]")

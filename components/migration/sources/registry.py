@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from components.migration.manifest import BadSource
 from components.migration.sources import dockerfile, dotenv, manifests, shell, unit
-from components.migration.sources.base import Beside, Document, Reading, Variable
+from components.migration.sources.base import MOST_CHARACTERS, Beside, Document, Reading, Variable
 
 OF_A_NODE = ("node.", "cluster.", "rpc.", "host", "name", "listener", "prometheus.")
 """What may well differ from container to container."""
@@ -49,25 +50,29 @@ class Environment:
     variables: tuple[Variable, ...] = ()
     spellings: tuple[tuple[str, str], ...] = ()
     files: tuple[Document, ...] = ()
+    read_with: frozenset[str] = frozenset()
 
-    def is_read(self, file: str) -> bool:
-        """Whether a file was read as one of these."""
-        return any(file == name for name, _ in self.spellings)
+    def has_read(self, file: str) -> bool:
+        """Whether anything of a file is known by this: a variable, a file in it, or that another file is filled in from it."""
+        inside = any(one.file.startswith(f"{file}#") for one in self.files)
+        return inside or file in self.read_with or any(one.file == file for one in self.variables)
 
 
 def spelling_of(document: Document) -> Spelling | None:
-    """The first that takes the text for its own."""
+    """The first that takes the text for its own; none for what is longer than people write."""
+    if len(document.text) > MOST_CHARACTERS:
+        return None
     return next((one for one in SPELLINGS if one.recognizes(document)), None)
 
 
-def read(documents: Iterable[Document]) -> Environment:
-    """Everything that sets variables of EMQX.
+@lru_cache(maxsize=2)
+def read(given: tuple[Document, ...]) -> Environment:
+    """Everything that sets variables of EMQX; the same files are read once.
 
     Raises:
         BadSource: a file that is not what it looks like, or whose containers contradict each other.
 
     """
-    given = tuple(documents)
     beside = Beside(given)
     groups: dict[str, list[Document]] = defaultdict(list)
     for document in given:
@@ -88,6 +93,7 @@ def read(documents: Iterable[Document]) -> Environment:
         tuple(variables),
         tuple((document.file, spelling.name) for spelling, document, _ in readings),
         tuple(file for _, _, reading in readings for file in reading.files),
+        through,
     )
 
 

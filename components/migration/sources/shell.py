@@ -27,9 +27,10 @@ _ASSIGNED = re.compile(r"[A-Za-z_]\w*=", re.ASCII | re.DOTALL)
 _OPTION = re.compile(r"(?:-e|--env)(?:=|$)|-e(?=[A-Za-z_])")
 _SETTERS = frozenset({"export", "env", "set", "declare", "typeset", "local", "readonly", "sudo", "exec", "-x"})
 _SPOKEN = re.compile(
-    r"(?:^|[\s\"'])(?:-e|--env)[\s=]?[\"']?EMQX_|^\s*(?:export|set|env)\s+[\"']?EMQX_|^\s*EMQX_\w+=", re.MULTILINE
+    r"(?:^|[\s\"'])(?:-e|--env)[ \t=]?[\"']?EMQX_|^[ \t]*(?:export|set|env)[ \t]+[\"']?EMQX_|^[ \t]*EMQX_\w+=",
+    re.MULTILINE,
 )
-_RUN = re.compile(r"\b(?:docker|podman|nerdctl)\b[^\n]*\b(?:run|create|exec)\b")
+_ENGINES, _VERBS = ("docker ", "podman ", "nerdctl "), (" run", " create", " exec")
 _MAKE_NAME = re.compile(r"(?:GNU)?[Mm]akefile.*|.*\.mk")
 _MAKE_SET = re.compile(r"^(?:export\s+)?([A-Za-z_]\w*)\s*[:?+]{0,2}=\s*(.*)$", re.ASCII)
 
@@ -46,7 +47,12 @@ def recognizes(document: Document) -> bool:
     """Whether it starts a container, or sets a variable of EMQX as shells do."""
     if PREFIX not in document.text and "--env-file" not in document.text:
         return False
-    return bool(_SPOKEN.search(document.text) or _RUN.search(document.text) or is_makefile(document))
+    return bool(_SPOKEN.search(document.text)) or is_makefile(document) or any(map(_starts, document.text.splitlines()))
+
+
+def _starts(line: str) -> bool:
+    """Whether it starts a container."""
+    return any(engine in line for engine in _ENGINES) and any(verb in line for verb in _VERBS)
 
 
 def read(document: Document, beside: Beside) -> Reading:
