@@ -20,8 +20,9 @@ from components.cutover.versions import BadVersion, parse
 from components.migration import hop_44_5
 from components.migration.check import check
 from components.migration.detectors.set_by import overrides
-from components.migration.facts import Facts, Live, Plan, load
+from components.migration.facts import Facts, Live, Plan
 from components.migration.hop_42_43.convert import convert as convert_42
+from components.migration.loading import load, require_all_read
 from components.migration.manifest import Account, BadSource
 from components.migration.prove import prove
 from components.migration.rules import UnknownRuleError
@@ -179,7 +180,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _account(facts: Facts, options: argparse.Namespace) -> Account | None:
     """What the conversion of the first hop would do; None where there is none to make."""
-    if not (facts.export or facts.confs or any(True for _ in overrides(facts))):
+    if not (facts.export or facts.confs or facts.acl or any(True for _ in overrides(facts))):
         return None
     if facts.plan.source.line in {(4, 0), (4, 1), (4, 2)}:
         return convert_42(facts).account
@@ -213,7 +214,7 @@ def _options(facts: Facts, options: argparse.Namespace) -> hop_44_5.Options:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    facts = _facts(options)
+    facts = require_all_read(_facts(options))
     plan = facts.plan
     answer = route(str(plan.source), str(plan.target), plan.edition_from, plan.edition_to)
     if isinstance(answer, RefusedRoute):
@@ -273,7 +274,7 @@ def _write(directory: Path, files: Mapping[str, Iterable[bytes]]) -> None:
 
 
 def _prove(options: argparse.Namespace) -> int:
-    facts = _facts(options)
+    facts = require_all_read(_facts(options))
     if facts.plan.source.line != (4, 4):
         raise BadSource(
             "--from",

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from components.cutover.versions import KNOWN, Version, parse
 from components.migration.archive import import_refused, read_archive
 from components.migration.check import check
-from components.migration.facts import Facts, Plan, add
+from components.migration.facts import Facts, Plan
 from components.migration.hop_44_5.table import CLOSED_LOG, Atom, encode, entry
+from components.migration.loading import add
 from components.migration.manifest import BadSource
 from components.migration.rules import Hit
 

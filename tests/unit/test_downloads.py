@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from components.cutover.versions import parse
 from components.migration import downloads
-from components.migration.facts import Facts, Plan, add, load
+from components.migration.facts import Facts, Plan
+from components.migration.loading import add, load
 from components.migration.manifest import BadSource
 
 pytestmark = pytest.mark.unit

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from components.cutover.versions import parse
 from components.migration.configs import hocon
 from components.migration.configs.terms import parse_loaded
-from components.migration.facts import Export, Facts, Plan, add, load, read_export, require_declared
+from components.migration.facts import Export, Facts, Plan, read_export, require_declared
+from components.migration.loading import add, load
 from components.migration.manifest import BadSource
 
 pytestmark = pytest.mark.unit

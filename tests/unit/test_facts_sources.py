@@ -11,7 +11,8 @@ import pytest
 
 from components.cutover.versions import parse
 from components.cutover.words import Edition
-from components.migration.facts import Export, Facts, Plan, load, require_declared
+from components.migration.facts import Export, Facts, Plan, require_declared
+from components.migration.loading import load
 from components.migration.manifest import BadSource
 
 pytestmark = pytest.mark.unit

@@ -16,6 +16,7 @@ from components.migration.detectors import DETECTORS
 from components.migration.facts import Export, Facts
 from components.migration.hop_42_43.convert import convert
 from components.migration.kinds import kind_of
+from components.migration.loading import load
 from components.migration.manifest import BadSource, Verdict
 from tests.unit.hop_42_43_bed import OLD, PASSWORD, PATIENT, PLAN, converted, one, sample
 
@@ -38,7 +39,7 @@ def test_a_digit_that_is_no_number_is_no_fault(number: str) -> None:
 
 def test_a_file_that_is_named_twice_is_converted_once(tmp_path: Path) -> None:
     (tmp_path / "emqx.conf").write_text("rpc.tcp_client_port = 5369\nauth.mongo.login = u\n", encoding="utf-8")
-    once, twice = (convert(known.load(PLAN, paths)) for paths in ((tmp_path,), (tmp_path, tmp_path / "emqx.conf")))
+    once, twice = (convert(load(PLAN, paths)) for paths in ((tmp_path,), (tmp_path, tmp_path / "emqx.conf")))
     assert once == twice
 
 
@@ -143,6 +144,6 @@ def test_files_that_are_no_settings_come_out_as_they_went_in(tmp_path: Path) -> 
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    result = convert(known.load(PLAN, (tmp_path,)))
+    result = convert(load(PLAN, (tmp_path,)))
     assert {Path(name).name: text for name, text in result.texts.items()} == texts
     assert "secret" not in result.account.to_json(origin="a", target="b")

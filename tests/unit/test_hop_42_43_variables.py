@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.migration import facts as known
 from components.migration.detectors import DETECTORS
 from components.migration.facts import Facts, Text
 from components.migration.hop_42_43.convert import Converted, convert
+from components.migration.loading import load
 from components.migration.rules import Clear, Hit
 from components.migration.sources import dotenv
 from components.migration.sources.base import Document
@@ -41,7 +41,7 @@ def converted(name: str, text: str) -> Converted:
 
 def test_environment_variables_are_translated_as_the_settings_that_they_override(tmp_path: Path) -> None:
     (tmp_path / "emqx.env").write_text(VARIABLES, encoding="utf-8")
-    result = convert(known.load(PLAN, (tmp_path / "emqx.env",)))
+    result = convert(load(PLAN, (tmp_path / "emqx.env",)))
     assert result.texts[str(tmp_path / "emqx.env")].splitlines() == [
         "# EMQX_AUTH__MONGO__LOGIN=old",
         "EMQX_AUTH__MONGO__USERNAME=s3cr3t",
@@ -90,7 +90,7 @@ def test_what_another_spelling_says_is_written_as_plain_variables_for_4_3() -> N
 def test_the_rules_see_what_a_variable_sets(tmp_path: Path) -> None:
     (tmp_path / "emqx.env").write_text(VARIABLES + "EMQX_AUTH__MNESIA__AS=clientid\n", encoding="utf-8")
     (tmp_path / "emqx.conf").write_text("node.name = a@b\n", encoding="utf-8")
-    facts = known.load(PLAN, (tmp_path / "emqx.conf", tmp_path / "emqx.env"))
+    facts = load(PLAN, (tmp_path / "emqx.conf", tmp_path / "emqx.env"))
     for rule in ("43-07", "43-08", "43-24", "43-38"):
         finding = DETECTORS[rule](facts)
         assert isinstance(finding, Hit), rule

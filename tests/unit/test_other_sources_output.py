@@ -11,8 +11,9 @@ import pytest
 
 from components.cutover.versions import parse
 from components.migration.configs import hocon
-from components.migration.facts import Plan, load
+from components.migration.facts import Plan
 from components.migration.hop_44_5 import BadSource
+from components.migration.loading import load
 from tests.unit.other_sources_bed import SAMPLES, hows, run
 
 pytestmark = pytest.mark.unit

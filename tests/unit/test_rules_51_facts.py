@@ -8,8 +8,9 @@ import pytest
 
 from components.cutover.versions import parse
 from components.migration.detectors import DETECTORS
-from components.migration.facts import Export, Facts, Plan, add
+from components.migration.facts import Export, Facts, Plan
 from components.migration.hop_44_5 import Options, Source, convert
+from components.migration.loading import add
 from components.migration.rules import Clear, Finding, Hit, Question
 
 pytestmark = pytest.mark.unit

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from components.migration.archive import Archive
-from components.migration.detectors.set_by import by_variable, place, settings
+from components.migration.detectors.set_by import by_variable, place, settings, unknown
 from components.migration.facts import Export, Facts, Live, Plan
 from components.migration.rules import Clear, Detector, Finding, Hit, Place, Question
 
@@ -115,11 +115,18 @@ def flat(pattern: str, question: str, where: Callable[[str], bool] = lambda _: T
     def detect(facts: Facts) -> Finding:
         if facts.confs is None:
             return Question(question)
-        return found(
-            place(setting) for setting in settings(facts) if key.fullmatch(setting.key) and where(setting.value)
-        )
+        places = [place(setting) for setting in settings(facts) if key.fullmatch(setting.key) and where(setting.value)]
+        return Hit(tuple(places)) if places else unless_unknown(facts, key)
 
     return detect
+
+
+def unless_unknown(facts: Facts, key: re.Pattern[str]) -> Finding:
+    """Clear, but for a variable of this key that is set to what is not known here."""
+    for one in unknown(facts):
+        if one.name and key.fullmatch(one.key):
+            return Question(f"what is {one.name} ({one.file}, line {one.line})? {one.why}: {one.todo}")
+    return CLEAR
 
 
 def unset(pattern: str, question: str, unless: str) -> Detector:
@@ -161,13 +168,15 @@ def hocon(path: str, question: str, where: Callable[[Any], bool] = lambda _: Tru
     def detect(facts: Facts) -> Finding:
         if facts.hocons is None:
             return no_tree(facts, question)
-        return found(
+        places = [
             Place(file.file, file.line(name), name)
             for file in facts.hocons
             for one in path.split()
             for name, value in file.find(one)
             if where(value)
-        )
+        ]
+        paths = (re.escape(one).replace(r"\*", "[^.]+") for one in path.split())
+        return Hit(tuple(places)) if places else unless_unknown(facts, re.compile("|".join(paths)))
 
     return detect
 

@@ -6,7 +6,7 @@ The rule kept here: a value is the container's own text or None with its reason;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -63,7 +63,7 @@ class Variable(NamedTuple):
         """What it sets in 4.x; the image takes control characters out (docker-entrypoint.sh) and leaves the default where nothing is left."""
         if self.value is None:
             return None
-        return Setting(self.file, self.line, self.key, re.sub(r"[\x00-\x1f\x7f]", "", self.value).strip())
+        return Setting(self.file, self.line, self.key, re.sub(r"[\x00-\x1f\x7f]", "", self.value).strip(" \t"))
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,18 @@ def loads(variables: Iterable[Variable], what: str = "loaded_plugins") -> Iterat
             yield Loaded(one.file, one.line, name, True)
 
 
+def lines_of_text(text: str) -> list[str]:
+    """Lines as these formats have them; the form feeds and separators of ``splitlines`` are letters of a value here."""
+    return text.replace("\r\n", "\n").split("\n")
+
+
 class Places:
     """Lines by what stands in them: the n-th mention of a name is where the n-th variable of that name stands."""
 
     def __init__(self, text: str) -> None:
         """Every line that has a name of EMQX's in it, read once."""
         self._lines: dict[str, list[int]] = {}
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(lines_of_text(text), start=1):
             for name in NAME.findall(line):
                 self._lines.setdefault(name, []).append(number)
 
@@ -149,7 +154,7 @@ class Places:
 def odd(document: Document, read: Iterable[Variable], comment: str = r"(?:^|\s)#.*") -> Iterator[Variable]:
     """Lines that speak of variables which this reading did not find: they are in the account, not passed over."""
     names = {one.name for one in read}
-    for number, line in enumerate(document.text.splitlines(), start=1):
+    for number, line in enumerate(lines_of_text(document.text), start=1):
         spoken = set(MENTION.findall(re.sub(comment, "", line)))
         if spoken - names:
             yield Variable(document.file, number, "", None, why=ODD, todo=ODD_TODO)
@@ -165,8 +170,3 @@ def require_size(document: Document) -> None:
     if len(document.text) > MOST_CHARACTERS:
         seen = f"more than {MOST_CHARACTERS:,} characters, for a file that sets variables"
         raise BadSource(document.file, "", seen, "give the part that is about EMQX")
-
-
-def lookup_in(variables: Mapping[str, str | None], name: str) -> str | None:
-    """The value of a name; None where it is not there or not known."""
-    return variables.get(name)

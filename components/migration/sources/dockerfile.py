@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterator
 
 from components.migration.manifest import BadSource
-from components.migration.sources.base import NAME, Beside, Document, Places, Reading, Variable, odd, require_size
+from components.migration.sources.base import (
+    NAME,
+    Beside,
+    Document,
+    Places,
+    Reading,
+    Variable,
+    lines_of_text,
+    odd,
+    require_size,
+)
 from components.migration.sources.words import expand, plain, words
 
 _FIRST = re.compile(r"(FROM|ARG|ENV)\s", re.IGNORECASE)
@@ -16,7 +26,8 @@ _PAIR = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 def recognizes(document: Document) -> bool:
     """Whether its first instruction is FROM, ARG, or ENV of a variable of EMQX."""
     first = next(
-        (line.strip() for line in document.text.splitlines() if line.strip() and not line.lstrip().startswith("#")), ""
+        (line.strip() for line in lines_of_text(document.text) if line.strip() and not line.lstrip().startswith("#")),
+        "",
     )
     found = _FIRST.match(first)
     return found is not None and "=>" not in first and (found[1].upper() != "ENV" or "EMQX_" in document.text)
@@ -24,8 +35,8 @@ def recognizes(document: Document) -> bool:
 
 def _instructions(text: str) -> Iterator[tuple[str, str]]:
     """Word and rest of each instruction, its lines joined."""
-    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    for line in re.sub(r"\\[ \t]*\n", "", kept).splitlines():
+    kept = "\n".join(line for line in lines_of_text(text) if not line.lstrip().startswith("#"))
+    for line in lines_of_text(re.sub(r"\\[ \t]*\n", "", kept)):
         word, _, rest = line.strip().partition(" ")
         if word:
             yield word.upper(), rest.strip()

@@ -21,6 +21,7 @@ from components.migration.sources.base import (
     Document,
     Reading,
     Variable,
+    lines_of_text,
     odd,
     require_size,
 )
@@ -43,11 +44,21 @@ class Binding(NamedTuple):
 def recognizes(document: Document) -> bool:
     """Whether all its lines are ``NAME=value``, blank or comments, and one of them is a variable of EMQX, or it is called ``.env``."""
     named = document.name == ".env" or document.name.endswith(".env")
-    lines = [line for line in document.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line for line in lines_of_text(document.text) if line.strip() and not line.lstrip().startswith("#")]
     if not lines or (not named and PREFIX not in document.text):
+        return False
+    if document.name.endswith((".sh", ".bash")) or document.text.startswith("#!") or _is_script(document, lines):
         return False
     first = _LINE.match(lines[0])
     return first is not None and (named or first[1].startswith(PREFIX) or first[1].isupper())
+
+
+def _is_script(document: Document, lines: list[str]) -> bool:
+    """Lines with ``export`` in words that only a shell puts together, such as ``'it'"'"'s'``."""
+    exports = lines[0].startswith("export ") and "EMQX_" in document.text
+    return exports and any(
+        one.error and _is_spoken(one.original.string) for one in parse_stream(io.StringIO(document.text))
+    )
 
 
 def bindings(document: Document) -> Iterator[Binding]:
@@ -81,7 +92,7 @@ def values(document: Document, dialect: Dialect = "shell") -> Iterator[tuple[str
                 known[one.name] = None if value is None else plain(value)
                 yield one.name, known[one.name], one.line
         return
-    for number, line in enumerate(document.text.splitlines(), start=1):
+    for number, line in enumerate(lines_of_text(document.text), start=1):
         if line.strip() and not line.lstrip().startswith(("#", ";")):
             name, equals, rest = line.partition("=")
             name, value = name.strip(), rest if dialect == "docker" else _unit_value(document, number, rest)

@@ -23,7 +23,8 @@ def _below(document: Document, tree: Tree, path: str, places: Places) -> Iterato
     if isinstance(tree, list):
         for at, one in enumerate(tree):
             if isinstance(one, Leaf):
-                yield from in_line(document, one, path, places)
+                found = in_line(document, one, path, places)
+                yield from (checked(document, v.name, v.value, v.line, path) if v.value else v for v in found)
             else:
                 yield from _below(document, one, _container(path, at, one), places)
     elif isinstance(tree, dict):
@@ -51,7 +52,7 @@ def in_line(document: Document, leaf: Leaf, path: str, places: Places) -> Iterat
     if NAME.fullmatch(name):
         line = _line(leaf, name, places)
         if equals:
-            yield checked(document, name, value, line, path)
+            yield Variable(document.file, line, name, value, path)
         else:
             yield Variable(document.file, line, name, None, path, "passed through from where it is started")
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from itertools import chain
 
-from components.migration.sources.base import NAME, Document, Reading, Variable, name_of
+from components.migration.sources.base import NAME, Document, Reading, Variable, lines_of_text, name_of
 from components.migration.sources.kubernetes import require_text
 from components.migration.sources.listed import checked
 from components.migration.sources.tree import Leaf, Tree, branch, lines_of, text_at
@@ -72,7 +72,7 @@ def _plugins(document: Document, tree: Tree, where: str) -> Iterator[Variable]:
     on = [text_at(one, "name") for one in rows if text_at(one, "enable").lower() != "false"]
     names = [text_at(tree, "spec", "pluginName"), *on]
     for name in filter(None, names):
-        line = next((n for n, text in enumerate(document.text.splitlines(), start=1) if name in text), 1)
+        line = next((n for n, text in enumerate(lines_of_text(document.text), start=1) if name in text), 1)
         yield Variable(document.file, line, "EMQX_LOADED_PLUGINS", name, where)
 
 

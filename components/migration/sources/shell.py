@@ -18,6 +18,7 @@ from components.migration.sources.base import (
     Places,
     Reading,
     Variable,
+    lines_of_text,
     odd,
     require_size,
 )
@@ -47,7 +48,9 @@ def recognizes(document: Document) -> bool:
     """Whether it starts a container, or sets a variable of EMQX as shells do."""
     if PREFIX not in document.text and "--env-file" not in document.text:
         return False
-    return bool(_SPOKEN.search(document.text)) or is_makefile(document) or any(map(_starts, document.text.splitlines()))
+    return (
+        bool(_SPOKEN.search(document.text)) or is_makefile(document) or any(map(_starts, lines_of_text(document.text)))
+    )
 
 
 def _starts(line: str) -> bool:
@@ -137,7 +140,7 @@ def _of_file(
     name = expand(raw, known.get).text
     given = beside.find(plain(name)) if name else None
     if given is None:
-        line = next((n for n, one in enumerate(document.text.splitlines(), start=1) if "--env-file" in one), 1)
+        line = next((n for n, one in enumerate(lines_of_text(document.text), start=1) if "--env-file" in one), 1)
         why = f"it reads {plain(name) if name else 'a file'}, which is not given"
         yield Variable(document.file, line, "", None, why=why, todo="name that file as one more SOURCE")
         return

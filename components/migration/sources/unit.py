@@ -17,6 +17,7 @@ from components.migration.sources.base import (
     Places,
     Reading,
     Variable,
+    lines_of_text,
     odd,
     require_size,
 )
@@ -64,8 +65,8 @@ def read(document: Document, beside: Beside) -> Reading:
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:
     """Key and value of each line, with the lines that it goes on in; comment lines between are left out."""
-    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("#", ";")))
-    for line in re.sub(r"\\\n", " ", kept).splitlines():
+    kept = "\n".join(line for line in lines_of_text(text) if not line.lstrip().startswith(("#", ";")))
+    for line in lines_of_text(re.sub(r"\\\n", " ", kept)):
         found = _ENTRY.fullmatch(line.strip())
         if found:
             yield found[1], found[2].strip()
@@ -90,7 +91,7 @@ def _assigned(document: Document, value: str, places: Places) -> Iterator[Variab
 def _of_file(document: Document, reference: str, beside: Beside, files: set[str]) -> Iterator[Variable]:
     given = beside.find(reference)
     if given is None:
-        line = next((n for n, one in enumerate(document.text.splitlines(), start=1) if reference in one), 1)
+        line = next((n for n, one in enumerate(lines_of_text(document.text), start=1) if reference in one), 1)
         todo = "name that file as one more SOURCE"
         yield Variable(document.file, line, "", None, "unit", f"it reads {reference}, which is not given", todo)
         return

@@ -1,0 +1,158 @@
+"""Files of a person as facts: each is read as what its content says that it is, or refused; the only place here that touches a disk.
+
+The rule kept here: nothing that was named is passed over, and whoever converts refuses a text of which nothing is read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from components.migration import downloads
+from components.migration.archive import Archive, read_archive
+from components.migration.configs import flat, hocon
+from components.migration.configs.hocon import Hocon
+from components.migration.configs.terms import parse_loaded
+from components.migration.facts import EDITIONS, Facts, Plan, Text, read_export, require_declared
+from components.migration.files import ARCHIVES, below, read
+from components.migration.kinds import kind_of
+from components.migration.manifest import BadSource
+from components.migration.permissions.erlang import TermError
+from components.migration.permissions.erlang import parse as parse_terms
+from components.migration.sources import values
+
+WHAT_IS_READ = (
+    "an export, an archive, files of etc/ and data/, or a file that sets EMQX_ variables (docs, 'What you can give')"
+)
+
+
+def add(facts: Facts, file: str, data: bytes) -> Facts:
+    """The facts with one more file: an export by its content, others by name: archive, configuration, ``loaded_plugins``, ``acl.conf``, other text.
+
+    Raises:
+        BadSource: it cannot be read as what its name says.
+
+    """
+    name = file.replace("\\", "/").rsplit("/", 1)[-1]
+    data = data if name.endswith(ARCHIVES) else downloads.unpacked(file, data)
+    if name.endswith(ARCHIVES) or downloads.is_packed(data):
+        if facts.archive is not None:
+            raise BadSource(file, "", "a second archive", "give one archive; two of them cannot be one cluster")
+        archive = read_archive(file, data)
+        hocons = (archive.hocon,) if archive.hocon else ()
+        return replace(facts, archive=archive, hocons=(*(facts.hocons or ()), *hocons))
+    text = downloads.decoded(file, data)
+    named = name.lower().endswith(".json") and kind_of(file, text, facts.plan.source.major) == "other"
+    if named or downloads.is_export(text):
+        if facts.export is not None:
+            raise BadSource(file, "", "a second export", "give one export; two of them cannot be one cluster")
+        return replace(facts, export=read_export(file, text))
+    return _add_text(facts, file, text)
+
+
+def _add_text(facts: Facts, file: str, text: str) -> Facts:
+    """The facts with one more text, as what its content says that it is."""
+    kind = kind_of(file, text, facts.plan.source.major)
+    facts = replace(facts, files={**facts.files, file: text}, kinds={**facts.kinds, file: kind})
+    if kind == "loaded_plugins":  # of all the files of a node the one that rules ask for
+        return replace(facts, plugins=(*(facts.plugins or ()), *parse_loaded(file, text)))
+    if kind == "acl.conf":
+        try:
+            parse_terms(text)
+        except TermError as error:
+            raise BadSource(
+                file, f"line {error.line}", error.seen, "mend the line, or take the file from the node again"
+            ) from None
+        return replace(facts, acl=(*(facts.acl or ()), Text(file, text)))
+    if kind == "hocon":
+        return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text)))
+    if kind == "flat":
+        return replace(facts, confs=(*(facts.confs or ()), flat.parse(file, text)))
+    if kind in ("variables", "other"):
+        return replace(facts, texts=(*(facts.texts or ()), Text(file, text)))
+    return facts
+
+
+def complete(facts: Facts) -> Facts:
+    """The facts with what lies in files of variables: an acl.conf in a manifest, a HOCON text in a resource of the Operator.
+
+    Raises:
+        BadSource: one of them cannot be read.
+
+    """
+    environment = facts.environment
+    for document in environment.files:
+        facts = _add_text(facts, document.file, document.text)
+    if facts.plan.source.major >= 5 and environment.variables:
+        texts = {text.file: text.text for text in facts.texts or ()}
+        trees = (Hocon(file, texts[file], tree) for file, tree in values.trees(environment.variables).items())
+        facts = replace(facts, hocons=(*(facts.hocons or ()), *trees))
+    return facts
+
+
+def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
+    """Read files, and directories with configuration files, ``loaded_plugins``, exports and archives; the only place here that touches a disk.
+
+    A file that is given twice, be it by another path or by a link, is read once.
+
+    Raises:
+        BadSource: one that is not there, cannot be read, or is of another version or edition than the plan says.
+
+    """
+    facts = Facts(plan)
+    seen: set[str] = set()
+    for path in paths:
+        try:
+            files = below(path) if path.is_dir() else [path]
+            for file in files:
+                real = os.path.realpath(file)
+                if real not in seen:
+                    facts = add(facts, str(file), read(file))
+                    seen.add(real)
+        except OSError as error:
+            raise BadSource(
+                str(error.filename or path),
+                "",
+                error.strerror or "it cannot be read",
+                "name a file or a directory that is there",
+            ) from None
+        if not files:
+            raise BadSource(
+                str(path), "", "a directory without configuration files", "name the directory that holds emqx.conf"
+            )
+    facts = complete(facts)
+    if facts.export is not None:
+        require_declared(facts.export, plan.source)
+    if facts.archive is not None:
+        _require_archive(facts.archive, plan)
+    return facts
+
+
+def _require_archive(archive: Archive, plan: Plan) -> None:
+    """META says of which version and edition the cluster was.
+
+    Raises:
+        BadSource: of another line or edition than the plan says.
+
+    """
+    said = archive.version
+    if said.line != plan.source.line:
+        seen = f"an archive of {said}, declared as {plan.source}"
+        raise BadSource(archive.file, "META.hocon", seen, f"say --from {said}, or give the right file")
+    if archive.edition != plan.edition_from:
+        seen = f"an archive of {EDITIONS[archive.edition]}, declared as {EDITIONS[plan.edition_from]}"
+        raise BadSource(archive.file, "META.hocon", seen, f"say --edition {archive.edition}, or give the right file")
+
+
+def require_all_read(facts: Facts) -> Facts:
+    """The facts, of which all is understood: what is converted may not lack what stood in a file that was named.
+
+    Raises:
+        BadSource: nothing is read from one of the files.
+
+    """
+    for file in facts.unread:
+        seen = "nothing is read from this file: it is no export, no configuration and sets no variable of EMQX"
+        raise BadSource(file, "", seen, f"leave it out, or give what is read: {WHAT_IS_READ}")
+    return facts

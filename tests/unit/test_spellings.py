@@ -1,0 +1,93 @@
+"""Spelling does not matter: what a container would get is read from every way in which people write it, or the file is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from components.migration.sources import registry
+from components.migration.sources.base import Document
+from tests.unit.hop_42_43_bed import PATIENT
+from tests.unit.spellings_bed import WRITERS
+
+pytestmark = pytest.mark.unit
+
+NAMES = st.sampled_from(
+    [
+        "EMQX_ALLOW_ANONYMOUS",
+        "EMQX_ACL_NOMATCH",
+        "EMQX_AUTH__USER__1__USERNAME",
+        "EMQX_AUTH__USER__1__PASSWORD",
+        "EMQX_MQTT__MAX_PACKET_SIZE",
+        "EMQX_LISTENERS__TCP__DEFAULT__BIND",
+    ]
+)
+ODD = [
+    "true",
+    "off",
+    "5.10",
+    "null",
+    "~",
+    "",
+    " a b ",
+    "a # b",
+    "#",
+    "$X",
+    "$$",
+    "${X:-y}",
+    "$(X)",
+    "it's",
+    '"q"',
+    "a: b",
+    "- a",
+]
+ODD += [
+    "x\ny",
+    "é\u2028ü",
+    "\\n",
+    "a\\",
+    "%u,%c",
+    "%%",
+    "`id`",
+    "[1, 2]",
+    "{a = 1}",
+    "{{ x }}",
+    "yes",
+    "0777",
+    "1:30",
+    "!x",
+    "&a",
+    "*a",
+    "<<",
+]
+LETTERS = st.characters(blacklist_categories=["Cs", "Cc", "Co", "Cn"], blacklist_characters="\ufeff")
+VALUES = st.dictionaries(NAMES, st.one_of(st.sampled_from(ODD), st.text(LETTERS, max_size=12)), min_size=1, max_size=4)
+
+
+def read(name: str, text: str) -> dict[str, str | None]:
+    environment = registry.read((Document(name, text),))
+    return {one.name: one.value for one in environment.variables}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@PATIENT
+@given(VALUES)
+@example({"EMQX_ACL_NOMATCH": "x\ny", "EMQX_MQTT__MAX_PACKET_SIZE": "$(X) # 'a' \\ \"b\""})
+def test_a_value_is_the_same_in_every_spelling(name: str, values: dict[str, str]) -> None:
+    text = WRITERS[name](values)
+    if text is None:
+        return
+    found = read(name, text)
+    # A template is not known here, whoever writes it.
+    assert found == {key: None if _is_template(name, value) else value for key, value in values.items()}
+
+
+def _is_template(name: str, value: str) -> bool:
+    return (
+        "compose" not in name
+        and name != "flow.yml"
+        and name.endswith((".yml", ".yaml", ".json"))
+        and any(mark in value for mark in ("{{", "{%", "<%"))
+        and name not in ("mapped.yaml", "secret.json")
+    )
