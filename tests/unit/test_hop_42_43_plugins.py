@@ -80,8 +80,8 @@ def test_what_one_node_sets_is_not_set_on_another() -> None:
     [
         ("exhook.drivers = java", Verdict.DROPPED),
         ("exhook.drivers.java.path = data/extension", Verdict.DROPPED),
-        ("exhook.server.default.url = http://h:9000", Verdict.CHANGED),
-        ("exproto.listener.protoname = tcp://0.0.0.0:7993", Verdict.CHANGED),
+        ("exhook.server.default.url = http://h:9000", Verdict.CARRIED),
+        ("exproto.listener.protoname = tcp://0.0.0.0:7993", Verdict.CARRIED),
         ("exproto.listener.protoname.driver = python3", Verdict.DROPPED),
         ("exproto.listener.protoname.driver_search_path = data/extension", Verdict.DROPPED),
         ("exproto.listener.protoname.driver_callback_module = main", Verdict.DROPPED),
@@ -90,7 +90,7 @@ def test_what_one_node_sets_is_not_set_on_another() -> None:
 def test_extensions_over_erlport_are_gone_and_those_over_grpc_stay(line: str, verdict: Verdict) -> None:
     text, account = one(line + "\n", "etc/plugins/x.conf")
     assert account.items[0].verdict is verdict
-    assert (text == line + "\n") is (verdict is Verdict.CHANGED)
+    assert (text == line + "\n") is (verdict is Verdict.CARRIED)
     hit = DETECTORS["43-12"](Facts(PLAN, confs=(flat.parse("x.conf", line),), plugins=()))
     assert (hit != Clear()) is (verdict is Verdict.DROPPED)
 

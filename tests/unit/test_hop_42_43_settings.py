@@ -112,7 +112,7 @@ def test_a_renamed_line_keeps_its_place_and_its_blanks(before: str, after: str) 
         ("listener.ssl.external.psk_ciphers = PSK-AES128-CBC-SHA", "RSA-PSK"),
         ("rpc.tcp_client_num = 2", "reorder"),
         ("listener.tcp.external.peer_cert_as_username = dn", "cn only"),
-        ("dashboard.listener.http = 18083", "does not know"),
+        ("mine.listener.http = 18083", "does not know"),
     ],
 )
 def test_a_doubtful_value_is_named_with_its_line(line: str, todo: str) -> None:

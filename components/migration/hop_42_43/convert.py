@@ -10,6 +10,7 @@ from components.cutover.versions import Version
 from components.cutover.words import Edition
 from components.migration.configs.flat import Conf
 from components.migration.facts import Credential, Export, Facts
+from components.migration.hop_42_43.before_42 import loaded_modules, module_of
 from components.migration.hop_42_43.environment import form_of, new_name, notes, rows_of
 from components.migration.hop_42_43.export import convert_export, credential_for, require_importable
 from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
@@ -56,14 +57,8 @@ def convert(facts: Facts) -> Converted:
     files = convert_confs(confs, credential or DEFAULT, ledger, forms, dates=dates)
     names = {conf.file: new_name(conf, given) for conf in environment}
     texts = {names.get(name, name): text for name, text in files.texts.items()}
-    for name in sorted(set(facts.files) - {conf.file for conf in confs} - given.keys()):
-        if facts.kinds.get(name, base(name)) == "loaded_plugins":
-            texts[name] = convert_loaded(name, facts.files[name], ledger)
-        else:
-            # acl.conf, loaded_modules, ssl_dist.conf, PSK files: the same grammar in 4.3 (the shipped acl.conf differ in a comment).
-            texts[name] = facts.files[name]
-            ledger.expect(name, 1)
-            ledger.carried(name, 0, base(name))
+    texts |= _others(facts, set(facts.files) - {conf.file for conf in confs} - given.keys(), ledger)
+    texts |= _modules(facts, (*confs, *environment))
     if facts.export is not None:
         data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
         texts[facts.export.file] = json.dumps(data) + "\n"
@@ -71,6 +66,30 @@ def convert(facts: Facts) -> Converted:
     account = ledger.account(() if facts.export is not None else (NO_EXPORT,))
     steps = _steps(facts, (*confs, *environment))
     return Converted(texts, account, (*kept, *notes(environment, given), *steps))
+
+
+def _others(facts: Facts, names: set[str], ledger: Ledger) -> dict[str, str]:
+    """acl.conf, loaded_modules, ssl_dist.conf, PSK files: the same grammar in 4.3 (the shipped acl.conf differ in a comment)."""
+    texts: dict[str, str] = {}
+    for name in sorted(names):
+        if facts.kinds.get(name, base(name)) == "loaded_plugins":
+            texts[name] = convert_loaded(name, facts.files[name], ledger)
+        else:
+            texts[name] = facts.files[name]
+            ledger.expect(name, 1)
+            ledger.carried(name, 0, base(name))
+    return texts
+
+
+def _modules(facts: Facts, confs: tuple[Conf, ...]) -> dict[str, str]:
+    """``loaded_modules``, where switches of 4.0 say what is on in it; beside ``loaded_plugins``, or else beside the files."""
+    plugins = [(name, text) for name, text in facts.files.items() if facts.kinds.get(name) == "loaded_plugins"]
+    given = [name for name in facts.files if facts.kinds.get(name) == "loaded_modules"]
+    text = loaded_modules(
+        (setting for conf in confs for setting in conf.settings), plugins, facts.files[given[0]] if given else None
+    )
+    beside = [*given, *(name for name, _ in plugins), *(conf.file for conf in confs)]
+    return {} if text is None else {beside[0].removesuffix(base(beside[0])) + "loaded_modules": text}
 
 
 def _no_dates(facts: Facts) -> str:
@@ -92,6 +111,8 @@ def _steps(facts: Facts, confs: tuple[Conf, ...]) -> tuple[str, ...]:
         f"back up the data directory of every 4.2 node: {where}",
         "copy data/ to the new nodes without data/mnesia, or delete data/mnesia there, before 4.3 starts for the first time",
     ]
+    if any(module_of(setting) for conf in confs for setting in conf.settings):
+        steps.append("put loaded_modules into the data directory of every 4.3 node: 4.0 switched modules in emqx.conf")
     if facts.export is not None:
         name = base(facts.export.file)
         steps.append(

@@ -5,10 +5,12 @@ The rule kept here: a file of plain variables keeps its comments and its order; 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from components.migration.configs.flat import Conf, Row
+from components.migration.hop_42_43.before_42 import AS_MODULE, RENAMED
 from components.migration.hop_42_43.lines import GONE, MERGED, STAYS, Form, base
 from components.migration.hop_42_43.settings import Line, Translation
 from components.migration.manifest import Verdict
@@ -94,9 +96,10 @@ def _written(row: Row, line: Line) -> str:
 
 def _loaded(value: str) -> Translation:
     """The plugins that the image loads, by their new names."""
-    names = [name.strip() for name in value.split(",") if name.strip()]
+    names = re.findall(r"\w+", value, re.ASCII)
     gone = [name for name in names if name in GONE]
-    line = Line("loaded_plugins", ",".join(dict.fromkeys(MERGED.get(name, name) for name in names if name not in GONE)))
+    kept = (MERGED.get(name, RENAMED.get(name, name)) for name in names if name not in GONE and name not in AS_MODULE)
+    line = Line("loaded_plugins", ",".join(dict.fromkeys(kept)))
     if gone:
         return Translation((line,), Verdict.CHANGED, f"without {', '.join(gone)}", GONE[gone[0]])
     return Translation((line,), Verdict.CARRIED, "plugins by their new names")

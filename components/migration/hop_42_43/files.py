@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from components.migration.configs.flat import Conf
 from components.migration.configs.terms import parse_loaded
 from components.migration.facts import Credential
+from components.migration.hop_42_43.before_42 import AS_MODULE, RENAMED, SHIPPED
 from components.migration.hop_42_43.lines import FLAT, GONE, MERGED, Form, Lines, base
 from components.migration.hop_42_43.settings import OLD_DATE, OLD_TLS, Line
 from components.migration.manifest import Ledger
@@ -82,6 +83,8 @@ def _node(confs: tuple[Conf, ...], lines: Lines, notes: list[str], *, dates: boo
         )
     home = _home(confs)
     for conf in confs:
+        if _plugin(conf.file) in RENAMED:
+            texts[f"{conf.file.removesuffix(base(conf.file))}{RENAMED[_plugin(conf.file)]}.conf"] = texts.pop(conf.file)
         if _plugin(conf.file) in MERGED:
             there = texts.get(home, "")
             texts[home] = _append(there, _new(texts.pop(conf.file), there), f"from {base(conf.file)}, which is merged")
@@ -130,9 +133,15 @@ def convert_loaded(file: str, text: str, ledger: Ledger) -> str:
         if fact.name in GONE:
             ledger.dropped(file, index, label, "4.3 has no such plugin", GONE[fact.name])
             continue
-        name = MERGED.get(fact.name, fact.name)
+        if fact.name in AS_MODULE:
+            ledger.carried(file, index, label, f"as a line of data/loaded_modules: {AS_MODULE[fact.name]}")
+            continue
+        name = MERGED.get(fact.name, RENAMED.get(fact.name, fact.name))
         enabled[name] = enabled.get(name, False) or fact.enabled
-        ledger.carried(file, index, label, "as it was" if name == fact.name else f"loaded as {name}")
+        if SHIPPED.fullmatch(name):
+            ledger.carried(file, index, label, "as it was" if name == fact.name else f"loaded as {name}")
+        else:
+            ledger.changed(file, index, label, "kept, but 4.3 ships no plugin of this name", "build it for 4.3")
     return "".join(f"{{{name}, {str(on).lower()}}}.\n" for name, on in enabled.items())
 
 

@@ -1,4 +1,4 @@
-"""The keys that the files of 4.3.22 mention, with ``*`` for the names that people choose; taken from those files, as data."""
+"""The keys that 4.3.22 knows, with ``*`` for the names that people choose: of its recorded files, and of the schemas of its other plugins; as data."""
 
 from __future__ import annotations
 
@@ -33,8 +33,18 @@ def keys() -> frozenset[str]:
     return frozenset(json.loads(text))
 
 
+@cache
+def of_plugins() -> re.Pattern[str]:
+    """Those of the plugins whose files were not recorded (``plugin-keys-4.3.json`` says from where they are)."""
+    text = (files("components.migration") / "data" / "plugin-keys-4.3.json").read_text(encoding="utf-8")
+    known = (key for plugin in json.loads(text)["plugins"].values() for key in plugin["keys"])
+    return re.compile("|".join(re.escape(key).replace(r"\*", "[^.]+") for key in known))
+
+
 def is_known(key: str) -> bool:
-    """Whether a file that 4.3.22 shipped mentions the key, commented out or not."""
+    """Whether 4.3.22 knows the key: a file that it shipped mentions it, commented out or not, or the schema of a plugin does."""
+    if of_plugins().fullmatch(key):
+        return True
     for pattern, to in _NAMES:
         key = pattern.sub(to, key)
     return key in keys()

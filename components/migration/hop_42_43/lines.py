@@ -12,8 +12,13 @@ from components.migration.hop_42_43.settings import Context, Line, Translation, 
 from components.migration.manifest import Ledger, Verdict
 
 MERGED = {"emqx_auth_clientid": "emqx_auth_mnesia", "emqx_auth_username": "emqx_auth_mnesia"}
-GONE = {"emqx_extension_hook": "port the extension to gRPC and load emqx_exhook"}
-"""Plugins of before 4.3 that have another name and another interface now."""
+GONE = {
+    "emqx_extension_hook": "port the extension to gRPC and load emqx_exhook",
+    "emqx_reloader": "nothing: it reloaded code for developers",
+    "emqx_plugin_template": "nothing, or build your plugin for 4.3",
+    "emqx_cube": "look what it did for you; 4.3 has emqx_prometheus",
+}
+"""Plugins of before 4.3 that 4.3 does not have, and what to do."""
 STAYS = (Line("", ""),)
 """Of a line that is no setting: it is written as it was."""
 

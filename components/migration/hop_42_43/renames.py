@@ -131,6 +131,8 @@ RENAMES: tuple[Rename, ...] = (
     _rename(r"web\.hook\.encode_payload", "web.hook.body.encoding_of_payload_field"),
     _rename(r"web\.hook\.ssl\.cafile", "web.hook.ssl.cacertfile"),
     _rename(r"listener\.(wss?)\.([^.]+)\.verify_protocol_header", r"listener.\1.\2.fail_if_no_subprotocol", truth),
+    _rename(r"(listener\.(?:tcp|ssl|wss?)\.[^.]+)\.max_clients", r"\1.max_connections"),  # before 4.2
+    _rename(r"statsd\.(push\.gateway\.server|interval)", r"prometheus.\1"),  # before 4.1
     _rename(r"log\.to", "log.to", log_target),
     _rename(r"(listener\.(?:ssl|wss)\.[^.]+\.psk_ciphers)", r"\1", ciphers),
     _rename(r"(listener\.tcp\.[^.]+\.peer_cert_as_username)", r"\1", proxied_name),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from components.migration.configs.flat import Conf, Setting
 from components.migration.facts import Credential
+from components.migration.hop_42_43.before_42 import REWRITE, module_of
 from components.migration.hop_42_43.known import is_known
 from components.migration.hop_42_43.renames import REMOVALS, RENAMES, REQUESTS
 from components.migration.manifest import Verdict
@@ -91,7 +92,7 @@ def translate(setting: Setting, context: Context) -> Translation:
     for removal in REMOVALS:
         if removal.pattern.fullmatch(setting.key):
             return Translation((), Verdict.DROPPED, removal.why, removal.todo)
-    special = _of_users(setting, context) or _header(setting, context)
+    special = _of_users(setting, context) or _header(setting, context) or _of_modules(setting)
     if special is not None:
         return special
     for rename in RENAMES:
@@ -109,6 +110,18 @@ def translate(setting: Setting, context: Context) -> Translation:
         "kept as it was, but no file that 4.3 ships mentions it",
         "hold it against 4.3's own file of that plugin; a node does not start with a key that it does not know",
     )
+
+
+def _of_modules(setting: Setting) -> Translation | None:
+    """Switches of 4.0 are lines of another file now, and its rewrite rules were for both directions."""
+    module = module_of(setting)
+    if module is not None:
+        return Translation((), Verdict.CARRIED, f"as a line of data/loaded_modules: {module}")
+    rule = REWRITE.fullmatch(setting.key)
+    if rule is None:
+        return None
+    lines = tuple(Line(f"module.rewrite.{way}.rule.{rule[1]}", setting.value) for way in ("pub", "sub"))
+    return Translation(lines, Verdict.CARRIED, "written for what is published and for what is subscribed")
 
 
 def _header(setting: Setting, context: Context) -> Translation | None:
