@@ -28,6 +28,8 @@ CONDITIONS = {
     "credential-type": "say whether the built-in users are user names or client ids (auth.mnesia.as); exports before 4.3 do not",
     "restart-after-import": "restart the new cluster after the import",
     "convert": "convert the data; configuration files and exports of the old version are not understood by the new one",
+    "off-5.0": "5.0 exports no data: first to the newest 5.0, then in place (rolling or same-cluster) to 5.1 or later, and mend data/configs before that "
+    "(50-01 to 50-05); only from 5.1 on can a cluster of its own take the data",
     "full-restart": "stop all nodes at once and start them again before the next step: rolled nodes keep routing table v1 (54-06, 510-02)",
     "routing-schema": "use 5.6 or later as the target of a roll over 5.4; nodes with empty tables picked different schemas before (54-06)",
     "connectors": "compare connectors, actions and sources before and after (55-01, 56-01)",
@@ -58,6 +60,7 @@ class Cell:
 
 
 _OLD = ((4, 0), (4, 2))
+_VERY_FIRST_5 = ((5, 0), (5, 0))
 _FIRST_5 = ((5, 0), (5, 3))
 _ANY_6 = ((6, 0), (6, 99))
 MATRIX: tuple[Cell, ...] = (
@@ -70,6 +73,12 @@ MATRIX: tuple[Cell, ...] = (
     Cell(((4, 3), (4, 3)), ((4, 4), (4, 4)), IN_CLUSTER, ("to-newest-4.4",)),
     Cell(((4, 4), (4, 4)), ((5, 1), (5, 8)), TWO_CLUSTER, ("empty-data-directory", "convert")),
     Cell(((4, 4), (4, 4)), ((5, 9), (6, 99)), TWO_CLUSTER, ("empty-data-directory", "convert", "licence-before-start")),
+    Cell(_VERY_FIRST_5, ((5, 1), (5, 3)), IN_CLUSTER, ("off-5.0",)),
+    Cell(_VERY_FIRST_5, ((5, 4), (5, 5)), IN_CLUSTER, ("off-5.0", "routing-schema", "full-restart")),
+    Cell(_VERY_FIRST_5, ((5, 6), (5, 8)), IN_CLUSTER, ("off-5.0", "full-restart")),
+    Cell(
+        _VERY_FIRST_5, ((5, 9), (5, 9)), IN_CLUSTER, ("off-5.0", "full-restart", "old-limiter", "licence-before-start")
+    ),
     Cell(_FIRST_5, _FIRST_5, IN_CLUSTER),
     Cell(_FIRST_5, ((5, 4), (5, 5)), IN_CLUSTER, ("routing-schema", "full-restart")),
     Cell(_FIRST_5, ((5, 6), (5, 8)), IN_CLUSTER, ("full-restart",)),

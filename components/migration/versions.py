@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from components.cutover.versions import Version, parse
 
+_FIRST = (5, 0)
 Scope = Callable[[Version, Version], bool]
 """(source, target) -> whether the rule bites on the way."""
 
@@ -22,6 +23,10 @@ def scope(rule_id: str, since: str) -> Scope:
     """
     if rule_id in _BOTH_SIDES:
         return _BOTH_SIDES[rule_id]
+    if rule_id.startswith("51-"):  # what 5.1 changed for those who come from 4.4; 5.0 has rules of its own
+        return lambda source, target: source.major < 5 and target >= parse(since)
+    if rule_id.startswith("50-"):
+        return lambda source, target: source.line == _FIRST and target.line > _FIRST
     if since.startswith("all"):
         return _target_from(parse("5.0.0"))
     if since.startswith(">="):

@@ -16,7 +16,7 @@ from components.migration.facts import Export, Facts, Live, Plan, Text
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine is no fault of the code."""
 
-HOPS = {"43": ("4.2.14", "4.3.22"), "51": ("4.4.19", "5.8.11"), "54": ("5.3.2", "5.4.1"), "55": ("5.4.1", "5.5.1"), "56": ("5.5.1", "5.6.1"),
+HOPS = {"43": ("4.2.14", "4.3.22"), "50": ("5.0.26", "5.8.9"), "51": ("4.4.19", "5.8.11"), "54": ("5.3.2", "5.4.1"), "55": ("5.4.1", "5.5.1"), "56": ("5.5.1", "5.6.1"),
         "57": ("5.6.1", "5.7.2"), "58": ("5.7.2", "5.8.11"), "59": ("5.8.11", "5.9.3"), "510": ("5.9.3", "5.10.4"), "60": ("5.10.4", "6.0.4"),
         "61": ("6.0.4", "6.1.5"), "62": ("6.1.5", "6.2.4"), "63": ("6.2.4", "6.3.1"), "BK": ("5.8.11", "5.9.3")}  # fmt: skip
 
@@ -30,8 +30,8 @@ def conf(*lines: str) -> dict[str, Any]:
     return {"confs": (flat.parse("emqx.conf", "\n".join(lines)),)}
 
 
-def tree(text: str) -> dict[str, Any]:
-    return {"hocons": (hocon.parse("cluster.hocon", text),)}
+def tree(text: str, file: str = "cluster.hocon") -> dict[str, Any]:
+    return {"hocons": (hocon.parse(file, text),)}
 
 
 def live(**counts: Any) -> dict[str, Any]:

@@ -293,3 +293,10 @@ def test_a_refused_route_names_a_way_or_says_what_no_way_can_mend(move: tuple[st
     if isinstance(answer, RefusedRoute) and not answer.path:
         never = parse(move[1]) < parse(move[0]) or move[2:] == ("ee", "ce")
         assert never or "; go " in answer.reason or "can be reached is" in answer.reason
+
+
+@pytest.mark.parametrize("target", ["5.1.6", "5.4.1", "5.8.9"])
+def test_the_way_off_5_0_says_that_it_exports_nothing(target: str) -> None:
+    answer = route("5.0.26", target, "ce", "ce")
+    assert isinstance(answer, Route)
+    assert "off-5.0" in answer.hops[0].conditions

@@ -43,7 +43,7 @@ BULLETS = {
 def test_all_114_rules_are_there_and_ours_beside_them() -> None:
     ids = [rule.id for rule in catalogue()]
     assert len(ids) == len(set(ids))
-    assert len(ids) == 114 + 29
+    assert len(ids) == 114 + 34
     assert all(rule.change and rule.detect and rule.severity for rule in catalogue())
 
 
@@ -218,3 +218,11 @@ def test_whatever_a_cluster_hocon_holds_no_detector_breaks(tree: dict[str, Any],
     file = Hocon("cluster.hocon", json.dumps(tree), tree)
     archive = Archive("x.tar.gz", "x", "ee", parse("5.8.11"), file)
     assert evaluate(Facts(plan(*hop), hocons=(file,), archive=archive), DETECTORS)
+
+
+def test_a_move_from_5_0_meets_its_own_rules_and_none_of_those_from_4_4() -> None:
+    from_first = applied("5.0.26", "5.8.9", edition_from="ce", edition_to="ce")
+    assert {one for one in from_first if one.startswith("50-")} == {"50-01", "50-02", "50-03", "50-04", "50-05"}
+    assert not {one for one in from_first if one.startswith("51-")}
+    assert not {one for one in applied("4.4.19", "5.8.9") if one.startswith("50-")}
+    assert not {one for one in applied("5.1.0", "5.8.9") if one.startswith("50-")}
