@@ -228,6 +228,10 @@ class Ledger:
             item = worse._replace(how=words, todo=worse.todo or other.todo, value=worse.value or other.value)
         slots[item.at] = item
 
+    def has(self, section: str) -> bool:
+        """Whether the source has such a section."""
+        return section in self._sections
+
     def is_open(self, section: str, index: int) -> bool:
         """Whether nobody has mentioned the item yet."""
         return self._sections[section][index] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,7 +64,8 @@ def test_an_allow_for_the_delay_alone_allows_nothing_more() -> None:
 
 
 def test_the_model_sees_a_deny_that_would_be_lost() -> None:
-    source: Any = rows("$delayed/+/secret/#", "deny")
+    on = {**ON, "loaded_modules": "{emqx_mod_acl_internal, true}.\n{emqx_mod_delayed, true}.\n"}
+    source: Any = replace(rows("$delayed/+/secret/#", "deny"), files=on)
     conversion = convert(source, "4.4.19", "5.8.11", Options(now=1.0))
     for request in conversion.requests:
         if request.path.endswith("rules/all"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.migration.hop_44_5.backends import BACKENDS, Backend, jwt
 from components.migration.hop_44_5.loaded import may_refuse
-from components.migration.hop_44_5.plugins import AUTH, MODULES, Plugin, is_known
+from components.migration.hop_44_5.plugins import AUTH, GIVE_LOADED, MODULES, Plugin, is_known
 from components.migration.hop_44_5.recipes import Watched
 from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
@@ -30,7 +30,6 @@ UNREADABLE = "its configuration is not of the shape that 4.4 writes, or 5.x know
 BY_HAND = "set it up on green by hand; until then nobody gets in by it"
 NOTHING = (0, "0", "", None)
 LOOK = "look whether 5.x's own value will do"
-GIVE_LOADED = "give data/loaded_plugins of a node too"
 
 
 @dataclass(frozen=True)

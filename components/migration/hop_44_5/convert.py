@@ -10,21 +10,22 @@ from typing import Any
 from components.migration.hop_44_5.acl import convert_acl
 from components.migration.hop_44_5.authn import built_in, convert_authn
 from components.migration.hop_44_5.authz import convert_authz, mute_tokens
-from components.migration.hop_44_5.extras import convert_schemas, convert_topic_metrics
-from components.migration.hop_44_5.features import PSK_FILE, convert_features
+from components.migration.hop_44_5.extras import convert_schemas, convert_telemetry, convert_topic_metrics
+from components.migration.hop_44_5.features import convert_features
+from components.migration.hop_44_5.fileusers import file_users
 from components.migration.hop_44_5.gateways import convert_gateways
 from components.migration.hop_44_5.listeners import convert_listeners, stop_listeners
 from components.migration.hop_44_5.loaded import account_loaded
 from components.migration.hop_44_5.mqtt import convert_mqtt
 from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
-from components.migration.hop_44_5.plugins import MODULES, Plugin, read_plugins
+from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, is_known, named, read_plugins
 from components.migration.hop_44_5.rest import account_files, account_sections, account_settings
 from components.migration.hop_44_5.result import Conversion, Request, archive_stem, hocon, write_archive
 from components.migration.hop_44_5.rules import convert_rules
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source, check_export, minor, patch
 from components.migration.hop_44_5.table import backup, users_header
-from components.migration.hop_44_5.users import HASHES, Users, convert_users
+from components.migration.hop_44_5.users import HASHES, Users, convert_users, shut_out
 from components.migration.hop_44_5.values import etc, filled
 from components.migration.manifest import NO_EXPORT, BadSource, Ledger
 from components.migration.permissions.after import dialects
@@ -52,15 +53,16 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     config |= (
         convert_rules(source, settings, options, ledger, target) | rest | convert_gateways(source, ledger, target, door)
     )
+    config |= convert_telemetry(source, settings, options, target)
     keys = convert_apps(source, options, ledger, target)
     convert_dashboard_users(source, ledger)
-    requests += convert_banned(source, options, ledger)
+    requests += convert_banned(source, options, settings, ledger)
     requests += (*convert_schemas(source, options, ledger, target), *convert_topic_metrics(source, ledger))
     listeners, psk = convert_listeners(settings, target), config.pop("psk_authentication", {})
     stop_listeners(source, ledger, listeners)
     account_settings(source, settings)
     account_sections(source, ledger)
-    account_files(source, settings, ledger, reads_psk=PSK_FILE in files)
+    account_files(source, settings, ledger)
 
     stem = archive_stem(options.now)
     archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
@@ -79,7 +81,25 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
 
 def lacks(source: Source) -> tuple[str, ...]:
     """What was not given, with what the result does not hold for that."""
-    return () if source.export is not None else (NO_EXPORT,)
+    is_enterprise = MODULES in (source.export or {})
+    missing = {
+        NO_EXPORT: source.export is None,
+        NO_PLUGINS: not is_known(source),
+        NO_MODULES: not is_enterprise
+        and not named(source, "loaded_modules")
+        and find_file(source, "loaded_modules") is None,
+    }
+    return tuple(what for what, is_missing in missing.items() if is_missing)
+
+
+NO_PLUGINS = (
+    "no data/loaded_plugins: which plugins are on is not known; users and rules of the built-in database and the retainer are taken as on, "
+    "all others are left out"
+)
+NO_MODULES = (
+    "no data/loaded_modules: which modules are on is not known; acl.conf is taken as on, rewrite, subscription, delayed publish and "
+    "slow subscriptions are left out"
+)
 
 
 def _access(
@@ -89,9 +109,12 @@ def _access(
     plugins, speaks = read_plugins(source, settings), dialects(patch(to_version))
     options = _with_credential(source, options, settings, plugins)
     users = convert_users(source, options, hash_name(plugins), ledger)
-    default_users = list(_default_users(settings, users))
     acl = convert_acl(source, ledger, loose=any(dialect.loose for dialect in speaks))
     chain = convert_authn(source, options, settings, ledger, plugins, users, minor(to_version))
+    is_off = is_known(source) and not any(plugin.name == "mnesia" and plugin.enabled for plugin in plugins)
+    if is_off and any(one.get("backend") == "built_in_database" and one["enable"] for one in chain.authenticators):
+        users = shut_out(source, users, ledger)
+    more_users = list(file_users(settings, users, is_off=is_off))
     authorization = convert_authz(
         source, settings, ledger, plugins, chain, acl, speaks=speaks, target=minor(to_version)
     )
@@ -101,7 +124,7 @@ def _access(
     config: Json = {"authentication": authenticators, "authorization": authorization.config()}
     if authorization.forbids_delay:
         config["delayed"] = {"enable": False}
-    ordered = (chain.requests(), authorization.requests(), acl.requests(), users.requests(), default_users)
+    ordered = (chain.requests(), authorization.requests(), acl.requests(), users.requests(), more_users)
     return config, users, [request for requests in ordered for request in requests]
 
 
@@ -157,27 +180,6 @@ def _with_credential(source: Source, options: Options, settings: Settings, plugi
         remedy = "choose with --credential username or --credential clientid; the others are dropped and listed"
         raise BadSource(*settings.place(found[-1][0].key), seen, remedy)
     return replace(options, credential=kinds.pop())
-
-
-def _default_users(settings: Settings, users: Users) -> Iterable[Request]:
-    """Users that 4.4 makes at its start from ``auth.user.N`` and ``auth.client.N``, with passwords in clear text."""
-    for found, match in list(settings.matching(r"auth\.(user|client)\.(\d+)\.(username|clientid)")):
-        kind = "username" if match[1] == "user" else "clientid"
-        password_key = f"auth.{match[1]}.{match[2]}.password"
-        keys = [key for key in (found.key, password_key) if key in settings]
-        if kind != users.kind:
-            for key in keys:
-                settings.dropped(
-                    key, f"5.x holds one type of built-in users and {users.kind} was chosen", "give it another login"
-                )
-        elif found.value in users.stored or password_key not in settings:
-            for key in keys:
-                settings.carried(key, "this user is in the export")
-        else:
-            for key in keys:
-                settings.carried(key, "as a user of the built-in database")
-            body = {"user_id": found.value, "password": settings.peek(password_key), "is_superuser": False}
-            yield Request("POST", "/authentication/password_based%3Abuilt_in_database/users", body)
 
 
 def _with_delay(features: Json, wanted: Json) -> Json:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from components.migration.hop_44_5.plugins import MODULES, module
+from components.migration.hop_44_5.plugins import MODULES, is_loaded, module
 from components.migration.hop_44_5.result import Request
+from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.manifest import Ledger
 
@@ -17,6 +18,8 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,200}")  # a key of a map in 5.x'
 ONE_EDITION_SINCE = (5, 9)  # before it the open source edition has no schema registry
 ANEW = "add it under POST /schema_registry and change schema_decode in the SQL"
 METRICS = "topic_metrics"
+TELEMETRY = "emqx_telemetry"
+Json = dict[str, Any]
 
 
 def convert_schemas(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> Iterator[Request]:
@@ -53,6 +56,16 @@ def _why_no_schema(name: str, kind: str, text: Any, options: Options, target: tu
     if target < SCHEMA_TYPES.get(kind, (99, 0)):
         return "5.x has no parser of its kind that this conversion can set up"
     return ""
+
+
+def convert_telemetry(source: Source, settings: Settings, options: Options, target: tuple[int, int]) -> Json:
+    """The open source 5.x reports to its makers unless it is told not to; Enterprise has no such root (two-cluster.md section A)."""
+    is_off = settings.peek("telemetry.enabled") == "false"
+    if is_off:
+        settings.carried("telemetry.enabled", "telemetry.enable", got=False)
+    if options.edition == "ee" or target >= ONE_EDITION_SINCE:
+        return {}
+    return {"telemetry": {"enable": False}} if is_off or is_loaded(source, "loaded_plugins", TELEMETRY) is False else {}
 
 
 def convert_topic_metrics(source: Source, ledger: Ledger) -> Iterator[Request]:

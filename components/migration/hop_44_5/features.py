@@ -1,23 +1,27 @@
 """Retainer, delayed publish, rewrite, automatic subscription, PSK, presence, slow subscriptions.
 
 Each has two origins, a module of Enterprise or a module and settings of the open source edition; the file says which is asked first.
+The rule kept here: what was off stays off, and 5.x has some of these on by itself (retainer, delayed publish, messages of presence): where they
+were off, green is told so. What nobody knows to be on is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Any
 
-from components.migration.hop_44_5.plugins import MODULES, find_file, is_loaded, module, said
+from components.migration.hop_44_5.plugins import MODULES, is_loaded, module
+from components.migration.hop_44_5.psk import PSK_FILE, convert_psk
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
-from components.migration.hop_44_5.values import etc, file_text, mappings, number, truth
-from components.migration.manifest import Ledger
+from components.migration.hop_44_5.values import mappings, number, truth
+from components.migration.manifest import NOTHING, Ledger
 
 Json = dict[str, Any]
-PSK_FILE = "init.psk"
 OFF = "off as it was"
+NOT_ON = "its module is not loaded"
+UNKNOWN = "it is not known whether this module is on, so it is left out"
+GIVE_MODULES = "give data/loaded_modules of a node too"
 EXHOOK = "POST /exhooks, before devices move"
 SASL = ("5.x has SCRAM with sha256 and sha512 only, and takes no stored users of it", "enrol these users anew")
 GONE_MODULES = {
@@ -47,28 +51,36 @@ def convert_features(source: Source, settings: Settings, ledger: Ledger) -> tupl
     _subscriptions(source, settings, ledger, config)
     _presence(source, settings, ledger, config)
     _slow(source, settings, ledger, config)
-    _psk(source, settings, ledger, config, files)
+    psk, identities = convert_psk(source, settings, ledger)
+    if psk:
+        config["psk_authentication"], files[PSK_FILE] = psk, identities
     _gone(source, ledger)
     return config, files
 
 
-def _is_on(source: Source, name: str) -> bool:
-    """A module of the open source edition: on where ``loaded_modules`` says so."""
-    return is_loaded(source, "loaded_modules", f"emqx_mod_{name}") is True
+def _state(source: Source, name: str) -> bool | None:
+    """Whether a module of the open source edition is on; None where ``loaded_modules`` is not given."""
+    return is_loaded(source, "loaded_modules", f"emqx_mod_{name}")
 
 
-def _may_be_on(source: Source, name: str) -> bool:
-    """The same, and on where the file is not given: who writes settings for a module means it."""
-    return is_loaded(source, "loaded_modules", f"emqx_mod_{name}") is not False
+def _say(settings: Settings, key: str, root: str, *, is_on: bool | None) -> None:
+    """A setting of a module that was on, off, or of which nobody knows."""
+    if is_on:
+        settings.carried(key, root)
+    elif is_on is None:
+        settings.dropped(key, UNKNOWN, GIVE_MODULES)
+    else:
+        settings.dropped(key, NOT_ON, NOTHING)
 
 
 def _retainer(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
     found = module(source, "retainer")
     given: dict[str, Any] = {match[1]: setting.value for setting, match in settings.matching(r"retainer\.(\w+)")}
-    enabled = said(source, "loaded_plugins", "emqx_retainer") is not False
+    is_on = False if MODULES in (source.export or {}) else is_loaded(source, "loaded_plugins", "emqx_retainer")
+    enabled = is_on is not False
     if found:
         given, enabled = {**given, **found[1]}, found[2]
-    if not given and found is None:
+    if not given and found is None and enabled:
         return
     storage = str(given.get("storage_type", "ram"))
     backend = {
@@ -108,14 +120,15 @@ def _delayed(source: Source, ledger: Ledger, config: Json) -> None:
         limit = number(found[1].get("max_delayed_messages"), 0)
         config["delayed"] = {"enable": found[2], "max_delayed_messages": limit}
         ledger.carried(MODULES, found[0], "delayed", "the settings; messages that wait are lost")
-    elif _is_on(source, "delayed"):
-        config["delayed"] = {"enable": True, "max_delayed_messages": 0}
+    else:
+        is_on = False if MODULES in (source.export or {}) else _state(source, "delayed") is True
+        config["delayed"] = {"enable": is_on, "max_delayed_messages": 0}
 
 
 def _rewrite(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
     rules: list[Json] = []
     found = module(source, "rewrite")
-    is_on = found[2] if found else _may_be_on(source, "rewrite")
+    is_on = found[2] if found else _state(source, "rewrite")
     if found:
         rows = mappings(found[1].get("rules"))
         rules += [rule for row in rows if (rule := _rewrite_row(row))]
@@ -137,7 +150,7 @@ def _rewrite(source: Source, settings: Settings, ledger: Ledger, config: Json) -
             continue
         action = {"pub": "publish", "sub": "subscribe"}.get(match[1], "all")
         rules.append({"action": action, "source_topic": parts[0], "re": parts[1], "dest_topic": _named(parts[2])})
-        settings.carried(setting.key, "rewrite" if is_on else OFF)
+        _say(settings, setting.key, "rewrite", is_on=is_on)
     if rules and is_on:
         config["rewrite"] = rules
 
@@ -158,11 +171,11 @@ def _named(topic: str) -> str:
 def _subscriptions(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
     topics: dict[str, Json] = {}
     found = module(source, "subscription")
-    is_on = found[2] if found else _may_be_on(source, "subscription")
+    is_on = found[2] if found else _state(source, "subscription")
     for setting, match in list(settings.matching(r"module\.subscription\.(\d+)\.(topic|qos|nl|rap|rh)")):
         value: Any = _named(setting.value) if match[2] == "topic" else number(setting.value, 0)
         topics.setdefault(match[1], {"qos": 0, "nl": 0, "rap": 0, "rh": 0})[match[2]] = value
-        settings.carried(setting.key, "auto_subscribe" if is_on else OFF)
+        _say(settings, setting.key, "auto_subscribe", is_on=is_on)
     wanted = [one for one in topics.values() if one.get("topic")]
     if found:
         rows = mappings(found[1].get("topics") or found[1].get("subscriptions"))
@@ -178,12 +191,15 @@ def _subscriptions(source: Source, settings: Settings, ledger: Ledger, config: J
 
 def _presence(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
     found = module(source, "presence")
-    is_on = found[2] if found else _is_on(source, "presence") or "module.presence.qos" in settings
-    if is_on:
-        config["sys_topics"] = {"sys_event_messages": {"client_connected": True, "client_disconnected": True}}
+    is_on = found[2] if found else False if MODULES in (source.export or {}) else _state(source, "presence")
+    if is_on is not None:
+        config["sys_topics"] = {"sys_event_messages": {"client_connected": is_on, "client_disconnected": is_on}}
     if found:
-        ledger.carried(MODULES, found[0], "presence", "sys_topics.sys_event_messages")
-    settings.changed("module.presence.qos", "5.x sends these messages with QoS 0")
+        ledger.carried(MODULES, found[0], "presence", "sys_topics.sys_event_messages" if is_on else OFF)
+    if is_on is False:
+        settings.dropped("module.presence.qos", NOT_ON, NOTHING)
+    else:
+        settings.changed("module.presence.qos", "5.x sends these messages with QoS 0")
 
 
 def _slow(source: Source, settings: Settings, ledger: Ledger, config: Json) -> None:
@@ -201,52 +217,7 @@ def _slow(source: Source, settings: Settings, ledger: Ledger, config: Json) -> N
         slow: Json = {name: str(given[name]) for name in names if given.get(name)}
         if given.get("top_k_num"):
             slow["top_k_num"] = number(given["top_k_num"], 10)
-        config["slow_subs"] = {"enable": found[2] if found else _is_on(source, "slow_subs"), **slow}
-
-
-def _psk(source: Source, settings: Settings, ledger: Ledger, config: Json, files: dict[str, str]) -> None:
-    found = module(source, "psk_authentication")
-    text, enabled = "", True
-    if found:
-        content, enabled = found[1].get("psk_file"), found[2]
-        path = content if isinstance(content, str) else ""
-        given = find_file(source, PurePath(path).name) if path else None
-        text = given[1] if given else file_text(content) if isinstance(content, Mapping) else ""
-        if text:
-            ledger.carried(MODULES, found[0], "psk_authentication", f"{PSK_FILE} of the nodes and psk_authentication")
-        else:
-            why = "its file is not in the export"
-            ledger.dropped(MODULES, found[0], "psk_authentication", why, "give the PSK file of a node too")
-    elif "psk.file.path" in settings:
-        given = find_file(source, PurePath(settings.peek("psk.file.path")).name)
-        if given is None or said(source, "loaded_plugins", "emqx_psk_file") is False:
-            settings.dropped(
-                "psk.file.path",
-                "the file is not given, or its plugin is not loaded",
-                "give the file too, if it is used",
-            )
-            settings.dropped("psk.file.delimiter", "without the file it says nothing", "nothing")
-            return
-        text = given[1]
-        settings.carried("psk.file.path", f"{PSK_FILE} of the nodes")
-    if not text:
-        return
-    separator = settings.carried("psk.file.delimiter") or ":"
-    files[PSK_FILE] = _psk_lines(text, separator, ledger)
-    config["psk_authentication"] = {"enable": enabled, "separator": separator, "init_file": etc(PSK_FILE)}
-
-
-def _psk_lines(text: str, separator: str, ledger: Ledger) -> str:
-    """Its identities with their keys; each line is accounted."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    ledger.expect("psk", len(lines))
-    for at, line in enumerate(lines):
-        identity, found_separator, _ = line.partition(separator)
-        if found_separator:
-            ledger.carried("psk", at, identity, f"in {PSK_FILE}")
-        else:
-            ledger.dropped("psk", at, f"line {at + 1}", "no identity and key", "write the line anew")
-    return "".join(f"{line}\n" for line in lines if separator in line)
+        config["slow_subs"] = {"enable": found[2] if found else _state(source, "slow_subs") is True, **slow}
 
 
 def _gone(source: Source, ledger: Ledger) -> None:

@@ -92,6 +92,9 @@ TABLE: dict[str, tuple[str, Reader]] = {
     "idle_timeout": ("websocket.idle_timeout", str),
     "max_frame_size": ("websocket.max_frame_size", lambda text: int(text) or "infinity"),
 }
+KINDS = ("tcp", "ssl", "ws", "wss")
+SHUT: Json = {"enable": False}
+"""5.x opens a listener of each kind by itself; one that 4.4 did not have stays shut."""
 FILES = ("keyfile", "certfile", "cacertfile", "dhfile")
 GONE = {
     "ciphers": (
@@ -117,6 +120,8 @@ def convert_listeners(settings: Settings, target: tuple[int, int]) -> Json:
         listeners.setdefault(kind, {})["default" if name == MAIN_ZONE else name] = listener
         settings.carried(found.key, "in the nodes' own configuration; look at the address")
         _bypass(settings, found.key, listener.get("zone", "default"))
+    for kind in KINDS if listeners else ():
+        listeners.setdefault(kind, {}).setdefault("default", dict(SHUT))
     return listeners
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.migration.hop_44_5.result import Request
+from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Options, Source
-from components.migration.manifest import Ledger
+from components.migration.manifest import NOTHING, Ledger
 
 KEY_FILE = "api-keys.txt"
 DEFAULT_SECRETS = ("public",)
@@ -72,8 +73,12 @@ def convert_dashboard_users(source: Source, ledger: Ledger) -> None:
         )
 
 
-def convert_banned(source: Source, options: Options, ledger: Ledger) -> Iterator[Request]:
-    """One request for each who is still banned."""
+NO_BAN = "enable_ban is off in every zone, so it banned nobody"
+
+
+def convert_banned(source: Source, options: Options, settings: Settings, ledger: Ledger) -> Iterator[Request]:
+    """One request for each who is still banned; none where 4.4 did not ask whether one is."""
+    asked = not all(value and not is_on(value) for value in of_zones(settings, "enable_ban").values())
     rows = (source.export or {}).get("blacklist", [])
     ledger.expect("blacklist", len(rows))
     for at, row in enumerate(rows):
@@ -85,8 +90,10 @@ def convert_banned(source: Source, options: Options, ledger: Ledger) -> Iterator
         until = row.get("until")
         if kind == "peerhost" and not _is_address(name):
             ledger.dropped("blacklist", at, name, "no address", "ban again: POST /banned")
+        elif not asked:
+            ledger.dropped("blacklist", at, f"{kind} {name}", NO_BAN, NOTHING)
         elif isinstance(until, int | float) and until <= options.now:
-            ledger.dropped("blacklist", at, name, "the ban was over when this was converted", "nothing")
+            ledger.dropped("blacklist", at, name, "the ban was over when this was converted", NOTHING)
         else:
             ledger.carried("blacklist", at, f"{kind} {name}")
             yield Request("POST", "/banned", _ban(kind, name, row))

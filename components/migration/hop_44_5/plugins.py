@@ -20,6 +20,7 @@ from components.migration.hop_44_5.values import mappings
 from components.migration.sources.base import loads
 
 MODULES = "modules"
+GIVE_LOADED = "give data/loaded_plugins of a node too"
 AUTH = {
     "mnesia": "mnesia_authentication",
     "redis": "redis_authentication",

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from components.migration.hop_44_5.features import EXHOOK, GONE_MODULES
 from components.migration.hop_44_5.plugins import MODULES, is_loaded
+from components.migration.hop_44_5.psk import PSK_NAMES, SECTION
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import LIST_SECTIONS, Source
 from components.migration.manifest import NOTHING, Ledger
@@ -112,19 +113,13 @@ def account_sections(source: Source, ledger: Ledger) -> None:
         ledger.expect(section, len(rows) if isinstance(rows, list) else 1)
 
 
-def account_files(source: Source, settings: Settings, ledger: Ledger, *, reads_psk: bool) -> None:
+def account_files(source: Source, settings: Settings, ledger: Ledger) -> None:
     """Files that are given and that nothing was made of."""
     uses_tls = "tls" in settings.peek("cluster.proto_dist")
     for path in source.files:
         name = PurePath(path).name
         if name == "ssl_dist.conf":
-            why = f"TLS between nodes: {OWN}"
             todo = "set it up on green where you need it" if uses_tls else NOTHING
-        elif name in PSK_NAMES and not reads_psk:
-            why, todo = "no plugin or module that is on reads it", "nothing, if that is so"
-        else:
-            continue
-        ledger.dropped(path, ledger.grow(path, 1), name, why, todo)
-
-
-PSK_NAMES = ("psk.txt", "init.psk")
+            ledger.dropped(path, ledger.grow(path, 1), name, f"TLS between nodes: {OWN}", todo)
+        elif name in PSK_NAMES and not ledger.has(SECTION):
+            ledger.dropped(path, ledger.grow(path, 1), name, "no plugin or module that is on reads it", NOTHING)

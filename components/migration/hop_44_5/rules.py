@@ -13,6 +13,7 @@ from components.migration.hop_44_5.bridges import convert_bridges
 from components.migration.hop_44_5.consumers import convert_consumers
 from components.migration.hop_44_5.engine import ANEW, Engine, unavailable
 from components.migration.hop_44_5.names import component_name
+from components.migration.hop_44_5.plugins import MODULES, is_loaded
 from components.migration.hop_44_5.readers import read_target_qos, read_target_retain
 from components.migration.hop_44_5.recipe_table import RECIPES
 from components.migration.hop_44_5.recipes import MissingError, Recipe, Watched, attempt, build
@@ -23,6 +24,7 @@ from components.migration.hop_44_5.values import filled, mappings, template
 from components.migration.manifest import Ledger, shorten
 
 Json = dict[str, Any]
+RULE_ENGINE = "emqx_rule_engine"
 RULES, RESOURCES, ACTIONS, FALLBACKS = "rules", "resources", "rules.actions", "rules.fallbacks"
 
 
@@ -37,8 +39,9 @@ def convert_rules(
     ledger.expect(RULES, len(rules))
     for at, resource in enumerate(resources):
         _resource(engine, at, resource, options, ledger, target)
+    runs = MODULES in export or is_loaded(source, "loaded_plugins", RULE_ENGINE) is not False
     for at, rule in enumerate(rules):
-        _rule(engine, at, rule, ledger)
+        _rule(engine, at, rule, ledger, runs=runs)
     convert_consumers(engine, source, options, ledger, target)
     convert_bridges(engine, source, settings, options, target)
     return engine.config()
@@ -99,7 +102,7 @@ def _text(value: Any) -> str:
     return str(value or "")
 
 
-def _rule(engine: Engine, at: int, rule: Json, ledger: Ledger) -> None:
+def _rule(engine: Engine, at: int, rule: Json, ledger: Ledger, *, runs: bool) -> None:
     name, sql = str(rule.get("id", "")), rule.get("rawsql")
     listed = rule.get("actions")
     actions = listed if isinstance(listed, list) else []
@@ -113,7 +116,7 @@ def _rule(engine: Engine, at: int, rule: Json, ledger: Ledger) -> None:
     described = filled({"description": _text(rule.get("description"))})
     engine.rules[rule_id] = {
         "sql": sql,
-        "enable": rule.get("enabled") is True,
+        "enable": rule.get("enabled") is True and runs,
         "actions": kept,
         "name": shorten(name),
         **described,
@@ -123,7 +126,8 @@ def _rule(engine: Engine, at: int, rule: Json, ledger: Ledger) -> None:
             RULES, at, name, f"without {len(actions) - len(kept)} of its {len(actions)} actions", "see its actions"
         )
     else:
-        ledger.carried(RULES, at, name, f"rule {rule_id}, its SQL as it was")
+        how = f"rule {rule_id}, its SQL as it was"
+        ledger.carried(RULES, at, name, how if runs else f"{how}; off, as {RULE_ENGINE} is not loaded")
 
 
 def _action(engine: Engine, at: int, action: Any, ledger: Ledger) -> Any:

@@ -10,14 +10,14 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.table import Term, user_row
-from components.migration.manifest import BadSource, Ledger
+from components.migration.manifest import NOTHING, BadSource, Ledger
 
 SECTION = "auth_mnesia"
 SALT_BYTES = 4
@@ -140,6 +140,15 @@ def convert_users(source: Source, options: Options, hash_name: str, ledger: Ledg
             stored[user.login] = divide(user.stored, algorithm)
             ledger.carried(SECTION, user.at, user.login, "with its hash and salt")
     return Users(kind, algorithm or "sha256", stored)
+
+
+def shut_out(source: Source, users: Users, ledger: Ledger) -> Users:
+    """Nobody: 4.4 has these users and does not ask them, while on green an enabled built-in database stands where 4.4 refused everybody."""
+    for user in read_users(source):
+        ledger.dropped(
+            SECTION, user.at, user.login, "emqx_auth_mnesia is off, so nobody could come in as this user", NOTHING
+        )
+    return replace(users, stored={})
 
 
 def default_users(settings: Settings) -> Iterator[tuple[str, str, str]]:

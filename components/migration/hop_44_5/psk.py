@@ -1,0 +1,126 @@
+"""PSK identities: the module psk_authentication of Enterprise, or the plugin emqx_psk_file and its file.
+
+The rule kept here: an identity that nobody could use on 4.4 is not on green. It takes a plugin or module that is on, and a listener with
+``psk_ciphers``: only such a one asks for identities (4.4's emqx.schema, ``user_lookup_fun``). 4.4 ships a file with two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from components.migration.hop_44_5.plugins import GIVE_LOADED, MODULES, find_file, is_loaded, module
+from components.migration.hop_44_5.settings import Settings
+from components.migration.hop_44_5.source import Source
+from components.migration.hop_44_5.values import etc, file_text
+from components.migration.manifest import NOTHING, Ledger
+
+Json = dict[str, Any]
+PSK_FILE = "init.psk"
+PSK_NAMES = ("psk.txt", PSK_FILE)
+SECTION = "psk"
+PLUGIN = "emqx_psk_file"
+SAMPLES = frozenset({("client1", "1234"), ("client2", "abcd")})
+SAMPLE = "4.4 ships this identity with this key, so that everybody knows it; it was in use and it is on green"
+IS_OFF = "its plugin or module is not loaded, so nobody could come in by it"
+NO_DOOR = "no listener of 4.4 takes PSK (psk_ciphers), so nobody could come in by it"
+UNKNOWN = "it is not known whether its plugin is on, so it is left out and nobody gets in by it"
+NO_FILE = "its file is not in the export"
+
+
+class Found(NamedTuple):
+    """What there is: its text, why nothing is made of it (empty: it is in use), what to do about that, and the module's index."""
+
+    text: str
+    why_not: str
+    todo: str
+    module: int | None
+
+
+def convert_psk(source: Source, settings: Settings, ledger: Ledger) -> tuple[Json, str]:
+    """The root ``psk_authentication`` and the text of ``init.psk``; both empty where no identity was in use."""
+    found = _of_module(source, settings) or _of_plugin(source, settings)
+    if found is None:
+        return {}, ""
+    separator = settings.peek("psk.file.delimiter") or ":"
+    _account(settings, ledger, found)
+    kept = list(_identities(found, separator, ledger))
+    if found.why_not or not kept:
+        return {}, ""
+    text = "".join(f"{line}\n" for line in kept)
+    return {"enable": True, "separator": separator, "init_file": etc(PSK_FILE)}, text
+
+
+def _of_module(source: Source, settings: Settings) -> Found | None:
+    found = module(source, "psk_authentication")
+    if found is None:
+        return None
+    at, config, enabled = found
+    content = config.get("psk_file")
+    given = find_file(source, PurePath(content).name) if isinstance(content, str) and content else None
+    text = given[1] if given else file_text(content) if isinstance(content, Mapping) else ""
+    if not enabled:
+        return Found(text, IS_OFF, NOTHING, at)
+    if not text:
+        return Found("", NO_FILE, "give the PSK file of a node too", at)
+    return Found(text, *_without_door(settings), at)
+
+
+def _of_plugin(source: Source, settings: Settings) -> Found | None:
+    path = settings.peek("psk.file.path")
+    names = [PurePath(path).name] if path else list(PSK_NAMES)
+    given = next((file for name in names if (file := find_file(source, name))), None)
+    is_on = is_loaded(source, "loaded_plugins", PLUGIN)
+    if not path and (given is None or is_on is not True):
+        return None
+    text = given[1] if given else ""
+    if MODULES in (source.export or {}) or is_on is False:
+        return Found(text, IS_OFF, NOTHING, None)
+    if is_on is None:
+        return Found(text, UNKNOWN, GIVE_LOADED, None)
+    if given is None:
+        return Found("", "the file is not given", "give the file too: its plugin is loaded", None)
+    return Found(text, *_without_door(settings), None)
+
+
+def _without_door(settings: Settings) -> tuple[str, str]:
+    """Why no identity can be used, and what to do; empty where a listener takes them, or where none is given that could tell."""
+    listeners = any(True for _ in settings.matching(r"listener\.(tcp|ssl|wss?)\.[\w-]+"))
+    takes = any(found.value for found, _ in settings.matching(r"listener\.(ssl|wss)\.[\w-]+\.psk_ciphers"))
+    return (NO_DOOR, NOTHING) if listeners and not takes else ("", "")
+
+
+def _account(settings: Settings, ledger: Ledger, found: Found) -> None:
+    """The module or the settings."""
+    kind, carried = "psk_authentication", f"{PSK_FILE} of the nodes and psk_authentication"
+    if found.module is not None and found.why_not:
+        ledger.dropped(MODULES, found.module, kind, found.why_not, found.todo)
+    elif found.module is not None:
+        ledger.carried(MODULES, found.module, kind, carried)
+    for key in ("psk.file.path", "psk.file.delimiter"):
+        if found.why_not:
+            settings.dropped(key, found.why_not, found.todo)
+        else:
+            settings.carried(key, carried)
+
+
+def _identities(found: Found, separator: str, ledger: Ledger) -> Iterator[str]:
+    """The lines that are on green; every line that is not blank is accounted by its identity."""
+    lines = [line for line in found.text.splitlines() if line.strip()]
+    if found.text:
+        ledger.expect(SECTION, len(lines))
+    for at, line in enumerate(lines):
+        identity, has_key, key = line.partition(separator)
+        if not has_key:
+            ledger.dropped(SECTION, at, f"line {at + 1}", "no identity and key", "write the line anew")
+        elif found.why_not:
+            ledger.dropped(SECTION, at, identity, found.why_not, found.todo)
+        elif (identity.strip(), key.strip()) in SAMPLES:
+            ledger.changed(
+                SECTION, at, identity, SAMPLE, f"take it out of {PSK_FILE} unless a device of yours needs it"
+            )
+            yield line
+        else:
+            ledger.carried(SECTION, at, identity, f"in {PSK_FILE}")
+            yield line
