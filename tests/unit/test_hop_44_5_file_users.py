@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.cutover.versions import parse
-from components.migration.facts import Plan, load
+from components.migration.facts import Plan
 from components.migration.hop_44_5 import Conversion, Options, Source, convert
+from components.migration.loading import load
 from tests.unit.hop_44_5_bed import NOW, run, user
 
 pytestmark = pytest.mark.unit
@@ -20,7 +21,8 @@ LOADED = {"loaded_plugins": "{emqx_auth_mnesia, true}.\n"}
 def of_field(*names: str) -> Conversion:
     facts = load(Plan(parse("4.4.19"), parse("5.8.9"), "ce", "ce"), tuple(CASE / name for name in names))
     settings = tuple(setting for conf in facts.confs or () for setting in conf.settings)
-    return convert(Source(None, "export", settings, facts.files), "4.4.19", "5.8.9", Options(now=NOW, edition="ce"))
+    source = Source(None, "export", settings, facts.files, facts.kinds, facts.environment)
+    return convert(source, "4.4.19", "5.8.9", Options(now=NOW, edition="ce"))
 
 
 @pytest.mark.parametrize("name", ["etc", "passthrough.yml"])
