@@ -131,7 +131,7 @@ class Account(NamedTuple):
         idle = [item for item in self.items if not item.had_effect]
         lines = [f"# Conversion {origin} -> {target}", ""]
         if self.not_given:
-            lines += ["## Not given", "", *(f"- {what}" for what in self.not_given), ""]
+            lines += [*(f"- Not given: {what}" for what in self.not_given), ""]
         for title, items in (
             ("What changes for devices and people", concerns),
             ("Dropped, though it had an effect", dropped),

@@ -158,7 +158,7 @@ def test_a_run_without_an_export_says_what_it_lacks(capsys: pytest.CaptureFixtur
         out = tmp_path / hop[0]
         assert main(["convert", str(tmp_path / "emqx.conf"), *words, "--out", str(out)]) == 0
         assert "not given: no export: users, permissions, bans" in capsys.readouterr().out
-        assert "## Not given\n\n- no export" in (out / "manifest.md").read_text(encoding="utf-8")
+        assert "\n\n- Not given: no export" in (out / "manifest.md").read_text(encoding="utf-8")
         assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["not_given"]
         main(["check", str(tmp_path / "emqx.conf"), *words])
         assert "Not given: no export" in capsys.readouterr().out
