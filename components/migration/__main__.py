@@ -25,7 +25,9 @@ from components.migration.hop_42_43.convert import convert as convert_42
 from components.migration.loading import load, require_all_read
 from components.migration.manifest import Account, BadSource
 from components.migration.prove import prove
+from components.migration.requests import pieces
 from components.migration.rules import UnknownRuleError
+from components.migration.surroundings import source_of
 
 OK, BLOCKED, BAD = 0, 1, 2
 CHOICES: Mapping[str, Sequence[str]] = {
@@ -190,18 +192,7 @@ def _account(facts: Facts, options: argparse.Namespace) -> Account | None:
 
 
 def _to_5(facts: Facts, options: argparse.Namespace) -> hop_44_5.Conversion:
-    return hop_44_5.convert(_source(facts), str(facts.plan.source), str(facts.plan.target), _options(facts, options))
-
-
-def _source(facts: Facts) -> hop_44_5.Source:
-    return hop_44_5.Source(
-        export=dict(facts.export.data) if facts.export else None,
-        export_name=facts.export.file if facts.export else "export",
-        settings=tuple(setting for conf in facts.confs or () for setting in conf.settings),
-        files=facts.files,
-        kinds=facts.kinds,
-        environment=facts.environment,
-    )
+    return hop_44_5.convert(source_of(facts), str(facts.plan.source), str(facts.plan.target), _options(facts, options))
 
 
 def _options(facts: Facts, options: argparse.Namespace) -> hop_44_5.Options:
@@ -228,6 +219,7 @@ def _convert(options: argparse.Namespace) -> int:
             "manifest.json": (piece.encode() for piece in result.account.json_pieces(origin=origin, target=target)),
             "manifest.md": (result.account.to_markdown(origin=origin, target=target).encode(),),
             "steps.md": ("".join(f"1. {step}\n" for step in result.steps).encode(),),
+            **({"requests.json": pieces(result.requests)} if result.requests else {}),
         }
         if len(texts) != len(result.texts):
             raise BadSource("SOURCE", "", "two files of one name", "give the directory that holds both")
@@ -283,7 +275,7 @@ def _prove(options: argparse.Namespace) -> int:
             "convert to 4.4 first",
         )
     proof = prove(
-        _source(facts),
+        source_of(facts),
         str(facts.plan.source),
         str(facts.plan.target),
         topics=options.topic,

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from components.migration.facts import Facts
 from components.migration.hop_44_5.aclsource import AclFile, read_file
 from components.migration.hop_44_5.authn import anonymous_is_let_in, in_order
 from components.migration.hop_44_5.authz import no_match
 from components.migration.hop_44_5.plugins import Plugin
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Source
+from components.migration.manifest import BadSource
 from components.migration.permissions import before
 from components.migration.permissions.before import ANONYMOUS, BUILT_IN, FILE, NO_MATCH
 from components.migration.permissions.client import Access
+from components.migration.permissions.erlang import TermError
 
 MAIN_FILE = "emqx.conf"
 WORDS: Mapping[str, str] = {
@@ -29,6 +32,18 @@ WORDS: Mapping[str, str] = {
     ANONYMOUS: "emqx.conf: allow_anonymous",
 }
 """What to give, by the name in ``Before.missing``."""
+
+
+def source_of(facts: Facts) -> Source:
+    """The facts as the readers of 4.x take them."""
+    return Source(
+        export=dict(facts.export.data) if facts.export else None,
+        export_name=facts.export.file if facts.export else "export",
+        settings=tuple(setting for conf in facts.confs or () for setting in conf.settings),
+        files=facts.files,
+        kinds=facts.kinds,
+        environment=facts.environment,
+    )
 
 
 class Known(NamedTuple):
@@ -68,12 +83,20 @@ def surroundings(source: Source, settings: Settings, built_in: BuiltIn) -> Known
     return Known(
         uses_built_in_users=built_in.asks_users,
         allow_anonymous=anonymous_is_let_in(settings),
-        file_rules=before.compile_file(acl_file.terms),
+        file_rules=_compiled(acl_file),
         sources=[BUILT_IN if plugin.name == "mnesia" else FILE for plugin in ordered],
         no_match=no_match(settings),
         checks_acl=is_on(settings.peek("zone.external.enable_acl", "on")),
         missing=frozenset(_missing(source, settings, acl_file, built_in)),
     )
+
+
+def _compiled(acl_file: AclFile) -> list[before.FileRule]:
+    try:
+        return before.compile_file(acl_file.terms)
+    except TermError as error:
+        remedy = "mend the line; EMQX itself does not load such a file, so look what it decides by now"
+        raise BadSource(acl_file.section, f"line {error.line}", error.seen, remedy) from None
 
 
 def _missing(source: Source, settings: Settings, acl_file: AclFile, built_in: BuiltIn) -> Iterator[str]:

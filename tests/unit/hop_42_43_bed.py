@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from hypothesis import HealthCheck, settings
 
 from components.cutover.versions import parse as version
 from components.migration import facts as known
+from components.migration import loading
 from components.migration.configs import flat
-from components.migration.facts import Export, Plan
+from components.migration.facts import Export, Facts, Plan
+from components.migration.hop_42_43.convert import Converted, convert
 from components.migration.hop_42_43.files import convert_confs
 from components.migration.manifest import Ledger
 
@@ -65,3 +69,27 @@ def users(*rows: dict[str, Any], **sections: Any) -> Export:
     return Export(
         "e.json", {"version": "4.2.11", "auth_mnesia": [{"password": PASSWORD, **row} for row in rows], **sections}
     )
+
+
+PLUGINS = b"{emqx_auth_mnesia, true}.\n{emqx_auth_username, true}.\n{emqx_auth_clientid, true}.\n"
+
+
+def recording(name: str) -> Any:
+    return json.loads((RECORDED / "hop_42_43" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def recorded_facts(kind: Any, export: dict[str, Any]) -> Facts:
+    """The node that was recorded: the shipped files of 4.2, its plugins, its export."""
+    facts = Facts(replace(PLAN, credential=kind), export=Export("export.json", export))
+    for name, data in (
+        ("emqx.conf", b"allow_anonymous = true\nacl_nomatch = allow\nacl_file = etc/acl.conf\n"),
+        ("acl.conf", (RECORDED / "hop_42_43" / "acl.conf").read_bytes()),
+        ("loaded_plugins", PLUGINS),
+    ):
+        facts = loading.add(facts, name, data)
+    return facts
+
+
+def recorded_hop(kind: str) -> tuple[Any, Converted]:
+    said = recording(f"as_{kind}")
+    return said, convert(recorded_facts(kind, said["export"]))

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.unit
 
 def test_a_genuine_export_of_4_2_11_has_what_every_4_3_reads() -> None:
     ledger = Ledger()
-    data = convert_export(sample("v4.2.11.json"), "username", ledger)
+    data = convert_export(sample("v4.2.11.json"), "username", ledger).data
     assert data["version"] == "4.2.11"
     assert data["auth.mnesia.as"] == "username"
     assert data["auth_mnesia"][0] == {
@@ -36,10 +36,7 @@ def test_a_genuine_export_of_4_2_11_has_what_every_4_3_reads() -> None:
         "type": "username",
         "password": sample("v4.2.11.json").rows("auth_mnesia")[0]["password"],
     }
-    assert data["acl_mnesia"][0] == {
-        "login": "emqx_c", "topic": "Topic/A", "action": "sub", "allow": True,
-        "type": "username", "type_value": "emqx_c", "access": "allow",
-    }  # fmt: skip
+    assert data["acl_mnesia"] == []
     changed = [item for item in ledger.account().items if item.verdict is not Verdict.CARRIED]
     assert [(item.section, item.label, item.verdict) for item in changed] == [
         ("auth_mnesia", "user_mnesia", Verdict.CHANGED)
@@ -55,7 +52,7 @@ def test_users_of_4_2_10_are_refused_with_the_patch_to_go_to() -> None:
 
 
 def test_users_of_4_2_10_go_into_enterprise_with_their_hash_in_base64() -> None:
-    data = convert_export(sample("v4.2.10.json"), "username", Ledger())
+    data = convert_export(sample("v4.2.10.json"), "username", Ledger()).data
     before = sample("v4.2.10.json").rows("auth_mnesia")[0]["password"]
     assert base64.b64decode(data["auth_mnesia"][0]["password"]) == before.encode()
     assert data["auth_clientid"] == sample("v4.2.10.json").data["auth_clientid"]
@@ -66,19 +63,12 @@ def test_enterprise_4_2_has_types_of_its_own_and_may_have_both() -> None:
         {"login": "u", "type": "username", "password": PASSWORD, "created_at": 1},
         {"login": "u", "type": "clientid", "password": PASSWORD, "created_at": 2},
     ]
-    acl = [
-        {"type": "clientid", "type_value": "u", "topic": "t", "action": "pubsub", "access": "allow", "created_at": 3},
-        {"type": "all", "topic": "t", "action": "sub", "access": "allow"},
-        {"type": "all", "type_value": "u", "topic": "t", "action": "sub", "access": "allow"},
-    ]
-    export = Export("e.json", {"version": "4.2", "modules": [], "auth_mnesia": rows, "acl_mnesia": acl})
+    export = Export("e.json", {"version": "4.2", "modules": [], "auth_mnesia": rows})
     known.require_declared(export, version("4.2.9"))
     assert credential_for(export, None, None) is None
     ledger = Ledger()
-    data = convert_export(export, None, ledger)
-    assert data["auth_mnesia"] == rows
-    assert data["acl_mnesia"] == acl[:2]
-    assert [item.verdict for item in ledger.account().items] == [Verdict.CARRIED] * 4 + [Verdict.DROPPED]
+    assert convert_export(export, None, ledger).data["auth_mnesia"] == rows
+    assert [item.verdict for item in ledger.account().items] == [Verdict.CARRIED] * 2
 
 
 @pytest.mark.parametrize(
@@ -102,7 +92,7 @@ def test_open_source_takes_users_from_the_patches_that_4_3_names(said: str, refu
 def test_an_export_of_4_2_10_without_users_is_carried() -> None:
     ledger = Ledger()
     export = sample("v4.2.10-no-auth.json")
-    assert convert_export(export, None, ledger) == export.data
+    assert convert_export(export, None, ledger).data == export.data
     assert {item.verdict for item in ledger.account().items} == {Verdict.CARRIED}
 
 
@@ -130,7 +120,7 @@ def test_duplicate_users_are_named_and_the_one_that_the_import_keeps_stays() -> 
         auth_clientid=[{"clientid": "u", "password": PASSWORD}],
     )
     ledger = Ledger()
-    data = convert_export(export, "username", ledger)
+    data = convert_export(export, "username", ledger).data
     assert (len(data["auth_mnesia"]), data["auth_username"], len(data["auth_clientid"])) == (1, [], 1)
     dropped = [f"{item.section}[{item.at}]" for item in ledger.account().items if item.verdict is Verdict.DROPPED]
     assert sorted(dropped) == ["auth_mnesia[0]", "auth_username[0]"]
@@ -139,7 +129,7 @@ def test_duplicate_users_are_named_and_the_one_that_the_import_keeps_stays() -> 
 @pytest.mark.parametrize("password", [None, "", "not base64!", "YWJj", 7])
 def test_a_password_that_could_never_be_checked_is_named(password: Any) -> None:
     ledger = Ledger()
-    assert convert_export(users({"login": "u", "password": password}), "username", ledger)["auth_mnesia"] == []
+    assert convert_export(users({"login": "u", "password": password}), "username", ledger).data["auth_mnesia"] == []
     assert ledger.account().items[0].verdict is Verdict.DROPPED
 
 
@@ -170,23 +160,19 @@ NAMES = st.one_of(st.text(max_size=30), st.sampled_from(['"', "'", "\n", "a\r\nb
 @PATIENT
 @given(st.lists(NAMES, max_size=20), st.sampled_from(["username", "clientid"]))
 def test_any_name_is_carried_or_named_and_survives_as_json(names: list[str], credential: Any) -> None:
-    export = users(
-        *({"login": name} for name in names),
-        acl_mnesia=[{"login": name, "topic": "t", "action": "pub", "allow": True} for name in names],
-    )
     ledger = Ledger()
-    data = json.loads(json.dumps(convert_export(export, credential, ledger)))
+    done = convert_export(users(*({"login": name} for name in names)), credential, ledger)
+    data = json.loads(json.dumps(done.data))
     assert {row["login"] for row in data["auth_mnesia"]} == set(names)
-    assert [row["type_value"] for row in data["acl_mnesia"]] == names
     account = ledger.account()
     assert all(row["source"] == row["carried"] + row["changed"] + row["dropped"] for row in account.tally().values())
-    assert len(account.items) == 2 * len(names)
+    assert len(account.items) == len(names)
     assert PASSWORD not in account.to_json(origin="a", target="b")
 
 
 def test_100_000_users_have_a_full_account() -> None:
     ledger = Ledger()
-    data = convert_export(users(*({"login": f"u{i}"} for i in range(100_000))), "clientid", ledger)
+    data = convert_export(users(*({"login": f"u{i}"} for i in range(100_000))), "clientid", ledger).data
     assert len(data["auth_mnesia"]) == 100_000
     assert ledger.account().tally()["auth_mnesia"]["carried"] == 100_000
 
@@ -205,6 +191,9 @@ FIELDS = [
     "id",
     "name",
     "is_superuser",
+    "config",
+    "actions",
+    "rawsql",
 ]
 WORDS = st.one_of(
     st.none(),
@@ -220,7 +209,10 @@ ROWS = st.lists(st.dictionaries(st.sampled_from(FIELDS), WORDS, max_size=6), max
 @PATIENT
 @given(
     st.dictionaries(
-        st.sampled_from(["auth_mnesia", "acl_mnesia", "auth_username", "auth_clientid", "users", "rules", "odd"]), ROWS
+        st.sampled_from(
+            ["auth_mnesia", "acl_mnesia", "auth_username", "auth_clientid", "users", "rules", "resources", "odd"]
+        ),
+        ROWS,
     ),
     st.sampled_from(["username", None]),
     st.booleans(),
@@ -230,19 +222,21 @@ def test_whatever_rows_an_export_has_they_are_refused_or_accounted_for(
 ) -> None:
     export = Export("e.json", {"version": "4.2.11", **sections})
     ledger = Ledger()
-    data = json.loads(json.dumps(convert_export(export, credential, ledger, enterprise=enterprise)))
+    done = convert_export(export, credential, ledger, enterprise=enterprise)
+    data = json.loads(json.dumps(done.data))
     account = ledger.account()
-    assert sum(account.counts.values()) == len(account.items) == sum(map(len, sections.values()))
-    for section, rows in sections.items():
+    listed = {section: rows for section, rows in sections.items() if section != "acl_mnesia"}
+    assert sum(account.counts.values()) == len(account.items) == sum(map(len, listed.values()))
+    for section, rows in listed.items():
         kept = [item for item in account.items if item.section == section and item.verdict is not Verdict.DROPPED]
-        assert len(kept) == len(data[section]) or section in {"odd", "users", "rules"}
+        by_request = sum(request.path == f"/{section}" for request in done.requests)
+        assert len(kept) == len(data[section]) + by_request or section in {"odd", "users"}
         assert len(data[section]) <= len(rows)
     for row in data.get("auth_mnesia", ()):
         assert row["type"] in {"username", "clientid"}
         assert isinstance(row["password"], str)
         assert isinstance(row["login"], str)
-    for row in data.get("acl_mnesia", ()):
-        assert {"type", "topic", "action", "access"} <= row.keys()
+    assert not data.get("acl_mnesia")
 
 
 def test_a_plan_and_a_file_that_disagree_on_the_credential_type_are_refused() -> None:

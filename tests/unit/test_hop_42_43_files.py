@@ -131,8 +131,9 @@ def test_the_steps_name_the_data_directory_the_import_and_the_restart() -> None:
     assert any("/srv/emqx" in step for step in steps)
     assert any("mnesia" in step for step in steps)
     override = replace(facts, texts=(known.Text("e.env", "EMQX_NODE__DATA_DIR=/mnt/data\n"),))
-    assert convert(override).steps[-4].endswith("/mnt/data")
-    assert [word in step for step, word in zip(steps[-2:], ("data import", "restart"), strict=True)] == [True, True]
+    assert any(step.endswith("/mnt/data") for step in convert(override).steps)
+    imported = next(at for at, step in enumerate(steps) if "data import" in step)
+    assert any("restart" in step for step in steps[imported:])
 
 
 def test_files_that_are_no_settings_come_out_as_they_went_in(tmp_path: Path) -> None:

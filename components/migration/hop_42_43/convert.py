@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,13 +11,18 @@ from components.cutover.versions import Version
 from components.cutover.words import Edition
 from components.migration.configs.flat import Conf
 from components.migration.facts import Credential, Export, Facts
-from components.migration.hop_42_43.before_42 import loaded_modules, module_of
+from components.migration.hop_42_43.before_42 import loaded_modules
 from components.migration.hop_42_43.environment import form_of, new_name, notes, rows_of
-from components.migration.hop_42_43.export import convert_export, credential_for, require_importable
+from components.migration.hop_42_43.export import Exported, convert_export, credential_for, require_importable
 from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
 from components.migration.hop_42_43.lines import base
+from components.migration.hop_42_43.permissions import convert_permissions
+from components.migration.hop_42_43.sides import Sides, off_sections
+from components.migration.hop_42_43.steps import steps
 from components.migration.manifest import NO_EXPORT, Account, Ledger
+from components.migration.requests import Request
 
+_SUPERUSER = re.compile(r"auth\.mnesia\.(\d+)\.is_superuser")
 DEFAULT: Credential = "username"
 """``auth.mnesia.as`` of the file that 4.2 ships; only used where no built-in user depends on it."""
 
@@ -29,11 +35,14 @@ class Converted:
     """The result of 4.2 -> 4.3.
 
     ``texts`` are files under the names that their sources had; passwords and hashes are in them. ``steps`` is for the person on call.
+    ``requests`` are sent after the import, below ``/api/v4``; ``sides`` decide as 4.2 and as 4.3, None without built-in users and rules.
     """
 
     texts: Mapping[str, str]
     account: Account
     steps: tuple[str, ...]
+    requests: tuple[Request, ...] = ()
+    sides: Sides | None = None
 
 
 def convert(facts: Facts) -> Converted:
@@ -59,13 +68,17 @@ def convert(facts: Facts) -> Converted:
     texts = {names.get(name, name): text for name, text in files.texts.items()}
     texts |= _others(facts, set(facts.files) - {conf.file for conf in confs} - given.keys(), ledger)
     texts |= _modules(facts, (*confs, *environment))
+    exported, superusers = Exported({}, (), ()), _superusers((*confs, *environment), credential or DEFAULT)
     if facts.export is not None:
-        data = convert_export(facts.export, credential, ledger, enterprise=facts.plan.edition_to == "ee")
-        texts[facts.export.file] = json.dumps(data) + "\n"
+        enterprise = facts.plan.edition_to == "ee"
+        exported = convert_export(facts.export, credential, ledger, enterprise=enterprise, off=off_sections(facts))
+        texts[facts.export.file] = json.dumps(exported.data) + "\n"
+    permissions = convert_permissions(facts, exported, credential, (*exported.superusers, *superusers), ledger)
+    sent = (*permissions.requests, *exported.requests)
     kept = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
     account = ledger.account(() if facts.export is not None else (NO_EXPORT,))
-    steps = _steps(facts, (*confs, *environment))
-    return Converted(texts, account, (*kept, *notes(environment, given), *steps))
+    listed = steps(facts, (*confs, *environment), exported.data, sent)
+    return Converted(texts, account, (*kept, *notes(environment, given), *listed), sent, permissions.sides)
 
 
 def _others(facts: Facts, names: set[str], ledger: Ledger) -> dict[str, str]:
@@ -92,31 +105,16 @@ def _modules(facts: Facts, confs: tuple[Conf, ...]) -> dict[str, str]:
     return {} if text is None else {beside[0].removesuffix(base(beside[0])) + "loaded_modules": text}
 
 
+def _superusers(confs: tuple[Conf, ...], credential: Credential) -> list[tuple[str, str]]:
+    """Those that ``emqx_auth_mnesia.conf`` makes."""
+    values = {setting.key: setting.value for conf in confs for setting in conf.settings}
+    found = (_SUPERUSER.fullmatch(key) for key, value in values.items() if value == "true")
+    names = (values.get(f"auth.mnesia.{one[1]}.login") for one in found if one)
+    return [(credential, name) for name in names if name]
+
+
 def _no_dates(facts: Facts) -> str:
     first = DATE_FORMAT[facts.plan.edition_to]
     return (
         f"log timestamps will be RFC 3339: {facts.plan.target} cannot be told otherwise, {first} and later can (43-27)"
     )
-
-
-def _steps(facts: Facts, confs: tuple[Conf, ...]) -> tuple[str, ...]:
-    """What is not in a file: the data directory, the import, the restart (seed 004 lines 24 to 46)."""
-    set_by_file = [setting.value for conf in confs for setting in conf.settings if setting.key == "node.data_dir"]
-    where = (
-        set_by_file[-1]
-        if set_by_file
-        else "EMQX_NODE__DATA_DIR, else /var/lib/emqx (packages), /opt/emqx/data (docker) or <install-path>/data"
-    )
-    steps = [
-        f"back up the data directory of every 4.2 node: {where}",
-        "copy data/ to the new nodes without data/mnesia, or delete data/mnesia there, before 4.3 starts for the first time",
-    ]
-    if any(module_of(setting) for conf in confs for setting in conf.settings):
-        steps.append("put loaded_modules into the data directory of every 4.3 node: 4.0 switched modules in emqx.conf")
-    if facts.export is not None:
-        name = base(facts.export.file)
-        steps.append(
-            f"on one 4.3 node: emqx_ctl data import <absolute path>/{name} (the credential type is in the file; no --env is needed)"
-        )
-        steps.append("restart all 4.3 nodes after the import")
-    return tuple(steps)

@@ -1,9 +1,10 @@
 """The export of a 4.2 cluster so that every 4.3 takes it, open source and Enterprise, without ``--env``.
 
-Rows of built-in users and rules get the fields of both shapes, because the patches of 4.3 differ (emqx main-v4.3
-``emqx_mgmt_data_backup``): the first ones choose by ``version`` and read ``login`` and ``allow``, later ones look for ``type`` and ``access``,
-Enterprise reads only the latter. ``version`` stays, because the import mends rules' web hooks by it. Enterprise 4.2 wrote ``type`` itself,
-and may have both types; such rows stay as they are. Hashes with and without salt are understood (``emqx_auth_mnesia`` is_salt_hash).
+Rows of built-in users get the fields of both shapes, because the patches of 4.3 differ (emqx main-v4.3 ``emqx_mgmt_data_backup``): open
+source chooses by ``version`` and reads ``login``, Enterprise reads ``type``, which 4.2 of it wrote itself. A version without a patch becomes
+``4.3`` where there are resources or rules: for such ones open source 4.3 converts again, and fails at all but two actions. Hashes with and
+without salt are understood (``emqx_auth_mnesia`` is_salt_hash).
+The rule kept here: built-in rules do not go by the import, which loses their order (module ``acl``).
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from components.migration.detectors.overlap import OLD_EVERYBODY, contradictions, fills_in
 from components.migration.facts import Credential, Export
+from components.migration.hop_42_43 import acl
+from components.migration.hop_42_43.resources import RESOURCES, RULES, convert_engine
 from components.migration.manifest import BadSource, Ledger
+from components.migration.requests import Request
 
 AS = "auth.mnesia.as"
 FIRST_PATCH = {(4, 0): 13, (4, 2): 11}
@@ -29,9 +31,14 @@ _PLAIN_HEX = re.compile(r"[0-9a-f]+")
 _HEAD = frozenset({"version", "date", AS})
 """What an export says of itself."""
 _USERS = ("auth_clientid", "auth_username", "auth_mnesia")
-_WHOLE = ("rules", "resources", "blacklist", "apps", "users")
+_WHOLE = ("blacklist", "apps", "users")
+_SHORT = re.compile(r"4\.[0-2]")
 _ENTERPRISE = ("modules", "schemas", "configs", "listeners_state")
 Row = dict[str, Any]
+SUPERUSER = "no longer a superuser: an allow of everything, the newest rule of its login, is sent after the import"
+SUPERUSER_TODO = (
+    "narrower for topics that begin with $ and that no rule mentions: for these acl.conf and acl_nomatch are asked now"
+)
 
 
 def require_importable(export: Export) -> None:
@@ -83,16 +90,30 @@ def credential_for(export: Export, configured: Credential | None, wanted: Creden
     return next(iter(named), None)
 
 
+class Exported(NamedTuple):
+    """The export for 4.3, requests for resources and rules that an import might refuse, and who is a superuser, by type and name."""
+
+    data: dict[str, Any]
+    requests: tuple[Request, ...]
+    superusers: tuple[tuple[str, str], ...]
+
+
 def convert_export(
-    export: Export, credential: Credential | None, ledger: Ledger, *, enterprise: bool = True
-) -> dict[str, Any]:
-    """The export for 4.3; each row of each section is an item of the ledger.
+    export: Export,
+    credential: Credential | None,
+    ledger: Ledger,
+    *,
+    enterprise: bool = True,
+    off: frozenset[str] = frozenset(),
+) -> Exported:
+    """The export for 4.3; each row of each section but the built-in rules is an item of the ledger.
 
     Args:
         export: of 4.0 to 4.2.
         credential: from ``credential_for``.
         ledger: where the account is kept.
         enterprise: whether the target is; open source does not take modules, schemas, configs.
+        off: sections that had no effect, as their plugin was not loaded.
 
     Raises:
         BadSource: users in an export that is too old.
@@ -103,26 +124,65 @@ def convert_export(
     result = dict(export.data)
     if credential is not None:
         result[AS] = credential
-    last = _last_users(export, credential)
-    order = set(contradictions(export.rows("acl_mnesia")))
-    convert: dict[str, Callable[[int, Row], Row | None]] = {
-        section: partial(_user, section, credential, last, ledger) for section in _USERS
-    }
-    convert["acl_mnesia"] = partial(_acl, credential, order, ledger)
+    last = _last_users(export, credential, off)
     for section, rows in export.data.items():
-        if section in _HEAD:
+        if section in _HEAD or section in (acl.SECTION, RULES, RESOURCES):
             continue
         if not isinstance(rows, list):
             ledger.expect(section, 1)
             ledger.dropped(section, 0, "", "4.3 does not import it", "make it anew on the new cluster")
             continue
         ledger.expect(section, len(rows))
-        if section in convert:
-            done = [convert[section](index, row) for index, row in enumerate(rows)]
+        if section in off:
+            _off(section, rows, ledger)
+            result[section] = []
+        elif section in _USERS:
+            done = [_user(section, credential, last, ledger, index, row) for index, row in enumerate(rows)]
             result[section] = [row for row in done if row is not None]
         else:
             _whole(section, rows, ledger, taken=section in _WHOLE or (enterprise and section in _ENTERPRISE))
-    return result
+    requests = _engine(export, result, ledger, enterprise=enterprise)
+    if acl.SECTION in result:
+        result[acl.SECTION] = []
+    supers = {(str(row["type"]), str(row["login"])) for row in _supers(export, result, credential)}
+    return Exported(result, requests, tuple(sorted(supers)))
+
+
+def _engine(export: Export, result: dict[str, Any], ledger: Ledger, *, enterprise: bool) -> tuple[Request, ...]:
+    """Resources and rules."""
+    resources, rules = export.rows(RESOURCES), export.rows(RULES)
+    for section, rows in ((RESOURCES, resources), (RULES, rules)):
+        ledger.expect(section, len(rows))
+    engine = convert_engine(resources, rules, ledger)
+    result |= {
+        section: rows
+        for section, rows in ((RESOURCES, engine.resources), (RULES, engine.rules))
+        if section in export.data
+    }
+    if (resources or rules) and not enterprise and _SHORT.fullmatch(str(export.data.get("version"))):
+        result["version"] = "4.3"
+    return tuple(engine.requests)
+
+
+def _off(section: str, rows: list[Row], ledger: Ledger) -> None:
+    why = "its plugin was not loaded on 4.2: it had no effect, and would have one where emqx_auth_mnesia is loaded"
+    for index, row in enumerate(rows):
+        ledger.dropped(section, index, _name(section, row), why, "nothing, or make it anew where it is wanted")
+
+
+def is_superuser(row: Row) -> bool:
+    """Whether a user of 4.2 is asked no rule."""
+    return str(row.get("is_superuser")).lower() == "true"
+
+
+def _supers(export: Export, result: Mapping[str, Any], credential: Credential | None) -> list[Row]:
+    """The users that are kept and were superusers."""
+    names = {
+        (_kind("auth_mnesia", row, credential), row.get("login"))
+        for row in export.rows("auth_mnesia")
+        if is_superuser(row) and isinstance(row.get("login"), str)
+    }
+    return [row for row in result.get("auth_mnesia") or () if (row["type"], row["login"]) in names]
 
 
 def _whole(section: str, rows: list[Row], ledger: Ledger, *, taken: bool) -> None:
@@ -130,17 +190,10 @@ def _whole(section: str, rows: list[Row], ledger: Ledger, *, taken: bool) -> Non
     for index, row in enumerate(rows):
         name = str(row.get("id") or row.get("username") or row.get("name") or row.get("type") or _who(row))
         if taken:
-            mended = section in {"rules", "resources", "modules"}
-            how = "as it was; the import mends what is of before 4.3" if mended else "as it was"
-            ledger.carried(section, index, name, how)
+            ledger.carried(section, index, name)
         else:
-            ledger.dropped(
-                section,
-                index,
-                name,
-                "this edition of 4.3 does not import the section",
-                "make it anew on the new cluster",
-            )
+            why = "this edition of 4.3 does not import the section"
+            ledger.dropped(section, index, name, why, "make it anew on the new cluster")
 
 
 def _who(row: Row) -> str:
@@ -159,11 +212,14 @@ def _name(section: str, row: Row) -> str:
     return str(_login(section, row))
 
 
-def _last_users(export: Export, credential: Credential | None) -> dict[tuple[str, str], tuple[str, int]]:
+def _last_users(
+    export: Export, credential: Credential | None, off: frozenset[str]
+) -> dict[tuple[str, str], tuple[str, int]]:
     """Which row wins a name: the import writes the sections in this order, and the last one stays."""
     return {
         (_kind(section, row, credential), _name(section, row)): (section, index)
         for section in _USERS
+        if section not in off
         for index, row in enumerate(export.rows(section))
     }
 
@@ -204,10 +260,8 @@ def _user(
     done = {field: value for field, value in row.items() if field != "is_superuser"} | {"password": password}
     if section == "auth_mnesia":
         done["type"] = kind
-    if str(row.get("is_superuser")).lower() == "true":
-        ledger.changed(
-            section, index, name, "no longer a superuser", "give it an ACL rule allow pubsub # after the import"
-        )
+    if is_superuser(row):
+        ledger.changed(section, index, name, SUPERUSER, SUPERUSER_TODO)
     else:
         ledger.carried(section, index, name, f"a {kind} of emqx_auth_mnesia")
     return done
@@ -223,59 +277,3 @@ def _in_base64(password: Any) -> str | None:
         return password if len(base64.b64decode(password, validate=True)) > _SALT else None
     except (binascii.Error, ValueError):
         return None
-
-
-def _acl(credential: Credential | None, order: set[str], ledger: Ledger, index: int, row: Row) -> Row | None:
-    """A rule, with the fields of both shapes; one of Enterprise 4.2 has a type already."""
-    new = _typed_rule(row) if "type" in row else _old_rule(row, credential)
-    label = f"{row.get('login', row.get('type_value', 'all'))} {row.get('action')} {row.get('topic')}"
-    if new is None:
-        seen = "no rule: who, topic, action (pub, sub, pubsub) and allow or deny are needed"
-        ledger.dropped("acl_mnesia", index, label, seen, "make the rule anew")
-        return None
-    if "type" not in row and row["login"] == OLD_EVERYBODY:
-        ledger.changed(
-            "acl_mnesia",
-            index,
-            label,
-            "written for all; first patches of 4.3 take $all for a user of that name (43-44)",
-            "after the import see that the rule is there for all, and try a denied topic",
-        )
-    if "type" not in row and fills_in(row["topic"]):
-        ledger.changed(
-            "acl_mnesia",
-            index,
-            label,
-            "4.3 puts client id or user name in place of %c or %u, 4.2 compared them as they stand there (43-45)",
-            "try the topic with a device",
-        )
-    if f"acl_mnesia[{index}]" in order:
-        ledger.changed(
-            "acl_mnesia",
-            index,
-            label,
-            "4.3 has another order: newest first, deny before allow on a tie",
-            "after the import give allow rules first and deny rules last, then try the topic",
-        )
-    if ledger.is_open("acl_mnesia", index):
-        ledger.carried("acl_mnesia", index, label)
-    return new
-
-
-def _old_rule(row: Row, credential: Credential | None) -> Row | None:
-    access = {"true": "allow", "false": "deny"}.get(str(row.get("allow")).lower())
-    if not isinstance(row.get("login"), str) or not _has_topic(row) or access is None:
-        return None
-    if row["login"] == OLD_EVERYBODY:
-        return {**row, "type": "all", "access": access}
-    return {**row, "type": credential, "type_value": row["login"], "access": access}
-
-
-def _typed_rule(row: Row) -> Row | None:
-    named = row["type"] in ("username", "clientid") and isinstance(row.get("type_value"), str)
-    everybody = row["type"] == "all" and "type_value" not in row
-    return row if (named or everybody) and _has_topic(row) and row.get("access") in ("allow", "deny") else None
-
-
-def _has_topic(row: Row) -> bool:
-    return isinstance(row.get("topic"), str) and row.get("action") in ("pub", "sub", "pubsub")

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from components.migration.hop_44_5.names import DELAYED_ALLOW, DELAYED_DENY, DELAYED_OFF, is_syntax, widened
-from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
 from components.migration.permissions.before import Row, evaluation_order
 from components.migration.permissions.topics import begins_with_wildcard, behind_delay, words
+from components.migration.requests import Request
 
 SECTION = "acl_mnesia"
 RULES = "/authorization/sources/built_in_database/rules"

@@ -14,12 +14,12 @@ from components.migration.hop_44_5.backends import BACKENDS, Backend, jwt
 from components.migration.hop_44_5.loaded import may_refuse
 from components.migration.hop_44_5.plugins import AUTH, GIVE_LOADED, MODULES, Plugin, is_known
 from components.migration.hop_44_5.recipes import Watched
-from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.shape import backend_faults, refused
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.users import Users
 from components.migration.manifest import Ledger, shorten
+from components.migration.requests import Request
 
 Json = dict[str, Any]
 ORDER_NAMES = {"mongodb": "mongo", "postgres": "pgsql", "internal": "file"}

@@ -15,13 +15,13 @@ from components.migration.hop_44_5.aclsource import AclFile, account_file, accou
 from components.migration.hop_44_5.authn import Chain, in_order
 from components.migration.hop_44_5.backends import ACL_DATA, TOKENS
 from components.migration.hop_44_5.plugins import MODULES, Plugin, is_known
-from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import Ledger
 from components.migration.permissions.after import Dialect
 from components.migration.permissions.client import Access
 from components.migration.permissions.erlang import Atom, Text
+from components.migration.requests import Request
 
 Json = dict[str, Any]
 FILE = "file"

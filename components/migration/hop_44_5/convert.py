@@ -20,7 +20,7 @@ from components.migration.hop_44_5.mqtt import convert_mqtt
 from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
 from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, is_known, named, read_plugins
 from components.migration.hop_44_5.rest import account_files, account_sections, account_settings
-from components.migration.hop_44_5.result import Conversion, Request, archive_stem, hocon, write_archive
+from components.migration.hop_44_5.result import Conversion, archive_stem, hocon, write_archive
 from components.migration.hop_44_5.rules import convert_rules
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source, check_export, minor, patch
@@ -29,6 +29,7 @@ from components.migration.hop_44_5.users import HASHES, Users, convert_users, sh
 from components.migration.hop_44_5.values import etc, filled
 from components.migration.manifest import NO_EXPORT, BadSource, Ledger
 from components.migration.permissions.after import dialects
+from components.migration.requests import Request
 
 Json = dict[str, Any]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from components.migration.hop_44_5.plugins import MODULES, is_loaded, module
-from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.manifest import Ledger
+from components.migration.requests import Request
 
 SCHEMAS = "schemas"
 SCHEMA_TYPES = {"avro": (5, 1), "protobuf": (5, 1), "json": (5, 8)}  # parser of 4.4 and the minor version that has it

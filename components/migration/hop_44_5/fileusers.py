@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.users import Users
 from components.migration.manifest import NOTHING, shorten
+from components.migration.requests import Request
 
 IS_OFF = "emqx_auth_mnesia is not loaded, so nobody could come in as this user"
 GIVE_PASSWORD = "give the file that has it and convert again, or enter the user: POST /authentication/{id}/users"  # noqa: S105 - as above

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.manifest import NOTHING, Ledger
+from components.migration.requests import Request
 
 KEY_FILE = "api-keys.txt"
 DEFAULT_SECRETS = ("public",)

@@ -9,33 +9,16 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from components.migration.manifest import Account
+from components.migration.requests import Request, pieces
 
 Json = dict[str, Any]
 SECRET = ("archive", "requests.json", "bootstrap/")  # beginnings of the files that must be kept like passwords
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call of the management API of green, to be sent in order.
-
-    Args:
-        method: ``PUT``, ``POST``.
-        path: below ``/api/v5``, with its query.
-        body: JSON; with ``upload``, the content of the file.
-        upload: where not empty, the body is sent as the multipart file ``filename`` of this name.
-
-    """
-
-    method: str
-    path: str
-    body: Any
-    upload: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,17 +55,11 @@ class Conversion:
         account = self.account.json_pieces(origin=self.origin, target=self.target)
         return {
             f"archive/{self.archive_name}": (self.archive,),
-            "requests.json": self._request_pieces(),
+            "requests.json": pieces(self.requests),
             **{f"bootstrap/{name}": (text.encode(),) for name, text in self.bootstrap.items()},
             "manifest.json": (piece.encode() for piece in account),
             "manifest.md": (self.account.to_markdown(origin=self.origin, target=self.target).encode(),),
         }
-
-    def _request_pieces(self) -> Iterator[bytes]:
-        for number, one in enumerate(self.requests):
-            row = {"method": one.method, "path": one.path, "upload": one.upload, "body": one.body}
-            yield ((",\n" if number else "[\n") + json.dumps(row)).encode()
-        yield b"\n]\n" if self.requests else b"[\n\n]\n"
 
 
 def archive_stem(now: float) -> str:

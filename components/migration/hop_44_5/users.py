@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from components.migration.hop_44_5.result import Request
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.table import Term, user_row
 from components.migration.manifest import NOTHING, BadSource, Ledger
+from components.migration.requests import Request
 
 SECTION = "auth_mnesia"
 SALT_BYTES = 4
