@@ -5,7 +5,6 @@ The rule: everything that it starts is ended when it ends, also after Ctrl-C; wh
 
 from __future__ import annotations
 
-import signal
 import sys
 import tempfile
 import time
@@ -44,7 +43,6 @@ def demo(
         persistent_fraction=0.5,
         cutover={"acknowledge": ["sessions"]},
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         told_in_lines("demo"),
         tempfile.TemporaryDirectory(prefix="emqx-demo-") as directory,
@@ -86,7 +84,7 @@ def follow(run: EngineRun, seconds: float) -> int:
             if ended:
                 return run.wait(END_SECONDS).code
             if time.monotonic() > limit:
-                run.kill_all()
+                run.end_all()
                 raise TimeoutError(f"the update still runs after {seconds:.0f} s; what it said last is above")
             time.sleep(SHOW_SECONDS)
     except KeyboardInterrupt:

@@ -40,9 +40,9 @@ class Finished:
 class EngineRun:
     """A `pulumi` process in a session of its own; its plugins are in that session, processes made to stay are not."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Take over a process that writes into ``log``."""
-        self._process, self.log = process, log
+    def __init__(self, process: subprocess.Popen[bytes], directory: Path, log: Path) -> None:
+        """Take over a process that works in a directory and writes into ``log``."""
+        self._process, self.directory, self.log = process, directory.resolve(), log
 
     @classmethod
     def start(cls, command: Sequence[str], directory: Path, environment: Mapping[str, str], log: Path) -> EngineRun:
@@ -57,7 +57,7 @@ class EngineRun:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return cls(process, log)
+        return cls(process, directory, log)
 
     @property
     def engine_pid(self) -> int:
@@ -91,11 +91,11 @@ class EngineRun:
             time.sleep(POLL_SECONDS)
 
     def wait(self, seconds: float) -> Finished:
-        """Its end; when the time is over everything is killed and TimeoutError says what was last seen."""
+        """Its end; when the time is over all that it started is ended, and TimeoutError says what was last seen."""
         try:
             return Finished(self._process.wait(seconds), self.output())
         except subprocess.TimeoutExpired:
-            self.kill_all()
+            self.end_all()
             raise TimeoutError(f"still running after {seconds:.0f} s; last seen:\n{tail(self.output())}") from None
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
@@ -118,6 +118,11 @@ class EngineRun:
         """SIGKILL for the engine, its plugins and the program; not for what has a session of its own (nodes, balancer)."""
         self.kill_engine()
         end(self._family, signal.SIGKILL)
+
+    def end_all(self) -> None:
+        """`kill_all`, and then what works in its directory: nodes and balancer too.  For a run with which nobody goes on."""
+        self.kill_all()
+        end(lambda: working_in(str(self.directory)), signal.SIGTERM, signal.SIGKILL)
 
     def _family(self) -> list[psutil.Process]:
         # By session and not by parent, so that those whose engine is dead already are found too.
@@ -151,6 +156,21 @@ def living() -> list[psutil.Process]:
             if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def working_in(place: str) -> list[psutil.Process]:
+    """The living processes that work in a directory, but for this one and those that it comes from."""
+    own = {os.getpid(), *(each.pid for each in psutil.Process().parents())}
+    return [each for each in living() if each.pid not in own and works_in(each, place)]
+
+
+def works_in(process: psutil.Process, place: str) -> bool:
+    """Whether a process runs in a directory, or was given a path in it."""
+    try:
+        places = [process.cwd(), *process.cmdline()]
+    except psutil.Error:
+        return False
+    return any(each == place or f"{place}{os.sep}" in f"{each}{os.sep}" for each in places)
 
 
 def command_of(process: psutil.Process) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any, Self
 import httpx
 
 from components.local import balancer as balancing
+from components.system.environment import kept
 from lab.engine_run import Finished, NotDone
 from lab.workspace import Secret, Workspace
 
@@ -174,7 +176,9 @@ class Stage:
         command += ["--processes", str(-(-scene.clients // CLIENTS_A_PROCESS))]
         command += ["--persistent-fraction", str(scene.persistent_fraction)]
         command += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
-        self._fleet = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        self._fleet = subprocess.Popen(
+            command, cwd=ROOT, env=kept(os.environ), stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         timer = time.monotonic()
         line = self._fleet.stdout.readline() if self._fleet.stdout else ""
         if not line.startswith("ready"):
@@ -247,9 +251,12 @@ def upgraded(directory: Path, scene: Scene) -> Iterator[Stage]:
 
 @contextlib.contextmanager
 def told_in_lines(command: str) -> Iterator[None]:
-    """What stops a stage ends the command with status 1 and with what was seen, not with a traceback."""
+    """What stops a stage ends the command with status 1 and with what was seen, not with a traceback; SIGTERM is a Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except (NotDone, OSError, httpx.HTTPError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"{command}: {error}\n")
         raise SystemExit(1) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

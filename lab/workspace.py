@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
-from lab.engine_run import EngineRun, Finished, end, living
+from components.system.environment import kept
+from lab.engine_run import EngineRun, Finished, end, working_in
+from lab.guard import Guard
 
 LINKED = ("components", "lab", "policies")
 QUICK_SECONDS = 120.0
@@ -50,11 +51,12 @@ class Workspace:
         self.project, self.logs = directory / "project", directory / "logs"
         self._environment = environment(directory)
         self._runs = 0
+        self._guard: Guard | None = None
 
     @classmethod
     def create(cls, directory: Path, project_root: Path, *, stack: str = "lab") -> Workspace:
         """Make the workspace and its stack; one that exists is opened as it is."""
-        directory = directory.absolute()
+        directory = directory.resolve()
         workspace = cls(directory, stack)
         if not workspace.project.exists():
             for name in ("home", "state", "logs", "project/stacks"):
@@ -70,8 +72,14 @@ class Workspace:
         return workspace
 
     def close(self) -> None:
-        """End every process that works in this workspace: engines, plugins, nodes, balancers, devices."""
-        end(self._processes, signal.SIGTERM, signal.SIGKILL)
+        """End every process that works in this workspace: engines, plugins, nodes, balancers, devices.
+
+        Their guard does it, also when this process ends without having called this; what has started meanwhile is ended here.
+        """
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.end()
+        end(lambda: working_in(str(self.directory)), signal.SIGTERM, signal.SIGKILL)
 
     def up(
         self, *, policy_pack: Path | None = None, skip_preview: bool = True, seconds: float = LONG_SECONDS
@@ -127,6 +135,7 @@ class Workspace:
 
     def start(self, *arguments: str) -> EngineRun:
         """Any command of `pulumi`, running; its output goes to a file of its own in ``logs``, line by line."""
+        self._guard = self._guard or Guard(self.directory)
         self._runs += 1
         log = self.logs / f"{self._runs:02}-{arguments[0]}.log"
         return EngineRun.start(self._command(arguments, None), self.project, self._environment, log)
@@ -154,23 +163,18 @@ class Workspace:
         chosen = [] if arguments[:2] == ("stack", "init") else ["--stack", stack or self.stack]
         return [self._environment["PULUMI"], *arguments, *chosen, "--non-interactive", "--color", "never"]
 
-    def _processes(self) -> list[psutil.Process]:
-        place = str(self.directory)
-        return [each for each in living() if works_in(each, place) and each.pid != os.getpid()]
-
     def _project_name(self) -> str:
         name: str = yaml.safe_load((self.project / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
         return name
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """The environment of every command: this virtual environment's tools, and nothing of the user's own Pulumi."""
+    """The environment of every command: this virtual environment's tools, and nothing of the user's own Pulumi or a CI's."""
     tools = Path(sys.prefix) / "bin"
     pulumi = tools / "pulumi"
     if not pulumi.exists():
         raise FileNotFoundError(f"{pulumi} is not there: run `make setup`")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
-    return kept | {
+    return kept(os.environ) | {
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
         "PULUMI": str(pulumi),
         "PULUMI_HOME": str(directory / "home"),
@@ -178,15 +182,6 @@ def environment(directory: Path) -> dict[str, str]:
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(directory / "passphrase"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
-
-
-def works_in(process: psutil.Process, place: str) -> bool:
-    """Whether a process runs in a directory, or was given a path in it."""
-    try:
-        places = [process.cwd(), *process.cmdline()]
-    except psutil.Error:
-        return False
-    return any(each == place or f"{place}{os.sep}" in f"{each}{os.sep}" for each in places)
 
 
 def pack(directory: Path | None) -> list[str]:

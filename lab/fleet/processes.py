@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from components.system.environment import kept
 from lab.fleet.part import Order
 from lab.fleet.settings import FleetError, FleetSettings
 from lab.fleet.tally import Tally, merge, summary
@@ -46,6 +48,7 @@ class Parts:
             part = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "lab.fleet.part"),
                 cwd=_ROOT,
+                env=kept(os.environ),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LINE_BYTES,

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lab.engine_run import works_in
 from lab.stage import ROOT
-from lab.workspace import works_in
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 

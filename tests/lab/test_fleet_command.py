@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from components.system import living
 from lab.fleet import processes
 from lab.fleet.settings import FleetError
 from tests.lab.fleet_responder import Responder
@@ -61,6 +62,18 @@ async def ended(pids: list[int]) -> None:
 
 def children(process: asyncio.subprocess.Process) -> list[int]:
     return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+
+
+async def test_no_part_has_a_secret_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "planted-passphrase")
+    monkeypatch.setenv("CI_TOKEN", "planted-token")
+    async with Responder() as responder:
+        options = ("--clients", "4", "--processes", "2", "--anonymous")
+        async with command(tmp_path, responder, *options) as process:
+            assert await said(process) == "ready 4"
+            parts = children(process)
+            assert len(parts) == 2
+            assert [word for part in parts for word in living.environment(part) if b"planted" in word] == []
 
 
 @pytest.mark.parametrize("processes", [1, 3])

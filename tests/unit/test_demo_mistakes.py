@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def test_a_command_that_hangs_is_told_too(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit), told_in_lines("bench"):
         raise subprocess.TimeoutExpired(["pulumi", "stack"], 120)
     assert "bench: Command '['pulumi', 'stack']' timed out after 120 seconds" in capsys.readouterr().err
+
+
+def test_a_sigterm_is_a_ctrl_c_so_that_everything_is_ended() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), told_in_lines("bench"):
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_an_update_that_does_not_end_is_killed_and_what_it_said_was_shown(

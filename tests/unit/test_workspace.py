@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.engine_run import Finished, diagnostics
-from lab.workspace import Secret, secrets_of, without_secrets
+from lab.workspace import Secret, environment, secrets_of, without_secrets
 
 pytestmark = pytest.mark.unit
 
@@ -63,3 +65,11 @@ def test_the_diagnostics_are_what_is_told_of_a_failure() -> None:
 def test_without_diagnostics_the_last_lines_are_told() -> None:
     with pytest.raises(RuntimeError, match=r"status 255:\nerror: no stack$"):
         Finished(255, "error: no stack").good()
+
+
+def test_what_pulumi_is_started_with_holds_nothing_of_a_users_pulumi_or_a_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "CI_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "planted")
+    assert "planted" not in environment(tmp_path).values()
