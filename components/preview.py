@@ -17,10 +17,11 @@ from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
 from components.cutover.gates import names
 from components.cutover.words import COLOURS, Colour, Mover, other
+from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.registry import cluster_of
 from components.guards.declared import refuse_misdeclared, refuse_route
 from components.intent import site, standing, target_of
 from components.ledger.base import drained, origin
@@ -131,7 +132,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
     async with AsyncExitStack() as stack:
         apis = {
             colour: await stack.enter_async_context(
-                ClusterApi(handle, credentials[colour], patience_seconds=PATIENCE_SECONDS)
+                cluster_of(handle, credentials[colour], patience_seconds=PATIENCE_SECONDS)
             )
             for colour in COLOURS
             if colour in credentials and (handle := _observed(settings, colour)) is not None
@@ -212,14 +213,14 @@ async def _decision(settings: Settings, live: dict[Colour, int | None]) -> tuple
     return share, decide(settings.live, share, origin(memory), live, settings.clusters, drained(memory))
 
 
-async def _refuse_misdeclared(api: ClusterApi) -> None:
+async def _refuse_misdeclared(api: Cluster) -> None:
     try:
         await refuse_misdeclared(api)
     except (Retryable, Unauthorized):
         return  # its numbers are unknown too, and the update asks again
 
 
-async def _live(api: ClusterApi) -> int | str:
+async def _live(api: Cluster) -> int | str:
     """Live connections, or why there is no answer in a few seconds (a node that hangs is passed by in less)."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -230,7 +231,7 @@ async def _live(api: ClusterApi) -> int | str:
         return f"{failure.node}: {failure.seen}"
 
 
-async def _fleet(api: ClusterApi) -> Fleet:
+async def _fleet(api: Cluster) -> Fleet:
     ids = await known(api.connected_client_ids())
     sessions = await known(api.session_totals())
     counts, assigned = cohort_counts(ids) if ids is not None else (None, 0)

@@ -26,6 +26,17 @@ def _bytes(value: Any) -> Any:
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 
+_EDITIONS: dict[Any, Edition] = {"Enterprise": "ee", "Opensource": "ce", "ee": "ee", "ce": "ce"}
+"""How ``GET /nodes`` spells the editions (recordings 02 and 10), and how we do."""
+
+
+def _edition(word: Any) -> Edition | None:
+    return _EDITIONS.get(word)
+
+
+KnownEdition = Annotated[Edition | None, BeforeValidator(_edition)]
+"""A word that is no edition's is None: unknown, not an error."""
+
 
 class Answer(BaseModel):
     """A part of an answer: frozen, and what a newer EMQX adds is ignored."""
@@ -43,7 +54,7 @@ class NodeFacts(Answer):
     name: str = Field(alias="node")
     status: str = Field(alias="node_status")
     version: str | None = None
-    edition: str | None = None
+    edition: KnownEdition = None
     connections: int | None = None
     live_connections: int | None = None
     max_fds: int | None = None
@@ -115,29 +126,3 @@ class SessionTotals(NamedTuple):
     connected: int
     offline: int
     queued_messages: int
-
-
-EDITIONS: dict[str, Edition] = {"Enterprise": "ee", "Opensource": "ce"}
-"""How ``GET /nodes`` spells the editions (recordings 02 and 10)."""
-
-
-def connected_id(row: dict[str, Any]) -> Any:
-    """A row as its id when it has a socket, None when not; ``meta`` and the page itself as they are."""
-    if "clientid" not in row:
-        return row
-    return row["clientid"] if row.get("connected") else None
-
-
-def persistent(row: dict[str, Any]) -> Any:
-    """A row as SessionFacts when its session persists, None when not; ``meta`` and the page itself as they are."""
-    if "clientid" not in row:
-        return row
-    if (row.get("expiry_interval") or 0) <= 0:
-        return None
-    return SessionFacts(
-        clientid=row["clientid"],
-        connected=bool(row.get("connected")),
-        mqueue_len=int(row.get("mqueue_len") or 0),
-        inflight_cnt=int(row.get("inflight_cnt") or 0),
-        disconnected_at=row.get("disconnected_at"),
-    )

@@ -66,6 +66,7 @@ class EmqxHttp:
     Args:
         handle: the nodes.
         credentials: the API key, and the dashboard login for calls with ``bearer``.
+        root: where the dialect's API begins, as in ``/api/v5``.
         transport: httpx's transport, for tests.
         timeout_seconds: bound of one attempt.
         patience_seconds: how long calls that may be repeated are (docs/emqx/cluster.md#a-node-dies: 500 is normal for 2 s).
@@ -78,12 +79,13 @@ class EmqxHttp:
         handle: ClusterHandle,
         credentials: Credentials,
         *,
+        root: str,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 5.0,
         patience_seconds: float = 15.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.handle, self.patience_seconds = handle, patience_seconds
+        self.handle, self.root, self.patience_seconds = handle, root, patience_seconds
         self._credentials, self._now = credentials, now
         self._timeout_seconds = timeout_seconds
         self._nodes = {node.name: node for node in handle.nodes}
@@ -143,7 +145,7 @@ class EmqxHttp:
         timeout_seconds: float | None = None,
         patience_seconds: float | None = None,
     ) -> Reply:
-        """One call under ``/api/v5``; repeated while it may help, on another node where ``node`` is empty.
+        """One call under ``root``; repeated while it may help, on another node where ``node`` is empty.
 
         ``repeatable`` is True for GET unless said otherwise: what is not idempotent is tried once. ``accept`` are
         statuses that are answers here although they are errors elsewhere. Raises Unreachable, NotNow, Unauthorized,
@@ -171,7 +173,7 @@ class EmqxHttp:
         headers = {"Authorization": await self.authorization(bearer=bearer)}
         failure: UpgradeError
         try:
-            url = f"{target.api}/api/v5{path}"
+            url = f"{target.api}{self.root}{path}"
             async with self._client.stream("GET", url, params=params, headers=headers, timeout=timeout_seconds) as got:
                 if got.status_code >= 400:
                     judged(Reply(tried, target.name, got.status_code, await got.aread()))
@@ -216,7 +218,7 @@ class EmqxHttp:
         try:
             got = await self._client.request(
                 request.method,
-                f"{target.api}/api/v5{request.path}",
+                f"{target.api}{self.root}{request.path}",
                 params=request.params,
                 json=request.body,
                 files=request.files,

@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from components.emqx.base import Cluster
 from components.emqx.errors import NotNow
-from components.emqx.v5 import ClusterApi
 from components.migration.configs import hocon
 from components.migration.manifest import BadSource
 
@@ -32,9 +32,11 @@ class Setting(NamedTuple):
     where: str
 
 
-async def compare_effective(source: ClusterApi, target: ClusterApi) -> list[Setting]:
-    """The settings that differ, by path, without the roots and leaves that are each cluster's own."""
+async def compare_effective(source: Cluster, target: Cluster) -> list[Setting]:
+    """The settings that differ, by path, without the roots and leaves that are each cluster's own; none where one of the two shows nothing."""
     ours, theirs = await _hashes(source), await _hashes(target)
+    if ours is None or theirs is None:
+        return []
     found: list[Setting] = []
     for path in sorted(ours.keys() | theirs.keys()):
         if path not in theirs:
@@ -46,8 +48,10 @@ async def compare_effective(source: ClusterApi, target: ClusterApi) -> list[Sett
     return found
 
 
-async def _hashes(api: ClusterApi) -> dict[str, str]:
+async def _hashes(api: Cluster) -> dict[str, str] | None:
     text = await api.configs_text(api.node_names[0])
+    if text is None:
+        return None
     # The parser needs about 0.2 s for EMQX's 16 KB, too long to hold up everything else.
     hashes = await asyncio.to_thread(hashes_of, text)
     if hashes is None:

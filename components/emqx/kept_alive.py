@@ -27,9 +27,10 @@ _TODO = "look at the node's log; the next run looks at what has arrived and goes
 
 
 class Call(NamedTuple):
-    """What is sent: JSON ``body`` to ``path`` under ``/api/v5``, with the value of the Authorization header."""
+    """What is sent: JSON ``body`` to ``path`` under ``root``, with the value of the Authorization header."""
 
     node: Node
+    root: str
     path: str
     body: Any
     authorization: str
@@ -117,7 +118,7 @@ async def _awaited(
 
 def _head(call: Call, method: str, path: str, *more: str) -> bytes:
     host = urlsplit(call.node.api).netloc.rpartition("@")[2]
-    lines = (f"{method} /api/v5{path} HTTP/1.1", f"Host: {host}", "Accept: application/json", *more, "", "")
+    lines = (f"{method} {call.root}{path} HTTP/1.1", f"Host: {host}", "Accept: application/json", *more, "", "")
     return "\r\n".join(lines).encode()
 
 

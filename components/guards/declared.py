@@ -11,16 +11,16 @@ import re
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.versions import parse
 from components.cutover.words import Colour, Edition
-from components.emqx.answers import EDITIONS, NodeFacts
+from components.emqx.answers import NodeFacts
+from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
-from components.emqx.v5 import ClusterApi
 
 _NUMBERS = re.compile(r"[ve]?(\d+\.\d+\.\d+)")
 """How ``GET /nodes`` begins a version; a build of one's own has more behind it."""
 
 
-async def refuse_misdeclared(api: ClusterApi) -> None:
+async def refuse_misdeclared(api: Cluster) -> None:
     """Refuse a colour that is not what the stack's config says of it.
 
     Raises:
@@ -36,7 +36,7 @@ async def refuse_misdeclared(api: ClusterApi) -> None:
 def _refuse_node(declared: ClusterHandle, facts: NodeFacts) -> None:
     claims = (
         ("version", str(parse(declared.version)), _version(facts)),
-        ("edition", declared.edition, EDITIONS.get(facts.edition or "")),
+        ("edition", declared.edition, facts.edition),
     )
     for field, claimed, real in claims:
         if claimed is not None and real is not None and claimed != real:

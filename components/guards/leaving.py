@@ -15,7 +15,7 @@ from components.cutover.cohort import share_percent
 from components.cutover.words import Colour, other
 from components.emqx.errors import Refused, Retryable, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.registry import cluster_of
 from components.ledger.base import drained_at, origin
 from components.routers.haproxy.router import HaproxyRouter
 
@@ -76,7 +76,7 @@ async def refuse_clients(cluster: ClusterHandle, credentials: Credentials, balan
 
     """
     colour = cluster.colour
-    async with ClusterApi(cluster, credentials, patience_seconds=ANSWER_SECONDS) as api:
+    async with cluster_of(cluster, credentials, patience_seconds=ANSWER_SECONDS) as api:
         try:
             live = await api.live_connections()
         except Unreachable as silence:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Collection
 
+from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Unauthorized
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
 
 
 def carried(credentials: Collection[Credentials], *, wanted: bool) -> bool:
@@ -30,7 +30,7 @@ def refuse_same_accounts(source: Credentials, target: Credentials) -> None:
         raise _taken("dashboard user", target.username)
 
 
-async def refuse_lockout(api: ClusterApi, borrowed: ClusterApi, target: Credentials) -> None:
+async def refuse_lockout(api: Cluster, borrowed: Cluster, target: Credentials) -> None:
     """Refuse also when the source has an account of that name which is not the one that we use there.
 
     After two upgrades that is the usual case, with one secret; whether it is one only the source can tell.
@@ -44,11 +44,10 @@ async def refuse_lockout(api: ClusterApi, borrowed: ClusterApi, target: Credenti
         BadInput: as ``refuse_same_accounts``. Unreachable, NotNow, Unauthorized: the source cannot be asked.
 
     """
-    keys = (await api.http.call("GET", "/api_key", bearer=True)).json() or []
-    users = (await api.http.call("GET", "/users", bearer=True)).json() or []
-    if any(row.get("api_key") == target.api_key for row in keys) and await _refused(borrowed.nodes()):
+    keys, users = await api.account_names()
+    if target.api_key in keys and await _refused(borrowed.nodes()):
         raise _taken("API key", target.api_key)
-    if any(row.get("username") == target.username for row in users) and await _refused(borrowed.http.login()):
+    if target.username in users and await _refused(borrowed.login()):
         raise _taken("dashboard user", target.username)
 
 
@@ -69,7 +68,7 @@ def _taken(kind: str, name: str | None) -> BadInput:
     )
 
 
-async def still_ours(target: ClusterApi) -> None:
+async def still_ours(target: Cluster) -> None:
     """Whether the target still takes our key and our login, each asked afresh.
 
     Raises:
@@ -78,8 +77,8 @@ async def still_ours(target: ClusterApi) -> None:
     """
     try:
         await target.nodes()
-        if target.http.has_login:
-            await target.http.login()  # a token of before the import may outlive the password that it was given for
+        if target.has_login:
+            await target.login()  # a token of before the import may outlive the password that it was given for
     except Unauthorized as error:
         raise Unauthorized(
             f"{error.tried}, the first time after the import",

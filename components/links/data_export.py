@@ -10,24 +10,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from components.cutover.words import Colour
-from components.emqx.account import PREFIX, sweep
+from components.emqx.account import PREFIX
 from components.emqx.answers import ExportFacts
-from components.emqx.backup import delete_archive, download, export_archive
+from components.emqx.base import Cluster, Exports, Portion, exports_of
 from components.emqx.errors import BadInput, NotNow, Refused, Retryable
-from components.emqx.inventory import read_inventory
-from components.emqx.v5 import ClusterApi
 from components.links.archives import Archive, ArchiveDirectory, whole
 from components.migration.inventory import CLIENT_WRITTEN, Difference, Inventory, Kind, Section, compare, settled
 from components.run.run import Run
 from components.value import Value
-
-TABLE_SETS = ("builtin_authn", "builtin_authz", "banned", "psk", "builtin_retainer")
-"""One archive each; retained messages last and alone, because rebuilding their index takes minutes (docs/emqx/backup.md#the-60-second-wall)."""
-
-ACCOUNTS = ("api_keys", "dashboard_users")
 
 NOT_CARRIED = {
     "sessions": "subscriptions and queued messages of persistent sessions stay on the old colour",
@@ -65,13 +57,6 @@ class ExportResult(Value):
     seconds: float
 
 
-class _Portion(NamedTuple):
-    label: str
-    roots: tuple[str, ...]
-    tables: tuple[str, ...]
-    bearer: bool = False
-
-
 async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | None = None) -> ExportResult:
     """Export everything that can be carried, portion by portion, and keep it in ``directory``.
 
@@ -84,20 +69,21 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
 
     """
     api, began = run.clusters[source], run.clock.now()
+    exports = exports_of(api)
     store = ArchiveDirectory(directory)
     store.prepare()
     carried = _accounts_wanted(run, accounts)
-    await sweep(api)  # what a killed verification left must not travel
-    before, node = await read_inventory(api), await running_node(api)
+    await api.sweep()  # what a killed verification left must not travel
+    before, node = await api.inventory(), await running_node(api)
     archives, unknown = list[Archive](), list[str]()
-    for portion in _portions((await api.dialect()).export_roots, accounts=carried):
+    for portion in await exports.portions(accounts=carried):
         await run.checkpoint()
-        archive, strange = await _export_portion(api, store, portion, node)
+        archive, strange = await _export_portion(exports, store, portion, node)
         unknown += strange
         if archive is not None:
             archives.append(archive)
             run.progress(f"exported {archive.table_set}: {archive.size} bytes, sha256 {archive.sha256[:12]}")
-    expected, name = settled(before, await read_inventory(api)), f"inventory-{run.token[:12]}.json"
+    expected, name = settled(before, await api.inventory()), f"inventory-{run.token[:12]}.json"
     left = {} if carried else {"accounts": "API keys and dashboard users need a dashboard login on both clusters"}
     result = ExportResult(
         archives=tuple(archives),
@@ -115,7 +101,7 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
 
 
 def _accounts_wanted(run: Run, accounts: bool | None) -> bool:
-    without = [colour for colour, api in run.clusters.items() if not api.http.has_login]
+    without = [colour for colour, api in run.clusters.items() if not api.has_login]
     if accounts and without:
         raise BadInput(
             "carrying API keys and dashboard users",
@@ -125,30 +111,22 @@ def _accounts_wanted(run: Run, accounts: bool | None) -> bool:
     return not without if accounts is None else accounts
 
 
-def _portions(roots: tuple[str, ...], *, accounts: bool) -> list[_Portion]:
-    first = _Portion("configuration", roots, ())
-    tables = [_Portion(name, (), (name,)) for name in TABLE_SETS]
-    extra = [_Portion("accounts", (), ACCOUNTS, bearer=True)] if accounts else []
-    # Accounts come after all else: they may replace the very account that the import works with.
-    return [first, *tables, *extra]
-
-
 async def _export_portion(
-    api: ClusterApi, store: ArchiveDirectory, portion: _Portion, node: str
+    exports: Exports, store: ArchiveDirectory, portion: Portion, node: str
 ) -> tuple[Archive | None, tuple[str, ...]]:
-    facts, unknown = await export_archive(api, portion.roots, portion.tables, node=node, bearer=portion.bearer)
+    facts, unknown = await exports.export(portion, node=node)
     try:
         if set(unknown) >= {*portion.roots, *portion.tables}:
             return None, unknown  # nothing of it exists in this edition
-        return await _fetch(api, store, portion, facts), unknown
+        return await _fetch(exports, store, portion, facts), unknown
     finally:
         # An archive holds secrets; ours is on our disk now, and nobody asked for one on the node.
-        await delete_archive(api, facts, bearer=portion.bearer)
+        await exports.delete(facts, login=portion.login)
 
 
-async def _fetch(api: ClusterApi, store: ArchiveDirectory, portion: _Portion, facts: ExportFacts) -> Archive:
+async def _fetch(exports: Exports, store: ArchiveDirectory, portion: Portion, facts: ExportFacts) -> Archive:
     path = store.path / facts.filename
-    sha256 = await download(api, facts, path, bearer=portion.bearer)
+    sha256 = await exports.download(facts, path, login=portion.login)
     broken = await asyncio.to_thread(whole, path)
     if broken:
         raise NotNow(f"export of {portion.label}", node=facts.node, seen=broken, todo="run `pulumi up` again")
@@ -157,7 +135,7 @@ async def _fetch(api: ClusterApi, store: ArchiveDirectory, portion: _Portion, fa
     return archive
 
 
-async def running_node(api: ClusterApi) -> str:
+async def running_node(api: Cluster) -> str:
     """The first declared node that runs; NotNow when none does."""
     facts = {one.name: one for one in await api.nodes()}
     for name in api.node_names:
@@ -179,7 +157,7 @@ async def written_after_export(run: Run, source: Colour, exported: ExportResult,
     store = ArchiveDirectory(directory)
     try:
         before = store.inventory(*(store.imported() or (exported.inventory, exported.inventory_sha256)))
-        late = compare(_strict(before), _without_probes(await read_inventory(run.clusters[source])), run.clock.now())
+        late = compare(_strict(before), _without_probes(await run.clusters[source].inventory()), run.clock.now())
         late.sort(key=lambda one: one.section in CLIENT_WRITTEN)
         told = [_late(one, source) for one in late]
     except (Refused, Retryable) as unknown:

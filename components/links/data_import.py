@@ -11,20 +11,9 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from components.cutover.words import Colour
-from components.emqx.account import sweep
-from components.emqx.backup import (
-    STUCK_REINDEX,
-    delete_archive,
-    import_archive,
-    list_archives,
-    sha256_on_node,
-    upload,
-)
+from components.emqx.base import Cluster, Exports, exports_of
 from components.emqx.effective import compare_effective
 from components.emqx.errors import Refused, Rejected
-from components.emqx.inventory import read_inventory
-from components.emqx.restore import carry_delayed, remove_foreign_sys, restore_orders
-from components.emqx.v5 import ClusterApi
 from components.links.accounts import still_ours
 from components.links.archives import Archive, ArchiveDirectory
 from components.links.data_export import ExportResult, running_node
@@ -46,10 +35,6 @@ IMPORT_SECONDS = 3600.0
 
 _PROGRESS_SECONDS = 10.0
 _MOST_SHOWN = 3
-_REINDEX_TODO = (
-    "run `emqx ctl retainer reindex start true` on a green node and let it finish (it must not be cut off either), then "
-    "run `pulumi up` again"
-)
 
 
 class ImportResult(Value):
@@ -115,9 +100,9 @@ async def import_(
     return result
 
 
-async def _looked(run: Run, green: ClusterApi, expected: Inventory, done: _Done) -> tuple[Inventory, list[Difference]]:
+async def _looked(run: Run, green: Cluster, expected: Inventory, done: _Done) -> tuple[Inventory, list[Difference]]:
     """What is there now, and what differs; a refused archive of which something is missing ends here."""
-    found = await read_inventory(green)
+    found = await green.inventory()
     differences = compare(expected, found, run.clock.now())
     _judge_failures(done, differences)
     return found, differences
@@ -147,17 +132,16 @@ class _Finished(TypedDict):
 
 
 async def _import_all(
-    run: Run, green: ClusterApi, store: ArchiveDirectory, archives: Sequence[Archive], limit_seconds: float
+    run: Run, green: Cluster, store: ArchiveDirectory, archives: Sequence[Archive], limit_seconds: float
 ) -> _Done:
     """Upload and import on one node, one archive after the other; a refused one does not stop the others."""
-    node, adopted, failed = await running_node(green), 0, []
+    exports, node, adopted, failed = exports_of(green), await running_node(green), 0, []
     for archive in archives:
         await run.checkpoint()
-        fresh = await upload(
-            green, store.file(archive), archive.sha256, size=archive.size, node=node, bearer=archive.bearer
-        )
+        path = store.file(archive)
+        fresh = await exports.upload(path, archive.sha256, size=archive.size, node=node, login=archive.bearer)
         adopted += not fresh
-        reason = await _import_one(run, green, archive, node, limit_seconds)
+        reason = await _import_one(run, exports, archive, node, limit_seconds)
         if reason:
             failed.append((archive, reason))
     await run.checkpoint()
@@ -165,10 +149,10 @@ async def _import_all(
     return _Done(node, adopted, failed)
 
 
-async def _refuse_unless_empty(green: ClusterApi, expected: Inventory, store: ArchiveDirectory) -> list[Difference]:
+async def _refuse_unless_empty(green: Cluster, expected: Inventory, store: ArchiveDirectory) -> list[Difference]:
     """Refused unless green holds only its own and ours; the items that clients wrote on it, which are told."""
-    await sweep(green)  # the probe account of a verification that was killed is nobody's data
-    there = await read_inventory(green)
+    await green.sweep()  # the probe account of a verification that was killed is nobody's data
+    there = await green.inventory()
     strange = foreign(there, expected, ours=False)
     if strange and await _has_ours(green, store):
         strange = foreign(there, expected, ours=True)
@@ -183,39 +167,30 @@ async def _refuse_unless_empty(green: ClusterApi, expected: Inventory, store: Ar
     return written_by_clients(there, expected)
 
 
-async def _has_ours(green: ClusterApi, store: ArchiveDirectory) -> bool:
+async def _has_ours(green: Cluster, store: ArchiveDirectory) -> bool:
     """Whether an archive that we wrote lies on green, by sha256: then an earlier run of ours has imported here."""
-    known = {archive.name: archive for archive in store.known()}
-    for facts in await list_archives(green):
+    exports, known = exports_of(green), {archive.name: archive for archive in store.known()}
+    for facts in await exports.archives():
         archive = known.get(facts.filename)
-        if archive is None or (archive.bearer and not green.http.has_login):
+        if archive is None or (archive.bearer and not green.has_login):
             continue
-        if await sha256_on_node(green, facts, bearer=archive.bearer) == archive.sha256:
+        if await exports.sha256(facts, login=archive.bearer) == archive.sha256:
             return True
     return False
 
 
-async def _import_one(run: Run, green: ClusterApi, archive: Archive, node: str, limit_seconds: float) -> str:
+async def _import_one(run: Run, exports: Exports, archive: Archive, node: str, limit_seconds: float) -> str:
     """Import one archive; the reason when EMQX answered 400, after which half of it may be there."""
     run.progress(f"importing {archive.table_set} ({archive.size} bytes) on {node}")
     try:
-        await import_archive(
-            green,
+        await exports.import_archive(
             archive.name,
             node=node,
             waiting=_waiting(run, archive.table_set),
             limit_seconds=limit_seconds,
-            bearer=archive.bearer,
+            login=archive.bearer,
         )
     except Rejected as error:
-        if STUCK_REINDEX in error.seen:
-            raise Rejected(
-                f"import of {archive.table_set}",
-                node=node,
-                seen="an earlier import was cut off while it rebuilt the index of retained messages, and is still marked",
-                todo=_REINDEX_TODO,
-                code=error.code,
-            ) from None
         return error.seen
     return ""
 
@@ -239,12 +214,13 @@ async def _checked(store: ArchiveDirectory, exported: ExportResult) -> Inventory
     return store.inventory(exported.inventory, exported.inventory_sha256)
 
 
-async def _finish(run: Run, blue: ClusterApi, green: ClusterApi, expected: Inventory) -> _Finished:
+async def _finish(run: Run, blue: Cluster, green: Cluster, expected: Inventory) -> _Finished:
     """Orders, foreign ``$SYS``, delayed messages."""
-    orders = await restore_orders(blue, green, expected, await read_inventory(green))
-    removed = await remove_foreign_sys(green, blue.node_names)
+    exports = exports_of(green)
+    orders = await exports.restore_orders(exports_of(blue), expected, await green.inventory())
+    removed = await exports.remove_foreign_sys(blue.node_names)
     await run.checkpoint()
-    delayed = await carry_delayed(blue, green)
+    delayed = await exports.carry_delayed(exports_of(blue))
     return {"orders_restored": tuple(orders), "sys_removed": removed, "delayed_carried": delayed}
 
 
@@ -263,11 +239,11 @@ def _judge_failures(done: _Done, differences: Sequence[Difference]) -> None:
     )
 
 
-async def _close(green: ClusterApi, store: ArchiveDirectory, exported: ExportResult) -> None:
+async def _close(green: Cluster, store: ArchiveDirectory, exported: ExportResult) -> None:
     """Remove the archives of our earlier runs from green; today's stay, as the mark that this import is ours and complete."""
     older = {archive.name: archive for archive in store.known()}.keys() - {one.name for one in exported.archives}
-    accounts = {archive.name for archive in store.known() if archive.bearer}
-    for facts in await list_archives(green):
-        if facts.filename in older and (green.http.has_login or facts.filename not in accounts):
-            await delete_archive(green, facts, bearer=facts.filename in accounts)
+    exports, accounts = exports_of(green), {archive.name for archive in store.known() if archive.bearer}
+    for facts in await exports.archives():
+        if facts.filename in older and (green.has_login or facts.filename not in accounts):
+            await exports.delete(facts, login=facts.filename in accounts)
     store.mark_imported(exported.inventory, exported.inventory_sha256)

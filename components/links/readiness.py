@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
 
 from components.cutover.words import Colour
-from components.emqx.account import Account, sweep, temporary_account
+from components.emqx.account import Account
+from components.emqx.base import Cluster
 from components.emqx.errors import Fatal, GaveUp, Rejected, Retryable, Unauthorized, UpgradeError
 from components.emqx.probes import Prober, Topics
-from components.emqx.v5 import ClusterApi
 from components.run.run import Run
 
 BETWEEN_SECONDS = 2.0
@@ -40,8 +39,8 @@ async def wait_until_ready(run: Run, colour: Colour, *, limit_seconds: float = L
     api, began = run.clusters[colour], run.clock.now()
     end = began + limit_seconds
     await _twice(run, colour, lambda: api_state(api), end, limit_seconds)
-    await sweep(api)
-    async with temporary_account(api, Topics.fresh(None).rules()) as account:
+    await api.sweep()
+    async with api.temporary_account(Topics.fresh(None).rules()) as account:
 
         async def look() -> str:
             return await api_state(api) or await mqtt_state(api, account)
@@ -79,7 +78,7 @@ async def _twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds
         await run.clock.sleep(BETWEEN_SECONDS if good else _AGAIN_SECONDS)
 
 
-async def api_state(api: ClusterApi) -> str:
+async def api_state(api: Cluster) -> str:
     """What is not ready yet as the API sees it, asking every node; nothing when all is."""
     states = await asyncio.gather(*(_node_state(api, name) for name in api.node_names), return_exceptions=True)
     # A wrong key is told before anything that may still pass.
@@ -89,7 +88,7 @@ async def api_state(api: ClusterApi) -> str:
     return next((str(state) for state in states if state), "")
 
 
-async def _node_state(api: ClusterApi, name: str) -> str:
+async def _node_state(api: Cluster, name: str) -> str:
     members = set(await api.cluster_members(name, patience_seconds=0))
     declared = set(api.node_names)
     if members != declared:
@@ -104,19 +103,11 @@ async def _node_state(api: ClusterApi, name: str) -> str:
         return f"{name} sees the versions {', '.join(sorted(map(str, versions)))}"
     if not await api.availability(name, patience_seconds=0):
         return f"{name} does not take clients (availability check)"
-    return await _authenticator_state(api, name)
-
-
-async def _authenticator_state(api: ClusterApi, name: str) -> str:
-    """A built-in authenticator that answers ``not_initialized`` refuses every client (docs/emqx/cluster.md#fresh-start)."""
-    for row in (await api.http.call("GET", "/authentication", node=name, patience_seconds=0)).json() or []:
-        if row.get("backend") == "built_in_database" and row.get("enable", True):
-            path = f"/authentication/{quote(str(row['id']), safe='')}/users"
-            await api.http.call("GET", path, node=name, params={"limit": 1}, patience_seconds=0)
+    await api.ask_authenticators(name)  # one that answers `not_initialized` refuses every client
     return ""
 
 
-async def mqtt_state(api: ClusterApi, account: Account | None) -> str:
+async def mqtt_state(api: Cluster, account: Account | None) -> str:
     """What no device would survive: a right client refused, a wrong one let in, on any node; nothing when all is well."""
     for node in api.handle.nodes:
         prober = Prober(node, proxy_protocol=api.handle.proxy_protocol)
@@ -132,10 +123,10 @@ async def mqtt_state(api: ClusterApi, account: Account | None) -> str:
     return ""
 
 
-async def _without_account(api: ClusterApi, prober: Prober) -> str:
+async def _without_account(api: Cluster, prober: Prober) -> str:
     """Without our own account only this is sure: no authenticator lets everybody in, any other answers at all."""
     answer = await prober.connects(5, None, None)
-    everybody = not (await api.http.call("GET", "/authentication", node=prober.node.name)).json()
+    everybody = await api.lets_everybody_in(prober.node.name)
     if (everybody and not answer.accepted) or not answer.certain:
         return f"an anonymous client got {answer.seen}"
     return ""

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.cutover.words import Colour
-from components.emqx.account import Account, sweep, temporary_account
+from components.emqx.account import Account
+from components.emqx.base import Cluster
 from components.emqx.errors import VerificationFailed
-from components.emqx.inventory import read_inventory
 from components.emqx.models import Node
 from components.emqx.probes import LEVELS, Answer, Prober, Topics
-from components.emqx.v5 import ClusterApi
 from components.links.readiness import LIMIT_SECONDS, wait_until_ready
 from components.migration.inventory import Inventory, Section, blocking, compare
 from components.run.run import Run
@@ -76,7 +75,7 @@ async def verify(
     clients = sum((await blue.live_connections()).values())
     room, findings = await _room(green, clients)
     await run.checkpoint()
-    found = await read_inventory(green)
+    found = await green.inventory()
     wrong = blocking(differences := compare(expected, found, run.clock.now()))
     findings += [Finding(section=d.section, expected=d.expected, found=f"{d.found} ({d.kind})") for d in wrong]
     await run.checkpoint()
@@ -111,7 +110,7 @@ def _refuse(findings: list[Finding], target: Colour) -> None:
     )
 
 
-async def _room(green: ClusterApi, clients: int) -> tuple[int | None, list[Finding]]:
+async def _room(green: Cluster, clients: int) -> tuple[int | None, list[Finding]]:
     """How many more clients green may hold (None: no licence limits it), and what is too little.
 
     The licence counts disconnected sessions too (docs/emqx/README.md#the-licence), and so does ``connections`` of GET /nodes; a
@@ -135,15 +134,15 @@ async def _room(green: ClusterApi, clients: int) -> tuple[int | None, list[Findi
 
 
 async def _probe(
-    blue: ClusterApi, green: ClusterApi, expected: Inventory
+    blue: Cluster, green: Cluster, expected: Inventory
 ) -> tuple[str, dict[str, dict[str, str]], list[Finding]]:
     """Ask blue first, then every green node the same questions with the same kind of account."""
     topics = Topics.fresh(_retained_topic(expected))
     reference = await _reference(blue, topics)
     seen: dict[str, dict[str, str]] = {}
     findings: list[Finding] = []
-    await sweep(green)
-    async with temporary_account(green, topics.rules()) as account:
+    await green.sweep()
+    async with green.temporary_account(topics.rules()) as account:
         wanted = {**_at_least(account), **_certain(reference)}
         for node in green.handle.nodes:
             answers = await questions(node, account, topics, proxy_protocol=green.handle.proxy_protocol)
@@ -153,10 +152,10 @@ async def _probe(
     return told, seen, findings
 
 
-async def _reference(blue: ClusterApi, topics: Topics) -> Mapping[str, Answer]:
-    await sweep(blue)
+async def _reference(blue: Cluster, topics: Topics) -> Mapping[str, Answer]:
+    await blue.sweep()
     running = {one.name for one in await blue.nodes() if one.running}
-    async with temporary_account(blue, topics.rules()) as account:
+    async with blue.temporary_account(topics.rules()) as account:
         for node in blue.handle.nodes:
             if node.name in running:
                 return await questions(node, account, topics, proxy_protocol=blue.handle.proxy_protocol)

@@ -15,7 +15,7 @@ from components.cutover.cohort import everybody
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.errors import Refused, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.registry import cluster_of
 from components.ledger import files as maps
 from components.ledger.base import CUTOVER
 from components.ledger.remembered import EXTERNAL, STACK
@@ -222,7 +222,7 @@ async def live_counts(
     """
 
     async def count(colour: Colour) -> int:
-        async with ClusterApi(clusters[colour], credentials[colour], patience_seconds=LOOK_SECONDS) as api:
+        async with cluster_of(clusters[colour], credentials[colour], patience_seconds=LOOK_SECONDS) as api:
             return sum((await api.live_connections()).values())
 
     return dict(zip(clusters, await asyncio.gather(*map(count, clusters)), strict=True))

@@ -16,7 +16,7 @@ from components.cutover.words import Colour, other
 from components.emqx.errors import NotNow, Refused
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.registry import cluster_of
 from components.local import processes, release_processes
 
 KEY_FILE = "api-keys"
@@ -111,7 +111,7 @@ def remove(directory: Path, now: datetime) -> Path | None:
     return directory.rename(aside)
 
 
-async def refuse_fewer(colour: Colour, directory: Path, nodes: int, credentials: Credentials) -> None:
+async def refuse_fewer(colour: Colour, version: str, directory: Path, nodes: int, credentials: Credentials) -> None:
     """Refuse to take nodes away that have clients.
 
     Raises:
@@ -122,8 +122,8 @@ async def refuse_fewer(colour: Colour, directory: Path, nodes: int, credentials:
     ready = running(directory)
     if ready is None or len(ready["nodes"]) <= nodes:
         return
-    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version="")
-    async with ClusterApi(handle, credentials) as api:
+    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version=version)
+    async with cluster_of(handle, credentials) as api:
         live = await api.live_connections()
     busy = {node.name: live[node.name] for node in handle.nodes[nodes:] if live.get(node.name)}
     if busy:
@@ -135,7 +135,7 @@ async def refuse_fewer(colour: Colour, directory: Path, nodes: int, credentials:
         )
 
 
-async def refuse_served(colour: Colour, directory: Path, credentials: Credentials) -> None:
+async def refuse_served(colour: Colour, version: str, directory: Path, credentials: Credentials) -> None:
     """Refuse to end a cluster that has clients; one that does not answer has been judged by its guard.
 
     Raises:
@@ -145,8 +145,8 @@ async def refuse_served(colour: Colour, directory: Path, credentials: Credential
     ready = running(directory)
     if ready is None:
         return
-    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version="")
-    async with ClusterApi(handle, credentials) as api:
+    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version=version)
+    async with cluster_of(handle, credentials) as api:
         live = await known(api.live_connections())
     busy = {name: count for name, count in (live or {}).items() if count}
     if busy:

@@ -5,6 +5,7 @@ The rule: a process is ours only when its environment names the data directory t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from components.emqx.errors import BadInput, GaveUp, NotNow
-from components.emqx.models import Credentials
+from components.emqx.errors import BadInput, GaveUp
+from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.registry import cluster_of
 from components.local import processes, release
 from components.local.release import Common, Place, Release
 from components.system import living
@@ -76,7 +78,7 @@ def serve(
     _describe(directory, network, max(wanted.nodes, len(before)))
     _start(found, places, common, interrupted)
     for place in before[wanted.nodes :]:
-        _take_away(place, places[0], credentials)
+        _take_away(place, places[0], wanted, credentials)
     _describe(directory, network, wanted.nodes)
     return _facts(places)
 
@@ -186,24 +188,22 @@ def _wait(place: Place, interrupted: Callable[[], None]) -> None:
     )
 
 
-def _take_away(place: Place, remaining: Place, credentials: Credentials) -> None:
+def _take_away(place: Place, remaining: Place, wanted: Wanted, credentials: Credentials) -> None:
     """End a node and make the cluster forget it; its copy of the data goes, since a node that left cannot come back with it.
 
     Raises:
-        NotNow: the cluster did not forget it; the next `up` tries again.
+        Retryable: the cluster did not forget it; the next `up` tries again.
 
     """
     _end([place], END_SECONDS)
-    url = f"{remaining.node.api}/api/v5/cluster/{place.node.name}/force_leave"
-    key = (credentials.api_key, credentials.api_secret)
-    try:
-        status = httpx.delete(url, auth=key, timeout=30.0, trust_env=False).status_code
-        seen = "" if status in {httpx.codes.NO_CONTENT, httpx.codes.NOT_FOUND} else f"answered {status}"
-    except httpx.HTTPError as failure:
-        seen = type(failure).__name__
-    if seen:
-        raise NotNow(f"removing {place.node.name}", node=remaining.node.name, seen=seen, todo="run pulumi up again")
+    handle = ClusterHandle(colour=wanted.name, nodes=(remaining.node,), version=wanted.version)
+    asyncio.run(_forget(handle, place.node.name, credentials))
     shutil.rmtree(place.data, ignore_errors=True)
+
+
+async def _forget(handle: ClusterHandle, name: str, credentials: Credentials) -> None:
+    async with cluster_of(handle, credentials) as cluster:
+        await cluster.force_leave(name)
 
 
 def _end(places: Sequence[Place], limit_seconds: float) -> None:

@@ -64,7 +64,7 @@ async def evacuate(
 
 async def _adopt(run: Run, colour: Colour, nodes: list[str], budget_per_second: int) -> Adoption:
     api = run.clusters[colour]
-    status = (await api.http.call("GET", "/load_rebalance/global_status")).json()
+    status = await api.evacuation_status()
     adoption = adoptable(status, nodes, budget_per_second)
     if adoption.refused:
         raise Refused(

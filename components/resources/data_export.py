@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from components.cutover.words import Colour, other
-from components.emqx.inventory import read_inventory
+from components.emqx.base import Cluster
 from components.emqx.known import known
-from components.emqx.v5 import ClusterApi
+from components.emqx.registry import cluster_of
 from components.links.accounts import carried, refuse_lockout, refuse_same_accounts
 from components.links.data_export import export
 from components.links.opening import serves_imported, silent
@@ -43,11 +43,11 @@ class DataExportProvider(LinkProvider[DataExportInputs]):
         result = await export(run, source, archives(inputs), accounts=accounts)
         return result.model_dump(mode="json")
 
-    async def _refuse_lockout(self, source: ClusterApi, to: Colour) -> None:
+    async def _refuse_lockout(self, source: Cluster, to: Colour) -> None:
         """Before anything is exported: the accounts that we use on the new colour must outlive the import."""
         target = credentials_of(to, self.credentials)
         refuse_same_accounts(credentials_of(source.handle.colour, self.credentials), target)
-        async with ClusterApi(source.handle, target) as borrowed:
+        async with cluster_of(source.handle, target) as borrowed:
             await refuse_lockout(source, borrowed, target)
 
 
@@ -61,7 +61,7 @@ async def left_behind(run: Run, to: Colour) -> list[str]:
 
     A colour that does not answer any more is no reason to keep its clients there.
     """
-    here, there = await read_inventory(run.clusters[to]), await known(read_inventory(run.clusters[other(to)]))
+    here, there = await run.clusters[to].inventory(), await known(run.clusters[other(to)].inventory())
     found = [f"{other(to)} does not answer"] if there is None else [str(one) for one in written_since(here, there)]
     run.record("fact", section="left behind", differences=found)
     for line in found:

@@ -65,7 +65,7 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         refuse_moved(inputs.colour, directory, Path(inputs.directory), lambda: local.lives(directory, pids))
         if olds.get("nodes", 0) > inputs.nodes:
             credentials = credentials_of(inputs.colour, self.credentials)
-            asyncio.run(local.refuse_fewer(inputs.colour, directory, inputs.nodes, credentials))
+            asyncio.run(local.refuse_fewer(inputs.colour, olds["version"], directory, inputs.nodes, credentials))
 
     def stale(self, inputs: LocalClusterInputs, olds: State) -> bool:  # noqa: ARG002  -- the process is looked at
         """Whether a process is gone."""
@@ -91,7 +91,9 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         """End the processes and move their data aside; the guard has been asked before, if the colour leaves with it."""
         directory, colour = Path(props["directory"]), props["colour"]
         if local.running(directory):
-            asyncio.run(local.refuse_served(colour, directory, credentials_of(colour, self.credentials)))
+            asyncio.run(
+                local.refuse_served(colour, props["version"], directory, credentials_of(colour, self.credentials))
+            )
         aside = local.remove(directory, datetime.now(UTC))
         if aside is not None:
             with progress.serving():

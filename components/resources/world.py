@@ -13,7 +13,7 @@ from typing import Any
 
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, missing_credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.registry import cluster_of
 from components.resources import engine, progress
 from components.routers.haproxy.router import HaproxyRouter
 from components.run.heartbeat import heartbeat
@@ -65,7 +65,7 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
     """
     async with AsyncExitStack() as stack:
         clusters = {
-            colour: await stack.enter_async_context(ClusterApi(handle, credentials_of(colour, credentials)))
+            colour: await stack.enter_async_context(cluster_of(handle, credentials_of(colour, credentials)))
             for colour, handle in inputs.clusters.items()
         }
         yield Run(

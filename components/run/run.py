@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from components.cutover.words import Colour
+from components.emqx.base import Cluster
 from components.emqx.models import ClusterHandle
-from components.emqx.v5 import ClusterApi
 from components.ledger.base import require_lease
 from components.routers.base import Router
 
@@ -48,7 +48,7 @@ class Run:
     is how long a cluster takes to accept a client.
     """
 
-    clusters: Mapping[Colour, ClusterApi]
+    clusters: Mapping[Colour, Cluster]
     router: Router
     token: str
     record: Callable[..., None]

@@ -14,7 +14,7 @@ import httpx
 from components.cutover.words import Colour
 from components.emqx.errors import Stopped
 from components.emqx.models import ClusterHandle, Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.links.data_export import ExportResult, export
 from components.links.data_import import import_
 from components.run.run import Run, SystemClock

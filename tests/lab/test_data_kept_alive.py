@@ -62,7 +62,7 @@ async def nothing(elapsed: float) -> None:
 
 
 def call(node: Node) -> Call:
-    return Call(node=node, path="/data/import", body={"filename": "a.tar.gz"}, authorization=SECRET)
+    return Call(node=node, root="/api/v5", path="/data/import", body={"filename": "a.tar.gz"}, authorization=SECRET)
 
 
 def answering(answer: bytes, after: float = 0.0) -> Serve:

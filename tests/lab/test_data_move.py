@@ -12,9 +12,8 @@ import pytest
 
 from components.cutover.words import Edition
 from components.emqx.account import PREFIX
-from components.emqx.backup import list_archives
+from components.emqx.base import exports_of
 from components.emqx.errors import Refused
-from components.emqx.inventory import read_inventory
 from components.links.archives import ArchiveDirectory
 from components.links.data_export import export, written_after_export
 from components.links.data_import import import_
@@ -46,7 +45,7 @@ async def test_everything_arrives_in_order_once_and_without_a_secret_told(
         assert exported.counts["users:password_based:built_in_database"] == 2
         assert exported.counts["psk"] is None
         assert "accounts" in exported.not_carried
-        assert await list_archives(blue) == [], "an archive with secrets is not left on the source"
+        assert await exports_of(blue).archives() == [], "an archive with secrets is not left on the source"
         found = await import_(here.run, "blue", "green", exported, store)
         assert found.differences == ()
         assert "authorization_sources" in found.orders_restored
@@ -69,7 +68,7 @@ async def test_a_green_with_anything_of_its_own_is_refused_by_section_and_name_a
         here = bed(blue, green)
         with pytest.raises(Refused, match="banned holds clientid:somebody-elses-ban"):
             await moved(here.run, tmp_path / "archives")
-        assert await list_archives(green) == []
+        assert await exports_of(green).archives() == []
         await green.http.call("DELETE", "/banned/clientid/somebody-elses-ban")
         exported, differences = await moved(here.run, tmp_path / "archives")
         assert differences == []
@@ -79,7 +78,7 @@ async def test_a_green_with_anything_of_its_own_is_refused_by_section_and_name_a
         found = await import_(here.run, "blue", "green", second, tmp_path / "archives")
         assert len(found.written_by_clients) == 1
         assert "written/since" in found.written_by_clients[0]
-        assert {facts.filename for facts in await list_archives(green)} == {a.name for a in second.archives}
+        assert {facts.filename for facts in await exports_of(green).archives()} == {a.name for a in second.archives}
         # A user that blue does not know is nobody's half import, archive or not.
         await green.http.call("POST", USERS, body={"user_id": "eve", "password": "eve-pw"})
         with pytest.raises(Refused, match="users:password_based:built_in_database holds eve"):
@@ -109,7 +108,7 @@ async def test_accounts_are_carried_with_a_login_on_both_sides(tmp_path: Path) -
         exported, differences = await moved(here.run, tmp_path / "archives")
         assert differences == []
         assert exported.archives[-1].table_set == "accounts"
-        sections = (await read_inventory(green)).sections
+        sections = (await green.inventory()).sections
         for name, key in (("api_keys", "app1"), ("dashboard_users", "ops")):
             section = sections[name]
             assert isinstance(section, Section)

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from components.emqx.account import PREFIX
-from components.emqx.backup import import_archive, list_archives, upload
+from components.emqx.base import exports_of
 from components.emqx.errors import GaveUp, NotNow, Refused, Rejected, Stopped, Unreachable
-from components.emqx.inventory import read_inventory
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.links.archives import ArchiveDirectory
 from components.links.data_export import export
 from components.links.data_import import import_
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.lab
 
 
 async def retained(api: ClusterApi) -> int:
-    section = (await read_inventory(api)).sections["retained"]
+    section = (await api.inventory()).sections["retained"]
     assert isinstance(section, Section)
     return len(section.items)
 
@@ -70,7 +69,7 @@ async def test_an_import_that_was_cut_off_while_indexing_names_the_remedy(tmp_pa
         with pytest.raises(Stopped):
             await asyncio.wait_for(task, 3)
         here.stopped = False
-        with pytest.raises(Rejected, match="emqx ctl retainer reindex start true"):
+        with pytest.raises(Refused, match="emqx ctl retainer reindex start true"):
             await import_(here.run, "blue", "green", exported, tmp_path / "archives")
 
 
@@ -86,7 +85,7 @@ async def test_an_archive_that_is_cut_off_is_never_uploaded(tmp_path: Path) -> N
         path.write_bytes(path.read_bytes()[:-30])
         with pytest.raises(Refused, match="builtin_authn"):
             await import_(here.run, "blue", "green", exported, tmp_path / "archives")
-        assert await list_archives(green) == []
+        assert await exports_of(green).archives() == []
         await one.fault("truncate_download")
     async with one.api(patience_seconds=0.5) as blue:
         with pytest.raises((NotNow, Unreachable)):
@@ -104,17 +103,21 @@ async def test_an_import_that_takes_longer_than_the_servers_patience_arrives_onl
         store = ArchiveDirectory(tmp_path / "archives")
         last = exported.archives[-1]
         node = green.node_names[0]
-        await upload(green, store.file(last), last.sha256, size=last.size, node=node)
+        await exports_of(green).upload(store.file(last), last.sha256, size=last.size, node=node)
         with pytest.raises(GaveUp):
-            await import_archive(green, last.name, node=node, waiting=nothing, limit_seconds=0.4, pipeline_seconds=0.3)
+            await exports_of(green).import_archive(
+                last.name, node=node, waiting=nothing, limit_seconds=0.4, pipeline_seconds=0.3
+            )
     async with pair(tmp_path / "2", green=slow) as (_, two), two.api() as green:
         node = green.node_names[0]
-        await upload(green, store.file(last), last.sha256, size=last.size, node=node)
-        await import_archive(green, last.name, node=node, waiting=nothing, limit_seconds=60, pipeline_seconds=0.3)
+        await exports_of(green).upload(store.file(last), last.sha256, size=last.size, node=node)
+        await exports_of(green).import_archive(
+            last.name, node=node, waiting=nothing, limit_seconds=60, pipeline_seconds=0.3
+        )
         assert await retained(green) == 24
         with pytest.raises(Unreachable, match="closed without an answer"):
-            await import_archive(
-                _impatient(green), last.name, node=node, waiting=nothing, limit_seconds=60, pipeline_seconds=60
+            await exports_of(_impatient(green)).import_archive(
+                last.name, node=node, waiting=nothing, limit_seconds=60, pipeline_seconds=60
             )
 
 

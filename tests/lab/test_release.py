@@ -14,7 +14,7 @@ import pytest
 
 from components.emqx.errors import BadInput, GaveUp
 from components.emqx.models import ClusterHandle
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.links import readiness
 from components.local import cluster as local
 from components.local import release_processes

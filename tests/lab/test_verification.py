@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from components.emqx.account import PREFIX, sweep, temporary_account
+from components.emqx.account import PREFIX
 from components.emqx.errors import GaveUp, LeaseLost, Unauthorized, VerificationFailed
-from components.emqx.inventory import read_inventory
 from components.emqx.models import Credentials
 from components.emqx.probes import Prober, Topics
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.links.readiness import api_state, mqtt_state, wait_until_ready
 from components.links.verification import Verified, verify
 from components.migration.inventory import Inventory, Section
@@ -24,16 +23,16 @@ pytestmark = pytest.mark.lab
 
 
 async def verified(here: Bed, expected: Inventory | None = None, *, seconds: float = 8) -> Verified:
-    known = expected or await read_inventory(here.run.clusters["blue"])
+    known = expected or await here.run.clusters["blue"].inventory()
     return await verify(here.run, "blue", "green", known, ready_limit_seconds=seconds)
 
 
 async def traces(api: ClusterApi) -> list[str]:
     found = []
-    for name, section in (await read_inventory(api)).sections.items():
+    for name, section in (await api.inventory()).sections.items():
         if isinstance(section, Section):
             found += [f"{name} {key}" for key in section.items if "upgrade-probe" in key]
-    clients = [row["clientid"] async for page in api.pages("/clients", {"fields": "clientid"}) for row in page]
+    clients = [row["clientid"] async for page in api.http.pages("/clients", {"fields": "clientid"}) for row in page]
     return found + [name for name in clients if name.startswith("upgrade-probe")]
 
 
@@ -42,7 +41,7 @@ async def test_a_green_like_blue_passes_and_nothing_of_the_probes_stays(tmp_path
     async with pair(tmp_path, blue=proxied, green=proxied) as (one, two), one.api() as blue, two.api() as green:
         await asyncio.gather(fill(blue), fill(green))
         here = bed(blue, green)
-        expected = await read_inventory(blue)
+        expected = await blue.inventory()
         same = {
             **expected.sections,
             "retained": Section(dict.fromkeys(_items(expected, "retained"), 0), optional=_all(expected)),
@@ -178,7 +177,7 @@ async def test_a_node_that_lets_everybody_in_while_it_boots_is_not_ready(tmp_pat
         await two.fault("die", node=name)
         await two.fault("revive", node=name)
         await wait_until_ready(bed(green, green).run, "green", limit_seconds=60)
-        async with temporary_account(green, Topics.fresh(None).rules()) as account:
+        async with green.temporary_account(Topics.fresh(None).rules()) as account:
             assert account is not None
             assert await mqtt_state(green, account) == ""
 
@@ -188,13 +187,13 @@ async def test_the_account_goes_also_on_failure_and_on_cancellation_and_a_killed
         await fill(green, retained=0)
         rules = Topics.fresh(None).rules()
         with pytest.raises(ZeroDivisionError):
-            async with temporary_account(green, rules):
+            async with green.temporary_account(rules):
                 _ = 1 / 0
         assert await traces(green) == []
         inside = asyncio.Event()
 
         async def use() -> None:
-            async with temporary_account(green, rules):
+            async with green.temporary_account(rules):
                 inside.set()
                 await asyncio.sleep(3600)
 
@@ -207,7 +206,7 @@ async def test_the_account_goes_also_on_failure_and_on_cancellation_and_a_killed
         assert await traces(green) == []
         await green.http.call("POST", USERS, body={"user_id": f"{PREFIX}left", "password": "x"})
         await green.http.call("POST", f"{ACL}/users", body=[{"username": f"{PREFIX}left", "rules": rules}])
-        assert await sweep(green) == 1
+        assert await green.sweep() == 1
         assert await traces(green) == []
 
 
@@ -217,7 +216,7 @@ async def test_a_cancelled_run_ends_soon_also_when_the_api_hangs(tmp_path: Path)
         inside = asyncio.Event()
 
         async def use() -> None:
-            async with temporary_account(green, Topics.fresh(None).rules()):
+            async with green.temporary_account(Topics.fresh(None).rules()):
                 inside.set()
                 await asyncio.sleep(3600)
 
@@ -228,7 +227,7 @@ async def test_a_cancelled_run_ends_soon_also_when_the_api_hangs(tmp_path: Path)
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, 3)
         await two.heal()
-        assert await sweep(green) == 1, "the next run removes what this one could not"
+        assert await green.sweep() == 1, "the next run removes what this one could not"
 
 
 async def test_an_orphan_whose_lease_is_gone_does_not_verify(tmp_path: Path) -> None:
@@ -251,7 +250,7 @@ async def test_users_that_are_looked_up_by_client_id_are_probed_by_client_id(tmp
                 "password_hash_algorithm": {"name": "sha256", "salt_position": "suffix"},
             },
         )
-        async with temporary_account(green, Topics.fresh(None).rules()) as account:
+        async with green.temporary_account(Topics.fresh(None).rules()) as account:
             assert account is not None
             assert account.by_client_id
             prober = Prober(green.handle.nodes[0], proxy_protocol=False)

@@ -17,7 +17,6 @@ import pytest
 from components.cutover.cohort import belongs
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
-from components.emqx.client import Reply
 from components.emqx.errors import Unauthorized, Unreachable
 from components.emqx.models import ClusterHandle
 from components.ledger.base import require_lease
@@ -96,7 +95,6 @@ class FakeApi:
         self.evicting_from = 0.0
         self.dead = False
         self.revoked = False
-        self.http = self
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -188,21 +186,9 @@ class FakeApi:
     async def license(self, **_: Any) -> LicenseFacts | None:
         return None
 
-    async def call(self, _method: str, path: str, **_: Any) -> Reply:
-        assert path == "/load_rebalance/global_status"
+    async def evacuation_status(self) -> dict[str, Any]:
         entries = [] if self.rate is None else [self._status().model_dump(mode="json")]
-        body = str({"evacuations": entries, "purges": [], "rebalances": []}).replace("'", '"').replace("()", "[]")
-        return FakeReply(body)  # type: ignore[return-value]
-
-
-class FakeReply:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def json(self) -> Any:
-        import ast
-
-        return ast.literal_eval(self._text)
+        return {"evacuations": entries, "purges": [], "rebalances": []}
 
 
 class World:

@@ -12,7 +12,7 @@ import pytest
 
 from components.emqx.errors import BadInput, Unauthorized
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.links.accounts import carried, refuse_lockout, refuse_same_accounts, still_ours
 from tests.handles import cluster_at
 
@@ -115,7 +115,7 @@ async def test_an_import_that_replaced_our_own_account_says_so(changed: dict[str
         await still_ours(green)
     cluster = Cluster(**accounts)
     async with cluster.api(known()) as green:
-        await green.http.login()  # the token of before the import is still good
+        await green.login()  # the token of before the import is still good
         cluster.keys, cluster.users = changed.get("keys", cluster.keys), changed.get("users", cluster.users)
         with pytest.raises(Unauthorized, match="green has blue's API keys and users now") as caught:
             await still_ours(green)

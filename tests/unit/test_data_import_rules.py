@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.emqx.errors import Rejected
+from components.emqx.v5.backup import TABLE_SETS, portions
 from components.links.archives import Archive
-from components.links.data_export import TABLE_SETS, _portions
 from components.links.data_import import _Done, _judge_failures
 from components.migration.inventory import Difference
 
@@ -41,9 +41,9 @@ def test_many_differences_stay_one_short_line() -> None:
 
 @pytest.mark.parametrize("accounts", [True, False])
 def test_every_table_set_has_an_archive_of_its_own_and_retained_messages_come_last_of_them(accounts: bool) -> None:
-    portions = _portions(("mqtt", "rule_engine"), accounts=accounts)
-    assert portions[0].tables == ()
-    assert [portion.tables for portion in portions[1:6]] == [(name,) for name in TABLE_SETS]
-    assert portions[5].tables == ("builtin_retainer",)
-    assert all(portion.roots == () for portion in portions[1:])
-    assert [portion.label for portion in portions if portion.bearer] == (["accounts"] if accounts else [])
+    made = portions(("mqtt", "rule_engine"), accounts=accounts)
+    assert made[0].tables == ()
+    assert [portion.tables for portion in made[1:6]] == [(name,) for name in TABLE_SETS]
+    assert made[5].tables == ("builtin_retainer",)
+    assert all(portion.roots == () for portion in made[1:])
+    assert [portion.label for portion in made if portion.login] == (["accounts"] if accounts else [])

@@ -12,7 +12,7 @@ import pytest
 from components.cutover.words import Edition
 from components.emqx.errors import Refused
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.guards.declared import refuse_misdeclared
 from tests.handles import cluster_at
 

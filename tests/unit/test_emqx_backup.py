@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from components.emqx.answers import ExportFacts
-from components.emqx.backup import _writer, download, export_archive, upload
-from components.emqx.dialect import DIALECTS
+from components.emqx.base import Portion, exports_of
 from components.emqx.errors import BadInput, NotNow, Refused, Rejected
 from components.emqx.models import Credentials
-from components.emqx.restore import carry_delayed, remove_foreign_sys, restore_orders
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.backup import _writer
+from components.emqx.v5.cluster import ClusterApi
+from components.emqx.v5.traits import EDITIONS
 from components.migration.inventory import Inventory, Section
 from tests.handles import cluster_at
 
@@ -53,7 +53,7 @@ async def test_names_that_the_edition_does_not_know_are_left_out_and_told() -> N
 
     async with api(serve) as blue:
         roots, tables = ("mqtt", "schema_registry", "schema_validation"), ("psk", "banned")
-        found = await export_archive(blue, roots, tables, node=NODE)
+        found = await exports_of(blue).export(Portion("part", roots, tables), node=NODE)
     assert found.unknown == ("schema_registry", "schema_validation", "psk")
     assert asked[-1] == {"root_keys": ["mqtt"], "table_sets": ["banned"]}
     assert len(asked) == 3
@@ -65,14 +65,14 @@ async def test_names_that_the_edition_does_not_know_are_left_out_and_told() -> N
 async def test_a_refusal_of_what_was_not_asked_for_is_an_error_and_no_endless_loop(row: dict[str, Any]) -> None:
     async with api(lambda _: httpx.Response(400, json=row["body"])) as blue:
         with pytest.raises(Rejected, match="nonsense"):
-            await export_archive(blue, ["mqtt"], ["banned"], node=NODE)
+            await exports_of(blue).export(Portion("part", ("mqtt",), ("banned",)), node=NODE)
 
 
 def test_the_root_keys_of_each_edition_were_accepted_by_it_and_the_clusters_own_are_left_out() -> None:
     own = {"listeners", "node", "rpc", "cluster", "dashboard", "api_key", "log", "license", "zones", "limiter"}
-    for dialect in DIALECTS.values():
-        assert not own & set(dialect.export_roots)
-    assert set(DIALECTS["ee"].export_roots) - set(DIALECTS["ce"].export_roots) == {
+    for traits in EDITIONS.values():
+        assert not own & set(traits.export_roots)
+    assert set(EDITIONS["ee"].export_roots) - set(EDITIONS["ce"].export_roots) == {
         "schema_registry",
         "schema_validation",
         "message_transformation",
@@ -82,15 +82,15 @@ def test_the_root_keys_of_each_edition_were_accepted_by_it_and_the_clusters_own_
 async def test_a_download_is_streamed_into_a_file_for_its_owner_and_a_short_one_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / NAME
     async with api(lambda _: httpx.Response(200, content=b"sixsix")) as blue:
-        assert await download(blue, FACTS, path) == hashlib.sha256(b"sixsix").hexdigest()
+        assert await exports_of(blue).download(FACTS, path) == hashlib.sha256(b"sixsix").hexdigest()
     assert path.stat().st_mode & 0o777 == 0o600
     path.unlink()
     async with api(lambda _: httpx.Response(200, content=b"six")) as blue:
         with pytest.raises(NotNow, match="3 of 6 bytes"):
-            await download(blue, FACTS, path)
+            await exports_of(blue).download(FACTS, path)
     async with api(lambda _: httpx.Response(404, json={"code": "NOT_FOUND", "message": "no"})) as blue:
         with pytest.raises(Rejected):
-            await download(blue, FACTS, path)
+            await exports_of(blue).download(FACTS, path)
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - pathlib is for synchronous code
 
 
@@ -113,9 +113,9 @@ async def test_an_archive_that_lies_there_is_adopted_by_its_sha256_and_another_o
         return httpx.Response(400, json={"code": "BAD_REQUEST", "message": message})
 
     async with api(serve) as green:
-        assert not await upload(green, path, hashlib.sha256(b"sixsix").hexdigest(), size=6, node=NODE)
+        assert not await exports_of(green).upload(path, hashlib.sha256(b"sixsix").hexdigest(), size=6, node=NODE)
         with pytest.raises(Refused, match="another content"):
-            await upload(green, path, hashlib.sha256(b"ours").hexdigest(), size=6, node=NODE)
+            await exports_of(green).upload(path, hashlib.sha256(b"ours").hexdigest(), size=6, node=NODE)
 
 
 async def test_only_the_sources_sys_messages_are_removed() -> None:
@@ -131,7 +131,7 @@ async def test_only_the_sources_sys_messages_are_removed() -> None:
         return httpx.Response(200, json={"data": rows, "meta": {"limit": 10000, "page": 1, "hasnext": False}})
 
     async with api(serve, node="emqx@127.0.2.1") as green:
-        assert await remove_foreign_sys(green, [NODE]) == 1
+        assert await exports_of(green).remove_foreign_sys([NODE]) == 1
     assert removed == [f"/api/v5/mqtt/retainer/message/%24SYS%2Fbrokers%2Femqx%40{NODE[5:]}%2Fversion"]
 
 
@@ -156,7 +156,7 @@ async def test_orders_are_restored_and_a_file_source_that_blue_does_not_have_goe
         auto_subscribe=["t", "t#2"],
     )
     async with api(serve) as blue, api(serve) as green:
-        changed = await restore_orders(blue, green, wanted, found)
+        changed = await exports_of(green).restore_orders(exports_of(blue), wanted, found)
         assert changed == ["authenticators", "authorization_sources", "auto_subscribe"]
         assert sent == [
             ("PUT", "/authentication/order", [{"id": "a"}, {"id": "b"}]),
@@ -167,7 +167,7 @@ async def test_orders_are_restored_and_a_file_source_that_blue_does_not_have_goe
             ("PUT", "/mqtt/auto_subscribe", [{"topic": "t"}]),
         ]
         sent.clear()
-        assert await restore_orders(blue, green, wanted, wanted) == []
+        assert await exports_of(green).restore_orders(exports_of(blue), wanted, wanted) == []
         assert sent == []
 
 
@@ -194,8 +194,8 @@ async def test_a_delayed_message_is_published_with_what_remains_of_its_time_and_
         return httpx.Response(202, json={"message": "no_matching_subscribers", "reason_code": 16})
 
     async with api(blue_serves) as blue, api(green_serves) as green:
-        assert await carry_delayed(blue, green) == 1
-        assert await carry_delayed(blue, green) == 0
+        assert await exports_of(green).carry_delayed(exports_of(blue)) == 1
+        assert await exports_of(green).carry_delayed(exports_of(blue)) == 0
     assert published == [
         {"topic": "$delayed/850/later/x", "payload": "bGF0ZXI=", "payload_encoding": "base64", "qos": 1}
     ]

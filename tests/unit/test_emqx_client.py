@@ -13,7 +13,7 @@ import pytest
 from components.emqx.client import LEAKS, EmqxHttp
 from components.emqx.errors import BadInput, NotNow, Rejected, Unauthorized, Unreachable, UpgradeError
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
@@ -25,7 +25,9 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def http(handler: Handler, **more: Any) -> EmqxHttp:
-    return EmqxHttp(HANDLE, CREDENTIALS, transport=httpx.MockTransport(handler), **{"patience_seconds": 0.6, **more})
+    return EmqxHttp(
+        HANDLE, CREDENTIALS, root="/api/v5", transport=httpx.MockTransport(handler), **{"patience_seconds": 0.6, **more}
+    )
 
 
 def exceptions_of_httpx() -> list[type[BaseException]]:
@@ -159,7 +161,7 @@ async def test_a_token_is_renewed_when_it_is_old_and_when_it_was_revoked() -> No
         return httpx.Response(200 if ok else 401, json={"code": "BAD_TOKEN", "message": "Get a token by POST /login"})
 
     transport = httpx.MockTransport(serve)
-    async with EmqxHttp(HANDLE, CREDENTIALS, transport=transport, now=lambda: clock) as one:
+    async with EmqxHttp(HANDLE, CREDENTIALS, root="/api/v5", transport=transport, now=lambda: clock) as one:
         await one.call("GET", "/users", bearer=True)
         await one.call("GET", "/users", bearer=True)
         assert logins == 1
@@ -183,7 +185,7 @@ async def test_cancelling_a_call_is_not_turned_into_an_error() -> None:
         await asyncio.sleep(3600)
         raise AssertionError
 
-    async with EmqxHttp(HANDLE, CREDENTIALS, transport=httpx.MockTransport(hang)) as one:
+    async with EmqxHttp(HANDLE, CREDENTIALS, root="/api/v5", transport=httpx.MockTransport(hang)) as one:
         task = asyncio.create_task(one.call("GET", "/nodes"))
         await asyncio.sleep(0)
         task.cancel()

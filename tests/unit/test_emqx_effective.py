@@ -14,7 +14,7 @@ from components.cutover.words import Colour
 from components.emqx.effective import compare_effective, hashes_of
 from components.emqx.errors import NotNow
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit

@@ -10,7 +10,7 @@ import pytest
 from components.emqx import paging
 from components.emqx.errors import GaveUp
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
@@ -31,6 +31,6 @@ async def test_a_server_that_always_has_a_next_page_is_given_up_with_node_page_a
     credentials = Credentials(api_key="k", api_secret="s")
     async with ClusterApi(cluster_at("a"), credentials, transport=httpx.MockTransport(serve)) as api:
         with pytest.raises(GaveUp, match=rf"emqx@a: page {5 if meta else 7} .*{said}"):
-            async for _ in api.pages("/clients", limit=100):
+            async for _ in api.http.pages("/clients", limit=100):
                 pass
     assert len(asked) == (5 if meta else 7)

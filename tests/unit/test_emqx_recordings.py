@@ -12,7 +12,7 @@ import pytest
 
 from components.emqx.errors import NotNow, Rejected, Unauthorized
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
@@ -176,10 +176,10 @@ async def test_a_page_that_is_exactly_full_does_not_end_a_list_and_a_list_withou
 
     async with api() as blue:
         blue.http._client._transport = httpx.MockTransport(serve)
-        assert [len(page) async for page in blue.pages("/clients")] == [3, 0]
+        assert [len(page) async for page in blue.http.pages("/clients")] == [3, 0]
         assert asked == [1, 2]
         asked.clear()
-        assert [len(page) async for page in blue.pages("/banned")] == [3]
+        assert [len(page) async for page in blue.http.pages("/banned")] == [3]
         assert asked == [1]
 
 

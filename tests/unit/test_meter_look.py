@@ -12,7 +12,7 @@ from components.cutover.arrival import Before
 from components.emqx.answers import LicenseFacts, NodeFacts
 from components.emqx.errors import NotNow, Unreachable
 from components.emqx.models import Credentials
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.run.measure import PATIENCE_SECONDS, observe
 from components.run.moved import Moved
 from tests.handles import cluster_at

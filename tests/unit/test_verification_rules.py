@@ -12,7 +12,7 @@ from components.emqx.account import Account
 from components.emqx.errors import VerificationFailed
 from components.emqx.models import Credentials
 from components.emqx.probes import Answer, Topics, proxy_header
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.cluster import ClusterApi
 from components.links.verification import Finding, _at_least, _certain, _judged, _refuse, _room
 from tests.handles import cluster_at, node_at
 

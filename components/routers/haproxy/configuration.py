@@ -24,6 +24,7 @@ from pydantic import Field
 from components.cutover.words import PARTS, Edition
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
+from components.emqx.registry import dialect_of
 from components.ledger import files as maps
 from components.routers.haproxy.process import ADMIN, STATE
 from components.value import Value
@@ -34,9 +35,6 @@ BUFFER_BYTES = 131_072
 _BRIDGE = (("4", "00044d51545484", 10), ("3", "00064d514973647083", 12))
 """Level, protocol name and level with the bridge bit, bytes from the end of the fixed header to the client id: HAProxy's own
 parser refuses these (docs/emqx/balancer.md#connects-that-need-care). The CONNECT's remaining length takes 1 to 3 bytes."""
-
-_PATHS: dict[Edition, str] = {"ee": "/api/v5/load_rebalance/availability_check", "ce": "/status"}
-"""What says that a node takes clients; the open source has no availability check (404, docs/emqx/balancer.md#health-checks)."""
 
 
 class Side(Value):
@@ -188,7 +186,7 @@ def _bridge(content: str) -> Iterator[str]:
 def _backend(side: Side) -> Iterator[str]:
     yield f"backend {side.cluster.colour}"
     yield "  balance leastconn"
-    yield f"  option httpchk GET {_PATHS[side.edition]}"
+    yield f"  option httpchk GET {dialect_of(side.cluster.version).health_check(side.edition)}"
     yield "  http-check expect status 200"
     yield "  default-server check inter 500ms fall 2 rise 2 init-addr last,libc,none"
     for node in side.cluster.nodes:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from components.emqx.errors import Rejected
 from components.emqx.reading import read
-from components.emqx.v5 import ClusterApi
+from components.emqx.v5.calls import Calls
 from components.migration.inventory import Inventory, Section, Unlisted, digest
 
 BOOTSTRAP_KEY = "from_bootstrap_file_"
@@ -36,22 +36,22 @@ _USERS = frozenset({"rules", "actions", "sources"})
 Found = Section | Unlisted
 
 
-async def read_inventory(api: ClusterApi) -> Inventory:
+async def read_inventory(calls: Calls) -> Inventory:
     """Everything that can be listed (docs/emqx/inventory.md#calls); seconds at 50,000 users and retained messages.
 
     Excluded: ``$SYS`` messages, API keys of bootstrap files, the user ``admin``, bridges (a second view of actions).
     """
     sections: dict[str, Found] = {}
-    authenticators = await _rows(api, "/authentication")
+    authenticators = await _rows(calls, "/authentication")
     sections["authenticators"] = _listed(authenticators, lambda row: str(row["id"]), ordered=True)
     if not isinstance(authenticators, Unlisted):
         for row in authenticators:
             if row.get("backend") == "built_in_database":
                 path = f"/authentication/{quote(str(row['id']), safe='')}/users"
-                sections[f"users:{row['id']}"] = await _paged(api, path, "user_id", _superuser)
-    await _authorization(api, sections)
+                sections[f"users:{row['id']}"] = await _paged(calls, path, "user_id", _superuser)
+    await _authorization(calls, sections)
     for name in ("connectors", "actions", "sources"):
-        sections[name] = _listed(_without(await _rows(api, f"/{name}"), _USERS), _type_name)
+        sections[name] = _listed(_without(await _rows(calls, f"/{name}"), _USERS), _type_name)
     for name, path, key in (
         ("topic_metrics", "/mqtt/topic_metrics", _named("topic")),
         ("exhooks", "/exhooks", _named("name")),
@@ -59,40 +59,40 @@ async def read_inventory(api: ClusterApi) -> Inventory:
         ("schema_validations", "/schema_validations", _named("name")),
         ("message_transformations", "/message_transformations", _named("name")),
     ):
-        sections[name] = _listed(await _rows(api, path), key)
+        sections[name] = _listed(await _rows(calls, path), key)
     for name, path, key in (
         ("auto_subscribe", "/mqtt/auto_subscribe", _named("topic")),
         ("topic_rewrite", "/mqtt/topic_rewrite", _rewrite),
     ):
-        sections[name] = _listed(await _rows(api, path), key, ordered=True)
-    sections["rules"] = await _paged(api, "/rules", "id", lambda row: digest(_core(row)))
-    sections["gateways"] = _gateways(await _rows(api, "/gateways"))
-    sections["banned"] = await _banned(api)
-    sections["retained"] = await _retained(api)
-    sections["delayed"] = await _delayed(api)
+        sections[name] = _listed(await _rows(calls, path), key, ordered=True)
+    sections["rules"] = await _paged(calls, "/rules", "id", lambda row: digest(_core(row)))
+    sections["gateways"] = _gateways(await _rows(calls, "/gateways"))
+    sections["banned"] = await _banned(calls)
+    sections["retained"] = await _retained(calls)
+    sections["delayed"] = await _delayed(calls)
     sections["psk"] = Unlisted("PSK identities have no REST API")
-    await _accounts(api, sections)
+    await _accounts(calls, sections)
     return Inventory(sections)
 
 
-async def _authorization(api: ClusterApi, sections: dict[str, Found]) -> None:
-    sources = await _rows(api, "/authorization/sources", inside="sources")
+async def _authorization(calls: Calls, sections: dict[str, Found]) -> None:
+    sources = await _rows(calls, "/authorization/sources", inside="sources")
     sections["authorization_sources"] = _listed(sources, _named("type"), ordered=True)
-    settings = (await api.http.call("GET", "/authorization/settings")).json()
+    settings = (await calls.call("GET", "/authorization/settings")).json()
     sections["authorization_settings"] = Section({"settings": digest(_core(settings))})
-    sections["acl_users"] = await _paged(api, f"{ACL}/users", "username", lambda row: digest(_core(row)))
-    sections["acl_clients"] = await _paged(api, f"{ACL}/clients", "clientid", lambda row: digest(_core(row)))
-    rules = await _rows(api, f"{ACL}/all", inside="rules", absent_is_empty=True)
+    sections["acl_users"] = await _paged(calls, f"{ACL}/users", "username", lambda row: digest(_core(row)))
+    sections["acl_clients"] = await _paged(calls, f"{ACL}/clients", "clientid", lambda row: digest(_core(row)))
+    rules = await _rows(calls, f"{ACL}/all", inside="rules", absent_is_empty=True)
     sections["acl_all"] = _listed(rules, _acl_rule, ordered=True)
 
 
-async def _accounts(api: ClusterApi, sections: dict[str, Found]) -> None:
-    if not api.http.has_login:
+async def _accounts(calls: Calls, sections: dict[str, Found]) -> None:
+    if not calls.has_login:
         told = Unlisted("needs a dashboard login, and none is configured")
         sections["api_keys"] = sections["dashboard_users"] = told
         return
-    keys = await _rows(api, "/api_key", bearer=True)
-    users = await _rows(api, "/users", bearer=True)
+    keys = await _rows(calls, "/api_key", bearer=True)
+    users = await _rows(calls, "/users", bearer=True)
     if not isinstance(keys, Unlisted):
         keys = [row for row in keys if not str(row.get("name", "")).startswith(BOOTSTRAP_KEY)]
     if not isinstance(users, Unlisted):
@@ -103,11 +103,11 @@ async def _accounts(api: ClusterApi, sections: dict[str, Found]) -> None:
 
 
 async def _rows(
-    api: ClusterApi, path: str, *, inside: str = "", bearer: bool = False, absent_is_empty: bool = False
+    calls: Calls, path: str, *, inside: str = "", bearer: bool = False, absent_is_empty: bool = False
 ) -> list[dict[str, Any]] | Unlisted:
     """A plain list, or the list under the key ``inside``."""
     try:
-        reply = await api.http.call("GET", path, bearer=bearer)
+        reply = await calls.call("GET", path, bearer=bearer)
     except Rejected as error:
         return [] if absent_is_empty and _absent(error) else _unlisted(error)
     body = reply.json()
@@ -118,7 +118,7 @@ async def _rows(
     return read(_ROWS, reply, body)
 
 
-async def _paged(api: ClusterApi, path: str, key: str, value: Callable[[dict[str, Any]], int]) -> Found:
+async def _paged(calls: Calls, path: str, key: str, value: Callable[[dict[str, Any]], int]) -> Found:
     """All pages of a list; a row becomes its key and digest as it is parsed, so that memory holds no rows."""
 
     def small(row: dict[str, Any]) -> Any:
@@ -126,7 +126,7 @@ async def _paged(api: ClusterApi, path: str, key: str, value: Callable[[dict[str
 
     items: dict[str, int] = {}
     try:
-        async for page in api.pages(path, hook=small):
+        async for page in calls.pages(path, hook=small):
             items.update(row for row in page if isinstance(row, tuple))
     except Rejected as error:
         # The ACL calls answer a JSON 404 while their source is not configured (docs/emqx/inventory.md#what-a-404-means): then there is nothing.
@@ -202,10 +202,10 @@ def _gateways(rows: list[dict[str, Any]] | Unlisted) -> Found:
     return Section({str(row.get("name")): 0 for row in rows if row.get("status") != "unloaded"})
 
 
-async def _banned(api: ClusterApi) -> Found:
+async def _banned(calls: Calls) -> Found:
     items: dict[str, int] = {}
     until: dict[str, float] = {}
-    async for page in api.pages("/banned"):
+    async for page in calls.pages("/banned"):
         for row in page:
             key = f"{row.get('as')}:{row.get('who')}"
             end = unix_seconds(row.get("until"))
@@ -215,23 +215,23 @@ async def _banned(api: ClusterApi) -> Found:
     return Section(items, until=until)
 
 
-async def _retained(api: ClusterApi) -> Found:
+async def _retained(calls: Calls) -> Found:
     def small(row: dict[str, Any]) -> Any:
         return (row["topic"], digest([row.get("qos"), row.get("msgid")])) if "topic" in row else row
 
     items: dict[str, int] = {}
     try:
-        async for page in api.pages("/mqtt/retainer/messages", hook=small):
+        async for page in calls.pages("/mqtt/retainer/messages", hook=small):
             items.update(row for row in page if isinstance(row, tuple) and not row[0].startswith("$SYS/"))
     except Rejected as error:
         return _not_listed(error)
     return Section(items)
 
 
-async def _delayed(api: ClusterApi) -> Found:
+async def _delayed(calls: Calls) -> Found:
     rows: list[tuple[float, str]] = []
     try:
-        async for page in api.pages("/mqtt/delayed/messages"):
+        async for page in calls.pages("/mqtt/delayed/messages"):
             rows += [(unix_seconds(row.get("expected_at")) or 0.0, str(row.get("topic"))) for row in page]
     except Rejected as error:
         return _not_listed(error)

@@ -1,64 +1,55 @@
-"""What the operations ask of an EMQX 5.x cluster, typed; each method is one question or one act, and holds no policy."""
+"""One EMQX 5.x cluster as the operations ask it; each method is one question or one act, and holds no policy."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter
 
+from components.cutover.versions import parse
 from components.cutover.words import Edition
-from components.emqx.answers import (
-    EDITIONS,
-    EvacuationFacts,
-    LicenseFacts,
-    NodeFacts,
-    SessionFacts,
-    SessionTotals,
-    StatusFacts,
-    connected_id,
-    persistent,
-)
-from components.emqx.client import EmqxHttp, code_and_message, judged
-from components.emqx.dialect import DIALECTS, Dialect
+from components.emqx.account import Account
+from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, StatusFacts
+from components.emqx.base import PATIENCE_SECONDS, Scope
+from components.emqx.client import code_and_message, judged
 from components.emqx.errors import NotNow
 from components.emqx.models import ClusterHandle, Credentials
-from components.emqx.paging import has_next
 from components.emqx.reading import read, read_model
+from components.emqx.v5 import account
+from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
+from components.emqx.v5.inventory import read_inventory
+from components.emqx.v5.listing import Listing
+from components.emqx.v5.restore import DataExports
+from components.emqx.v5.traits import EDITIONS, EXPORTS_SINCE, EditionTraits
+from components.migration.inventory import Inventory
 
-PAGE = 10_000
-"""The largest page; above it EMQX answers 400 (docs/emqx/api.md#paging)."""
-
-SMALL_PAGE = 2_000
-"""For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
-
-_PAGE_TIMEOUT_SECONDS = 30.0
-_SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
 _NODES = TypeAdapter(tuple[NodeFacts, ...])
 _EVACUATIONS = TypeAdapter(tuple[EvacuationFacts, ...])
 _METRICS = TypeAdapter(dict[str, int])
+_METRICS_BY_NODE = TypeAdapter(list[dict[str, int | str]])
 _NAMES = TypeAdapter(list[str])
-_ROWS = TypeAdapter(list[Any])
+_OBJECT = TypeAdapter(dict[str, Any])
 
 
-class ClusterApi:
-    """One cluster; an async context manager that closes its connections.
+class ClusterApi(Listing):
+    """One cluster; an async context manager that closes its connections. The promises are those of ``components.emqx.base.Cluster``.
 
-    All methods raise the errors of ``components.emqx.errors`` and nothing else: Unreachable and NotNow after
-    ``patience_seconds`` of repeating (reads, kicks, evacuation calls), Unauthorized, Rejected, BadInput at once,
-    GaveUp for a list that does not end.
+    Unreachable and NotNow come after ``patience_seconds`` of repeating (reads, kicks, evacuation calls), Unauthorized, Rejected,
+    BadInput at once, GaveUp for a list that does not end.
     A cluster-wide question is asked of any node that answers; one with ``node`` of that node only.
 
     Args:
         handle: the cluster.
         credentials: its API key, and a dashboard login for what API keys may not see.
+        scope: whose clients are listed and counted; kicks are by client id and reach every node.
         transport: httpx's transport, for tests.
         timeout_seconds: bound of one attempt.
-        patience_seconds: how long calls are repeated; 500 is normal for 2 s around a join, and 10 s must not end a move
-            (docs/emqx/cluster.md#a-node-dies).
+        patience_seconds: how long calls are repeated.
         now: unix seconds, for the age of the dashboard token.
 
     """
@@ -68,13 +59,14 @@ class ClusterApi:
         handle: ClusterHandle,
         credentials: Credentials,
         *,
+        scope: Scope = "cluster",
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 5.0,
-        patience_seconds: float = 15.0,
+        patience_seconds: float = PATIENCE_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.handle = handle
-        self.http = EmqxHttp(
+        self.handle, self.scope = handle, scope
+        self.http = Calls(
             handle,
             credentials,
             transport=transport,
@@ -82,7 +74,8 @@ class ClusterApi:
             patience_seconds=patience_seconds,
             now=now,
         )
-        self._dialect: Dialect | None = None
+        self.exports = DataExports(self.http, self.traits) if parse(handle.version).line >= EXPORTS_SINCE else None
+        self._traits: EditionTraits | None = None
 
     def __repr__(self) -> str:
         """Say which cluster, and nothing that is secret."""
@@ -99,7 +92,16 @@ class ClusterApi:
     @property
     def node_names(self) -> tuple[str, ...]:
         """The declared nodes, in the handle's order."""
-        return tuple(node.name for node in self.handle.nodes)
+        return self.http.node_names
+
+    @property
+    def has_login(self) -> bool:
+        """Whether a dashboard login is configured."""
+        return self.http.has_login
+
+    async def login(self) -> None:
+        """Get a new dashboard token."""
+        await self.http.login()
 
     # -- what the cluster is -------------------------------------------------------------------------------------
 
@@ -132,19 +134,17 @@ class ClusterApi:
 
         Open source has no such call; there it is whether the node says it is running (docs/emqx/balancer.md#health-checks).
         """
-        dialect = await self.dialect()
-        if not dialect.has_evacuation:
+        if not await self.has_evacuation():
             return (await self.status(node, patience_seconds=patience_seconds)).running
-        reply = await self.http.call(
-            "GET", dialect.availability, node=node, accept=frozenset({503}), patience_seconds=patience_seconds
-        )
+        path, refused = "/load_rebalance/availability_check", frozenset({503})
+        reply = await self.http.call("GET", path, node=node, accept=refused, patience_seconds=patience_seconds)
         return reply.status == 200
 
-    async def dialect(self, *, patience_seconds: float | None = None) -> Dialect:
-        """How this cluster's edition speaks; asked once, of any running node."""
-        if self._dialect is None:
+    async def traits(self, *, patience_seconds: float | None = None) -> EditionTraits:
+        """What this cluster's edition can do; asked once, of any running node."""
+        if self._traits is None:
             nodes = await self.nodes(patience_seconds=patience_seconds)
-            editions = {EDITIONS.get(facts.edition or "") for facts in nodes if facts.running}
+            editions = {facts.edition for facts in nodes if facts.running}
             edition = next(iter(editions)) if len(editions) == 1 else None
             if edition is None:
                 raise NotNow(
@@ -153,103 +153,50 @@ class ClusterApi:
                     seen=f"no single known edition among the running nodes ({len(editions)} kinds)",
                     todo="wait until all nodes run; all must be of one edition, Enterprise or open source",
                 )
-            self._dialect = DIALECTS[edition]
-        return self._dialect
+            self._traits = EDITIONS[edition]
+        return self._traits
 
     async def edition(self) -> Edition:
         """``ee`` or ``ce``."""
-        return (await self.dialect()).edition
-
-    async def has_evacuation(self, *, patience_seconds: float | None = None) -> bool:
-        """Whether the edition can evacuate nodes."""
-        return (await self.dialect(patience_seconds=patience_seconds)).has_evacuation
+        return (await self.traits()).edition
 
     async def license(self, *, patience_seconds: float | None = None) -> LicenseFacts | None:
         """The licence, or None in the open source edition, which has none."""
-        if not (await self.dialect(patience_seconds=patience_seconds)).has_license:
+        if not (await self.traits(patience_seconds=patience_seconds)).has_license:
             return None
         return read_model(LicenseFacts, await self.http.call("GET", "/license", patience_seconds=patience_seconds))
 
     async def metrics(self, *, patience_seconds: float | None = None) -> dict[str, int]:
         """Counters summed over the nodes; they start at 0 after a node's restart (docs/emqx/counters.md#health-during-a-move)."""
-        reply = await self.http.call("GET", "/metrics", params={"aggregate": "true"}, patience_seconds=patience_seconds)
-        return read(_METRICS, reply, reply.json())
+        whole = self.scope == "cluster"
+        params = {"aggregate": "true"} if whole else {}
+        reply = await self.http.call("GET", "/metrics", params=params, patience_seconds=patience_seconds)
+        if whole:
+            return read(_METRICS, reply, reply.json())
+        sums: dict[str, int] = {}
+        for row in read(_METRICS_BY_NODE, reply, reply.json()):
+            if row.get("node") in self.node_names:
+                for name, number in row.items():
+                    if isinstance(number, int):
+                        sums[name] = sums.get(name, 0) + number
+        return sums
 
-    async def configs_text(self, node: str) -> str:
+    async def configs_text(self, node: str) -> str | None:
         """The effective configuration as HOCON, **secrets in clear text** (docs/emqx/config.md#the-effective-configuration): never keep it."""
         reply = await self.http.call(
-            "GET", "/configs", node=node, headers={"Accept": "text/plain"}, timeout_seconds=_PAGE_TIMEOUT_SECONDS
+            "GET", "/configs", node=node, headers={"Accept": "text/plain"}, timeout_seconds=PAGE_TIMEOUT_SECONDS
         )
         return reply.body.decode("utf-8", errors="replace")
 
-    # -- clients and sessions ------------------------------------------------------------------------------------
+    async def inventory(self) -> Inventory:
+        """Everything that can be listed; seconds at 50,000 users and retained messages."""
+        return await read_inventory(self.http)
 
-    async def pages(
-        self,
-        path: str,
-        params: Mapping[str, str | int] | None = None,
-        *,
-        bearer: bool = False,
-        limit: int = PAGE,
-        hook: Callable[[dict[str, Any]], Any] | None = None,
-    ) -> AsyncIterator[list[Any]]:
-        """The pages of a list, as large as EMQX allows unless told otherwise; ``hook`` turns each JSON object into something smaller.
-
-        The last page may be empty; GaveUp when the list does not end (``components.emqx.paging``).
-        """
-        page = 0
-        more = True
-        while more:
-            page += 1
-            asked = {**(params or {}), "page": page, "limit": limit}
-            reply = await self.http.call(
-                "GET", path, params=asked, bearer=bearer, timeout_seconds=_PAGE_TIMEOUT_SECONDS
-            )
-            body = reply.json(hook)
-            rows = read(_ROWS, reply, body.get("data") if isinstance(body, dict) else None)
-            yield rows
-            more = has_next(reply, body, rows, page=page, limit=limit)
-
-    async def connected_pages(self) -> AsyncIterator[list[str]]:
-        """The ids of all clients with a socket, page by page; an id may come twice, since pages shift while clients leave.
-
-        The pages are small, so that what is kept of a fleet does not grow with it.
-        """
-        fields = {"fields": "clientid,connected"}
-        async for page in self.pages("/clients", fields, hook=connected_id, limit=SMALL_PAGE):
-            yield [row for row in page if isinstance(row, str)]
-
-    async def connected_client_ids(self, wanted: Callable[[str], bool] = lambda _: True) -> list[str]:
-        """The ids of the clients with a socket that are ``wanted``, each once, sorted; all pages are read before it returns.
-
-        Nothing but one string is kept of a client.
-        """
-        ids = [one async for page in self.connected_pages() for one in page if wanted(one)]
-        ids.sort()
-        # in place: a second table of the fleet would be the larger part of what this needs
-        kept = 0
-        for one in ids:
-            if kept == 0 or one != ids[kept - 1]:
-                ids[kept] = one
-                kept += 1
-        del ids[kept:]
-        return ids
-
-    async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
-        """The sessions that outlive their connection (``expiry_interval > 0``), connected or not, page by page."""
-        async for page in self.pages("/clients", {"fields": _SESSION_FIELDS}, hook=persistent, limit=SMALL_PAGE):
-            yield [row for row in page if isinstance(row, SessionFacts)]
-
-    async def session_totals(self) -> SessionTotals:
-        """How many sessions outlive their connection, and how many messages wait in them."""
-        totals = SessionTotals(0, 0, 0)
-        async for page in self.session_pages():
-            totals = SessionTotals(
-                totals.connected + sum(one.connected for one in page),
-                totals.offline + sum(not one.connected for one in page),
-                totals.queued_messages + sum(one.mqueue_len + one.inflight_cnt for one in page),
-            )
-        return totals
+    async def force_leave(self, node: str) -> None:
+        """Make the cluster forget a node that has ended; forgotten already is fine."""
+        path = f"/cluster/{quote(node, safe='@')}/force_leave"
+        gone = frozenset({404})
+        await self.http.call("DELETE", path, accept=gone, repeatable=True, timeout_seconds=PAGE_TIMEOUT_SECONDS)
 
     async def kick(self, ids: Sequence[str]) -> None:
         """End the connections **and sessions** of these clients on all nodes; unknown ids are ignored, safe to repeat."""
@@ -257,6 +204,10 @@ class ClusterApi:
             await self.http.call("POST", "/clients/kickout/bulk", body=list(ids), repeatable=True)
 
     # -- evacuation ----------------------------------------------------------------------------------------------
+
+    async def has_evacuation(self, *, patience_seconds: float | None = None) -> bool:
+        """Whether the edition can evacuate nodes."""
+        return (await self.traits(patience_seconds=patience_seconds)).has_evacuation
 
     async def evacuation_start(self, node: str, body: Mapping[str, Any]) -> bool:
         """Start to evacuate a node; False when one runs there already (by whom and how: ``evacuations()``).
@@ -271,13 +222,20 @@ class ClusterApi:
         return await self._evacuation(node, "stop", None, unless="not_started")
 
     async def evacuations(self, *, patience_seconds: float | None = None) -> dict[str, EvacuationFacts]:
-        """The running evacuations by node; a node that is not evacuating, or stopped, is missing. Empty in CE."""
+        """The running evacuations of the declared nodes; one that is not evacuating, or stopped, is missing. Empty in CE."""
         if not await self.has_evacuation(patience_seconds=patience_seconds):
             return {}
         reply = await self.http.call("GET", "/load_rebalance/global_status", patience_seconds=patience_seconds)
         body = reply.json()
         facts = read(_EVACUATIONS, reply, body.get("evacuations") if isinstance(body, dict) else None)
-        return {entry.node: entry for entry in facts}
+        return {entry.node: entry for entry in facts if entry.node in self.node_names}
+
+    async def evacuation_status(self) -> dict[str, Any]:
+        """``global_status`` as it is, also of nodes that are not declared; empty in CE."""
+        if not await self.has_evacuation():
+            return {}
+        reply = await self.http.call("GET", "/load_rebalance/global_status")
+        return read(_OBJECT, reply, reply.json())
 
     async def _evacuation(self, node: str, act: str, body: dict[str, Any] | None, *, unless: str) -> bool:
         # Any node passes it on, and one that is gone is a clear 404 instead of a time-out.
@@ -287,3 +245,25 @@ class ClusterApi:
             return False
         judged(reply)
         return True
+
+    # -- accounts ------------------------------------------------------------------------------------------------
+
+    def temporary_account(self, rules: Sequence[dict[str, str]]) -> AbstractAsyncContextManager[Account | None]:
+        """An MQTT account with these ACL rules while the context lasts; None without a built-in authenticator."""
+        return account.temporary_account(self.http, rules)
+
+    async def sweep(self) -> int:
+        """Remove the temporary accounts that killed runs left behind; how many there were."""
+        return await account.sweep(self.http)
+
+    async def ask_authenticators(self, node: str) -> None:
+        """Ask each built-in authenticator of the node for a user."""
+        await account.ask_authenticators(self.http, node)
+
+    async def lets_everybody_in(self, node: str) -> bool:
+        """Whether the node has no authenticator at all."""
+        return not await account.authenticators(self.http, node=node)
+
+    async def account_names(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The API keys and the dashboard users that exist, by name."""
+        return await account.account_names(self.http)

@@ -1,0 +1,122 @@
+"""A temporary MQTT account for probes, removed without a trace also on failure and cancellation; and who may log in.
+
+Source: docs/emqx/probes.md#a-temporary-account. It is never a superuser, because superusers pass every rule. What a killed run left
+behind is found by its prefix and removed by ``sweep``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+from components.emqx.account import PREFIX, Account
+from components.emqx.errors import Refused, UpgradeError
+from components.emqx.v5.calls import Calls
+from components.emqx.v5.inventory import ACL
+
+USERS = "/authentication/password_based%3Abuilt_in_database/users"
+CANCELLED_SECONDS = 1.5
+_GONE = frozenset({404})
+
+
+async def authenticators(
+    calls: Calls, *, node: str = "", patience_seconds: float | None = None
+) -> list[dict[str, Any]]:
+    """The chain of authenticators as this node (or any) has it."""
+    reply = await calls.call("GET", "/authentication", node=node, patience_seconds=patience_seconds)
+    return reply.json() or []
+
+
+async def ask_authenticators(calls: Calls, node: str) -> None:
+    """A built-in authenticator that answers ``not_initialized`` refuses every client (docs/emqx/cluster.md#fresh-start)."""
+    for row in await authenticators(calls, node=node, patience_seconds=0):
+        if row.get("backend") == "built_in_database" and row.get("enable", True):
+            path = f"/authentication/{quote(str(row['id']), safe='')}/users"
+            await calls.call("GET", path, node=node, params={"limit": 1}, patience_seconds=0)
+
+
+async def password_authenticator(calls: Calls) -> dict[str, Any] | None:
+    """The enabled password authenticator of the built-in database; None without one."""
+    for row in await authenticators(calls):
+        if row.get("id") == "password_based:built_in_database" and row.get("enable", True):
+            return row
+    return None
+
+
+@asynccontextmanager
+async def temporary_account(calls: Calls, rules: Sequence[dict[str, str]]) -> AsyncIterator[Account | None]:
+    """An account with these ACL rules (``permission``, ``action``, ``topic``) while the context lasts.
+
+    None where the cluster has no built-in password authenticator. Raises Refused when it could not be removed.
+    """
+    authenticator = await password_authenticator(calls)
+    if authenticator is None:
+        yield None
+        return
+    name, password = PREFIX + secrets.token_hex(8), secrets.token_urlsafe(24)
+    by_client_id = authenticator.get("user_id_type") == "clientid"
+    failure: BaseException | None = None
+    try:
+        user = {"user_id": name, "password": password, "is_superuser": False}
+        await calls.call("POST", USERS, body=user, accept=frozenset({409}), repeatable=True)
+        entry = [{"username": name, "rules": list(rules)}]
+        reply = await calls.call("POST", f"{ACL}/users", body=entry, accept=frozenset({404, 409}), repeatable=True)
+        yield Account(name=name, password=password, by_client_id=by_client_id, ruled=reply.status != 404)
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        await _surely_remove(calls, name, failure)
+
+
+async def sweep(calls: Calls) -> int:
+    """Remove the accounts that killed runs left behind; how many there were."""
+    if await password_authenticator(calls) is None:
+        return 0
+    names: list[str] = []
+    async for page in calls.pages(USERS, {"like_user_id": PREFIX}):
+        names += [row["user_id"] for row in page if str(row.get("user_id", "")).startswith(PREFIX)]
+    for name in names:
+        await _remove(calls, name)
+    return len(names)
+
+
+async def account_names(calls: Calls) -> tuple[frozenset[str], frozenset[str]]:
+    """The API keys and the dashboard users that exist, by name."""
+    keys = (await calls.call("GET", "/api_key", bearer=True)).json() or []
+    users = (await calls.call("GET", "/users", bearer=True)).json() or []
+    return frozenset(str(row.get("api_key")) for row in keys), frozenset(str(row.get("username")) for row in users)
+
+
+async def _surely_remove(calls: Calls, name: str, failure: BaseException | None) -> None:
+    """Remove the account even when we are being cancelled; its own failure never hides an earlier one.
+
+    A cancelled run has ``CANCELLED_SECONDS`` for it, because Ctrl-C must end soon; the next run sweeps.
+    """
+    removal = asyncio.create_task(_remove(calls, name))
+    cancelled = isinstance(failure, asyncio.CancelledError)
+    while not removal.done():
+        try:
+            await asyncio.wait({removal}, timeout=CANCELLED_SECONDS if cancelled else None)
+        except asyncio.CancelledError:
+            cancelled = True
+        else:
+            if not removal.done():
+                removal.cancel()
+    error = None if removal.cancelled() else removal.exception()
+    if cancelled:
+        raise asyncio.CancelledError
+    if error is not None and failure is None:
+        seen = error.seen if isinstance(error, UpgradeError) else type(error).__name__
+        todo = f"remove the MQTT user {name} and its rules; the next run does it too"
+        raise Refused("removing the probe's account", node=calls.handle.colour, seen=seen, todo=todo) from None
+
+
+async def _remove(calls: Calls, name: str) -> None:
+    # The user is made first and goes last, so that whatever a kill leaves is found by the user's name.
+    for path in (f"{ACL}/users", USERS):
+        await calls.call("DELETE", f"{path}/{quote(name, safe='')}", accept=_GONE, repeatable=True)
