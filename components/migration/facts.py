@@ -104,7 +104,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it. ``confs`` are 4.x files, ``hocons`` 5.x ones (an archive's ``cluster.hocon`` among them); ``files`` all texts but the export, by name."""
+    """All of it. ``confs`` are 4.x files, ``hocons`` 5.x ones (an archive's ``cluster.hocon`` among them); ``files`` all texts but the export, by name; ``not_read`` is what lies in a directory and only looks as if it counted, in words."""
 
     plan: Plan
     export: Export | None = None
@@ -117,6 +117,7 @@ class Facts:
     texts: tuple[Text, ...] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    not_read: tuple[str, ...] = ()
 
     @cached_property
     def environment(self) -> Environment:

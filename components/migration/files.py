@@ -14,8 +14,8 @@ MOST_BYTES = 1 << 30
 ARCHIVES = (".tar.gz", ".tgz")
 
 
-def below(directory: Path) -> list[Path]:
-    """What is read from a directory, linked directories too; of a file with several names the shortest.
+def below(directory: Path) -> tuple[list[Path], list[Path]]:
+    """What is read from a directory, and what is not: linked directories too; of a file with several names the shortest.
 
     Raises:
         OSError: a directory below it that cannot be read.
@@ -29,10 +29,15 @@ def below(directory: Path) -> list[Path]:
         directories[:] = [name for name in directories if real[name] not in entered]
         entered.update(real.values())
         for file in (Path(root, name) for name in files):
-            if _is_read(file):
-                first = names.setdefault(os.path.realpath(file), file)
-                names[os.path.realpath(file)] = min(first, file, key=lambda one: (len(one.parts), one))
-    return sorted(names.values())
+            first = names.setdefault(os.path.realpath(file), file)
+            names[os.path.realpath(file)] = min(first, file, key=_rank)
+    found = sorted(names.values())
+    return [file for file in found if _is_read(file)], [file for file in found if not _is_read(file)]
+
+
+def _rank(file: Path) -> tuple[bool, int, Path]:
+    """A name that is read comes before one that is not, and a short one before a long one."""
+    return not _is_read(file), len(file.parts), file
 
 
 def _refuse(error: OSError) -> None:

@@ -6,6 +6,7 @@ The rule kept here: nothing that was named is passed over, and whoever converts 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from components.migration.manifest import BadSource
 from components.migration.permissions.erlang import TermError
 from components.migration.permissions.erlang import parse as parse_terms
 from components.migration.sources import values
+from components.migration.sources.base import MOST_CHARACTERS, PREFIX
 
+MAY_SET = frozenset({"", ".env", ".yml", ".yaml", ".sh", ".service", ".mk"})
+"""Suffixes of files that set variables, when they only lie in a directory; whoever names a file need not mind its suffix."""
 WHAT_IS_READ = (
     "an export, an archive, files of etc/ and data/, or a file that sets EMQX_ variables (docs, 'What you can give')"
 )
@@ -92,9 +96,10 @@ def complete(facts: Facts) -> Facts:
 
 
 def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
-    """Read files, and directories with configuration files, ``loaded_plugins``, exports and archives; the only place here that touches a disk.
+    """Read files, and directories with configuration files, ``loaded_plugins``, exports and archives.
 
-    A file that is given twice, be it by another path or by a link, is read once.
+    A file that is given twice, be it by another path or by a link, is read once. Of what lies in a directory, files that a setting names are read
+    whatever they are called, and those that set variables of EMQX are said to be not read.
 
     Raises:
         BadSource: one that is not there, cannot be read, or is of another version or edition than the plan says.
@@ -102,31 +107,76 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
     """
     facts = Facts(plan)
     seen: set[str] = set()
+    others: list[Path] = []
     for path in paths:
         try:
-            files = below(path) if path.is_dir() else [path]
+            files, rest = below(path) if path.is_dir() else ([path], [])
             for file in files:
                 real = os.path.realpath(file)
                 if real not in seen:
                     facts = add(facts, str(file), read(file))
                     seen.add(real)
         except OSError as error:
-            raise BadSource(
-                str(error.filename or path),
-                "",
-                error.strerror or "it cannot be read",
-                "name a file or a directory that is there",
-            ) from None
+            raise _unreadable(error, path) from None
+        others += rest
         if not files:
             raise BadSource(
                 str(path), "", "a directory without configuration files", "name the directory that holds emqx.conf"
             )
-    facts = complete(facts)
+    facts = complete(_add_named(facts, [file for file in others if os.path.realpath(file) not in seen]))
     if facts.export is not None:
         require_declared(facts.export, plan.source)
     if facts.archive is not None:
         _require_archive(facts.archive, plan)
     return facts
+
+
+def _unreadable(error: OSError, path: Path) -> BadSource:
+    seen = error.strerror or "it cannot be read"
+    return BadSource(str(error.filename or path), "", seen, "name a file or a directory that is there")
+
+
+def _add_named(facts: Facts, others: list[Path]) -> Facts:
+    """The facts with those of a directory's other files that a setting names, and with words about those that only look as if they counted."""
+    wanted = set(named_files(facts))
+    not_read: list[str] = []
+    for file in others:
+        text = _small_text(file) if file.name in wanted or file.suffix in MAY_SET else None
+        if text is None:
+            continue
+        if file.name in wanted:
+            facts = _add_text(facts, str(file), text)
+        elif PREFIX in text and kind_of(str(file), text, facts.plan.source.major) == "variables":
+            not_read.append(
+                f"{file} sets variables of EMQX and was not read: name it as one more SOURCE if the nodes get them"
+            )
+    return replace(facts, not_read=(*facts.not_read, *not_read))
+
+
+def named_files(facts: Facts) -> Iterator[str]:
+    """The last part of every path that a setting names: rules, certificates, identities."""
+    values = [setting.value for conf in facts.confs or () for setting in conf.settings]
+    values += [leaf for file in facts.hocons or () for leaf in _leaves(file.tree)]
+    for value in values:
+        path = value.strip().strip('"')
+        if "/" in path and "://" not in path and "\n" not in path:
+            yield path.rsplit("/", 1)[-1]
+
+
+def _leaves(tree: object) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, Mapping | list):
+        for one in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from _leaves(one)
+
+
+def _small_text(file: Path) -> str | None:
+    """The text of a regular file that is not large; None for anything else, which no node reads as text."""
+    try:
+        return read(file).decode("utf-8-sig") if file.stat().st_size <= MOST_CHARACTERS else None
+    except (OSError, UnicodeDecodeError, BadSource):
+        return None
 
 
 def _require_archive(archive: Archive, plan: Plan) -> None:

@@ -43,6 +43,7 @@ def source_of(facts: Facts) -> Source:
         files=facts.files,
         kinds=facts.kinds,
         environment=facts.environment,
+        not_read=facts.not_read,
     )
 
 

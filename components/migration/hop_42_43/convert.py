@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from components.cutover.versions import Version
@@ -76,9 +76,24 @@ def convert(facts: Facts) -> Converted:
     permissions = convert_permissions(facts, exported, credential, (*exported.superusers, *superusers), ledger)
     sent = (*permissions.requests, *exported.requests)
     kept = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
-    account = ledger.account(() if facts.export is not None else (NO_EXPORT,))
+    account = ledger.account(_lacks(facts))
     listed = steps(facts, (*confs, *environment), exported.data, sent)
     return Converted(texts, account, (*kept, *notes(environment, given), *listed), sent, permissions.sides)
+
+
+NO_FILE = (
+    "no emqx.conf: that of the 4.3 nodes counts; the one that 4.3 ships lets in everybody who has no login (allow_anonymous = true) and allows what no rule "
+    "denies (acl_nomatch = allow). Give emqx.conf of a node"
+)
+
+
+def _lacks(facts: Facts) -> Iterator[str]:
+    """What was not given, with what the result does not hold for that."""
+    if facts.export is None:
+        yield NO_EXPORT
+    if not any(base(conf.file) == "emqx.conf" for conf in facts.confs or ()):
+        yield NO_FILE
+    yield from facts.not_read
 
 
 def _others(facts: Facts, names: set[str], ledger: Ledger) -> dict[str, str]:

@@ -20,6 +20,8 @@ from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource, Ledger
 from components.migration.permissions.erlang import Placed, TermError, parse
 
+ACL = "acl.conf"
+
 
 @dataclass(frozen=True)
 class AclFile:
@@ -48,10 +50,18 @@ def read_file(source: Source, settings: Settings) -> AclFile:
     if found is not None:
         return _of_module(source, *found)
     enabled = is_loaded(source, "loaded_modules", "emqx_mod_acl_internal") is not False
-    given = find_file(source, PurePath(settings.peek("acl_file", "acl.conf")).name) or find_file(source, "acl.conf")
+    wanted = PurePath(settings.peek("acl_file", ACL)).name
+    given = find_file(source, wanted) or _only_other(source, wanted)
     if given is None:
-        return AclFile("acl.conf", (), enabled and "modules" not in (source.export or {}), given=False)
+        return AclFile(wanted, (), enabled and "modules" not in (source.export or {}), given=False)
     return AclFile(given[0], _terms(*given), enabled, path=given[0])
+
+
+def _only_other(source: Source, wanted: str) -> tuple[str, str] | None:
+    """Rules under a third name, where there are no others; an ``acl.conf`` is not what 4.4 asked when ``acl_file`` names another file."""
+    rules = [(path, text) for path, text in source.files.items() if source.kinds.get(path) == ACL]
+    others = [one for one in rules if wanted == ACL or PurePath(one[0]).name != ACL]
+    return others[0] if len(others) == 1 else None
 
 
 def _of_module(source: Source, at: int, config: Mapping[str, Any], enabled: bool) -> AclFile:
@@ -126,7 +136,8 @@ def account_file(ledger: Ledger, acl_file: AclFile, file: FileConversion, stoppe
 def account_unused(source: Source, ledger: Ledger, used: AclFile) -> None:
     """Other files of this kind that are given: 4.4 did not ask them."""
     for path, text in source.files.items():
-        if path == used.path or not re.fullmatch(r"acl.*\.conf", PurePath(path).name):
+        is_acl = source.kinds.get(path) == ACL or re.fullmatch(r"acl.*\.conf", PurePath(path).name)
+        if path == used.path or not is_acl:
             continue
         terms = _terms(path, text)
         first = ledger.grow(path, len(terms))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from components.migration.hop_44_5.acl import convert_acl
+from components.migration.hop_44_5.assumed import lacks
 from components.migration.hop_44_5.authn import built_in, convert_authn
 from components.migration.hop_44_5.authz import convert_authz, mute_tokens
 from components.migration.hop_44_5.extras import convert_schemas, convert_telemetry, convert_topic_metrics
@@ -18,7 +19,7 @@ from components.migration.hop_44_5.listeners import convert_listeners, stop_list
 from components.migration.hop_44_5.loaded import account_loaded
 from components.migration.hop_44_5.mqtt import convert_mqtt
 from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
-from components.migration.hop_44_5.plugins import MODULES, Plugin, find_file, is_known, named, read_plugins
+from components.migration.hop_44_5.plugins import MODULES, Plugin, is_known, read_plugins
 from components.migration.hop_44_5.rest import account_files, account_sections, account_settings
 from components.migration.hop_44_5.result import Conversion, archive_stem, hocon, write_archive
 from components.migration.hop_44_5.rules import convert_rules
@@ -27,7 +28,7 @@ from components.migration.hop_44_5.source import Options, Source, check_export, 
 from components.migration.hop_44_5.table import backup, users_header
 from components.migration.hop_44_5.users import HASHES, Users, convert_users, shut_out
 from components.migration.hop_44_5.values import etc, filled
-from components.migration.manifest import NO_EXPORT, BadSource, Ledger
+from components.migration.manifest import BadSource, Ledger
 from components.migration.permissions.after import dialects
 from components.migration.requests import Request
 
@@ -76,31 +77,8 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
         archive,
         tuple(requests),
         texts,
-        ledger.account(lacks(source)),
+        ledger.account(lacks(source, settings)),
     )
-
-
-def lacks(source: Source) -> tuple[str, ...]:
-    """What was not given, with what the result does not hold for that."""
-    is_enterprise = MODULES in (source.export or {})
-    missing = {
-        NO_EXPORT: source.export is None,
-        NO_PLUGINS: not is_known(source),
-        NO_MODULES: not is_enterprise
-        and not named(source, "loaded_modules")
-        and find_file(source, "loaded_modules") is None,
-    }
-    return tuple(what for what, is_missing in missing.items() if is_missing)
-
-
-NO_PLUGINS = (
-    "no data/loaded_plugins: which plugins are on is not known; users and rules of the built-in database and the retainer are taken as on, "
-    "all others are left out"
-)
-NO_MODULES = (
-    "no data/loaded_modules: which modules are on is not known; acl.conf is taken as on, rewrite, subscription, delayed publish and "
-    "slow subscriptions are left out"
-)
 
 
 def _access(

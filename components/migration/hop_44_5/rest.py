@@ -121,5 +121,12 @@ def account_files(source: Source, settings: Settings, ledger: Ledger) -> None:
         if name == "ssl_dist.conf":
             todo = "set it up on green where you need it" if uses_tls else NOTHING
             ledger.dropped(path, ledger.grow(path, 1), name, f"TLS between nodes: {OWN}", todo)
-        elif name in PSK_NAMES and not ledger.has(SECTION):
+        elif (name in PSK_NAMES or source.kinds.get(path) == PSK_NAMES[0]) and not ledger.has(SECTION):
             ledger.dropped(path, ledger.grow(path, 1), name, "no plugin or module that is on reads it", NOTHING)
+        elif source.kinds.get(path) == "certificate":
+            todo = "put it on green's nodes, at the path that base.hocon or the archive names"
+            ledger.dropped(path, ledger.grow(path, 1), name, "certificates and keys are not copied", todo)
+        elif source.environment is not None and path in source.environment.read_with:
+            ledger.carried(path, ledger.grow(path, 1), name, "read: variables of other files are filled in from it")
+        else:
+            ledger.expect(path, 0)  # a file without settings is in the table of the account too

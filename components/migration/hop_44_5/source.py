@@ -48,6 +48,7 @@ class Source:
         settings: the settings of ``emqx.conf`` and ``plugins/*.conf``, in file order.
         files: other texts by path: ``acl.conf``, ``loaded_plugins``, ``loaded_modules``, a PSK file.
         kinds: what each of them is, where its name does not say it.
+        not_read: what lies beside them and was not read, in words.
         environment: what was read of variables, which override the files; None to read it from ``files``.
 
     """
@@ -58,6 +59,7 @@ class Source:
     files: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     environment: Environment | None = None
+    not_read: tuple[str, ...] = ()
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
