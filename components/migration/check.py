@@ -25,6 +25,10 @@ NEVER_CARRIED = (
 )
 """What no archive of 5.x holds (docs/emqx/backup.md#not-carried)."""
 MOST_PLACES = 5
+EDITION = (
+    "  ask: which edition is it? Say --edition ee or ce: no file tells it. The route is that of Enterprise, the rules are those of both, "
+    "and nothing is converted before it is said"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class Report:
             *(("route",) if isinstance(self.answer, RefusedRoute) else ()),
             *(("conversion",) if self.refusal else ()),
         )
-        return (*refused, *(verdict.rule.id for verdict in self.verdicts if verdict.blocks))
+        asked = () if self.facts.plan.edition_is_known else ("edition",)
+        return (*refused, *asked, *(verdict.rule.id for verdict in self.verdicts if verdict.blocks))
 
     def text(self) -> str:
         """For a terminal: what blocks first, then what asks, warns, informs."""
@@ -57,6 +62,7 @@ class Report:
             "\n".join(
                 [
                     *_route(self.answer),
+                    *(() if self.facts.plan.edition_is_known else (EDITION,)),
                     "",
                     *_rules(self.verdicts),
                     "",

@@ -38,7 +38,7 @@ EDITIONS = {"ee": "Enterprise", "ce": "open source"}
 
 @dataclass(frozen=True)
 class Plan:
-    """The move as it is meant; None where nobody has said.
+    """The move as it is meant; None where nobody has said, and ``edition_is_known`` false where nobody has said the edition.
 
     ``steps`` are words: ``backup``, ``import``, ``restart``. ``environment`` are the names of EMQX's variables on the new nodes. ``system``
     is their operating system as ``name version`` in lower case. ``archive_tables`` are the table sets that the export asks for.
@@ -48,6 +48,7 @@ class Plan:
     target: Version
     edition_from: Edition = "ee"
     edition_to: Edition = "ee"
+    edition_is_known: bool = True
     strategy: Strategy | None = None
     steps: tuple[str, ...] | None = None
     nodes: int | None = None

@@ -190,7 +190,7 @@ def _require_archive(archive: Archive, plan: Plan) -> None:
     if said.line != plan.source.line:
         seen = f"an archive of {said}, declared as {plan.source}"
         raise BadSource(archive.file, "META.hocon", seen, f"say --from {said}, or give the right file")
-    if archive.edition != plan.edition_from:
+    if plan.edition_is_known and archive.edition != plan.edition_from:
         seen = f"an archive of {EDITIONS[archive.edition]}, declared as {EDITIONS[plan.edition_from]}"
         raise BadSource(archive.file, "META.hocon", seen, f"say --edition {archive.edition}, or give the right file")
 

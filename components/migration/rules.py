@@ -36,8 +36,8 @@ class Rule:
     ref: str
 
     def applies(self, plan: Plan) -> bool:
-        """Whether the change lies on the way, for one of the two editions."""
-        if self.edition != "both" and self.edition not in {plan.edition_from, plan.edition_to}:
+        """Whether the change lies on the way, for one of the two editions; for both of them where it is not known which."""
+        if plan.edition_is_known and self.edition not in {"both", plan.edition_from, plan.edition_to}:
             return False
         return scope(self.id, self.since)(plan.source, plan.target)
 
