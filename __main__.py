@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pulumi
 
 from components.emqx.errors import UpgradeError
 from components.intent import load
+from components.plan_files import VARIABLE, write_plan
 from components.preview import plan_of
 from components.upgrade import BlueGreen
 
@@ -14,6 +17,7 @@ try:
     names = [key.removeprefix("emqx:") for key in pulumi.runtime.get_config_env() if key.startswith("emqx:")]
     settings = load(config.get, stack=pulumi.get_stack(), names=names)
     plan = plan_of(settings, pulumi.runtime.config.get_config("emqx:credentials"))
+    write_plan(plan, settings.work_directory, os.environ.get(VARIABLE))
 except UpgradeError as refusal:
     raise pulumi.RunError(str(refusal)) from None
 
@@ -22,6 +26,5 @@ if pulumi.runtime.is_dry_run():
 
 fleet = BlueGreen("fleet", settings)
 pulumi.export("mqtt", fleet.mqtt)
-pulumi.export("live", settings.live)
-pulumi.export("plan", plan.numbers)
+pulumi.export("live", fleet.live)
 pulumi.export("workDirectory", settings.work_directory)

@@ -11,7 +11,7 @@ from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
 from components.intent import site, standing, theirs
-from components.ledger.remembered import directory_of, remembered
+from components.ledger.remembered import Remembered, directory_of, remembered
 from components.local import balancer as balancing
 from components.resources.chain import KINDS
 from components.resources.cluster_guard import ClusterGuard
@@ -30,33 +30,50 @@ class BlueGreen(pulumi.ComponentResource):
     clusters: dict[Colour, EmqxCluster]
     balancer: MqttBalancer
     mqtt: pulumi.Output[str]
+    live: pulumi.Output[str | None]
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare everything; the chain is there as soon as two colours are."""
         super().__init__("emqx:upgrade:BlueGreen", name, {}, opts)
         if not pulumi.runtime.is_dry_run():
             balancing.reserve(directory_of(settings.work_directory), pulumi.get_stack())
-        child = pulumi.ResourceOptions(parent=self)
-        self._settings = settings
+        self._settings, known = settings, remembered(settings.work_directory)
         self.clusters = {
-            colour: EmqxCluster(site(settings, colour), child) for colour in COLOURS if colour in settings.clusters
+            colour: EmqxCluster(site(settings, colour), self._child(protect=self._serves(colour, known)))
+            for colour in COLOURS
+            if colour in settings.clusters
         }
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
-        fronted = Fronted(handles, standing(settings), theirs(settings), remembered(settings.work_directory).holding)
-        self.balancer = MqttBalancer("balancer", settings, fronted, child)
+        fronted = Fronted(handles, standing(settings), theirs(settings), known.holding)
+        self.balancer = MqttBalancer("balancer", settings, fronted, self._child(protect=bool(known.holding)))
         for colour, handle in handles.items():
             ClusterGuard(
                 f"{colour}-guard",
                 {"name": f"{colour}-guard", "colour": colour, "cluster": handle, "balancer": self.balancer.handle},
-                pulumi.ResourceOptions(parent=self, depends_on=[self.clusters[colour], self.balancer]),
+                pulumi.ResourceOptions(
+                    parent=self,
+                    protect=self._serves(colour, known),
+                    depends_on=[self.clusters[colour], self.balancer],
+                ),
             )
-        if len(handles) == len(COLOURS):
-            self._declare_chain(child)
         self.mqtt = self.balancer.handle["mqtt"]
-        self.register_outputs({"mqtt": self.mqtt})
+        if len(handles) == len(COLOURS):
+            last = self._declare_chain(pulumi.ResourceOptions(parent=self))
+            # an update that was told to leave the chain out has moved nobody: then it is as the ledger had it
+            self.live = last.serving.apply(lambda colour: colour or known.serving)
+        else:
+            self.live = self.mqtt.apply(lambda _: settings.live)
+        self.register_outputs({"mqtt": self.mqtt, "live": self.live})
 
-    def _declare_chain(self, opts: pulumi.ResourceOptions) -> None:
-        """The links of the strategy; each waits for the token of the one before it."""
+    def _child(self, *, protect: bool) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, protect=protect)
+
+    def _serves(self, colour: Colour, known: Remembered) -> bool:
+        """Whether the colour has clients and keeps them: the engine itself is to refuse whatever would end it (docs/adr/0012)."""
+        return colour in known.holding and colour == self._settings.live
+
+    def _declare_chain(self, opts: pulumi.ResourceOptions) -> Link:
+        """The links of the strategy, each of which waits for the token of the one before it; returns the last one."""
         first = Cutover(CHAIN, {"name": CHAIN, "to": self._settings.live, **self._world(), **self._intent()}, opts)
         handed = {
             "to": self._settings.live,
@@ -71,6 +88,7 @@ class BlueGreen(pulumi.ComponentResource):
             taken = {key: declared[link].facts for key, link in spec.takes.items()}
             inputs = {"name": name, **handed, "after": last.token, **spec.inputs, **taken}
             last = declared[spec.name] = KINDS[spec.kind](name, inputs, opts)
+        return last
 
     def _world(self) -> dict[str, Any]:
         return {

@@ -74,6 +74,14 @@ def refuse_moved(what: str, before: Path, directory: Path, runs: Callable[[], bo
         )
 
 
+def instead_of_in_place(colour: Colour, *, idle: bool) -> str:
+    """How to get to another version or edition: it goes to the other colour; where this one serves nobody it is the other one, and leaves first."""
+    if not idle:
+        return "declare the other colour with it and set emqx:live to that colour"
+    finalize = f"pulumi config rm --path emqx:clusters.{colour}"
+    return f"{colour} serves nobody: finalize it first ({finalize}, then pulumi up), then declare it again with what you want"
+
+
 def _left_out(clusters: Mapping[Colour, Declared], known: Remembered) -> list[Problem]:
     """A colour that has a share stays declared; the balancer's own refusal comes after a colour that is new was built."""
     return [

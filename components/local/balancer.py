@@ -162,7 +162,7 @@ def remove(directory: Path) -> None:
     stop(directory)
     for place in _places(directory):
         shutil.rmtree(place)
-    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK, EXTERNAL):
+    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK, EXTERNAL, "generation"):
         (directory / name).unlink(missing_ok=True)
 
 

@@ -48,7 +48,7 @@ class LinkProvider(TypedProvider[Inputs]):
     def act(self, inputs: Inputs, olds: State | None) -> State:  # noqa: ARG002  -- a link looks at the world, not at its state
         """Do the link's work unless this run has nothing to do, and hand the token on."""
         facts = {} if inputs.direction == "nothing" else engine.run_bounded(lambda: self._in_the_journal(inputs))
-        return {"token": inputs.run, "facts": facts}
+        return {"token": inputs.run, "facts": facts, "serving": inputs.to}
 
     @abstractmethod
     async def work(self, run: Run, inputs: Inputs) -> dict[str, Any]:
@@ -71,12 +71,13 @@ class LinkProvider(TypedProvider[Inputs]):
 
 
 class Link(Resource):
-    """A link of the chain; ``token`` is what the next one waits for, ``facts`` what this one did."""
+    """A link of the chain; ``token`` is what the next one waits for, ``facts`` what this one did, ``serving`` the colour it worked for."""
 
     token: pulumi.Output[str]
     facts: pulumi.Output[dict[str, Any]]
+    serving: pulumi.Output[str | None]
     PROVIDER: ClassVar[type[TypedProvider[Any]]]
 
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the link; ``props`` are the fields of its inputs, some of them outputs of other resources."""
-        super().__init__(self.PROVIDER(), name, {**props, "token": None, "facts": None}, opts)
+        super().__init__(self.PROVIDER(), name, {**props, "token": None, "facts": None, "serving": None}, opts)

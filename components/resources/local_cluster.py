@@ -13,11 +13,11 @@ from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
-from components.guards.ownership import refuse_moved
+from components.guards.ownership import instead_of_in_place, refuse_moved
 from components.local import cluster as local
 from components.resources import engine, progress
+from components.resources.owned import OwnedProvider
 from components.resources.props import State, changed
-from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
 from components.value import Value
 
@@ -26,7 +26,10 @@ FIXED = frozenset({"version", "edition", "emqx_home", "max_sessions", "proxy_pro
 
 
 class LocalClusterInputs(Value):
-    """What to run, and where; the credentials come from the provider's configuration."""
+    """What to run, and where; the credentials come from the provider's configuration.
+
+    ``idle`` is whether the other colour has everybody, as the ledger says.
+    """
 
     name: str
     colour: Colour
@@ -36,10 +39,11 @@ class LocalClusterInputs(Value):
     proxy_protocol: bool
     max_sessions: int | None = None
     emqx_home: str | None = None
+    idle: bool = False
     directory: str
 
 
-class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
+class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
     """Starts, scales and ends the processes."""
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset({"nodes", "version", "edition", "emqx_home"})
@@ -58,7 +62,7 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
                 f"changing {inputs.colour}",
                 node=inputs.colour,
                 seen=f"its {key} would change from {olds.get(key)} to {getattr(inputs, key)} in place",
-                todo="declare the other colour with it and set emqx:live to that colour",
+                todo=instead_of_in_place(inputs.colour, idle=inputs.idle),
             )
         directory = Path(olds["directory"])
         pids = olds.get("pids") or ()
@@ -87,7 +91,7 @@ class LocalClusterProvider(TypedProvider[LocalClusterInputs]):
         )
         return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
 
-    def delete(self, _id: str, props: State) -> None:
+    def end(self, props: State) -> None:
         """End the processes and move their data aside; the guard has been asked before, if the colour leaves with it."""
         directory, colour = Path(props["directory"]), props["colour"]
         if local.running(directory):

@@ -18,8 +18,8 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.guards.leaving import Leaving, refuse_leaving, replaced
 from components.guards.ownership import refuse_moved
 from components.local import balancer as balancing
+from components.resources.owned import OwnedProvider
 from components.resources.props import State, changed
-from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
 from components.value import Value
 
@@ -47,7 +47,7 @@ class MqttBalancerInputs(Value):
     soak_seconds: float
 
 
-class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
+class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
     """Runs HAProxy in a directory and remembers share and lease in its maps."""
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "replicas", "address"})
@@ -91,7 +91,7 @@ class MqttBalancerProvider(TypedProvider[MqttBalancerInputs]):
         )
         return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
 
-    def delete(self, _id: str, props: State) -> None:
+    def end(self, props: State) -> None:
         """End the process, and what it remembers ends with it; the cluster guards have been asked before."""
         balancing.remove(Path(props["directory"]))
 

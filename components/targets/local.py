@@ -12,6 +12,7 @@ from components.cutover.steps import Problem
 from components.cutover.versions import BadVersion, parse
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Credentials
+from components.ledger.remembered import remembered
 from components.local import cluster as processes
 from components.local.release import Release
 from components.problems import Whole
@@ -86,6 +87,7 @@ class Local:
                 "proxy_protocol": wanted.proxy_protocol,
                 "max_sessions": wanted.max_sessions,
                 "emqx_home": wanted.emqx_home,
+                "idle": remembered(site.work_directory).serving not in {None, site.colour},
                 "directory": f"{processes.place(site.work_directory, site.colour)}",
             },
             opts,
