@@ -60,7 +60,10 @@ class BlueGreen(pulumi.ComponentResource):
         if len(handles) == len(COLOURS):
             last = self._declare_chain(pulumi.ResourceOptions(parent=self))
             # an update that was told to leave the chain out has moved nobody: then it is as the ledger had it
-            self.live = last.serving.apply(lambda colour: colour or known.serving)
+            self.live = last.serving.apply(
+                lambda colour: colour if colour in COLOURS else known.serving,
+                run_with_unknowns=not pulumi.runtime.is_dry_run(),
+            )
         else:
             self.live = self.mqtt.apply(lambda _: settings.live)
         self.register_outputs({"mqtt": self.mqtt, "live": self.live})

@@ -103,6 +103,10 @@ class Workspace:
         """`pulumi destroy`."""
         return self.start("destroy", "--yes").wait(seconds)
 
+    def unprotect(self) -> Finished:
+        """`pulumi state unprotect`: what a person does who means a destroy of what serves."""
+        return self.run("state", "unprotect", "--all", "--yes")
+
     def cancel(self) -> Finished:
         """`pulumi cancel`: takes away the lock that a killed engine has left."""
         return self.run("cancel", "--yes")

@@ -100,6 +100,8 @@ def test_finalize_is_refused_before_the_soak_is_over(stage: Stage) -> None:
 
 
 def test_destroy_is_refused_while_clients_are_connected(stage: Stage) -> None:
+    refused(stage.workspace.destroy(), "protected", "pulumi state unprotect")
+    stage.workspace.unprotect().good()
     refused(stage.workspace.destroy(), "removing green", "clients are connected")
     assert stage.live() == {"blue": 0, "green": 150}
     assert balancing.running(stage.work / "balancer")
@@ -140,6 +142,7 @@ def test_finalize_removes_the_old_colour_and_disturbs_nobody(stage: Stage) -> No
 
 
 def test_destroy_ends_everything_once_nobody_is_connected(stage: Stage) -> None:
+    stage.workspace.unprotect().good()
     stage.workspace.destroy().good()
     assert local.running(stage.work / "clusters" / "green") is None
     assert not balancing.running(stage.work / "balancer")

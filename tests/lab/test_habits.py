@@ -1,0 +1,109 @@
+"""Habits of people who use Pulumi, on a stack that serves: whatever they replace, taint or leave out, nobody is cut off; told in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from lab.engine_run import Finished
+from lab.stage import Scene, Stage
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 100},), nodes=1, edition="ce")
+OURS = "pulumi-python:dynamic"
+CLIENTS = 60
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(tmp_path_factory.mktemp("habits"), SCENE) as stage:
+        stage.build_blue()
+        stage.start_fleet()
+        yield stage
+
+
+def urns(stage: Stage, *, protected: bool | None = None) -> list[str]:
+    """Our dynamic resources in the state; None: whether they are protected or not."""
+    resources = stage.workspace.export_state()["deployment"]["resources"]
+    return [
+        one["urn"] for one in resources if OURS in one["type"] and protected in {None, bool(one.get("protect", False))}
+    ]
+
+
+def names(found: list[str]) -> set[str]:
+    return {urn.rpartition("::")[2] for urn in found}
+
+
+def replaced(stage: Stage, found: list[str]) -> Finished:
+    options = [option for urn in found for option in ("--replace", urn)]
+    return stage.workspace.start("up", "--yes", "--skip-preview", *options).wait(120)
+
+
+def test_an_update_that_leaves_the_chain_out_says_who_serves(stage: Stage) -> None:
+    assert stage.workspace.outputs()["live"] == "blue"
+    stage.configure("green", "blue", "green", acknowledge=["sessions"])
+    stage.workspace.start("up", "--yes", "--skip-preview", "--target", "**green**").wait(120).good()
+    assert stage.live() == {"blue": CLIENTS, "green": 0}
+    assert stage.workspace.outputs()["live"] == "blue", "green is built, and nobody moved"
+
+
+def test_the_plan_is_a_file_and_no_output(stage: Stage) -> None:
+    stage.workspace.up().good()
+    outputs = stage.workspace.outputs()
+    assert outputs["live"] == "green"
+    assert set(outputs) == {"live", "mqtt", "workDirectory"}
+    plan = json.loads((stage.work / "plan.json").read_text())
+    assert (stage.work / "plan.md").read_text().startswith("# cutover forward to green")
+    assert plan["to"] == "green"
+    assert plan["clients"] == CLIENTS
+
+
+def test_whatever_is_replaced_right_after_the_cutover_nobody_is_cut_off(stage: Stage) -> None:
+    replaced(stage, urns(stage, protected=False)).good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+
+
+def test_the_engine_itself_refuses_to_replace_what_serves(stage: Stage) -> None:
+    guarded = urns(stage, protected=True)
+    assert names(guarded) == {"green-nodes", "green-guard", "balancer-haproxy"}
+    for urn in guarded:
+        done = replaced(stage, [urn])
+        assert done.code != 0
+        assert "marked for protection" in done.output
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+
+
+def test_whatever_is_tainted_nobody_is_cut_off(stage: Stage) -> None:
+    for urn in urns(stage):
+        assert stage.workspace.run("state", "taint", urn, "--yes").code == 0
+    refused = stage.workspace.up()
+    assert refused.code != 0
+    assert "marked for protection" in refused.output
+    for urn in urns(stage, protected=True):
+        stage.workspace.run("state", "untaint", urn, "--yes").good()
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    quiet = stage.workspace.up().good().output
+    assert "created" not in quiet
+    assert "replaced" not in quiet
+
+
+def test_a_new_version_for_the_idle_colour_is_told_to_finalize_first(stage: Stage) -> None:
+    stage.nodes["blue"], before = 1, stage.scene
+    stage.scene = Scene(**{**vars(before), "blue": "5.8.8"})
+    stage.configure("green", "blue", "green", acknowledge=["sessions"])
+    done = stage.workspace.preview()
+    stage.scene = before
+    assert done.code != 0
+    assert "blue serves nobody: finalize it first (pulumi config rm --path emqx:clusters.blue" in done.output
+
+
+def test_each_device_was_disconnected_once(stage: Stage) -> None:
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] == 1
+    assert fleet["refused_connections"] == 0
