@@ -31,8 +31,9 @@ HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
 PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 """Addresses end in HAProxy's configuration as they are, so nothing but a host and a port may stand in them."""
 
-LOSSES = ("sessions", "way_back")
-"""What may be acknowledged beside the rules: that persistent sessions end with their queues, and that live is the older colour."""
+LOSSES = ("sessions", "way_back", "leftovers")
+"""What may be acknowledged beside the rules: that persistent sessions end with their queues, that live is the older colour, and that the new
+colour has bans or messages which an earlier cutover left there."""
 
 
 def _known_loss(value: str) -> str:

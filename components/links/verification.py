@@ -14,7 +14,7 @@ from components.emqx.errors import VerificationFailed
 from components.emqx.models import Node
 from components.emqx.probes import LEVELS, Answer, Prober, Topics
 from components.links.readiness import LIMIT_SECONDS, wait_until_ready
-from components.migration.inventory import Inventory, Section, blocking, compare
+from components.migration.inventory import Difference, Inventory, Section, blocking, compare, leftovers
 from components.run.run import Run
 from components.value import Value
 
@@ -62,8 +62,12 @@ async def verify(
     expected: Inventory,
     *,
     ready_limit_seconds: float = LIMIT_SECONDS,
+    extra_allowed: bool = False,
 ) -> Verified:
     """Verify ``target`` against ``expected`` (``ExportResult.inventory``) and against how ``source`` treats clients.
+
+    ``extra_allowed`` is whether ``target`` may have bans, retained and delayed messages that ``source`` has not: clients work on it
+    already, or it was acknowledged.
 
     Raises:
         VerificationFailed: names at most five findings, each with section, expected, found; all are in the journal.
@@ -76,8 +80,9 @@ async def verify(
     room, findings = await _room(green, clients)
     await run.checkpoint()
     found = await green.inventory()
-    wrong = blocking(differences := compare(expected, found, run.clock.now()))
-    findings += [Finding(section=d.section, expected=d.expected, found=f"{d.found} ({d.kind})") for d in wrong]
+    differences = compare(expected, found, run.clock.now())
+    wrong = blocking(differences) + ([] if extra_allowed else leftovers(differences))
+    findings += [Finding(section=d.section, expected=d.expected, found=f"{d.found} ({_kind(d)})") for d in wrong]
     await run.checkpoint()
     reference, seen, strange = await _probe(blue, green, expected)
     findings += strange
@@ -95,6 +100,11 @@ async def verify(
     run.record("fact", section="verify", **result.model_dump(mode="json"), findings=[str(one) for one in findings])
     _refuse(findings, target)
     return result
+
+
+def _kind(difference: Difference) -> str:
+    left = "left there earlier: remove it, or emqx:cutover.acknowledge [leftovers]"
+    return left if leftovers([difference]) else difference.kind
 
 
 def _refuse(findings: list[Finding], target: Colour) -> None:

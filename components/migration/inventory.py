@@ -283,6 +283,14 @@ def _expected_on_green(name: str, key: str, section: Section, known: Mapping[str
     return name in CONFIGURATION and known.get(key) == section.items[key]
 
 
+def leftovers(differences: Iterable[Difference]) -> list[Difference]:
+    """What only the new colour has of that which clients write: on one that serves nobody it was left by somebody.
+
+    An extra ban locks out, an extra retained message is a command to whoever subscribes.
+    """
+    return [d for d in differences if d.kind == "extra" and d.section in CLIENT_WRITTEN]
+
+
 def written_by_clients(green: Inventory, blue: Inventory) -> list[Difference]:
     """Items of ``CLIENT_WRITTEN`` sections that only green has: told, never refused."""
-    return [d for d in compare(blue, green, now=0.0) if d.kind == "extra" and d.section in CLIENT_WRITTEN]
+    return leftovers(compare(blue, green, now=0.0))

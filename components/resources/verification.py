@@ -18,9 +18,10 @@ from components.run.run import Run
 
 
 class VerificationInputs(LinkInputs):
-    """``exported`` is the ExportResult of the export's link."""
+    """``exported`` is the ExportResult of the export's link, ``acknowledge`` what may be as it is."""
 
     exported: Mapping[str, Any]
+    acknowledge: tuple[str, ...] = ()
 
 
 class VerificationProvider(LinkProvider[VerificationInputs]):
@@ -34,9 +35,10 @@ class VerificationProvider(LinkProvider[VerificationInputs]):
             return {"ready_seconds": round(await wait_until_ready(run, inputs.to), 3)}
         exported = ExportResult.model_validate(inputs.exported)
         expected = ArchiveDirectory(archives(inputs)).inventory(exported.inventory, exported.inventory_sha256)
-        if await serves_imported(run, inputs.to):
-            expected = while_clients_write(expected)
-        verified = await verify(run, other(inputs.to), inputs.to, expected)
+        serves = await serves_imported(run, inputs.to)
+        expected = while_clients_write(expected) if serves else expected
+        allowed = serves or "leftovers" in inputs.acknowledge
+        verified = await verify(run, other(inputs.to), inputs.to, expected, extra_allowed=allowed)
         return verified.model_dump(mode="json")
 
 

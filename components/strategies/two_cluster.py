@@ -33,7 +33,11 @@ class TwoCluster:
             LinkSpec("export", "DataExport", "exports the data", {"carry_api_keys": cutover.carry_api_keys}),
             LinkSpec("import", "DataImport", "imports them", takes=exported),
             LinkSpec(
-                "verification", "Verification", "compares both colours and asks with MQTT clients", takes=exported
+                "verification",
+                "Verification",
+                "compares both colours and asks with MQTT clients",
+                {"acknowledge": list(cutover.acknowledge)},
+                exported,
             ),
             *steps,
             LinkSpec("drain", "Drain", "empties the old colour and writes the report", {"manner": manner}, exported),

@@ -125,8 +125,14 @@ def test_removing_the_colour_that_serves_is_refused(stage: Stage) -> None:
     assert stage.live() == {"blue": 150, "green": 0}
 
 
-def test_it_can_go_forward_again_over_its_own_import(stage: Stage) -> None:
+def test_what_was_left_on_green_is_named_before_anybody_moves_there_again(stage: Stage) -> None:
     stage.configure("green", "blue", "green", acknowledge=["sessions"])
+    refused(stage.workspace.up(), "since/green", "left there earlier", "acknowledge [leftovers]")
+    assert stage.live() == {"blue": 150, "green": 0}
+
+
+def test_it_can_go_forward_again_over_its_own_import(stage: Stage) -> None:
+    stage.configure("green", "blue", "green", acknowledge=["sessions", "leftovers"])
     stage.workspace.up().good()
     assert stage.live() == {"blue": 0, "green": 150}
 

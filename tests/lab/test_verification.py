@@ -256,3 +256,13 @@ async def test_users_that_are_looked_up_by_client_id_are_probed_by_client_id(tmp
             prober = Prober(green.handle.nodes[0], proxy_protocol=False)
             assert (await prober.connects(5, account, account.password)).accepted
             assert not (await prober.connects(5, account, "wrong")).accepted
+
+
+async def test_what_only_green_has_is_named_and_refused_unless_it_may_be_there(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await asyncio.gather(fill(blue, retained=0), fill(green, retained=0))
+        here, expected = bed(blue, green), await blue.inventory()
+        await green.http.call("POST", "/banned", body={"as": "clientid", "who": "left-behind", "by": "somebody"})
+        with pytest.raises(VerificationFailed, match=r"left-behind.*left there earlier.*acknowledge \[leftovers\]"):
+            await verify(here.run, "blue", "green", expected)
+        assert (await verify(here.run, "blue", "green", expected, extra_allowed=True)).tolerated
