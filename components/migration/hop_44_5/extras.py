@@ -59,7 +59,7 @@ def _why_no_schema(name: str, kind: str, text: Any, options: Options, target: tu
 
 
 def convert_telemetry(source: Source, settings: Settings, options: Options, target: tuple[int, int]) -> Json:
-    """The open source 5.x reports to its makers unless it is told not to; Enterprise has no such root (two-cluster.md section A)."""
+    """The open source 5.x reports to its makers unless it is told not to; Enterprise has no such root (docs/emqx/backup.md#the-body-that-works)."""
     is_off = settings.peek("telemetry.enabled") == "false"
     if is_off:
         settings.carried("telemetry.enabled", "telemetry.enable", got=False)
