@@ -22,7 +22,7 @@ from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, U
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
 from components.emqx.registry import cluster_of
-from components.guards.declared import refuse_misdeclared, refuse_route
+from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.intent import site, standing, target_of
 from components.ledger.base import drained, origin
 from components.ledger.remembered import remembered
@@ -108,6 +108,7 @@ def _refuse_move(settings: Settings, credentials: Mapping[str, Credentials]) -> 
     """What an update would refuse before it moves anybody, and which the declarations alone tell."""
     old, new = settings.clusters[other(settings.live)], settings.clusters[settings.live]
     refuse_route(settings.live, (old.version, old.edition), (new.version, new.edition))
+    refuse_without_exports({other(settings.live): old.version, settings.live: new.version})
     if carried(credentials.values(), wanted=settings.cutover.carry_api_keys):
         refuse_same_accounts(credentials[other(settings.live)], credentials[settings.live])
 

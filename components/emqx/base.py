@@ -295,3 +295,8 @@ def exports_of(cluster: Cluster) -> Exports:
             todo="upgrade it node by node (strategy rolling) to a version that has one first",
         )
     return cluster.exports
+
+
+def of_colour(cluster: Cluster, nodes: Iterable[NodeFacts]) -> dict[str, NodeFacts]:
+    """Of all the nodes of a cluster those that the colour has, by name."""
+    return {facts.name: facts for facts in nodes if facts.name in cluster.node_names}

@@ -7,6 +7,7 @@ false is refused before any of them is used. A colour that does not answer is no
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.versions import parse
@@ -15,6 +16,7 @@ from components.emqx.answers import NodeFacts
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
+from components.emqx.registry import can_export
 
 _NUMBERS = re.compile(r"[ve]?(\d+\.\d+\.\d+)")
 """How ``GET /nodes`` begins a version; a build of one's own has more behind it."""
@@ -74,3 +76,20 @@ def refuse_route(to: Colour, old: tuple[str, Edition], new: tuple[str, Edition])
             seen=f"{' '.join(old)} to {' '.join(new)}: {way.reason}",
             todo=f"go by {', then '.join(map(str, way.path))}" if way.path else "declare a version that may be reached",
         )
+
+
+def refuse_without_exports(versions: Mapping[Colour, str]) -> None:
+    """Two clusters need data export and import on both sides, which a version has or has not: known before anything is asked.
+
+    Raises:
+        Refused: with the colour whose version has none, and the way.
+
+    """
+    for colour, version in versions.items():
+        if not can_export(version):
+            raise Refused(
+                "moving to a cluster of its own",
+                node=colour,
+                seen=f"emqx:clusters.{colour}.version is {version}, and EMQX has no data export before 5.1",
+                todo=f"upgrade {colour} inside its cluster to 5.1 or later first, then declare the other colour",
+            )

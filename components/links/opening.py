@@ -11,7 +11,7 @@ from components.cutover.decide import Decision, decide
 from components.cutover.words import Colour, Direction, other
 from components.emqx.errors import Refused
 from components.emqx.known import known
-from components.guards.declared import refuse_misdeclared, refuse_route
+from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, LEASE, OPENED_AT, ORIGIN, drained, origin
 from components.run.run import Run
 from components.run.waiting import until
@@ -121,6 +121,7 @@ async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: boo
 
     A source that does not answer any more is passed over where the run only goes on with what was verified before.
     """
+    refuse_without_exports({colour: run.clusters[colour].handle.version for colour in (source, to)})
     here = [to] if not must_answer and await silent(run, source) else [to, source]
     for colour in here:
         await refuse_misdeclared(run.clusters[colour])

@@ -10,6 +10,7 @@ from components.cutover.arrival import Before, measured_percent, on_their_way
 from components.cutover.facts import Facts, NodeFacts
 from components.cutover.words import Colour, other
 from components.emqx.answers import NodeFacts as NodeAnswer
+from components.emqx.base import Cluster, of_colour
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.run.moved import Moved
@@ -38,7 +39,8 @@ async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving:
         _share(run),
         known(_license_limit(run, to)),
     )
-    live = {to: _live(nodes), other(to): _live(old_nodes)}
+    mine, theirs = _of(run.clusters[to], nodes), _of(run.clusters[other(to)], old_nodes)
+    live = {to: _live(mine), other(to): _live(theirs)}
     here, there = live[to], live[other(to)]
     facts = Facts(
         at=run.clock.now(),
@@ -46,7 +48,7 @@ async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving:
         connack_error=metrics and metrics.get("packets.connack.error"),
         connect_latency_p99_milliseconds=latency,
         nodes_expected=run.clusters[to].node_names,
-        nodes=nodes and {node.name: _node(node) for node in nodes if node.running},
+        nodes=mine and {name: _node(node) for name, node in mine.items() if node.running},
         license_sessions=nodes and sum(node.connections or 0 for node in nodes),
         license_limit=limit,
         share_wanted_percent=before.wanted_percent,
@@ -60,8 +62,12 @@ async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving:
     return Observation(live, share, facts)
 
 
-def _live(nodes: tuple[NodeAnswer, ...] | None) -> int | None:
-    return None if nodes is None else sum(node.live_connections or 0 for node in nodes)
+def _of(cluster: Cluster, nodes: tuple[NodeAnswer, ...] | None) -> dict[str, NodeAnswer] | None:
+    return None if nodes is None else of_colour(cluster, nodes)
+
+
+def _live(nodes: Mapping[str, NodeAnswer] | None) -> int | None:
+    return None if nodes is None else sum(node.live_connections or 0 for node in nodes.values())
 
 
 def _node(answer: NodeAnswer) -> NodeFacts:

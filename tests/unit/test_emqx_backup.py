@@ -199,3 +199,12 @@ async def test_a_delayed_message_is_published_with_what_remains_of_its_time_and_
     assert published == [
         {"topic": "$delayed/850/later/x", "payload": "bGF0ZXI=", "payload_encoding": "base64", "qos": 1}
     ]
+
+
+async def test_a_list_of_archives_of_another_shape_is_an_error_of_ours_that_quotes_nothing() -> None:
+    rows = {"data": [{"filename": "planted.tar.gz", "node": NODE, "size": "many"}], "meta": {}}
+    async with api(lambda _: httpx.Response(200, json=rows)) as blue:
+        with pytest.raises(NotNow, match="unknown shape") as caught:
+            await exports_of(blue).archives()
+    assert "planted" not in str(caught.value)
+    assert "many" not in str(caught.value)
