@@ -27,6 +27,7 @@ from components.migration.hop_42_43.convert import convert as convert_42
 from components.migration.loading import load, require_all_read
 from components.migration.manifest import Account, BadSource
 from components.migration.prove import prove
+from components.migration.prove_4x import prove_4x
 from components.migration.requests import pieces
 from components.migration.rules import UnknownRuleError
 from components.migration.surroundings import source_of
@@ -55,7 +56,7 @@ def _facts(options: argparse.Namespace) -> Facts:
     return replace(facts, live=live_of(getattr(options, "live", None)))
 
 
-def _wanted(options: argparse.Namespace) -> Facts:
+def _wanted(options: argparse.Namespace, *, proves: bool = False) -> Facts:
     """Facts of which all is understood, for a pair of versions between which data can go.
 
     Raises:
@@ -71,7 +72,10 @@ def _wanted(options: argparse.Namespace) -> Facts:
     if all(isinstance(answer, RefusedRoute) for answer in answers):
         reason = next(answer.reason for answer in answers if isinstance(answer, RefusedRoute))
         raise BadSource("--from/--to", "", reason, "convert one hop of the path at a time")
-    if plan.source >= parse("4.3.0") and plan.source.line != (4, 4):
+    is_kept = (
+        plan.source.line == (4, 3) and proves
+    )  # its rules are not converted, but an import gives them another order
+    if plan.source >= parse("4.3.0") and plan.source.line != (4, 4) and not is_kept:
         seen = "nothing to convert: this version's data is taken as it is"
         raise BadSource("--from", str(plan.source), seen, "check it, then export and import")
     return require_edition(facts)
@@ -165,21 +169,13 @@ def _write(directory: Path, files: Mapping[str, Iterable[bytes]]) -> None:
 
 
 def _prove(options: argparse.Namespace) -> int:
-    facts = _wanted(options)
-    if facts.plan.source.line != (4, 4):
-        raise BadSource(
-            "--from",
-            str(facts.plan.source),
-            "only the permissions of 4.4 can be held against those of 5.x",
-            "convert to 4.4 first",
-        )
-    proof = prove(
-        source_of(facts),
-        str(facts.plan.source),
-        str(facts.plan.target),
-        topics=options.topic,
-        options=_options(facts, options),
-    )
+    facts = _wanted(options, proves=True)
+    plan = facts.plan
+    if plan.target < parse("5.0.0"):
+        proof = prove_4x(facts, options.topic)
+    else:
+        said = _options(facts, options)
+        proof = prove(source_of(facts), str(plan.source), str(plan.target), topics=options.topic, options=said)
     sys.stdout.write(f"{proof}\n")
     return BLOCKED if proof.widened else OK
 

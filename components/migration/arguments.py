@@ -57,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="DIRECTORY", help="a new or empty directory"
     )
     commands.choices["prove"].add_argument(
+        "--strategy", choices=CHOICES["strategy"], help="of 4.3 to 4.4; without it all"
+    )
+    commands.choices["prove"].add_argument(
         "--topic", action="append", default=[], help="a further topic to ask for; may be repeated"
     )
     for name in ("check", "convert", "prove"):

@@ -63,6 +63,7 @@ class Proof:
         left_out: how many logins were not asked for, because there were too many.
         unknown: how many rest on a fact that was not given; they are in none of the two.
         missing: those facts, in words.
+        notes: what a reader must know of the sides that were compared.
 
     """
 
@@ -73,6 +74,7 @@ class Proof:
     left_out: int = 0
     unknown: int = 0
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """For the person who reads it."""
@@ -80,7 +82,7 @@ class Proof:
         head += f", {self.unknown} not known" if self.unknown else ""
         rest = (f"{self.left_out} logins were not asked for (too many)",) if self.left_out else ()
         missing = tuple(f"not known without {one}" for one in self.missing)
-        return "\n".join((head, *rest, *missing, *map(str, self.differences)))
+        return "\n".join((head, *rest, *self.notes, *missing, *map(str, self.differences)))
 
 
 def compare(

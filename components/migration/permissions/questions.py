@@ -13,6 +13,7 @@ from components.migration.permissions.compare import Question
 COMMON_TOPICS = 200  # of those that are for everybody, asked for each login; fewer where there are many logins
 FEWEST_COMMON = 2
 QUESTIONS_OF_A_TOPIC = 12
+PAIRS = 2000  # of rules of one login that are looked at for a topic in common
 STRANGERS = (
     Client("stranger-1"),
     Client("stranger-2", "stranger"),
@@ -28,13 +29,40 @@ def questions(old: Before, topics: Iterable[str], most: int) -> Iterator[Questio
     share = most // (len(logins) * QUESTIONS_OF_A_TOPIC + 1)
     common = list(filters)[: max(FEWEST_COMMON, min(COMMON_TOPICS, share))]
     for client in STRANGERS:
-        yield from _ask(client, [*filters, *_all_rows(old, COMMON_TOPICS)])
+        yield from _ask(client, [*deciding(old, ("all", "")), *filters, *_all_rows(old, COMMON_TOPICS)])
     for key in logins:
         kind, value = key
         client = Client(value, "somebody") if kind == "clientid" else Client("any-client", value)
-        yield from _ask(client, [*_own(old, key), *common])
+        yield from _ask(client, [*deciding(old, key), *_own(old, key), *common])
         if kind == "clientid":
             yield from _ask(client._replace(username=None), _own(old, key))
+
+
+def deciding(old: Before, key: tuple[str, str]) -> Iterator[str]:
+    """Topics for which the order decides: those that an allow and a deny of a login, or one of it and one of everybody, have in common."""
+    own = old.rows.get(key, ())
+    others = [*own, *(old.rows.get(("all", ""), ()) if key[0] != "all" else ())]
+    for one, other in islice(product(own, others), PAIRS):
+        topic = common_topic(one.topic, other.topic) if one.access != other.access else None
+        if topic and one.action == other.action:
+            yield topic
+
+
+def common_topic(one: str, other: str) -> str | None:
+    """A topic that both filters match; None where there is none."""
+    left, right = one.split("/"), other.split("/")
+    found: list[str] = []
+    for at, (a, b) in enumerate(zip(left, right, strict=False)):
+        if "#" in (a, b):
+            rest = right[at:] if a == "#" else left[at:]
+            found += ["x" if word == "+" else word for word in rest if word != "#"]
+            return "/".join(found) if found else "x"
+        if a != b and "+" not in (a, b):
+            return None
+        word = b if a == "+" else a
+        found.append("x" if word == "+" else word)
+    behind = max(left, right, key=len)[len(found) :]
+    return "/".join(found) if behind in ([], ["#"]) else None
 
 
 def _ask(client: Client, filters: Iterable[str]) -> Iterator[Question]:
