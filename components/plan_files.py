@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from components.emqx.errors import BadInput
-from components.ledger.files import replace
 from components.preview import Plan
+from components.system.files import replace
 
 VARIABLE = "EMQX_PLAN_FILE"
 """Names the file that a CI job wants, with or without its ending: ``plan.md`` and ``plan.json`` are written."""

@@ -25,6 +25,7 @@ from components.emqx.registry import cluster_of
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.intent import site, standing, target_of
 from components.ledger.base import drained, origin
+from components.ledger.registry import ledger_of
 from components.ledger.remembered import remembered
 from components.links.accounts import carried, refuse_same_accounts
 from components.links.opening import unacknowledged_sessions
@@ -34,7 +35,7 @@ from components.migration.check import Report
 from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
-from components.routers.haproxy.router import HaproxyRouter
+from components.routers.registry import router_of
 from components.settings import LOSSES, Settings
 
 PATIENCE_SECONDS = 2.0
@@ -206,9 +207,8 @@ async def _decision(settings: Settings, live: dict[Colour, int | None]) -> tuple
         share = balancing.first_share(settings.live, counts, standing(settings))
     handle = BALANCERS[settings.balancer.target].observed(settings)
     if handle is not None:
-        router = HaproxyRouter(handle)
         try:
-            share, memory = await router.share(), await router.memory()
+            share, memory = await router_of(handle).share(), (await ledger_of(handle).read()).memory
         except UpgradeError as unreachable:
             return share, Decision("forward", f"the balancer cannot be asked: {unreachable.seen}")
     return share, decide(settings.live, share, origin(memory), live, settings.clusters, drained(memory))

@@ -34,10 +34,12 @@ class BalancerHandle(Value):
     """Where devices connect, and where the share is kept.
 
     ``admin`` are the stats sockets of all replicas (unix paths or ``host:port``); ``maps`` is the directory of
-    ``share.map`` and ``memory.map``, from which a restarted replica starts.
+    ``share.map``, from which a restarted replica starts, and of the ledger ``files``. A handle without the words is ``haproxy`` and
+    ``files``, as the states of 2026 have it.
     """
 
     router: str = "haproxy"
+    ledger: str = "files"
     mqtt: str
     admin: tuple[str, ...]
     maps: str

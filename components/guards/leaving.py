@@ -17,7 +17,8 @@ from components.emqx.errors import Refused, Retryable, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
 from components.ledger.base import drained_at, origin
-from components.routers.haproxy.router import HaproxyRouter
+from components.ledger.registry import ledger_of
+from components.routers.registry import router_of
 
 ANSWER_SECONDS = 15.0
 """500 is normal for 2 s around a join and must be sat out for 10 s (docs/emqx/cluster.md#a-node-dies)."""
@@ -50,8 +51,7 @@ async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float)
 
     """
     colour = leaving.cluster.colour
-    router = HaproxyRouter(balancer)
-    memory, share = await router.memory(), await router.share()
+    memory, share = (await ledger_of(balancer).read()).memory, await router_of(balancer).share()
     percent = share_percent(colour, share)
     if percent > 0:
         raise _refusal(
@@ -116,8 +116,7 @@ async def _refuse_silent(
 async def _given(balancer: BalancerHandle, colour: Colour) -> tuple[float, set[str]]:
     """The colour's largest share in percent over the replicas that can be asked, and its nodes that any of them has up."""
     percent, up = 0.0, set[str]()
-    for admin in balancer.admin:
-        router = HaproxyRouter(balancer.model_copy(update={"admin": (admin,)}))
+    for router in router_of(balancer).replicas():
         with suppress(UpgradeError):
             nodes = (await router.health()).get(colour, {})
             up |= {name for name, is_up in nodes.items() if is_up}

@@ -1,17 +1,69 @@
-"""What a cutover remembers, by name; the names are public, since they stand in the ledger of every stack."""
+"""The seam between a cutover and where it is remembered, and the words in it; these are public, since they stand in the ledger of every stack.
+
+The rule: a value counts only under the lease. Whatever writes has the ledger for itself meanwhile, and a share is set at the router before
+anybody else may write, so that share and router never tell of two runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
 
-from components.cutover.words import COLOURS, Colour
-from components.emqx.errors import LeaseLost
+from components.cutover.words import COLOURS, PARTS, Colour
+from components.emqx.errors import BadInput, LeaseLost
 
 LEASE = "run"
 """The token of the run that may act."""
 ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "opened_at", "drained_at", "imported"
 CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
+
+
+class Record(NamedTuple):
+    """What a ledger holds: green's share as it should be, in parts of 10,000 (None: no balancer ever ran), and the rest by name."""
+
+    share: int | None = None
+    memory: Mapping[str, str] = {}
+
+
+class Writing(Protocol):
+    """The ledger while nobody else may write it."""
+
+    @property
+    def record(self) -> Record:
+        """What it holds now."""
+        ...
+
+    async def write(self, values: Mapping[str, str | None] | None = None, *, share: int | None = None) -> None:
+        """Set the named values (``None`` forgets one) and the share where it is given; what is not named stays."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where a cutover is remembered; it outlives the balancer's processes and the machine that runs Pulumi.
+
+    ``run`` is the token of the lease; ``origin`` the colour whose data the other one was filled from; ``began_at`` unix seconds; ``opened_at``,
+    ``imported`` and ``drained_at`` a colour and unix seconds: ``blue 1795344713``.
+    """
+
+    async def read(self) -> Record:
+        """What it holds; Refused or Unreachable where it cannot be read."""
+        ...
+
+    def held(self, holder: str | None) -> AbstractAsyncContextManager[Writing]:
+        """The ledger for us alone, over processes and machines, as long as the block runs.
+
+        ``holder`` is the run that acts: LeaseLost when another one holds the lease at this moment. None takes it without asking: to begin a
+        run, which writes its own token, and to bring a balancer to what is written. GaveUp when somebody else keeps it for too long.
+        """
+        ...
+
+
+def require_parts(parts: int) -> None:
+    """Raise BadInput when this is no share."""
+    if not 0 <= parts <= PARTS:
+        raise BadInput("setting green's share", seen=f"{parts}", todo=f"give parts of {PARTS}: 0..{PARTS}")
 
 
 def require_lease(memory: Mapping[str, str], holder: str) -> None:

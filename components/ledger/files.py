@@ -1,28 +1,30 @@
-"""The two maps that HAProxy starts from and the words in them; everything that is written can be read back exactly.
+"""Ledger `files`: two maps in the balancer's directory, of which HAProxy starts from one; everything that is written can be read back exactly.
 
-``share.map`` holds ``green <parts>``, ``memory.map`` holds what the balancer remembers. In both a line is a key, a space and a
-value, so keys and values of the memory are percent-encoded; a value also begins with ``=``, because HAProxy knows no empty one.
+``share.map`` holds ``green <parts>``, ``memory.map`` what a cutover remembers. In both a line is a key, a space and a value; keys and values
+of the memory are percent-encoded, and a value also begins with ``=``: HAProxy, which read this file too until 2026, knows no empty one.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from components.emqx.errors import GaveUp
-from components.system.locks import taken
+from components.cutover.words import PARTS
+from components.emqx.errors import GaveUp, Refused
+from components.ledger.base import Record, require_lease, require_parts
+from components.system.files import own_directory, replace
+from components.system.locks import held_meanwhile
 
-SHARE, MEMORY = "share.map", "memory.map"
+SHARE, MEMORY, LOCK = "share.map", "memory.map", ".lock"
 SHARE_KEY = "green"
+PATIENCE_SECONDS = 15.0
+"""A holder that waits for a replica which restarts keeps the ledger for 5 s."""
 
 
 def encode(word: str) -> str:
-    """A word of the memory as HAProxy may hold it: no space, no ``;``, no backslash, no ``#``."""
+    """A word that may stand in a map: no space, no ``;``, no backslash, no ``#``."""
     return quote(word, safe="")
 
 
@@ -41,70 +43,124 @@ def decode_value(value: str) -> str:
     return decode(value.removeprefix("="))
 
 
-def server_name(node: str) -> str:
-    """The name of a node as a server of HAProxy, which allows letters, digits and ``-_.:`` only: ``emqx:40127.0.1.1``."""
-    return encode(node).replace("~", "%7E").replace("%", ":")
+class FilesLedger:
+    """The ledger of a balancer whose directory is on this machine.
+
+    Args:
+        directory: of the maps.
+        patience_seconds: for how long somebody else may keep it.
+
+    """
+
+    def __init__(self, directory: Path, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._directory, self._patience_seconds = directory, patience_seconds
+
+    async def read(self) -> Record:
+        """What the files say; nothing where there are none.
+
+        Raises:
+            Refused: they cannot be read, or hold something else.
+
+        """
+        with _told("reading the ledger", self._directory):
+            return record_of(self._directory)
+
+    @asynccontextmanager
+    async def held(self, holder: str | None) -> AsyncIterator[FilesWriting]:
+        """The files for us alone; the lock falls with the process that held it.
+
+        Raises:
+            LeaseLost: another run than ``holder`` may act; nothing was written.
+            GaveUp: somebody else kept them for longer than ``patience_seconds``.
+            Refused: they cannot be read or written.
+
+        """
+        busy = GaveUp(
+            "waiting for the ledger",
+            node=str(self._directory),
+            seen=f"held by another process for {self._patience_seconds:g} s",
+            todo="find the other update of this stack",
+        )
+        async with AsyncExitStack() as stack:
+            with _told("locking the ledger", self._directory):
+                await stack.enter_async_context(held_meanwhile(self._directory / LOCK, self._patience_seconds, busy))
+                writing = FilesWriting(self._directory)
+            if holder is not None:
+                require_lease(writing.record.memory, holder)
+            yield writing
 
 
-def node_name(server: str) -> str:
-    """The node's own name again."""
-    return decode(server.replace(":", "%"))
+class FilesWriting:
+    """The files while the lock is ours."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read them."""
+        self._directory = directory
+        self.record = record_of(directory)
+
+    async def write(self, values: Mapping[str, str | None] | None = None, *, share: int | None = None) -> None:
+        """Write what is named; the share first, since the memory says what has been reached by it.
+
+        Raises:
+            BadInput: a share that is not within 0..10000; nothing was written.
+            Refused: the files cannot be written.
+
+        """
+        if share is not None:
+            require_parts(share)
+        changes = values or {}
+        memory = {key: value for key, value in {**self.record.memory, **changes}.items() if value is not None}
+        with _told("writing the ledger", self._directory):
+            if share is not None:
+                write_share(self._directory, share)
+                self.record = self.record._replace(share=share)
+            if changes:
+                lines = {encode(key): encode_value(value) for key, value in memory.items()}
+                replace(self._directory / MEMORY, _text(lines))
+                self.record = self.record._replace(memory=memory)
+
+
+def record_of(directory: Path) -> Record:
+    """What the files say; no share where there is none, or one that cannot be.
+
+    Raises:
+        OSError: they are there and cannot be read.
+
+    """
+    share = _lines(directory / SHARE).get(SHARE_KEY, "")
+    parts = int(share) if share.isascii() and share.isdigit() and int(share) <= PARTS else None
+    return Record(parts, {decode(key): decode_value(value) for key, value in _lines(directory / MEMORY).items()})
 
 
 def create(directory: Path) -> None:
-    """Make the maps that are missing, so that HAProxy can start: all clients on blue, nothing remembered."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in ((SHARE, f"{SHARE_KEY} 0\n"), (MEMORY, "")):
-        if not (directory / name).exists():
-            replace(directory / name, text)
+    """Make the map that HAProxy cannot start without, where it is missing: all clients on blue."""
+    own_directory(directory)
+    if not (directory / SHARE).exists():
+        write_share(directory, 0)
 
 
-def read(path: Path) -> dict[str, str]:
-    """Keys and values as they stand in the file; empty when there is no file."""
+def write_share(directory: Path, parts: int) -> None:
+    """Replace the map of the share."""
+    replace(directory / SHARE, _text({SHARE_KEY: str(parts)}))
+
+
+def _lines(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
         return {}
-    return dict(line.split(" ", 1) for line in lines if line)
+    return dict(line.split(" ", 1) for line in lines if " " in line)
 
 
-def words(path: Path) -> dict[str, str]:
-    """The memory as it stands in the file, decoded."""
-    return {decode(key): decode_value(value) for key, value in read(path).items()}
+def _text(lines: Mapping[str, str]) -> str:
+    return "".join(f"{key} {value}\n" for key, value in lines.items())
 
 
-def write(path: Path, values: Mapping[str, str]) -> None:
-    """Replace the whole map at once."""
-    replace(path, "".join(f"{key} {value}\n" for key, value in values.items()))
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file so that a reader, and a crash, sees the old text or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    with draft.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
-
-
-@asynccontextmanager
-async def locked(directory: Path, patience_seconds: float) -> AsyncIterator[None]:
-    """Only one process changes the maps at a time; the lock falls with the process that held it.
-
-    Raises:
-        GaveUp: somebody else kept it for longer than ``patience_seconds``.
-
-    """
-    deadline = time.monotonic() + patience_seconds
-    with (directory / ".lock").open("w") as stream:
-        while not taken(stream.fileno()):
-            if time.monotonic() > deadline:
-                raise GaveUp(
-                    "waiting for the lock of the maps",
-                    node=str(directory),
-                    seen=f"held by another process for {patience_seconds:g} s",
-                    todo="find the other update of this stack",
-                )
-            await asyncio.sleep(0.01)
+@contextmanager
+def _told(tried: str, directory: Path) -> Iterator[None]:
+    """What is wrong with the files in the words of a refusal."""
+    try:
         yield
+    except OSError as error:
+        todo = "see that this machine has the balancer's directory and may write to it"
+        raise Refused(tried, node=str(directory), seen=str(error), todo=todo) from error

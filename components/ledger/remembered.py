@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.cutover.cohort import share_percent
-from components.cutover.words import COLOURS, PARTS, Colour
-from components.ledger import files as maps
+from components.cutover.words import COLOURS, Colour
 from components.ledger.base import origin
+from components.ledger.files import record_of
 
 STACK = "stack"
 """The file that names whose balancer and clusters these are: another stack would adopt them, and end them with its own."""
@@ -61,14 +61,10 @@ def remembered(work_directory: str) -> Remembered:
     """What the files say."""
     directory = directory_of(work_directory)
     try:
-        share = int(maps.read(directory / maps.SHARE)[maps.SHARE_KEY])
-        memory = maps.read(directory / maps.MEMORY)
-    except (OSError, KeyError, ValueError):
+        record = record_of(directory)
+    except (OSError, ValueError):
         return Remembered()
-    if not 0 <= share <= PARTS:
-        return Remembered()
-    words = {maps.decode(name): maps.decode_value(value) for name, value in memory.items()}
-    return Remembered(share, words, _external(directory))
+    return Remembered() if record.share is None else Remembered(*record, _external(directory))
 
 
 def _external(directory: Path) -> tuple[Colour, ...]:

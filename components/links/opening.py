@@ -12,7 +12,8 @@ from components.cutover.words import Colour, Direction, other
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
-from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, LEASE, OPENED_AT, ORIGIN, drained, origin
+from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, drained, origin
+from components.routers.share import settle
 from components.run.run import Run
 from components.run.waiting import until
 from components.value import Value
@@ -50,8 +51,8 @@ async def open_run(
         GaveUp: the balancer does not see every node of the target fully up.
 
     """
-    await run.router.settle()
-    memory = await run.router.memory()
+    await settle(run.router, run.ledger)
+    memory = await run.memory()
     live = {colour: total(await known(run.clusters[colour].live_connections())) for colour in declared}
     decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))
     source = other(to)
@@ -81,9 +82,8 @@ async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, 
     forward = decision.direction == "forward"
     fresh = forward and await run.router.share() == everybody(other(to))
     began_at = None if fresh else memory.get(BEGAN_AT)
-    await run.router.remember(
+    await run.begin(
         {
-            LEASE: run.token,
             ORIGIN: other(to) if forward else memory.get(ORIGIN),
             BEGAN_AT: began_at or f"{run.clock.now():.3f}",
             DRAINED_AT: None,
@@ -137,12 +137,12 @@ async def _settled(run: Run, source: Colour, memory: Mapping[str, str], live: Ma
     A cutover that was given up leaves its beginning behind; with nobody on the other colour it is over.
     """
     over = {DRAINED_AT: f"{source} {run.clock.now():.3f}"} if live.get(source) == 0 and origin(memory) else {}
-    await run.router.remember({LEASE: run.token, **({} if drained(memory) else over)})
+    await run.begin({} if drained(memory) else over)
 
 
 async def serves_imported(run: Run, to: Colour) -> bool:
     """Whether clients are on data that this cutover has imported: an import over it would put old values over newer ones."""
-    imported = (await run.router.memory()).get(IMPORTED, "").startswith(f"{to} ")
+    imported = (await run.memory()).get(IMPORTED, "").startswith(f"{to} ")
     return imported and share_percent(to, await run.router.share()) > 0
 
 
@@ -201,8 +201,8 @@ def _left_since(memory: Mapping[str, str], to: Colour) -> float | None:
 
 async def remember_opened(run: Run, to: Colour) -> None:
     """From now on clients come to ``to``; when they did already, since when is kept."""
-    if not (await run.router.memory()).get(OPENED_AT, "").startswith(f"{to} "):
-        await run.router.remember({OPENED_AT: f"{to} {run.clock.now():.3f}"}, holder=run.token)
+    if not (await run.memory()).get(OPENED_AT, "").startswith(f"{to} "):
+        await run.remember({OPENED_AT: f"{to} {run.clock.now():.3f}"})
 
 
 async def _remove_stale(run: Run, to: Colour, since: float | None) -> None:

@@ -42,7 +42,7 @@ async def _send_back(run: Run, to: Colour, gates: Thresholds, budget_per_second:
     await remember_opened(run, to)
     parts = everybody(to)
     await run.act("share", step="send-back", parts=parts)
-    await run.router.set_share(parts, holder=run.token)
+    await run.set_share(parts)
     meter = Meter(run, "send-back", to, parts, gates, budget_per_second)
     await kick(run, Move("send-back", other(to), parts), budget_per_second, meter.moved, meter.notice)
     run.record("sent-back", to=to, clients=meter.moved.count)

@@ -103,7 +103,7 @@ async def _drain_silent(run: Run, source: Colour) -> None:
 async def _observe(run: Run) -> World:
     """The world as the plan needs it; a colour is healthy when the balancer has all of it fully up."""
     health = await run.router.health()
-    empty = drained(await run.router.memory())
+    empty = drained(await run.memory())
     draining = [colour for colour in run.clusters if await known(run.clusters[colour].evacuations())]
     return World(
         share=await run.router.share(),
@@ -138,7 +138,7 @@ async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:
     """Give ``to`` its part of the clients, once the balancer has all of it fully up."""
     await wait_until_up(run, to)
     await run.act("share", step=step, parts=parts)
-    await run.router.set_share(parts, holder=run.token)
+    await run.set_share(parts)
 
 
 async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Meter) -> None:
@@ -172,7 +172,7 @@ async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Met
 
 async def _drained(run: Run, source: Colour) -> None:
     await run.act("drained", colour=source)
-    await run.router.remember({DRAINED_AT: f"{source} {run.clock.now():.3f}"}, holder=run.token)
+    await run.remember({DRAINED_AT: f"{source} {run.clock.now():.3f}"})
 
 
 def _facts(meter: Meter) -> dict[str, float]:

@@ -18,11 +18,14 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
 from components.ledger import files as maps
 from components.ledger.base import CUTOVER
+from components.ledger.registry import ledger_of
 from components.ledger.remembered import EXTERNAL, STACK
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
-from components.routers.haproxy.router import HaproxyRouter
+from components.routers.registry import router_of
+from components.routers.share import set_share, settle
+from components.system.files import own_directory, replace
 
 ADDRESS = "address"
 """The file that remembers the address which was taken, so that a balancer that died comes back at the same one."""
@@ -57,8 +60,8 @@ class Wanted:
 def reserve(directory: Path, stack: str) -> None:
     """Write down whose directory this is; where nothing can be written, whoever has to work there says so."""
     with suppress(OSError):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (directory / STACK).write_text(stack)
+        own_directory(directory)
+        replace(directory / STACK, stack)
 
 
 def handle_of(directory: Path) -> BalancerHandle:
@@ -83,20 +86,19 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
 
     """
     directory = wanted.directory
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_directory(directory)
     address = _address(wanted)
     _refuse_taken(directory, address)
-    if not (directory / maps.SHARE).exists():
+    if maps.record_of(directory).share is None:
         counts = asyncio.run(live_counts(wanted.clusters, credentials))
-        parts = first_share(wanted.live, counts, wanted.standing)
-        maps.write(directory / maps.SHARE, {maps.SHARE_KEY: str(parts)})
+        maps.write_share(directory, first_share(wanted.live, counts, wanted.standing))
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
     settings = HaproxySettings(listen=(address,), sides=sides, maps="..", max_connections=wanted.max_connections)
     with _kept(directory / ADDRESS, address):
         _bring(directory, render(settings), wanted.replicas)
     handle = handle_of(directory)
     asyncio.run(_settle(handle, wanted))
-    maps.replace(directory / EXTERNAL, "".join(f"{colour}\n" for colour in sorted(wanted.external)))
+    replace(directory / EXTERNAL, "".join(f"{colour}\n" for colour in sorted(wanted.external)))
     return handle
 
 
@@ -104,14 +106,14 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
 def _kept(path: Path, address: str) -> Iterator[None]:
     """Remember the address, before anybody can listen on it; one on which nothing could be started is forgotten again."""
     before = path.read_text() if path.exists() else None
-    path.write_text(address)
+    replace(path, address)
     try:
         yield
     except UpgradeError:
         if before is None:
             path.unlink()
         else:
-            path.write_text(before)
+            replace(path, before)
         raise
 
 
@@ -230,10 +232,12 @@ async def live_counts(
 
 async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
     """All replicas as the files say; a colour that is alone has everybody, and nothing of a cutover that is over is remembered."""
-    router = HaproxyRouter(handle)
-    await router.settle()
+    router, ledger = router_of(handle), ledger_of(handle)
     alone = len(wanted.clusters) == 1
     if alone:
-        await router.set_share(everybody(next(iter(wanted.clusters))))
+        await set_share(router, ledger, everybody(next(iter(wanted.clusters))), holder=None)
+    else:
+        await settle(router, ledger)
     if alone or wanted.ended:
-        await router.remember(dict.fromkeys(CUTOVER))
+        async with ledger.held(None) as writing:
+            await writing.write(dict.fromkeys(CUTOVER))

@@ -15,7 +15,8 @@ from typing import Any
 from components.emqx.errors import GaveUp
 from components.system import living
 from components.system.environment import kept
-from components.system.locks import taken
+from components.system.files import own_directory
+from components.system.locks import held
 
 PID = "pid"
 READY_SECONDS = 60.0
@@ -42,20 +43,14 @@ def one_start(directory: Path, interrupted: Callable[[], None], limit_seconds: f
         GaveUp: somebody else has it for longer than ``limit_seconds``.
 
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    end = time.monotonic() + limit_seconds
-    with (directory / ".start.lock").open("w") as stream:
-        while not taken(stream.fileno()):
-            interrupted()
-            if time.monotonic() >= end:
-                todo = "find the other update of this stack"
-                raise GaveUp(
-                    "starting",
-                    node=str(directory),
-                    seen=f"another update has done so for {limit_seconds:g} s",
-                    todo=todo,
-                )
-            time.sleep(POLL_SECONDS)
+    own_directory(directory)
+    busy = GaveUp(
+        "starting",
+        node=str(directory),
+        seen=f"another update has done so for {limit_seconds:g} s",
+        todo="find the other update of this stack",
+    )
+    with held(directory / ".start.lock", limit_seconds, busy, interrupted):
         yield
 
 

@@ -14,13 +14,14 @@ from components.cutover.decide import decide
 from components.cutover.words import Colour
 from components.emqx.errors import UpgradeError
 from components.ledger.base import drained, origin
+from components.ledger.registry import ledger_of
 from components.links.opening import open_run
 from components.resources import engine
 from components.resources.link import Link
 from components.resources.props import State
 from components.resources.provider import TypedProvider
 from components.resources.world import WorldInputs, journaled, opened, write_failure
-from components.routers.haproxy.router import HaproxyRouter
+from components.routers.registry import router_of
 from components.run.run import Run
 
 
@@ -89,9 +90,8 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
 
 
 async def _has_work(inputs: CutoverInputs) -> bool:
-    router = HaproxyRouter(inputs.balancer)
     try:
-        memory, share = await router.memory(), await router.share()
+        memory, share = (await ledger_of(inputs.balancer).read()).memory, await router_of(inputs.balancer).share()
     except UpgradeError:
         return True
     declared = [entry["colour"] for entry in inputs.declared]

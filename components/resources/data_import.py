@@ -39,7 +39,7 @@ class DataImportProvider(LinkProvider[DataImportInputs]):
         exported = ExportResult.model_validate(inputs.exported)
         result = await import_(run, other(inputs.to), inputs.to, exported, archives(inputs))
         await run.act("imported", colour=inputs.to)
-        await run.router.remember({IMPORTED: f"{inputs.to} {run.clock.now():.3f}"}, holder=run.token)
+        await run.remember({IMPORTED: f"{inputs.to} {run.clock.now():.3f}"})
         for path, where in sorted(result.configuration.items())[:MOST_LINES]:
             run.progress(f"configuration differs, carry it by hand where it matters: {path} ({where})")
         return result.model_dump(mode="json")

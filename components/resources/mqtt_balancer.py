@@ -48,7 +48,7 @@ class MqttBalancerInputs(Value):
 
 
 class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
-    """Runs HAProxy in a directory and remembers share and lease in its maps."""
+    """Runs HAProxy in a directory, which is also where its cutovers are remembered."""
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "replicas", "address"})
     REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})

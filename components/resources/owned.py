@@ -14,9 +14,9 @@ from typing import TypeVar
 from pulumi import dynamic
 from pydantic import BaseModel
 
-from components.ledger.files import replace
 from components.resources.props import State
 from components.resources.provider import TypedProvider
+from components.system.files import replace
 
 FILE = "generation"
 Inputs = TypeVar("Inputs", bound=BaseModel)

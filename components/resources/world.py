@@ -14,8 +14,9 @@ from typing import Any
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, missing_credentials
 from components.emqx.registry import cluster_of
+from components.ledger.registry import ledger_of
 from components.resources import engine, progress
-from components.routers.haproxy.router import HaproxyRouter
+from components.routers.registry import router_of
 from components.run.heartbeat import heartbeat
 from components.run.journal import Journal
 from components.run.latency import connect_milliseconds
@@ -70,7 +71,8 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
         }
         yield Run(
             clusters=clusters,
-            router=HaproxyRouter(inputs.balancer),
+            router=router_of(inputs.balancer),
+            ledger=ledger_of(inputs.balancer),
             token=token,
             record=journal(inputs, token).record,
             progress=progress.progress,

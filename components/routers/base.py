@@ -1,43 +1,58 @@
-"""The seam between the cutover and a router; a router that cannot do one of these says so by its class, not at run time."""
+"""The seam between a cutover and what sends the clients to a colour; what a router cannot do is said by its capabilities, before anything is touched.
+
+The rule: a router knows only the share that is in force. The one that is wanted stands in the ledger, and is written there first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from components.cutover.words import Colour
 
+Knows = Literal["client-id", "new-connections", "all-or-nothing"]
+"""By what a router divides the clients: cohorts of ids, so that the same ones always go the same way; whoever connects anew; not at all."""
+Late = Literal["no-id", "assigned-id", "websocket"]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a router can do.
+
+    ``closes_clients``: it can end the connection of one client. ``late_clients``: those whose cohort it cannot know, so that they move in
+    the last step.
+    """
+
+    knows_clients: Knows
+    closes_clients: bool = False
+    late_clients: frozenset[Late] = frozenset()
+
 
 class Router(Protocol):
-    """The share and the memory of a balancer, over all its replicas.
+    """The share that is in force, over all replicas."""
 
-    The memory survives a restart of the balancer: ``run`` (the token of the lease), ``origin`` (the colour whose data the other one
-    was filled from), ``began_at`` (unix seconds), ``opened_at``, ``imported`` and ``drained_at`` (a colour and unix seconds: ``blue 1795344713``).
-    """
+    @property
+    def can(self) -> Capabilities:
+        """What it can do."""
+        ...
 
     async def share(self) -> int:
         """Green's share in parts of 10,000; Refused when replicas disagree."""
         ...
 
-    async def set_share(self, parts: int, *, holder: str | None = None) -> None:
-        """Set green's share on every replica and in the file, and read it back.
-
-        ``holder`` is the run that acts: LeaseLost when another one holds the lease at the moment of writing.
-        """
-        ...
-
-    async def memory(self) -> Mapping[str, str]:
-        """Everything remembered."""
-        ...
-
-    async def remember(self, values: Mapping[str, str | None], *, holder: str | None = None) -> None:
-        """Set the named values; ``None`` forgets. ``holder`` as above."""
-        ...
-
-    async def settle(self) -> None:
-        """Bring every replica to what the files say, after a run that was killed between two of them."""
+    async def set_share(self, parts: int) -> None:
+        """Set green's share on every replica, and read it back; only while the ledger is held (``routers.share``)."""
         ...
 
     async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
-        """For each colour and node name, whether the balancer has it fully up (``UP``, not ``UP 1/2``)."""
+        """For each colour and node name, whether every replica has it fully up; a colour that it does not have has no nodes."""
+        ...
+
+    async def connections(self) -> Mapping[Colour, int]:
+        """How many connections it holds to each colour that it has."""
+        ...
+
+    def replicas(self) -> Sequence[Router]:
+        """Each replica by itself, for a question that one which does not answer must not stop."""
         ...

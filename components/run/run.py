@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from components.cutover.words import Colour
 from components.emqx.base import Cluster
 from components.emqx.models import ClusterHandle
-from components.ledger.base import require_lease
+from components.ledger.base import LEASE, Ledger, require_lease
+from components.routers import share
 from components.routers.base import Router
 
 
@@ -50,6 +51,7 @@ class Run:
 
     clusters: Mapping[Colour, Cluster]
     router: Router
+    ledger: Ledger
     token: str
     record: Callable[..., None]
     progress: Callable[[str], None]
@@ -58,11 +60,30 @@ class Run:
     connect_milliseconds: Callable[[ClusterHandle], Awaitable[float | None]]
 
     async def checkpoint(self) -> None:
-        """Raise Stopped or LeaseLost when this run must not act any more."""
+        """Raise Stopped or LeaseLost when this run must not act any more, Unreachable when clients that are moved would find no balancer."""
         self.interrupted()
-        require_lease(await self.router.memory(), self.token)
+        require_lease((await self.ledger.read()).memory, self.token)
+        await self.router.share()
 
     async def act(self, event: str, **facts: Any) -> None:
         """A checkpoint, then the fact in the journal."""
         await self.checkpoint()
         self.record(event, **facts)
+
+    async def set_share(self, parts: int) -> None:
+        """Bring green's share (parts of 10,000) into force, under this run's lease."""
+        await share.set_share(self.router, self.ledger, parts, holder=self.token)
+
+    async def memory(self) -> Mapping[str, str]:
+        """What is remembered of the cutover, by name (``ledger.base``)."""
+        return (await self.ledger.read()).memory
+
+    async def remember(self, values: Mapping[str, str | None]) -> None:
+        """Remember the named values (``None`` forgets one), under this run's lease."""
+        async with self.ledger.held(self.token) as writing:
+            await writing.write(values)
+
+    async def begin(self, values: Mapping[str, str | None]) -> None:
+        """Take the lease from whoever had it, and remember the named values with it."""
+        async with self.ledger.held(None) as writing:
+            await writing.write({LEASE: self.token, **values})

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.models import BalancerHandle, Node
+from components.ledger.files import FilesLedger
 from components.routers.haproxy import process
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
 from components.routers.haproxy.router import HaproxyRouter
 from components.routers.haproxy.runtime import ask
+from components.routers.share import set_share
 from tests.handles import cluster_at, node_at
 
 CONNACK = bytes.fromhex("20020000")
@@ -106,7 +108,12 @@ class Bench:
     address: str
     brokers: list[Broker]
     router: HaproxyRouter
+    ledger: FilesLedger
     settings: HaproxySettings
+
+    async def set_share(self, parts: int, holder: str | None = None) -> None:
+        """As a run does it."""
+        await set_share(self.router, self.ledger, parts, holder=holder)
 
     def of(self, colour: Colour) -> list[Broker]:
         return [broker for broker in self.brokers if broker.colour == colour]
@@ -169,7 +176,7 @@ async def bench(directory: Path, *brokers: Broker, replicas: int = 1) -> AsyncIt
     handle = BalancerHandle(
         mqtt=f"{address}:1883", admin=tuple(str(place / process.ADMIN) for place in places), maps=str(directory)
     )
-    running = Bench(places, address, list(brokers), HaproxyRouter(handle), settings)
+    running = Bench(places, address, list(brokers), HaproxyRouter(handle), FilesLedger(directory), settings)
     try:
         for place in places:
             await asyncio.to_thread(process.write, place, render(settings), map_directory=directory)
@@ -237,8 +244,6 @@ def text(value: bytes) -> bytes:
 
 PACKETS = [Connect(client_id=f"device-{number}".encode()).packet() for number in range(100)]
 """The first packets of a hundred devices."""
-ODD = {"run": "a b;c\\d#e\n%41", "origin": "blue", "empty": "", "drained at": "blue 1795344713"}
-"""A memory with everything in it that HAProxy's command line gives a meaning to."""
 
 
 async def send(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +13,16 @@ import httpx
 
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import BalancerHandle, Credentials
+from components.ledger.registry import ledger_of
 from components.local import balancer as balancing
 from components.local import cluster as local
 from components.resources.cluster_guard import ClusterGuardProvider
 from components.resources.mqtt_balancer import MqttBalancerProvider
+from components.routers.base import Router
 from components.routers.haproxy import process
-from components.routers.haproxy.router import HaproxyRouter
 from components.routers.haproxy.runtime import ask
+from components.routers.registry import router_of
+from components.routers.share import set_share
 from tests.lab.balancer_bench import CONNACK, Connect
 from tests.lab.devices import SECONDS
 from tests.lab.local_bed import wanted
@@ -107,11 +110,21 @@ class Balancer:
         return balancing.handle_of(self.directory)
 
     @property
-    def router(self) -> HaproxyRouter:
-        return HaproxyRouter(self.handle)
+    def router(self) -> Router:
+        return router_of(self.handle)
+
+    def set_share(self, parts: int) -> None:
+        asyncio.run(set_share(self.router, ledger_of(self.handle), parts, holder=None))
+
+    def remember(self, values: Mapping[str, str | None]) -> None:
+        async def write() -> None:
+            async with ledger_of(self.handle).held(None) as writing:
+                await writing.write(values)
+
+        asyncio.run(write())
 
     def memory(self) -> dict[str, str]:
-        return dict(asyncio.run(self.router.memory()))
+        return dict(asyncio.run(ledger_of(self.handle).read()).memory)
 
     def all_up(self) -> None:
         until(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))

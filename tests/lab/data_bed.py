@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +15,11 @@ from components.cutover.words import Colour
 from components.emqx.errors import Stopped
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.v5.cluster import ClusterApi
+from components.ledger.base import LEASE
 from components.links.data_export import ExportResult, export
 from components.links.data_import import import_
 from components.run.run import Run, SystemClock
+from tests.fake_balancer import FakeLedger, FakeRouter
 from tests.lab.node_process import node_process
 
 KEY, SECRET = "bed", "planted-api-s3cret"
@@ -78,31 +80,6 @@ async def pair(
         yield first, second
 
 
-class Balancer:
-    """A router that only remembers; what a run asks it is its lease."""
-
-    def __init__(self) -> None:
-        self.remembered: dict[str, str] = {"run": "token-of-this-run"}
-
-    async def share(self) -> int:
-        return 0
-
-    async def set_share(self, parts: int, *, holder: str | None = None) -> None:
-        raise AssertionError
-
-    async def settle(self) -> None:
-        raise AssertionError
-
-    async def memory(self) -> Mapping[str, str]:
-        return self.remembered
-
-    async def remember(self, values: Mapping[str, str | None], *, holder: str | None = None) -> None:
-        self.remembered |= {key: value or "" for key, value in values.items()}
-
-    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
-        return {}
-
-
 async def _not_measured(handle: ClusterHandle) -> float | None:
     return None
 
@@ -112,7 +89,7 @@ class Bed:
     """A run and what it wrote down."""
 
     run: Run
-    balancer: Balancer
+    ledger: FakeLedger
     events: list[dict[str, Any]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     stopped: bool = False
@@ -120,7 +97,8 @@ class Bed:
 
 def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
     """A run over these two clusters."""
-    balancer = Balancer()
+    ledger = FakeLedger()
+    ledger.memory[LEASE] = "token-of-this-run"
     found: Bed
 
     def interrupted() -> None:
@@ -131,7 +109,8 @@ def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
     lines: list[str] = []
     run = Run(
         clusters={"blue": blue, "green": green},
-        router=balancer,
+        router=FakeRouter(ledger),
+        ledger=ledger,
         token="token-of-this-run",
         record=lambda event, **facts: events.append({"event": event, **facts}),
         progress=lines.append,
@@ -139,7 +118,7 @@ def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
         clock=SystemClock(),
         connect_milliseconds=_not_measured,
     )
-    found = Bed(run, balancer, events, lines)
+    found = Bed(run, ledger, events, lines)
     return found
 
 

@@ -19,6 +19,7 @@ import httpx
 from components.cutover.steps import parse_steps
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import ClusterHandle, Credentials
+from components.ledger.registry import ledger_of
 from components.local import balancer as balancing
 from components.local import cluster as local
 from components.resources import progress
@@ -27,7 +28,9 @@ from components.resources.data_export import DataExportProvider
 from components.resources.data_import import DataImportProvider
 from components.resources.drain import DrainProvider
 from components.resources.traffic_shift import TrafficShiftProvider
-from components.routers.haproxy.router import HaproxyRouter
+from components.routers.base import Router
+from components.routers.registry import router_of
+from components.routers.share import set_share
 from tests.lab.devices import SECONDS, Devices
 from tests.lab.local_bed import VERSIONS, wanted
 
@@ -71,14 +74,14 @@ class MovingBed:
         self.balancer = balancing.serve(balancer, self.credentials)
 
     @property
-    def router(self) -> HaproxyRouter:
-        return HaproxyRouter(self.balancer)
+    def router(self) -> Router:
+        return router_of(self.balancer)
 
     def share(self) -> int:
         return asyncio.run(self.router.share())
 
     def memory(self) -> Mapping[str, str]:
-        return asyncio.run(self.router.memory())
+        return asyncio.run(ledger_of(self.balancer).read()).memory
 
     @property
     def replica(self) -> Path:
@@ -206,6 +209,12 @@ class MovingBed:
 
     # -- beginning and end -----------------------------------------------------------------------------------------
 
+    async def _forget(self) -> None:
+        ledger = ledger_of(self.balancer)
+        await set_share(self.router, ledger, 0, holder=None)
+        async with ledger.held(None) as writing:
+            await writing.write(dict.fromkeys(writing.record.memory))
+
     def reset(self) -> None:
         """Everybody on blue, nothing remembered, nothing wrong; disconnects count from here."""
         self.heal()
@@ -215,8 +224,7 @@ class MovingBed:
         if not balancing.running(self.directory / "balancer"):
             self.serve_balancer()
         self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
-        asyncio.run(self.router.set_share(0))
-        asyncio.run(self.router.remember(dict.fromkeys(self.memory())))
+        asyncio.run(self._forget())
         rows = self.api("green", "GET", "/clients?limit=10000&fields=clientid")["data"]
         self.api("green", "POST", "/clients/kickout/bulk", [row["clientid"] for row in rows])
         self.wait(lambda: self.live() == {"blue": self.clients, "green": 0})

@@ -144,7 +144,7 @@ async def test_the_cohort_is_the_one_that_python_computes(fork: Bench, percent: 
         Connect(level=0x83),
     ]
     sent = {chance.choice(kinds).of(name.encode()).packet(): name for name in ids}
-    await fork.router.set_share(share)
+    await fork.set_share(share)
     assert await send_all(fork, list(sent)) == [CONNACK] * len(sent)
     expected = {name for name in ids if zlib.crc32(name.encode()) % PARTS < share}
     assert {sent[packet] for packet in fork.got("green")} == expected
@@ -157,7 +157,7 @@ async def test_a_cohort_only_grows_with_the_share(fork: Bench) -> None:
     before: set[bytes] = set()
     for share in (1, 777, 778, 5000, 9999, 10000):
         fork.forget()
-        await fork.router.set_share(share)
+        await fork.set_share(share)
         await send_all(fork, packets)
         assert before <= set(fork.got("green"))
         before = set(fork.got("green"))
@@ -170,7 +170,7 @@ async def test_a_cohort_only_grows_with_the_share(fork: Bench) -> None:
 async def test_clients_without_id_are_random_and_all_on_one_side_at_the_ends(fork: Bench, packet: bytes) -> None:
     for share, green in ((0, range(1)), (5000, range(1, 100)), (10000, range(100, 101))):
         fork.forget()
-        await fork.router.set_share(share)
+        await fork.set_share(share)
         await send_all(fork, [packet] * 100)
         assert len(fork.got("green")) in green
         assert len(fork.got("blue")) + len(fork.got("green")) == 100

@@ -95,6 +95,28 @@ def test_two_balancers_are_never_on_one_address_by_mistake(balancer: Balancer, t
     balancing.stop(second.directory)
 
 
+def test_everything_in_its_directory_is_for_its_owner_only(balancer: Balancer) -> None:
+    """Who may write to the admin socket moves every client; also where another program of ours left it open to others."""
+    balancer.directory.mkdir()
+    (balancer.directory / "1").mkdir()
+    for place in (balancer.directory, balancer.directory / "1"):
+        place.chmod(0o755)
+    (balancer.directory / "1" / process.LOG).touch(mode=0o644)
+    before = os.umask(0)
+    try:
+        balancer.up({"blue": "old", "green": "new"}, external=["blue"])
+        balancer.set_share(10)
+        balancer.remember({"origin": "blue"})
+        balancer.up({"blue": "old", "green": "new"}, replicas=2, max_connections=600)
+    finally:
+        os.umask(before)
+    found = [balancer.directory, *balancer.directory.rglob("*")]
+    assert {process.ADMIN, process.CONFIG, process.LOG, process.PID, process.STATE, process.LOADED} <= {
+        one.name for one in found
+    }
+    assert [f"{one} {one.lstat().st_mode:o}" for one in found if one.lstat().st_mode & 0o077] == []
+
+
 def test_a_balancer_that_is_too_small_is_refused_before_anything_is_touched(balancer: Balancer) -> None:
     with Clients(balancer.clusters.handles["old"]["nodes"][0]["mqtt"], 12):
         (refusal,) = balancer.refusals({"blue": "old"}, max_connections=11)
@@ -107,8 +129,8 @@ def test_a_balancer_that_is_too_small_is_refused_before_anything_is_touched(bala
 
 def test_what_a_deleted_balancer_remembered_is_not_inherited_by_the_next(balancer: Balancer) -> None:
     balancer.up({"blue": "old", "green": "new"})
-    asyncio.run(balancer.router.set_share(10_000))
-    asyncio.run(balancer.router.remember({"origin": "blue", "drained_at": "blue 1795344713.0"}))
+    balancer.set_share(10_000)
+    balancer.remember({"origin": "blue", "drained_at": "blue 1795344713.0"})
     balancer.delete()
     assert not balancing.running(balancer.directory)
     for name in (maps.SHARE, maps.MEMORY, balancing.ADDRESS):
@@ -169,7 +191,7 @@ def test_a_silent_cluster_is_kept_while_the_balancer_has_a_node_of_it_up_or_mqtt
 ) -> None:
     monkeypatch.setattr(leaving, "ANSWER_SECONDS", 0.5)
     balancer.up({"blue": "old", "green": "new"})
-    asyncio.run(balancer.router.set_share(10_000))
+    balancer.set_share(10_000)
     balancer.all_up()
     # only what the guard asks is silent, not what the health check asks
     balancer.clusters.fault("old", kind="hang", path="/api/v5/nodes")
@@ -204,11 +226,11 @@ def test_a_colour_whose_addresses_are_all_replaced_leaves_like_any_other(balance
     (refusal,) = balancer.refusals({"blue": "other", "green": "new"})
     assert "removing blue" in refusal
     assert "100 % of the share" in refusal
-    asyncio.run(balancer.router.set_share(10_000))
-    asyncio.run(balancer.router.remember({"origin": "blue", "began_at": "1.0"}))
+    balancer.set_share(10_000)
+    balancer.remember({"origin": "blue", "began_at": "1.0"})
     (refusal,) = balancer.refusals({"blue": "other", "green": "new"})
     assert "not all moved away" in refusal
-    asyncio.run(balancer.router.remember({"drained_at": f"blue {time.time():.3f}"}))
+    balancer.remember({"drained_at": f"blue {time.time():.3f}"})
     (refusal,) = balancer.refusals({"blue": "other", "green": "new"}, soak_seconds=3600)
     assert "3600 s of soak" in refusal
     with Clients(balancer.clusters.handles["old"]["nodes"][0]["mqtt"], 2):
@@ -218,8 +240,8 @@ def test_a_colour_whose_addresses_are_all_replaced_leaves_like_any_other(balance
 
 def test_once_it_may_leave_nothing_speaks_of_a_way_back_into_the_new_cluster(balancer: Balancer) -> None:
     balancer.up({"blue": "old", "green": "new"})
-    asyncio.run(balancer.router.set_share(10_000))
-    asyncio.run(balancer.router.remember({"origin": "blue", "began_at": "1.0", "drained_at": "blue 2.0"}))
+    balancer.set_share(10_000)
+    balancer.remember({"origin": "blue", "began_at": "1.0", "drained_at": "blue 2.0"})
     until(lambda: balancer.clusters.live("old") == 0)
     assert balancer.up({"blue": "other", "green": "new"})
     memory, share = balancer.memory(), asyncio.run(balancer.router.share())

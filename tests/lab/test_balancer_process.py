@@ -5,28 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from components.emqx.errors import BadInput, Refused
+from components.emqx.errors import BadInput, GaveUp, Refused
 from components.routers.haproxy import process
 from components.routers.haproxy.runtime import SUN_PATH, ask
-from tests.lab.balancer_bench import CONNACK, ODD, PACKETS, Broker, bench, change, loopback, send, send_all
+from components.system.locks import held
+from tests.lab.balancer_bench import CONNACK, PACKETS, Broker, bench, change, loopback, send, send_all
 
 pytestmark = pytest.mark.lab
 
 
-async def test_a_restart_keeps_share_and_memory(tmp_path: Path) -> None:
+async def test_a_restart_keeps_the_share(tmp_path: Path) -> None:
     async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
-        await fork.router.set_share(2500)
-        await fork.router.remember(ODD)
-        await fork.router.remember({"origin": None, "gone": None})
+        await fork.set_share(2500)
         first = process.running(tmp_path)
         process.stop(tmp_path)
         assert process.start(tmp_path) != first
         assert await fork.router.share() == 2500
-        assert await fork.router.memory() == {key: value for key, value in ODD.items() if key != "origin"}
 
 
 async def test_a_restarted_balancer_serves_at_once_and_says_fully_up_only_after_checks(tmp_path: Path) -> None:
@@ -47,14 +46,12 @@ async def test_one_colour_alone_takes_everybody(tmp_path: Path) -> None:
 async def test_a_reload_keeps_open_connections_and_adds_the_other_colour(tmp_path: Path) -> None:
     blue, green = Broker("blue"), Broker("green", edition="ce")
     async with bench(tmp_path, blue) as fork:
-        await fork.router.remember(ODD)
         reader, writer = await asyncio.open_connection(fork.address, 1883)
         writer.write(PACKETS[0])
         assert await reader.readexactly(4) == CONNACK
         await change(fork, blue, green)
         await fork.all_up()
-        await fork.router.set_share(10000)
-        assert await fork.router.memory() == ODD
+        await fork.set_share(10000)
         assert await send_all(fork, PACKETS) == [CONNACK] * 100
         assert len(fork.got("green")) == 100
         assert green.checks == {"/status"}
@@ -95,7 +92,7 @@ async def test_a_node_that_is_down_keeps_its_clients_and_gets_no_new_ones(tmp_pa
 async def test_a_colour_without_a_healthy_server_gets_nobody_and_the_other_not_more(tmp_path: Path) -> None:
     blue, green = Broker("blue"), Broker("green")
     async with bench(tmp_path, blue, green) as fork:
-        await fork.router.set_share(5000)
+        await fork.set_share(5000)
         await fork.down(green)
         assert await fork.router.health() == {"blue": {blue.node.name: True}, "green": {green.node.name: False}}
         answers = await send_all(fork, PACKETS)
@@ -144,7 +141,7 @@ async def test_long_and_odd_directories_work(tmp_path: Path) -> None:
     directory = tmp_path / ("long" * 30) / "mit Leerzeichen, (und) 'mehr' $HOME"
     async with bench(directory, Broker("blue"), Broker("green")) as fork:
         assert len(os.fsencode(directory / process.ADMIN)) > SUN_PATH
-        await fork.router.set_share(77)
+        await fork.set_share(77)
         await asyncio.to_thread(process.reload, directory)
         assert await fork.router.share() == 77
 
@@ -213,7 +210,7 @@ async def test_a_wrong_configuration_leaves_the_old_one(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="unknown keyword 'nonsense'"):
             process.write(tmp_path, before + "nonsense\n")
         assert (tmp_path / process.CONFIG).read_text() == before
-        assert not (tmp_path / f".{process.CONFIG}.{os.getpid()}").exists()
+        assert _drafts(tmp_path) == []
         await fork.all_up()
 
 
@@ -225,6 +222,22 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays_behind(tmp_path: P
             process.start(tmp_path / "second")
         assert process.running(tmp_path / "second") is None
         assert await send(fork, PACKETS[0]) == CONNACK
+
+
+@pytest.mark.parametrize("act", [process.start, process.reload, process.retire, process.stop])
+def test_whoever_starts_or_ends_it_for_ever_is_not_waited_for_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(process, "BUSY_SECONDS", 0.1)
+    with (
+        held(tmp_path / ".process.lock", 1.0, AssertionError("nobody else is there")),
+        pytest.raises(GaveUp, match=r"another process has done so for 0.1 s.*find the other update"),
+    ):
+        act(tmp_path)
+
+
+def _drafts(directory: Path) -> list[Path]:
+    return list(directory.glob(f".{process.CONFIG}*"))
 
 
 def _working_in(directory: Path) -> list[str]:

@@ -178,7 +178,7 @@ async def test_what_is_written_on_blue_after_the_export_is_told_and_what_nobody_
         for number in range(9):
             await call("POST", "/publish", body={"topic": f"late/{number}", "payload": "planted", "retain": True})
         # A second run goes on with what the first has imported, and nobody imports what it exports.
-        here.balancer.remembered["run"] = "another-run"
+        here.ledger.memory["run"] = "another-run"
         second = await export(replace(here.run, token="another-run"), "blue", store)
         told = await written_after_export(here.run, "blue", second, store)
         loud = [line for line in told if line.startswith("NOT CARRIED from blue")]

@@ -233,7 +233,7 @@ async def test_a_cancelled_run_ends_soon_also_when_the_api_hangs(tmp_path: Path)
 async def test_an_orphan_whose_lease_is_gone_does_not_verify(tmp_path: Path) -> None:
     async with cluster(tmp_path / "green", "green") as two, two.api() as green:
         here = bed(green, green)
-        here.balancer.remembered["run"] = "another-run"
+        here.ledger.memory["run"] = "another-run"
         with pytest.raises(LeaseLost):
             await verified(here, Inventory({}))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
 from components.emqx.errors import Unauthorized, Unreachable
 from components.emqx.models import ClusterHandle
-from components.ledger.base import require_lease
 from components.run.run import Run
+from tests.fake_balancer import FakeLedger, FakeRouter
 from tests.handles import cluster_at
 
 UNFINISHED = (
@@ -47,41 +46,6 @@ class FakeClock:
         self.time += max(seconds, 0.001)
         self._world.tick(self.time)
         await asyncio.sleep(0)
-
-
-@dataclass
-class FakeRouter:
-    parts: int = 0
-    held: dict[str, str] = field(default_factory=dict)
-    down: set[Colour] = field(default_factory=set)
-    shares: list[int] = field(default_factory=list)
-
-    async def settle(self) -> None:
-        """One replica always agrees with itself."""
-
-    async def share(self) -> int:
-        return self.parts
-
-    async def set_share(self, parts: int, *, holder: str | None = None) -> None:
-        if holder is not None:
-            require_lease(self.held, holder)
-        self.parts = parts
-        self.shares.append(parts)
-
-    async def memory(self) -> Mapping[str, str]:
-        return dict(self.held)
-
-    async def remember(self, values: Mapping[str, str | None], *, holder: str | None = None) -> None:
-        if holder is not None:
-            require_lease(self.held, holder)
-        for key, value in values.items():
-            if value is None:
-                self.held.pop(key, None)
-            else:
-                self.held[key] = value
-
-    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
-        return {colour: {"n1": colour not in self.down} for colour in COLOURS}
 
 
 class FakeApi:
@@ -196,7 +160,8 @@ class World:
 
     def __init__(self, ids: Sequence[str], *, evacuates: bool = True, die_at: int | None = None) -> None:
         self.clock = FakeClock(self)
-        self.router = FakeRouter()
+        self.ledger = FakeLedger()
+        self.router = FakeRouter(self.ledger)
         self.at: dict[str, Colour] = dict.fromkeys(ids, "blue")
         self.disconnects: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
@@ -209,6 +174,10 @@ class World:
         self._ticked = self.clock.now()
         self.away_seconds = 0.0
         self._due: list[tuple[float, str]] = []
+
+    def was_at(self, parts: int) -> None:
+        """The share has been that one before the test begins."""
+        self.ledger.share, self.router.in_force = parts, [parts] * len(self.router.in_force)
 
     def act(self) -> None:
         """Somebody is about to change the world; the run may die here."""
@@ -250,6 +219,7 @@ class World:
         return Run(
             clusters=self.apis,  # type: ignore[arg-type]
             router=self.router,
+            ledger=self.ledger,
             token=token,
             record=record,
             progress=self.lines.append,

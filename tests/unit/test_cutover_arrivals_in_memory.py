@@ -27,12 +27,12 @@ def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bo
         for step in how.steps:
             await carry_out(run, step.name, "green", how, "forward")
         assert set(world.at.values()) == {"green"}
-        assert "drained_at" not in world.router.held
+        assert "drained_at" not in world.ledger.memory
         await carry_out(run, "drain", "green", how, "forward")
 
     began = world.clock.now()
     asyncio.run(go())
-    assert world.router.held["drained_at"].startswith("blue ")
+    assert world.ledger.memory["drained_at"].startswith("blue ")
     assert set(world.disconnects.values()) == {1}
     if "hold" in last:
         assert world.clock.now() - began > 600
@@ -57,4 +57,4 @@ def test_a_whole_cutover_of_devices_that_pause_disconnects_each_once_and_fails_n
     asyncio.run(go())
     assert set(world.at.values()) == {"green"}
     assert set(world.disconnects.values()) == {1}
-    assert world.router.held["drained_at"].startswith("blue ")
+    assert world.ledger.memory["drained_at"].startswith("blue ")

@@ -123,11 +123,11 @@ def test_a_run_that_lost_its_lease_moves_nobody() -> None:
 
 def test_an_evacuation_that_ended_by_itself_after_a_kill_leaves_the_rest_to_be_done() -> None:
     world = World([f"dev-{number}" for number in range(20)])
-    world.router.parts = everybody("green")
-    world.router.held["origin"] = "blue"
+    world.was_at(everybody("green"))
+    world.ledger.memory["origin"] = "blue"
     world.at = dict.fromkeys(world.at, "green")
     assert asyncio.run(up(world, manner([100]), "b")) == "forward"
-    assert world.router.held["drained_at"].startswith("blue ")
+    assert world.ledger.memory["drained_at"].startswith("blue ")
     assert not world.disconnects
 
 
@@ -163,7 +163,7 @@ def test_a_cutover_that_was_given_up_is_over() -> None:
     world = World([f"dev-{number}" for number in range(20)])
     asyncio.run(opened_only(world, "a"))
     assert asyncio.run(up(world, manner([100]), "b", to="blue")) == "nothing"
-    assert world.router.held["drained_at"].startswith("green ")
+    assert world.ledger.memory["drained_at"].startswith("green ")
     assert asyncio.run(up(world, manner([100]), "c", to="blue")) == "nothing"
     assert not world.disconnects
 

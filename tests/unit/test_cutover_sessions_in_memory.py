@@ -23,7 +23,7 @@ def test_sessions_are_not_lost_without_acknowledgement() -> None:
     with pytest.raises(Refused, match=r"1 persistent sessions with 4 queued messages.*acknowledge: \[sessions\]"):
         asyncio.run(up(world, manner([100]), "a"))
     assert not world.disconnects
-    assert world.router.held == {}
+    assert world.ledger.memory == {}
     asyncio.run(up(world, manner([100]), "a", acknowledged=["sessions"]))
     assert set(world.at.values()) == {"green"}
 

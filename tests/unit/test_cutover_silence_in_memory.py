@@ -42,14 +42,14 @@ class TestSilentColour:
         shares = len(world.router.shares)
         assert asyncio.run(up(world, manner(self.STEPS), "b", to="blue")) == "back"
         assert world.router.shares[shares:] == [everybody("blue")]
-        assert world.router.held["drained_at"].startswith("green ")
+        assert world.ledger.memory["drained_at"].startswith("green ")
 
     def test_it_does_not_count_as_empty_while_the_balancer_sees_it(self) -> None:
         world = self.finished()
         with pytest.raises(Unreachable, match=r"the balancer sees it up.*all new connections go to blue"):
             asyncio.run(up(world, manner(self.STEPS), "b", to="blue"))
         assert world.router.parts == everybody("blue")
-        assert "drained_at" not in world.router.held
+        assert "drained_at" not in world.ledger.memory
 
     def test_an_old_colour_that_dies_half_way_does_not_stop_the_rest(self) -> None:
         world = World([f"dev-{number}" for number in range(40)])
@@ -57,7 +57,7 @@ class TestSilentColour:
         async def half() -> None:
             run = world.run("a")
             await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
-            await world.router.remember({"imported": "green 1.0"})
+            await run.remember({"imported": "green 1.0"})
             await carry_out(run, "shift-50", "green", manner([50, 100]), "forward")
 
         asyncio.run(half())
@@ -65,7 +65,7 @@ class TestSilentColour:
         world.router.down.add("blue")
         assert asyncio.run(up(world, manner([50, 100]), "b")) == "forward"
         assert world.router.parts == everybody("green")
-        assert world.router.held["drained_at"].startswith("blue ")
+        assert world.ledger.memory["drained_at"].startswith("blue ")
 
 
 def test_a_way_back_that_stops_is_told_with_the_gates_own_words() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from components.cutover.words import Colour
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
-from components.ledger import files as maps
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.names import node_name, server_name
 from tests.handles import node_at
 
 pytestmark = pytest.mark.unit
@@ -96,15 +96,7 @@ def test_what_cannot_stand_in_it_is_refused_by_name(values: dict[str, object], s
 
 @given(st.text(min_size=1))
 def test_every_node_name_survives_as_a_server_name(name: str) -> None:
-    safe = maps.server_name(name)
-    assert maps.node_name(safe) == name
+    safe = server_name(name)
+    assert node_name(safe) == name
     assert safe.isascii()
     assert all(letter.isalnum() or letter in "-_.:" for letter in safe)
-
-
-@given(st.text(), st.text(min_size=1))
-def test_every_word_survives_the_memory(value: str, name: str) -> None:
-    stored = f"{maps.encode(name)} {maps.encode_value(value)}"
-    key, _, held = stored.partition(" ")
-    assert (maps.decode(key), maps.decode_value(held)) == (name, value)
-    assert not set(stored.replace(" ", "")) & set(";\\#\n\t")

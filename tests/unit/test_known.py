@@ -56,7 +56,7 @@ class TestARevokedKey:
     def interrupted(self) -> World:
         world = World([f"dev-{number}" for number in range(50)])
         asyncio.run(half_way(world))
-        world.router.held["imported"] = "green 1.0"
+        world.ledger.memory["imported"] = "green 1.0"
         world.apis["blue"].revoked = True
         return world
 

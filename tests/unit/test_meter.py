@@ -28,7 +28,7 @@ DEFAULT = Thresholds()
 
 async def leased(world: World) -> Run:
     run = world.run("a")
-    await world.router.remember({"run": "a"})
+    await run.begin({})
     return run
 
 
@@ -38,7 +38,7 @@ async def moved_by_kicks(world: World, percent: float, budget: int = 50, gates: 
     parts = round(percent * 100)
     meter = Meter(run, "shift", "green", parts, gates, budget)
     await meter.baseline()
-    await world.router.set_share(parts)
+    await run.set_share(parts)
     await meter.watch_over(kick(run, Move("shift", "blue", parts), budget, meter.moved, meter.notice))
     return meter
 
@@ -48,7 +48,7 @@ async def emptied(world: World, knobs: Evacuation, budget: int = 50, limit_secon
     run = await leased(world)
     meter = Meter(run, "drain", "green", EVERYBODY, Thresholds(), budget)
     await meter.baseline()
-    await world.router.set_share(EVERYBODY)
+    await run.set_share(EVERYBODY)
     await meter.watch_over(
         evacuate(
             run,
@@ -125,7 +125,7 @@ class TestOldColourIsSilent:
 
     def test_a_hold_goes_on(self) -> None:
         world = fleet(50)
-        world.router.parts = EVERYBODY
+        world.was_at(EVERYBODY)
         for one in list(world.at):
             world.disconnect(one)
         asyncio.run(self.held(world, 300))
@@ -172,7 +172,7 @@ class TestEvacuation:
 
     def test_a_slow_evacuation_of_somebody_else_is_adopted_and_waited_for(self) -> None:
         world = fleet(1_000)
-        world.router.parts = EVERYBODY
+        world.was_at(EVERYBODY)
         slow = {"wait_health_check": "300s", "conn_evict_rate": 1}
         asyncio.run(world.apis["blue"].evacuation_start("emqx@blue", slow))
         asyncio.run(emptied(world, Evacuation()))
@@ -192,7 +192,7 @@ class TestEvacuation:
 
         async def go() -> None:
             run = await leased(world)
-            await world.router.set_share(EVERYBODY)
+            await run.set_share(EVERYBODY)
             await evacuate(
                 run,
                 "blue",
@@ -210,7 +210,7 @@ class TestEvacuation:
 
 def test_a_hold_shows_the_seconds_that_are_left_of_it() -> None:
     world = fleet(20)
-    world.router.parts = EVERYBODY
+    world.was_at(EVERYBODY)
     for one in list(world.at):
         world.disconnect(one)
 

@@ -92,7 +92,7 @@ def test_who_left_a_colour_that_does_not_answer_any_more_was_not_watched() -> No
     left = on(world, "blue")
     world.apis["blue"].dead = True
     world.router.down.add("blue")
-    world.router.held["imported"] = "green 1.0"
+    world.ledger.memory["imported"] = "green 1.0"
     report = finished(world)
     assert (report.unwatched, report.ratio) == (left, None)
 

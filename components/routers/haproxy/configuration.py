@@ -26,6 +26,7 @@ from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
 from components.emqx.registry import dialect_of
 from components.ledger import files as maps
+from components.routers.haproxy.names import server_name
 from components.routers.haproxy.process import ADMIN, STATE
 from components.value import Value
 
@@ -161,8 +162,6 @@ def _frontend(settings: HaproxySettings) -> Iterator[str]:
     # without an id there is no cohort: a new random one at each connect, none of them below 0, all of them below 10000
     yield f"{content} set-var(sess.h) rand({PARTS}) unless {{ var(sess.cid) -m found }} !{{ var(sess.cid) -m len 0 }}"
     yield f"{content} set-var(sess.share) str({maps.SHARE_KEY}),map_str_int({settings.maps}/{maps.SHARE},0)"
-    # never looked up: naming the map is what loads it
-    yield f"{content} set-var(sess.memory) str(run),map_str({settings.maps}/{maps.MEMORY}) if {{ always_false }}"
     green = "{ var(sess.h),sub(sess.share) lt 0 }"
     if len(colours) > 1:
         yield f"{content} reject if {green} {{ nbsrv(green) eq 0 }}"
@@ -196,7 +195,7 @@ def _backend(side: Side) -> Iterator[str]:
 def _server(node: Node, *, proxied: bool) -> str:
     api = urlsplit(node.api)
     port = api.port or (443 if api.scheme == "https" else 80)
-    words = [maps.server_name(node.name), node.mqtt, f"addr {api.hostname} port {port}"]
+    words = [server_name(node.name), node.mqtt, f"addr {api.hostname} port {port}"]
     if api.scheme == "https":
         words.append("check-ssl verify none")  # one open GET without credentials: nothing to steal
     if proxied:

@@ -8,7 +8,6 @@ Everything stands in one directory and is named relative to it: ``haproxy.cfg``,
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
@@ -25,15 +24,19 @@ from components.ledger import files as maps
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.runtime import ask
 from components.system.environment import kept
+from components.system.files import PRIVATE_FILE, own_directory, replace, replacing
 from components.system.living import arguments
+from components.system.locks import held
 
 CONFIG, PID, LOG, ADMIN, STATE = "haproxy.cfg", "haproxy.pid", "haproxy.log", "admin.sock", "servers.state"
 LOADED = "haproxy.loaded"
 """Holds the hash of the configuration that the running HAProxy has read."""
 OLDEST = (2, 8)
 TAKEN_SECONDS = 2.0
+BUSY_SECONDS = 30.0
+"""A start, a reload or a stop gives up by itself after 10 s."""
 
-_SPAWN = '"$@" </dev/null >haproxy.log 2>&1 & echo $! >haproxy.pid'
+_SPAWN = 'umask 077; "$@" </dev/null >haproxy.log 2>&1 & echo $! >haproxy.pid'
 """The shell ends at once, so that HAProxy is the init process's child and never a zombie of ours."""
 
 
@@ -72,16 +75,15 @@ def write(directory: Path, text: str, *, map_directory: Path | None = None) -> N
         BadInput: HAProxy does not accept it; the old one stays.
 
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    own_directory(directory)
     maps.create(map_directory or directory)
-    (directory / STATE).touch()
-    draft = directory / f".{CONFIG}.{os.getpid()}"
-    draft.write_text(text)
-    try:
-        _validate(directory, draft.name)
-        draft.replace(directory / CONFIG)
-    finally:
-        draft.unlink(missing_ok=True)
+    for name in (STATE, LOG):
+        (directory / name).touch(mode=PRIVATE_FILE)
+        (directory / name).chmod(PRIVATE_FILE)
+    with replacing(directory / CONFIG) as draft:
+        draft.write(text.encode())
+        draft.flush()
+        _validate(directory, Path(draft.name).name)
 
 
 def _validate(directory: Path, name: str) -> None:
@@ -162,12 +164,12 @@ def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10
             alone.enter_context(claimed(bound, TAKEN_SECONDS))
         if pid is None:
             # what the servers were before a stop says nothing of now: all begin as UP 1/2
-            maps.replace(directory / STATE, "")
+            replace(directory / STATE, "")
             spawned = ["/bin/sh", "-c", _SPAWN, "sh", binary(), "-W", "-f", CONFIG]
             subprocess.run(spawned, cwd=directory, env=kept(os.environ), start_new_session=True, timeout=10, check=True)
         _wait("start of HAProxy", directory, patience_seconds, lambda: _worker(directory) is not None)
         if pid is None:
-            maps.replace(directory / LOADED, digest)
+            replace(directory / LOADED, digest)
         return running(directory) or _gave_up("start of HAProxy", directory)
 
 
@@ -182,10 +184,10 @@ def reload(directory: Path, *, patience_seconds: float = 10.0) -> None:
         before, pid = _worker(directory), running(directory)
         if before is None or pid is None:
             _gave_up("reload of HAProxy", directory)
-        maps.replace(directory / STATE, ask(str(directory / ADMIN), "show servers state", 5.0))
+        replace(directory / STATE, ask(str(directory / ADMIN), "show servers state", 5.0))
         digest = _digest(directory)
         _signal(pid, signal.SIGUSR2, "reload of HAProxy", directory, patience_seconds, _is_new(directory, before))
-        maps.replace(directory / LOADED, digest)
+        replace(directory / LOADED, digest)
 
 
 def retire(directory: Path, *, patience_seconds: float = 10.0) -> None:
@@ -271,8 +273,18 @@ def _gave_up(tried: str, directory: Path) -> NoReturn:
 
 @contextlib.contextmanager
 def _one_at_a_time(directory: Path) -> Iterator[None]:
-    """Starts and stops of the same directory wait for each other (each is bounded)."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".process.lock").open("w") as stream:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+    """Starts and stops of the same directory wait for each other, for somewhat longer than each of them may take.
+
+    Raises:
+        GaveUp: somebody else has been at it for longer.
+
+    """
+    own_directory(directory)
+    busy = GaveUp(
+        "starting or ending HAProxy",
+        node=str(directory),
+        seen=f"another process has done so for {BUSY_SECONDS:g} s",
+        todo="find the other update of this stack",
+    )
+    with held(directory / ".process.lock", BUSY_SECONDS, busy):
         yield

@@ -1,0 +1,28 @@
+"""The word in a balancer's handle -> where its cutovers are remembered; a ledger of another kind is one module and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from components.emqx.errors import BadInput
+from components.emqx.models import BalancerHandle
+from components.ledger.base import Ledger
+from components.ledger.files import FilesLedger
+
+LEDGERS: Mapping[str, Callable[[BalancerHandle], Ledger]] = {
+    "files": lambda handle: FilesLedger(Path(handle.maps)),
+}
+
+
+def ledger_of(handle: BalancerHandle) -> Ledger:
+    """The ledger that belongs to this balancer.
+
+    Raises:
+        BadInput: nobody knows this kind.
+
+    """
+    make = LEDGERS.get(handle.ledger)
+    if make is None:
+        raise BadInput("the balancer's ledger", seen=handle.ledger, todo=f"give one of {', '.join(sorted(LEDGERS))}")
+    return make(handle)

@@ -1,0 +1,47 @@
+"""The word in a balancer's handle -> the router that is spoken to; a router of another kind is one module and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from components.emqx.errors import BadInput
+from components.emqx.models import BalancerHandle
+from components.routers.base import Capabilities, Router
+from components.routers.haproxy import router as haproxy
+
+
+class Kind(NamedTuple):
+    """How a router is made, and what one of its kind can do, which is known before there is one."""
+
+    make: Callable[[BalancerHandle], Router]
+    can: Capabilities
+
+
+ROUTERS: Mapping[str, Kind] = {"haproxy": Kind(haproxy.HaproxyRouter, haproxy.CAN)}
+
+
+def router_of(handle: BalancerHandle) -> Router:
+    """The router behind this handle.
+
+    Raises:
+        BadInput: nobody knows this kind.
+
+    """
+    return _kind(handle.router).make(handle)
+
+
+def capabilities_of(word: str) -> Capabilities:
+    """What a router of this kind can do.
+
+    Raises:
+        BadInput: nobody knows this kind.
+
+    """
+    return _kind(word).can
+
+
+def _kind(word: str) -> Kind:
+    if word not in ROUTERS:
+        raise BadInput("the balancer's router", seen=word, todo=f"give one of {', '.join(sorted(ROUTERS))}")
+    return ROUTERS[word]

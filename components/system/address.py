@@ -1,0 +1,31 @@
+"""``host:port`` as it stands in a stack file, and its parts; an IPv6 host is in brackets there, and without them for a socket."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Address(NamedTuple):
+    """A host as sockets take it (no brackets; empty for every address), and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """``10.0.0.1:1883``, ``[::1]:1883``, ``:1883``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(text: str) -> Address:
+    """The parts of ``host:port``; ``*:port`` and ``:port`` are every address.
+
+    Raises:
+        ValueError: without a port from 0 to 65535, or with an IPv6 host that is not in brackets.
+
+    """
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not (port.isascii() and port.isdigit() and int(port) < 65_536) or (":" in bare) != (bare is not host):
+        message = f"{text!r} is not host:port"
+        raise ValueError(message)
+    return Address("" if bare == "*" else bare, int(port))

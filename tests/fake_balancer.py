@@ -1,0 +1,95 @@
+"""A ledger and a router in memory, which hold the run that uses them to the rules of both seams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from components.cutover.words import COLOURS, Colour
+from components.emqx.errors import Refused
+from components.ledger.base import Record, require_lease, require_parts
+from components.routers.base import Capabilities
+
+
+class FakeLedger:
+    """Remembers, for one writer at a time; ``held`` is what it remembers, ``share`` the one that is wanted."""
+
+    def __init__(self) -> None:
+        self.share: int | None = 0
+        self.memory: dict[str, str] = {}
+        self.writer: FakeWriting | None = None
+        self._lock = asyncio.Lock()
+
+    async def read(self) -> Record:
+        return Record(self.share, dict(self.memory))
+
+    @asynccontextmanager
+    async def held(self, holder: str | None) -> AsyncIterator[FakeWriting]:
+        async with self._lock:
+            if holder is not None:
+                require_lease(self.memory, holder)
+            self.writer = FakeWriting(self)
+            try:
+                yield self.writer
+            finally:
+                self.writer = None
+
+
+class FakeWriting:
+    def __init__(self, ledger: FakeLedger) -> None:
+        self._ledger = ledger
+
+    @property
+    def record(self) -> Record:
+        return Record(self._ledger.share, dict(self._ledger.memory))
+
+    async def write(self, values: Mapping[str, str | None] | None = None, *, share: int | None = None) -> None:
+        await asyncio.sleep(0)
+        assert self._ledger.writer is self, "written after it was given back"
+        if share is not None:
+            require_parts(share)
+            self._ledger.share = share
+        changed = {**self._ledger.memory, **(values or {})}
+        self._ledger.memory = {key: value for key, value in changed.items() if value is not None}
+
+
+@dataclass
+class FakeRouter:
+    """Replicas that have a share each; it is theirs to set only while the ledger is held and says the same."""
+
+    ledger: FakeLedger
+    in_force: list[int] = field(default_factory=lambda: [0, 0])
+    down: set[Colour] = field(default_factory=set)
+    shares: list[int] = field(default_factory=list)
+    can: Capabilities = field(default_factory=lambda: Capabilities("client-id"))
+
+    @property
+    def parts(self) -> int:
+        """What new clients meet: that of the first replica."""
+        return self.in_force[0]
+
+    async def share(self) -> int:
+        if len(set(self.in_force)) > 1:
+            raise Refused("green's share", seen=f"replicas disagree: {self.in_force}", todo="settle them")
+        return self.in_force[0]
+
+    async def set_share(self, parts: int) -> None:
+        assert self.ledger.writer is not None, "another run may write now"
+        assert self.ledger.share == parts, "a replica that restarts would come back with another share"
+        before = list(self.in_force)
+        for number in range(len(self.in_force)):
+            self.in_force[number] = parts
+            await asyncio.sleep(0)
+        if set(before) != {parts}:
+            self.shares.append(parts)
+
+    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
+        return {colour: {"n1": colour not in self.down} for colour in COLOURS}
+
+    async def connections(self) -> Mapping[Colour, int]:
+        return dict.fromkeys(COLOURS, 0)
+
+    def replicas(self) -> list[FakeRouter]:
+        return [replace(self, in_force=[parts]) for parts in self.in_force]
