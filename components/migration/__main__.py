@@ -85,7 +85,7 @@ def _check(options: argparse.Namespace) -> int:
     facts = _facts(options)
     account, refusal = None, ""
     try:
-        account = _account(facts, options) if facts.plan.edition_is_known else None
+        account = _account(facts, options)
     except BadSource as error:
         refusal = str(error)
     report = check(facts, acknowledged=options.acknowledge, account=account, refusal=refusal)

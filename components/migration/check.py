@@ -26,8 +26,8 @@ NEVER_CARRIED = (
 """What no archive of 5.x holds (docs/emqx/backup.md#not-carried)."""
 MOST_PLACES = 5
 EDITION = (
-    "  ask: which edition is it? Say --edition ee or ce: no file tells it. The route is that of Enterprise, the rules are those of both, "
-    "and nothing is converted before it is said"
+    "  ask: which edition is it? Say --edition ee or ce: no file tells it. Route and losses are those of Enterprise, the rules are those of "
+    "both, and nothing is converted before it is said"
 )
 
 

@@ -122,6 +122,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "51-37": (conf("acl_nomatch = deny"), {**conf("acl_nomatch = deny"), **tree("authorization { no_match = deny }")}),
     "51-38": (rule("do_nothing"), rule("republish", "inspect", "data_to_webserver")),
     "51-39": ({**conf("retainer.storage_type = ram"), **live(retained_messages=1)}, {**conf("retainer.storage_type = disc"), **live(retained_messages=1)}),
+    "51-60": (conf("bridge.mqtt.a.forwards = x/+, p/#", "bridge.mqtt.a.subscription.1.topic = p/+/q"), conf("bridge.mqtt.a.forwards = p/#", "bridge.mqtt.a.subscription.1.topic = p/+/q", "bridge.mqtt.a.receive_mountpoint = in/")),
     "51-40": (said_of(data_directory="used"), said_of(data_directory="empty")),
     "54-01": (tree("cluster.discovery_strategy = mcast"), tree("cluster.discovery_strategy = static")),
     "54-02": (tree('rule_engine.rules.a.sql = "select * from \\"$events/session_subscribed\\""'), tree('rule_engine.rules.a.sql = "select * from t"')),

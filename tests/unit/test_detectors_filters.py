@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.migration.detectors import DETECTORS
-from components.migration.detectors.overlap import Filters
+from components.migration.permissions.overlap import Filters
 from components.migration.rules import Clear, Hit
 from tests.unit.detector_facts import PATIENT, export, given_facts, grants
 

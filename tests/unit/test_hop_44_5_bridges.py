@@ -101,3 +101,34 @@ def test_a_bridge_that_nothing_is_made_of_is_dropped_with_every_setting(
     conversion = run({**BRIDGE, **change}, to, plugin)
     assert set(verdicts(conversion).values()) == {"dropped"}
     assert not {"connectors", "sources", "actions", "rule_engine"} & conversion.config.keys()
+
+
+FIELD = Path(__file__).parent / "recordings/field/18-two-way-bridge/etc/plugins/emqx_bridge_mqtt.conf"
+
+
+def test_two_rules_that_would_trigger_each_other_are_named_and_one_of_them_is_off() -> None:
+    given = list(parse("b.conf", FIELD.read_text(encoding="utf-8")).settings)
+    files = {"loaded_plugins": "{emqx_bridge_mqtt, true}.\n"}
+    conversion = convert(Source(None, "", given, files), "4.4.19", "5.8.11", Options(now=1.0))
+    rules = conversion.config["rule_engine"]["rules"]
+    assert {name: one["enable"] for name, one in rules.items()} == {"far_in": True, "far_out": False}
+    item = next(item for item in conversion.account.items if item.label == "bridge.mqtt.far.forwards")
+    assert str(item.verdict) == "changed"
+    assert "far_in and far_out would trigger each other by plant/#" in item.how
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs"),
+    [
+        ({"forwards": "cmd/x", "receive_mountpoint": "", "forward_mountpoint": ""}, False),
+        ({"forwards": "cmd/+", "receive_mountpoint": "", "forward_mountpoint": ""}, False),
+        ({"forwards": "cmd/x", "receive_mountpoint": "", "forward_mountpoint": "far/"}, True),  # it never comes back
+        ({"forwards": "cmd/x", "receive_mountpoint": "in/", "forward_mountpoint": ""}, True),
+        ({"forwards": "in/cmd/#", "receive_mountpoint": "in/", "forward_mountpoint": "cmd/${node}/"}, False),
+        ({"forwards": "up/#", "receive_mountpoint": "", "forward_mountpoint": ""}, True),
+    ],
+)
+def test_mount_points_decide_whether_a_message_comes_round(changed: dict[str, str], runs: bool) -> None:
+    conversion = run({**BRIDGE, **changed})
+    assert conversion.config["rule_engine"]["rules"]["aws_out"]["enable"] is runs
+    assert (verdicts(conversion)["forwards"] == "carried") is runs

@@ -190,7 +190,7 @@ def test_a_file_that_nothing_is_made_of_is_said_to_be_left_out() -> None:
     assert [item(conversion, name)[0] for name in files] == ["dropped", "dropped"]
     used = export(("psk_authentication", {"psk_file": "etc/psk.txt"}))
     conversion = convert(Source(used, "e.json", (), files), "4.4.19", "5.8.11", Options(now=1.0))
-    assert (conversion.account.counts["psk"], "etc/psk.txt" in conversion.account.counts) == (1, False)
+    assert (conversion.account.counts["psk"], conversion.account.counts.get("etc/psk.txt", 0)) == (1, 0)
 
 
 def test_users_of_the_files_alone_are_of_the_type_that_the_files_say_or_a_person_chooses() -> None:

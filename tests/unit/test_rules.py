@@ -43,7 +43,7 @@ BULLETS = {
 def test_all_114_rules_are_there_and_ours_beside_them() -> None:
     ids = [rule.id for rule in catalogue()]
     assert len(ids) == len(set(ids))
-    assert len(ids) == 114 + 34
+    assert len(ids) == 114 + 35
     assert all(rule.change and rule.detect and rule.severity for rule in catalogue())
 
 

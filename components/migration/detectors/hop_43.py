@@ -16,9 +16,9 @@ from components.migration.detectors.base import (
     resources,
     unset,
 )
-from components.migration.detectors.overlap import OLD_EVERYBODY, contradictions, fills_in
 from components.migration.detectors.set_by import overrides, place, settings
 from components.migration.facts import Export, Facts, Plan
+from components.migration.permissions.overlap import OLD_EVERYBODY, contradictions, fills_in
 from components.migration.rules import Detector, Finding, Place, Question
 
 FILES = "give emqx.conf and etc/plugins of a 4.2 node"

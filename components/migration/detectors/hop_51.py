@@ -27,7 +27,8 @@ from components.migration.detectors.base import (
     resources,
     said,
 )
-from components.migration.detectors.set_by import settings
+from components.migration.detectors.set_by import place, settings
+from components.migration.echo import echoes
 from components.migration.facts import Export, Facts, Plan
 from components.migration.rules import Finding, Place, Question
 
@@ -53,6 +54,16 @@ def _wrong_way(plan: Plan) -> bool | None:
     if plan.source < Version(4, 4, 0):
         return True
     return None if plan.strategy is None else plan.strategy != "two-cluster"
+
+
+def _two_way(facts: Facts) -> Finding:
+    """Bridges whose directions would feed each other, by their ``forwards``."""
+    given = list(settings(facts))
+    if facts.confs is None and not given:
+        return Question(FILES)
+    names = echoes({setting.key: setting.value for setting in given})
+    keys = {f"bridge.mqtt.{name}.forwards" for name in names}
+    return found(place(setting) for setting in given if setting.key in keys)
 
 
 def _extra_keys(export: Export) -> Iterable[str]:
@@ -158,6 +169,7 @@ DETECTORS: Verdicts = {
             "retained messages",
         ),
     ),
+    "51-60": _two_way,
     "51-40": planned(
         lambda plan: None if plan.data_directory is None else plan.data_directory == "used",
         "do the 5.x nodes start with an empty data directory?",

@@ -19,9 +19,9 @@ from components.migration.detectors.base import (
     modules,
 )
 from components.migration.detectors.hop_51 import EXPORT, FILES, PLUGINS
-from components.migration.detectors.overlap import contradictions
 from components.migration.detectors.set_by import by_variable, place, settings
 from components.migration.facts import Export, Facts
+from components.migration.permissions.overlap import contradictions
 from components.migration.rules import Detector, Finding, Place, Question
 
 PLACEHOLDER = re.compile(r"%(?:cida|cna|cn|dn|[ucaPCd])(?![A-Za-z])")

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from components.migration.detectors.overlap import OLD_EVERYBODY
 from components.migration.permissions.before import Row, evaluation_order
+from components.migration.permissions.overlap import OLD_EVERYBODY
 from components.migration.requests import Request
 
 SECTION, PATH = "acl_mnesia", "/acl"

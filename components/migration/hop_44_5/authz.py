@@ -17,7 +17,7 @@ from components.migration.hop_44_5.backends import ACL_DATA, TOKENS
 from components.migration.hop_44_5.plugins import MODULES, Plugin, is_known
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Source
-from components.migration.manifest import Ledger
+from components.migration.manifest import NOTHING, Ledger
 from components.migration.permissions.after import Dialect
 from components.migration.permissions.client import Access
 from components.migration.permissions.erlang import Atom, Text
@@ -235,10 +235,7 @@ def _finish(authorization: Authorization, settings: Settings) -> None:
                 "authorization.no_match = deny, because the sources could miss a denial of 4.4, or another zone denies"
             )
             settings.changed(found.key, how, "see the sources")
-    for key in ("acl_deny_action", "zone.external.acl_deny_action"):
-        if key in settings:
-            action = settings.carried(key, "authorization.deny_action")
-            authorization.deny_action = action if action in ("ignore", "disconnect") else "disconnect"
+    _account_deny_action(authorization, settings)
     settings.carried("acl_order", "as the order of the sources")
     settings.carried("acl_file", "read")
     authorization.cache = {"enable": is_on(settings.peek("enable_acl_cache", "on"))}
@@ -247,9 +244,35 @@ def _finish(authorization: Authorization, settings: Settings) -> None:
         authorization.cache["max_size"] = settings.whole("acl_cache_max_size")
     if "acl_cache_ttl" in settings:
         authorization.cache["ttl"] = settings.carried("acl_cache_ttl")
-    if "zone.external.enable_acl" in settings:
-        if is_on(settings.peek("zone.external.enable_acl")):
-            settings.carried("zone.external.enable_acl", "5.x always asks")
+    _account_switches(settings)
+
+
+NOT_ASKED = "4.4 did not ask for permissions in this zone, 5.x does"
+NO_LISTENER = "no listener is in this zone"
+
+
+def _account_switches(settings: Settings) -> None:
+    """``enable_acl`` of every zone, in one wording."""
+    listeners = [found.key for found, _ in settings.matching(r"listener\.(?:tcp|ssl|wss?)\.[\w-]+")]
+    used = {settings.peek(f"{key}.zone") for key in listeners}
+    for found, match in list(settings.matching(r"zone\.([\w-]+)\.enable_acl")):
+        if is_on(found.value):
+            settings.carried(found.key, "5.x always asks")
+        elif listeners and match[1] not in used:
+            settings.dropped(found.key, NO_LISTENER, NOTHING)
         else:
-            how = "4.4 did not ask for permissions in this zone, 5.x does"
-            settings.changed("zone.external.enable_acl", how, "look whether the rules let your devices through")
+            settings.changed(found.key, NOT_ASKED, "look whether the rules let your devices through")
+
+
+def _account_deny_action(authorization: Authorization, settings: Settings) -> None:
+    """5.x has one for all zones: that of ``external``, or the general one."""
+    for key in ("acl_deny_action", "zone.external.acl_deny_action"):
+        if key in settings:
+            action = settings.carried(key, "authorization.deny_action")
+            authorization.deny_action = action if action in ("ignore", "disconnect") else "disconnect"
+    for found, match in list(settings.matching(r"zone\.([\w-]+)\.acl_deny_action")):
+        if match[1] != "external" and found.value == authorization.deny_action:
+            settings.carried(found.key, "authorization.deny_action")
+        elif match[1] != "external":
+            how = f"5.x has one for all zones, authorization.deny_action = {authorization.deny_action}"
+            settings.changed(found.key, how, "look whether this will do in this zone")

@@ -1,7 +1,7 @@
 """Bridges of the plugin ``emqx_bridge_mqtt``: a connector, a source for each subscription, an action for what is forwarded, and their rules.
 
 Messages that come in get ``receive_mountpoint`` before their topic, those that go out ``forward_mountpoint``; the rule kept here: a bridge to
-an Erlang node (``emqx@host``) has no counterpart and its settings stay to be accounted as dropped.
+an Erlang node (``emqx@host``) has no counterpart and its settings stay to be accounted as dropped, and no two rules of a bridge feed each other.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from components.migration.echo import coming_round, forwards_of
 from components.migration.hop_44_5.engine import Engine, unavailable
 from components.migration.hop_44_5.names import component_name
 from components.migration.hop_44_5.plugins import is_loaded
@@ -19,9 +20,11 @@ from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.shape import component_faults, refused
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.values import number, truth
+from components.migration.manifest import shorten
 
 Json = dict[str, Any]
 PLUGIN = "emqx_bridge_mqtt"
+NARROW = "give the two directions topics or mount points that do not meet, then switch it on"
 MANUAL = "a bridge that is started by hand: its connector is off"
 CONNECTOR = (
     need("server", "address"),
@@ -54,17 +57,26 @@ def _bridge(engine: Engine, settings: Settings, name: str, config: Watched) -> N
     except MissingError:
         return
     sources = {key: one for key, one in _subscriptions(config).items() if not _is_refused("sources", one)}
-    forwards = [topic.strip() for topic in str(config.get("forwards") or "").split(",") if topic.strip()]
+    forwards = forwards_of(str(config.get("forwards") or ""))
     if refused(component_faults("connectors", "mqtt", connector)) or any('"' in topic for topic in forwards):
         return
     enabled = str(config.get("start_type") or "manual") == "auto"
     made = component_name(name, "", engine.connectors.setdefault("mqtt", {}))
     engine.connectors["mqtt"][made] = {**connector, "enable": enabled}
+    echo = coming_round(
+        forwards,
+        str(config.get("forward_mountpoint") or ""),
+        [str(one["topic"]) for one in sources.values()],
+        str(config.get("receive_mountpoint") or ""),
+    )
     if sources:
         _receive(engine, made, list(sources.values()), str(config.get("receive_mountpoint") or ""), enabled=enabled)
     if forwards:
-        _forward(engine, made, forwards, str(config.get("forward_mountpoint") or ""), enabled=enabled)
+        _forward(engine, made, forwards, str(config.get("forward_mountpoint") or ""), enabled=enabled, runs=not echo)
     _account(settings, name, made, config, {key for number_ in sources for key in _keys(number_)}, enabled=enabled)
+    if echo:
+        how = f"{made}_in and {made}_out would trigger each other by {shorten(', '.join(echo))}: {made}_out is off"
+        settings.changed(f"bridge.mqtt.{name}.forwards", how, NARROW)
 
 
 def _keys(number_: str) -> tuple[str, str]:
@@ -92,17 +104,17 @@ def _receive(engine: Engine, connector: str, sources: list[Json], mountpoint: st
     _rule(engine, f"{connector}_in", names, {"function": "republish", "args": out})
 
 
-def _forward(engine: Engine, connector: str, topics: list[str], mountpoint: str, *, enabled: bool) -> None:
+def _forward(engine: Engine, connector: str, topics: list[str], mountpoint: str, *, enabled: bool, runs: bool) -> None:
     taken = engine.actions.setdefault("mqtt", {})
     name = component_name(connector, "", taken)
     out = {"topic": f"{mountpoint}${{topic}}", "qos": "${qos}", "retain": "${flags.retain}", "payload": "${payload}"}
     taken[name] = {"enable": enabled, "connector": connector, "parameters": out}
-    _rule(engine, f"{connector}_out", [f'"{topic}"' for topic in topics], f"mqtt:{name}")
+    _rule(engine, f"{connector}_out", [f'"{topic}"' for topic in topics], f"mqtt:{name}", runs=runs)
 
 
-def _rule(engine: Engine, wanted: str, tables: list[str], action: Any) -> None:
+def _rule(engine: Engine, wanted: str, tables: list[str], action: Any, *, runs: bool = True) -> None:
     sql = f"SELECT * FROM {', '.join(tables)}"  # noqa: S608 - a rule's SQL over names that we made, and topics without quotes
-    engine.rules[component_name(wanted, "", engine.rules)] = {"sql": sql, "enable": True, "actions": [action]}
+    engine.rules[component_name(wanted, "", engine.rules)] = {"sql": sql, "enable": runs, "actions": [action]}
 
 
 def _account(settings: Settings, name: str, made: str, config: Watched, subscribed: set[str], *, enabled: bool) -> None:

@@ -83,10 +83,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     while place < len(text):
         found = _TOKENS.match(text, place)
         if found is None:
-            raise TermError(
-                line,
-                "no Erlang term here" if text[place] not in "\"'<" else "a string that does not end here, or no term",
-            )
+            raise TermError(line, _no_term(text[place]))
         kind = found.lastgroup or ""
         kind = "binary" if found["binary"] else kind
         if kind == "binary":
@@ -95,6 +92,13 @@ def _tokens(text: str) -> Iterator[_Token]:
             yield _Token(kind, found[0], line)
         line += found[0].count("\n")
         place = found.end()
+
+
+def _no_term(letter: str) -> str:
+    """What stands where a term should, in words."""
+    if letter == "#":
+        return "a line that begins with #: this file is Erlang, in which %% begins a comment and # does not"
+    return "no Erlang term here" if letter not in "\"'<" else "a string that does not end here, or no term"
 
 
 _ESCAPE = re.compile(
