@@ -135,10 +135,16 @@ def test_a_superuser_of_the_files_is_one_too() -> None:
     assert "superuser" in items_of(result)[0].how
 
 
+def test_a_user_of_the_database_is_no_superuser_for_what_a_file_says() -> None:
+    conf = b"auth.mnesia.1.login = u\nauth.mnesia.1.password = x\nauth.mnesia.1.is_superuser = true\n"
+    plain = facts_of([], [{"login": "u", "password": PASSWORD, "is_superuser": False}])
+    assert convert(loading.add(plain, "emqx_auth_mnesia.conf", conf)).requests == ()
+    assert convert(loading.add(facts_of([]), "emqx_auth_mnesia.conf", conf)).requests != ()
+
+
 def test_the_roots_of_rules_are_allowed_to_a_superuser_by_their_name() -> None:
     rows = [rule("$all", "$queue/x", False), rule("root", "$SYS/#", False)]
     result = convert(facts_of(rows, [{"login": "root", "password": PASSWORD, "is_superuser": True}]))
-    assert result.sides is not None
     for topic in ("a", "$SYS/x", "$queue/x", "$delayed/5/t", "%c/x"):
         assert result.sides.new.decide(Client("c", "root"), Action.PUBLISH, topic) is Access.ALLOW, topic
 
@@ -246,7 +252,6 @@ def test_the_requests_applied_in_order_give_4_2s_decisions_for_all_that_the_acco
 @given(ROWS, st.sampled_from(["username", "clientid"]))
 def test_both_models_decide_as_those_that_were_written_down_apart(rows: list[dict[str, Any]], credential: Any) -> None:
     result = convert(facts_of(rows, credential=credential))
-    assert result.sides is not None
     answers = {"allow": Access.ALLOW, "deny": Access.DENY, "nobody": Access.ALLOW}
     sent = [{"username" if key == "clientid" else key: value for key, value in one.items()} for one in bodies(result)]
     for login in ("u", "w"):

@@ -35,14 +35,14 @@ class Converted:
     """The result of 4.2 -> 4.3.
 
     ``texts`` are files under the names that their sources had; passwords and hashes are in them. ``steps`` is for the person on call.
-    ``requests`` are sent after the import, below ``/api/v4``; ``sides`` decide as 4.2 and as 4.3, None without built-in users and rules.
+    ``requests`` are sent after the import, below ``/api/v4``; ``sides`` decide as 4.2 and as 4.3.
     """
 
     texts: Mapping[str, str]
     account: Account
     steps: tuple[str, ...]
-    requests: tuple[Request, ...] = ()
-    sides: Sides | None = None
+    requests: tuple[Request, ...]
+    sides: Sides
 
 
 def convert(facts: Facts) -> Converted:
@@ -68,7 +68,7 @@ def convert(facts: Facts) -> Converted:
     texts = {names.get(name, name): text for name, text in files.texts.items()}
     texts |= _others(facts, set(facts.files) - {conf.file for conf in confs} - given.keys(), ledger)
     texts |= _modules(facts, (*confs, *environment))
-    exported, superusers = Exported({}, (), ()), _superusers((*confs, *environment), credential or DEFAULT)
+    exported, superusers = Exported({}, (), ()), _superusers(facts, (*confs, *environment), credential or DEFAULT)
     if facts.export is not None:
         enterprise = facts.plan.edition_to == "ee"
         exported = convert_export(facts.export, credential, ledger, enterprise=enterprise, off=off_sections(facts))
@@ -120,12 +120,13 @@ def _modules(facts: Facts, confs: tuple[Conf, ...]) -> dict[str, str]:
     return {} if text is None else {beside[0].removesuffix(base(beside[0])) + "loaded_modules": text}
 
 
-def _superusers(confs: tuple[Conf, ...], credential: Credential) -> list[tuple[str, str]]:
-    """Those that ``emqx_auth_mnesia.conf`` makes."""
+def _superusers(facts: Facts, confs: tuple[Conf, ...], credential: Credential) -> list[tuple[str, str]]:
+    """Those that ``emqx_auth_mnesia.conf`` makes where the database has no such user; of one that is in the export the row counts."""
+    there = {row.get("login") for row in facts.export.rows("auth_mnesia")} if facts.export else set()
     values = {setting.key: setting.value for conf in confs for setting in conf.settings}
     found = (_SUPERUSER.fullmatch(key) for key, value in values.items() if value == "true")
     names = (values.get(f"auth.mnesia.{one[1]}.login") for one in found if one)
-    return [(credential, name) for name in names if name]
+    return [(credential, name) for name in names if name and name not in there]
 
 
 def _no_dates(facts: Facts) -> str:

@@ -163,6 +163,6 @@ REMOVALS: tuple[Removal, ...] = (
     Removal(
         re.compile(r"auth\.mnesia\.\d+\.is_superuser"),
         "built-in users are no longer superusers",
-        "where it was true, give the user an ACL rule allow pubsub # after the import",
+        "where it was true, requests.json has an allow of everything for the user, unless the export has it as no superuser",
     ),
 )
