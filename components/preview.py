@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from components.balancer import BALANCERS
 from components.cutover.decide import Decision, decide
-from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
+from components.cutover.forecast import Fleet, Forecast, forecast, render
 from components.cutover.gates import names
+from components.cutover.sample import Looked, fleet_of
 from components.cutover.words import COLOURS, Colour, Mover, other
 from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
@@ -40,6 +41,9 @@ from components.settings import LOSSES, Settings
 
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 8.0
+FLEET_SECONDS = 12.0
+SAMPLE_SESSIONS = 10_000
+"""A cohort of a tenth of them is known within 1 % of the fleet; reading 60,000 took 28 s."""
 LATE = "  not carried over: what is written on {} after the export (retained messages, bans, accounts, configuration); the drain names it"
 
 SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown here, the update asks again and refuses what it must"
@@ -148,11 +152,12 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             if not target_of(settings, colour).ours:
                 await _refuse_misdeclared(api)
         share, decision = await _decision(settings, live)
-        fleet = await _fleet(apis[old]) if old in apis else Fleet()
+        fleet = await _fleet(apis[old], live[old]) if old in apis else Fleet()
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         if decision.direction == "back":
-            there = await known(apis[settings.live].session_totals()) if settings.live in apis else None
-            fleet = fleet.model_copy(update={"stale_sessions": there.offline if there else None})
+            back = settings.live
+            there = await _fleet(apis[back], live[back]) if back in apis else Fleet()
+            fleet = fleet.model_copy(update={"stale_sessions": there.persistent_offline})
     edition = settings.clusters[old].edition if old in settings.clusters else "ce"
     mover: Mover = "evacuation" if edition == "ee" else "kick"
     plan = forecast(
@@ -232,18 +237,18 @@ async def _live(api: Cluster) -> int | str:
         return f"{failure.node}: {failure.seen}"
 
 
-async def _fleet(api: Cluster) -> Fleet:
-    ids = await known(api.connected_client_ids())
-    sessions = await known(api.session_totals())
-    counts, assigned = cohort_counts(ids) if ids is not None else (None, 0)
-    return Fleet(
-        clients=None if ids is None else len(ids),
-        persistent_connected=None if sessions is None else sessions.connected,
-        persistent_offline=None if sessions is None else sessions.offline,
-        queued_messages=None if sessions is None else sessions.queued_messages,
-        cohorts=counts,
-        assigned=assigned,
-    )
+async def _fleet(api: Cluster, clients: int | None) -> Fleet:
+    """What a look at a part of the fleet tells; unknown when that takes longer than the rest of a preview may."""
+    try:
+        async with asyncio.timeout(FLEET_SECONDS):
+            seen = await known(api.sample(SAMPLE_SESSIONS))
+    except TimeoutError:
+        seen = None
+    if seen is None or clients is None:
+        return Fleet(clients=clients)
+    kept = seen.persistent
+    looked = Looked(seen.looked_at, seen.connected_ids, kept.connected, kept.offline, kept.queued_messages)
+    return fleet_of(looked, seen.sessions, clients)
 
 
 def _observed(settings: Settings, colour: Colour) -> ClusterHandle | None:

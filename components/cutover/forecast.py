@@ -20,7 +20,8 @@ class Fleet(Value):
     """What was counted on the old colour; None where it could not be asked.
 
     ``cohorts`` are the clients in each hundredth of the hash (``cohort_counts``), ``assigned`` those without an id of
-    their own; where they are None the shares of ``clients`` are used.
+    their own; where they are None the shares of ``clients`` are used. ``sampled`` is how many of ``sessions`` were looked at, when
+    not all: then everything but ``clients`` is an estimate (``components.cutover.sample``).
     """
 
     clients: int | None = None
@@ -30,6 +31,8 @@ class Fleet(Value):
     stale_sessions: int | None = 0
     cohorts: tuple[int, ...] | None = None
     assigned: int = 0
+    sampled: int | None = None
+    sessions: int | None = None
 
 
 class StepForecast(Value):
@@ -60,7 +63,10 @@ class Losses(Value):
 
 
 class Forecast(Value):
-    """The plan with its numbers; JSON by ``model_dump(by_alias=True)``."""
+    """The plan with its numbers; JSON by ``model_dump(by_alias=True)``.
+
+    ``sampled`` of ``sessions`` were looked at where the fleet is large; None where all were, or none.
+    """
 
     to: Colour
     direction: Direction
@@ -72,6 +78,8 @@ class Forecast(Value):
     losses: Losses
     expected_seconds: float | None
     limit_seconds: float | None
+    sampled: int | None = None
+    sessions: int | None = None
 
 
 def cohort_counts(ids: Sequence[str]) -> tuple[tuple[int, ...], int]:
@@ -124,6 +132,8 @@ def forecast(
         losses=_losses(fleet, rows),
         expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
+        sampled=fleet.sampled,
+        sessions=fleet.sessions,
     )
 
 
@@ -161,9 +171,18 @@ def render(plan: Forecast) -> str:
             *lines,
             f"  expected {_shown(plan.expected_seconds)} s in all, of which clients are moved {_shown(plan.limit_seconds)} s at least",
             f"  not carried over: {_lost(plan.losses)}",
+            *_estimated(plan),
             f"  gates: {', '.join(plan.gates) or 'none'}",
         ]
     )
+
+
+def _estimated(plan: Forecast) -> list[str]:
+    """One line where numbers are no counts."""
+    if plan.sampled is None:
+        return []
+    part = f"{plan.sampled} of {_shown(plan.sessions)} sessions"
+    return [f"  estimated from {part}: the clients of each step, sessions, queued messages; the update counts them all"]
 
 
 def _row(step: Step, clients: int | None, last_mover: Mover, budget: int, wait_seconds: float) -> StepForecast:

@@ -68,6 +68,15 @@ class DelayedMessage(NamedTuple):
     remaining: int
 
 
+class FleetSample(NamedTuple):
+    """Sessions from all over a fleet: ``looked_at`` of ``sessions``; the ids of those with a socket, and the totals of those looked at."""
+
+    sessions: int
+    looked_at: int
+    connected_ids: tuple[str, ...]
+    persistent: SessionTotals
+
+
 class Exports(Protocol):
     """Data export and import; ``login`` marks an archive that only a dashboard login may handle (docs/emqx/backup.md#api-key-or-token)."""
 
@@ -225,6 +234,10 @@ class Cluster(Protocol):
 
     async def session_totals(self) -> SessionTotals:
         """How many sessions outlive their connection, and how many messages wait in them."""
+        ...
+
+    async def sample(self, most: int) -> FleetSample:
+        """About ``most`` sessions from all over the fleet, or all of them where there are no more; the calls do not grow with the fleet."""
         ...
 
     async def kick(self, ids: Sequence[str]) -> None:

@@ -60,6 +60,12 @@ def test_the_forecast_shows_clients_rate_time_mover_losses_and_gates() -> None:
         assert part in text
 
 
+def test_an_estimate_is_called_one_with_the_number_that_was_looked_at() -> None:
+    text = render(_forecast(Fleet(clients=55_000, sampled=10_000, sessions=60_000)))
+    assert "estimated from 10000 of 60000 sessions" in text
+    assert "estimated" not in render(_forecast(Fleet(clients=2_000)))
+
+
 def test_what_could_not_be_counted_is_unknown_and_not_zero() -> None:
     plan_ = _forecast(Fleet())
     assert {row.clients for row in plan_.steps} == {None}

@@ -5,17 +5,31 @@ The rule: what is kept of a client is one string, and a colour's clients are tho
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from components.emqx.answers import SessionFacts, SessionTotals
-from components.emqx.base import Scope
-from components.emqx.v5.calls import Calls
+from components.emqx.answers import Answer, SessionFacts, SessionTotals
+from components.emqx.base import FleetSample, Scope
+from components.emqx.reading import read_model
+from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
 
 SMALL_PAGE = 2_000
 """For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
 
+_SAMPLE_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt"
 _SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
+_T = TypeVar("_T")
+
+
+class _Meta(Answer):
+    count: int
+
+
+class _Page(Answer):
+    """A page that says how long its list is."""
+
+    data: list[dict[str, Any]]
+    meta: _Meta
 
 
 class Listing:
@@ -29,11 +43,8 @@ class Listing:
         raise NotImplementedError
 
     async def _pages(self, fields: str, hook: Callable[[dict[str, Any]], Any]) -> AsyncIterator[list[Any]]:
-        # The list of a node that is down would be a 500.
-        nodes = ("",) if self.scope == "cluster" else tuple(await self.live_connections())
-        for node in nodes:
-            only = {"node": node} if node else {}
-            async for page in self.http.pages("/clients", {"fields": fields, **only}, hook=hook, limit=SMALL_PAGE):
+        for params in await self._lists():
+            async for page in self.http.pages("/clients", {**params, "fields": fields}, hook=hook, limit=SMALL_PAGE):
                 yield page
 
     async def connected_pages(self) -> AsyncIterator[list[str]]:
@@ -63,12 +74,59 @@ class Listing:
         """How many sessions outlive their connection, and how many messages wait in them."""
         totals = SessionTotals(0, 0, 0)
         async for page in self.session_pages():
-            totals = SessionTotals(
-                totals.connected + sum(one.connected for one in page),
-                totals.offline + sum(not one.connected for one in page),
-                totals.queued_messages + sum(one.mqueue_len + one.inflight_cnt for one in page),
-            )
+            totals = SessionTotals(*(one + more for one, more in zip(totals, _totals(page), strict=True)))
         return totals
+
+    async def sample(self, most: int) -> FleetSample:
+        """About ``most`` sessions, from pages at equal distances over the whole list, so that every node is among them."""
+        lists = [{**params, "fields": _SAMPLE_FIELDS} for params in await self._lists()]
+        firsts = [await self._page(params, 1) for params in lists]
+        rest = [
+            (params, page)
+            for params, (_, count) in zip(lists, firsts, strict=True)
+            for page in range(2, -(-count // SMALL_PAGE) + 1)
+        ]
+        rows = [row for page, _ in firsts for row in page]
+        for params, page in _spread(rest, max(1, most // SMALL_PAGE - len(lists))):
+            rows += (await self._page(params, page))[0]
+        kept = [one for row in rows if (one := _persistent(row)) is not None]
+        return FleetSample(
+            sessions=sum(count for _, count in firsts),
+            looked_at=len(rows),
+            connected_ids=tuple(row["clientid"] for row in rows if row.get("connected")),
+            persistent=_totals(kept),
+        )
+
+    async def _page(self, params: Mapping[str, str], page: int) -> tuple[list[dict[str, Any]], int]:
+        """One page, and how long the list is."""
+        asked: dict[str, str | int] = {**params, "page": page, "limit": SMALL_PAGE}
+        reply = await self.http.call("GET", "/clients", params=asked, timeout_seconds=PAGE_TIMEOUT_SECONDS)
+        found = read_model(_Page, reply)
+        return found.data, found.meta.count
+
+    async def _lists(self) -> list[dict[str, str]]:
+        """What to ask for: all of the cluster, or node by node; one that is down has no clients and is not asked."""
+        if self.scope == "cluster":
+            return [{}]
+        return [{"node": node} for node in await self.live_connections()]
+
+
+def _spread(some: Sequence[_T], most: int) -> list[_T]:
+    """At most so many of them, at equal distances."""
+    if len(some) <= most:
+        return list(some)
+    return [some[(2 * index + 1) * len(some) // (2 * most)] for index in range(most)]
+
+
+def _totals(some: Iterable[SessionFacts]) -> SessionTotals:
+    totals = SessionTotals(0, 0, 0)
+    for one in some:
+        totals = SessionTotals(
+            totals.connected + one.connected,
+            totals.offline + (not one.connected),
+            totals.queued_messages + one.mqueue_len + one.inflight_cnt,
+        )
+    return totals
 
 
 def _connected_id(row: dict[str, Any]) -> Any:
