@@ -94,9 +94,8 @@ async def test_a_sample_is_pages_of_the_fleet_and_says_how_long_the_list_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("components.emqx.v5.listing.SMALL_PAGE", 2)
-    async with shared(tmp_path) as managed:
-        async with half(managed, "cluster") as whole, half(managed, "colour") as mine:
-            part, ours = await whole.sample(4), await mine.sample(100)
+    async with shared(tmp_path) as managed, half(managed, "cluster") as whole, half(managed, "colour") as mine:
+        part, ours = await whole.sample(4), await mine.sample(100)
     assert (part.sessions, part.looked_at) == (8, 4)
     assert (ours.sessions, ours.looked_at) == (4, 4)
     assert sorted(ours.connected_ids) == ["a1", "a2", "b1"]
