@@ -203,6 +203,9 @@ def require_all_read(facts: Facts) -> Facts:
 
     """
     for file in facts.unread:
+        if PREFIX in facts.files[file]:
+            seen = "it speaks of variables of EMQX in a form that is not known here, so nothing is read from this file"
+            raise BadSource(file, "", seen, "write them as EMQX_NAME=value, one a line, in a file of their own")
         seen = "nothing is read from this file: it is no export, no configuration and sets no variable of EMQX"
         raise BadSource(file, "", seen, f"leave it out, or give what is read: {WHAT_IS_READ}")
     return facts

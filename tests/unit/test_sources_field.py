@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.migration.__main__ import main
+from tools.bench_migration import readings_of_compose
 
 pytestmark = pytest.mark.unit
 
@@ -115,3 +116,7 @@ def test_a_value_that_is_not_known_makes_a_rule_ask(tmp_path: Path, capsys: pyte
     assert re.search(
         r"ask: what is EMQX_FORCE_SHUTDOWN__MAX_HEAP_SIZE \(.*compose\.yml, line 1\)\?", capsys.readouterr().out
     )
+
+
+def test_a_compose_file_is_read_once_whatever_asks_for_its_variables() -> None:
+    assert readings_of_compose(20)[0] == 1

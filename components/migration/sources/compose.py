@@ -9,16 +9,26 @@ from collections.abc import Iterator, Mapping
 
 from components.migration.sources import dotenv, listed
 from components.migration.sources.base import NAME, Beside, Document, Places, Reading, Variable
-from components.migration.sources.tree import Leaf, Tree, as_text, branch, text_at
+from components.migration.sources.tree import Leaf, Tree, as_text, branch, lines_of, text_at
 from components.migration.sources.words import expand
 
 ELSEWHERE = "it is of another service than EMQX"
+_MADE_OF = {"image", "build"}
 
 
 def recognizes(tree: Tree) -> bool:
     """Whether it has services."""
-    services = branch(tree, "services")
-    return isinstance(services, dict) and any(isinstance(one, dict) for one in services.values())
+    return bool(_services(tree))
+
+
+def _services(tree: Tree) -> dict[str, dict[str, Tree]]:
+    """By name; in the first format of compose they are the whole document."""
+    below = branch(tree, "services")
+    if isinstance(below, dict):
+        return {name: one for name, one in below.items() if isinstance(one, dict)}
+    whole = tree if isinstance(tree, dict) else {}
+    named = {name: one for name, one in whole.items() if isinstance(one, dict) and not _MADE_OF.isdisjoint(one)}
+    return named if len(named) == len(whole) and any("environment" in one for one in named.values()) else {}
 
 
 def read(document: Document, tree: Tree, beside: Beside, places: Places) -> Reading:
@@ -28,15 +38,28 @@ def read(document: Document, tree: Tree, beside: Beside, places: Places) -> Read
         BadSource: a file of variables that cannot be read.
 
     """
-    services = branch(tree, "services")
-    named = {name: one for name, one in services.items() if isinstance(one, dict)} if isinstance(services, dict) else {}
+    named = _services(tree)
     known, sources = _fill(beside)
     brokers = {name for name, one in named.items() if "emqx" in text_at(one, "image").lower()} or set(named)
-    found: list[Variable] = []
+    found: list[Variable] = list(_of_others(document, tree, "the file", "include"))
     for name, service in named.items():
-        own = [*_files(document, service, name, beside, sources), *_environment(document, service, name, places, known)]
+        own = [
+            *_of_others(document, service, name, "extends"),
+            *_files(document, service, name, beside, sources),
+            *_environment(document, service, name, places, known),
+        ]
         found += own if name in brokers else [one._replace(value=None, why=ELSEWHERE, todo="nothing") for one in own]
     return Reading(tuple(found), read_with=frozenset(sources))
+
+
+def _of_others(document: Document, tree: Tree, where: str, key: str) -> Iterator[Variable]:
+    """``include`` and ``extends`` of another file may set anything."""
+    named = branch(tree, key)
+    outside = isinstance(named, list) or (isinstance(named, dict) and "file" in named)
+    if named is not None and (key == "include" or outside):
+        line = min(lines_of(named), default=1)
+        todo = "give what `docker compose config` writes: it has everything put together"
+        yield Variable(document.file, line, "", None, where, f"{where} takes over what another file says ({key})", todo)
 
 
 def _fill(beside: Beside) -> tuple[dict[str, str | None], set[str]]:

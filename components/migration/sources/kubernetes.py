@@ -20,6 +20,7 @@ _REFERENCE = re.compile(r"\$(\$)?\(([\w.-]+)\)", re.ASCII)
 _FILE = re.compile(
     r"(?:emqx[\w.]*|acl|base|cluster|psk|ssl_dist)\.(?:conf|hocon|txt)|loaded_(?:plugins|modules)|init\.psk", re.ASCII
 )
+ELSEWHERE = "it is of another container than EMQX"
 LISTS = (("envFrom", "env"), ("extraEnvFrom", "extraEnv"))
 
 
@@ -102,12 +103,19 @@ def read(document: Document, tree: Tree, places: Places, objects: Objects) -> It
         BadSource: a value that Kubernetes would refuse.
 
     """
+    images = [text_at(mapping, "image").lower() for _, mapping in mappings(tree)]
+    has_broker = any("emqx" in image for image in images)
     for path, mapping in mappings(tree):
         where = f"{text_at(mapping, 'name')} {path}".strip()
+        image = text_at(mapping, "image").lower()
+        is_other = has_broker and bool(image) and "emqx" not in image
         for from_key, own_key in LISTS:
             above, own = mapping.get(from_key), mapping.get(own_key)
             if isinstance(above, list) or isinstance(own, list):
-                yield from _container(document, (above, own), where, places, objects)
+                found = _container(document, (above, own), where, places, objects)
+                yield from (
+                    one._replace(value=None, why=ELSEWHERE, todo="nothing") if is_other else one for one in found
+                )
 
 
 def _container(

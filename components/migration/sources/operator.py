@@ -48,7 +48,20 @@ def read(document: Document, tree: Tree) -> Reading:
     where = f"{text_at(tree, 'kind')} {name}"
     variables = [*_settings(document, tree, where), *_plugins(document, tree, where)]
     files = [*_texts(document, tree, name), *_modules(document, tree, name)]
-    return Reading((*variables, *_of_modules(document, tree, where)), tuple(files))
+    return Reading((*variables, *_of_modules(document, tree, where), *_old_rules(document, tree, where)), tuple(files))
+
+
+def _old_rules(document: Document, tree: Tree, where: str) -> Iterator[Variable]:
+    """Rules of v1beta1 and v1beta2, which are no text of EMQX's."""
+    for path in (*RULES, ("spec", "acl")):
+        rules = branch(tree, *path)
+        odd = [one for one in rules if not isinstance(one, Leaf)] if isinstance(rules, list) else []
+        if odd:
+            todo = "give acl.conf of a node, which has them as EMQX reads them"
+            line = min(lines_of(odd[0]), default=1)
+            yield Variable(
+                document.file, line, "", None, where, "rules in a form of the Operator's that is not read", todo
+            )
 
 
 def _settings(document: Document, tree: Tree, where: str) -> Iterator[Variable]:

@@ -37,6 +37,7 @@ def _each(
 SPELLINGS: tuple[Spelling, ...] = (
     Spelling("unit", 2, unit.recognizes, _each(unit.read)),
     Spelling("Dockerfile", 0, dockerfile.recognizes, _each(dockerfile.read)),
+    Spelling("Makefile", 2, shell.is_makefile, _each(shell.read)),
     Spelling("variables", 1, dotenv.recognizes, _each(lambda document, _: dotenv.read(document))),
     Spelling("manifest", 2, manifests.recognizes, manifests.read_all),
     Spelling("script", 2, shell.recognizes, _each(shell.read)),

@@ -26,22 +26,24 @@ from components.migration.sources.words import commands, expand, plain
 
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=", re.ASCII | re.DOTALL)
 _OPTION = re.compile(r"(?:-e|--env)(?:=|$)|-e(?=[A-Za-z_])")
+_COMBINED = re.compile(r"-[a-zA-Z]+e$")
+"""``-ite NAME=value``."""
 _SETTERS = frozenset({"export", "env", "set", "declare", "typeset", "local", "readonly", "sudo", "exec", "-x"})
 _SPOKEN = re.compile(
-    r"(?:^|[\s\"'])(?:-e|--env)[ \t=]?[\"']?EMQX_|^[ \t]*(?:export|set|env)[ \t]+[\"']?EMQX_|^[ \t]*EMQX_\w+=",
+    r"(?:^|[\s\"'])(?:-e|--env)[ \t=]?[\"']?EMQX_|^[ \t]*(?:export|set|env|sudo|exec)[ \t]+[\"']?EMQX_|^[ \t]*EMQX_\w+=",
     re.MULTILINE,
 )
 _ENGINES, _VERBS = ("docker ", "podman ", "nerdctl "), (" run", " create", " exec")
 _MAKE_NAME = re.compile(r"(?:GNU)?[Mm]akefile.*|.*\.mk")
+_RULE = re.compile(r"^[\w.-]+:[^=\n]*\n(?:\t.*\n)+", re.MULTILINE)
 _MAKE_SET = re.compile(r"^(?:export\s+)?([A-Za-z_]\w*)\s*[:?+]{0,2}=\s*(.*)$", re.ASCII)
 
 
 def is_makefile(document: Document) -> bool:
-    """Whether it is one, by its name or by rules whose recipes start with a tab."""
-    return bool(
-        _MAKE_NAME.fullmatch(document.name)
-        or re.search(r"^[\w.-]+:[^=\n]*\n(?:\t.*\n)+", document.text + "\n", re.MULTILINE)
-    )
+    """Whether it is one that speaks of EMQX, by its name or by rules whose recipes start with a tab."""
+    if PREFIX not in document.text and "--env-file" not in document.text:
+        return False
+    return bool(_MAKE_NAME.fullmatch(document.name) or _RULE.search(document.text + "\n"))
 
 
 def recognizes(document: Document) -> bool:
@@ -77,7 +79,7 @@ def read(document: Document, beside: Beside) -> Reading:
     places = Places(document.text)
     found: list[Variable] = []
     files: set[str] = set()
-    for command in script:
+    for number, command in enumerate(script, start=1):
         below: list[Variable] = []  # of --env-file, which -e overrides wherever it stands
         own: list[Variable] = []
         for kind, word in _set_by(command):
@@ -85,7 +87,8 @@ def read(document: Document, beside: Beside) -> Reading:
                 below += _of_file(document, word, beside, known, files)
             else:
                 own += _one(document, word, known, places, passed=kind == "option")
-        found += [*below, *own]
+        where = f"command {number}" if any(kind != "assignment" for kind, _ in _set_by(command)) else ""
+        found += [one._replace(where=where) for one in (*below, *own)]
     return Reading((*found, *odd(document, found)), read_with=frozenset(files))
 
 
@@ -94,7 +97,7 @@ def _set_by(command: list[str]) -> Iterator[tuple[str, str]]:
     at, leading = 0, True
     while at < len(command):
         word = command[at].lstrip("@+") if at == 0 else command[at]
-        option = _OPTION.match(word)
+        option = _OPTION.match(word) or (_COMBINED.match(word) if PREFIX in "".join(command[at + 1 : at + 2]) else None)
         if word.startswith("--env-file"):
             _, equals, name = word.partition("=")
             yield "file", name if equals else command[at + 1] if at + 1 < len(command) else ""

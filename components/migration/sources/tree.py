@@ -26,6 +26,7 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+)")
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
 """511 or 777: the readers do not agree."""
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_RESOLVER = yaml.resolver.Resolver()
 OLD_BOOL = re.compile(r"(?i)(yes|on|y)|(no|off|n)")
 """What Kubernetes and Helm, with YAML 1.1, take for true and false besides; compose does not."""
 
@@ -144,15 +145,16 @@ class _Reader:
 
 
 def _is_plain(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None
+    return isinstance(node, yaml.ScalarNode) and not node.style
 
 
 def _kind(node: yaml.Node) -> Kind:
     if not node.tag.startswith("tag:yaml.org,2002:"):
         return "other"  # !Ref, !Sub, !vault
-    if not _is_plain(node) or node.tag == "tag:yaml.org,2002:str":
-        return "text"
     text = str(node.value)
+    is_said = node.tag == "tag:yaml.org,2002:str" != _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # PyYAML
+    if not _is_plain(node) or is_said:  # !!str 5.10
+        return "text"
     kinds: tuple[tuple[re.Pattern[str], Kind], ...] = (
         (_OCTAL, "other"),
         (_BOOL, "bool"),

@@ -44,6 +44,7 @@ def read(document: Document, beside: Beside) -> Reading:
     places = Places(document.text)
     own: list[Variable] = []
     later: list[Variable] = []
+    unset: list[Variable] = []
     files: set[str] = set()
     for key, value in _entries(document.text):
         if key == "Environment":
@@ -58,9 +59,11 @@ def read(document: Document, beside: Beside) -> Reading:
             ]
         elif key == "UnsetEnvironment":
             gone = {name.partition("=")[0] for name in value.split()}
+            unset += [Variable(document.file, 1, name, None) for name in gone]
             own = [one for one in own if one.name not in gone]
     found = [*own, *later]
-    return Reading((*found, *odd(document, found, r"^\s*[#;].*")), read_with=frozenset(files))
+    spoken = odd(document, [*found, *unset], r"^\s*[#;].*")
+    return Reading((*found, *spoken), read_with=frozenset(files))
 
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:
