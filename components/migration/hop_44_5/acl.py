@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from components.migration.hop_44_5.names import DELAYED_ALLOW, DELAYED_DENY, DELAYED_OFF, is_syntax, widened
 from components.migration.hop_44_5.source import Source
-from components.migration.manifest import BadSource, Ledger
+from components.migration.manifest import BadSource, Ledger, shorten
 from components.migration.permissions.before import Row, evaluation_order
 from components.migration.permissions.topics import begins_with_wildcard, behind_delay, words
 from components.migration.requests import Request
@@ -151,13 +151,14 @@ def _guarded(acl: Acl, row: Row, written: list[dict[str, str]], note: str) -> tu
 
 def _account(ledger: Ledger, one: Placed, written: list[dict[str, str]], note: str, *, unordered: bool) -> None:
     label = f"{one.row.access} {one.row.action} {one.row.topic}"
+    whose = f" ({one.row.kind} {shorten(one.row.value)})" if one.row.value else ""
     if not written:
-        ledger.dropped(SECTION, one.at, label, note, "write the rule by hand, with another topic")
+        ledger.dropped(SECTION, one.at, label, f"{note}{whose}", "write the rule by hand, with another topic")
     elif note or unordered:
         how = note or "its time is not in the export: the denies of this login come first now"
-        ledger.changed(SECTION, one.at, label, how, "look whether this login may still do what it must")
+        ledger.changed(SECTION, one.at, label, f"{how}{whose}", "look whether this login may still do what it must")
     else:
-        ledger.carried(SECTION, one.at, label, "in 4.4's order of evaluation")
+        ledger.carried(SECTION, one.at, label, f"in 4.4's order of evaluation{whose}")
 
 
 def _convert(file: str, one: Placed, *, loose: bool) -> tuple[list[dict[str, str]], str]:
