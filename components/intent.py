@@ -14,14 +14,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.balancer import BALANCERS
+from components.cutover.movers import Choice, Circumstances, choose
 from components.cutover.steps import Problem, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
-from components.cutover.words import Colour
+from components.cutover.words import Colour, other
 from components.emqx.errors import BadInput
 from components.guards.direction import downgrade, pair
 from components.guards.ownership import exchanged
 from components.ledger.remembered import Remembered, remembered, stack_of
+from components.movers import MOVERS
 from components.problems import problems_of
+from components.routers.registry import capabilities_of
 from components.settings import CREDENTIALS, KEYS, ClusterSettings, Settings, settings_of
 from components.strategies import STRATEGIES
 from components.targets import TARGETS
@@ -104,6 +107,21 @@ def standing(settings: Settings) -> list[Colour]:
 def theirs(settings: Settings) -> list[Colour]:
     """The colours whose clusters are not ours, in their order."""
     return [colour for colour in sorted(settings.clusters) if not target_of(settings, colour).ours]
+
+
+def mover_of(settings: Settings) -> Choice:
+    """The mover of the cutover that these settings ask for; plan and links have it from here."""
+    old = settings.clusters.get(other(settings.live), settings.clusters[settings.live])
+    can = capabilities_of(BALANCERS[settings.balancer.target].router)
+    here = Circumstances(
+        movers=[mover for mover in STRATEGIES[settings.cutover.strategy].movers if mover in MOVERS],
+        knows_clients=can.knows_clients == "client-id",
+        closes_clients=can.closes_clients,
+        edition=old.edition,
+        nodes=old.size,
+        budget_per_second=settings.cutover.budget_per_second,
+    )
+    return choose(settings.cutover.mover, here)
 
 
 def contradictions(settings: Settings, known: Remembered, now: float) -> list[Problem]:

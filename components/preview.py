@@ -17,14 +17,14 @@ from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, forecast, render
 from components.cutover.gates import names
 from components.cutover.sample import Looked, fleet_of
-from components.cutover.words import COLOURS, Colour, Mover, other
+from components.cutover.words import COLOURS, Colour, other
 from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
 from components.emqx.registry import cluster_of
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
-from components.intent import site, standing, target_of
+from components.intent import mover_of, site, standing, target_of
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import remembered
@@ -158,15 +158,13 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             back = settings.live
             there = await _fleet(apis[back], live[back]) if back in apis else Fleet()
             fleet = fleet.model_copy(update={"stale_sessions": there.persistent_offline})
-    edition = settings.clusters[old].edition if old in settings.clusters else "ce"
-    mover: Mover = "evacuation" if edition == "ee" else "kick"
     plan = forecast(
         to=settings.live,
         direction=decision.direction,
         reason=decision.reason,
         share_parts=share,
         steps=settings.cutover.steps,
-        mover=mover,
+        mover=mover_of(settings),
         budget_per_second=settings.cutover.budget_per_second,
         fleet=fleet,
         gates=names(settings.cutover.gates),
@@ -241,14 +239,14 @@ async def _fleet(api: Cluster, clients: int | None) -> Fleet:
     """What a look at a part of the fleet tells; unknown when that takes longer than the rest of a preview may."""
     try:
         async with asyncio.timeout(FLEET_SECONDS):
-            seen = await known(api.sample(SAMPLE_SESSIONS))
+            seen, mqtt5 = await known(api.sample(SAMPLE_SESSIONS)), await known(api.mqtt5_clients())
     except TimeoutError:
-        seen = None
+        seen = mqtt5 = None
     if seen is None or clients is None:
-        return Fleet(clients=clients)
+        return Fleet(clients=clients, mqtt5_clients=mqtt5)
     kept = seen.persistent
     looked = Looked(seen.looked_at, seen.connected_ids, kept.connected, kept.offline, kept.queued_messages)
-    return fleet_of(looked, seen.sessions, clients)
+    return fleet_of(looked, seen.sessions, clients).model_copy(update={"mqtt5_clients": mqtt5})
 
 
 def _observed(settings: Settings, colour: Colour) -> ClusterHandle | None:

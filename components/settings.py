@@ -101,11 +101,12 @@ class Balancer(Value):
 
 
 class Cutover(Value):
-    """How the clients are moved; ``keep_stale_sessions`` leaves evicted sessions for the way back, with what they queued meanwhile."""
+    """How the clients are moved; ``mover`` is a wish (None: the best one, ``cutover.movers``), ``keep_stale_sessions`` leaves evicted sessions for the way back, with what they queued meanwhile."""
 
     strategy: str = "two-cluster"
     initial_delay_seconds: float = Field(default=0, ge=0, le=86_400)
     budget_per_second: Whole = Field(default=100, ge=1, le=100_000)
+    mover: Literal["kick", "evacuation"] | None = None
     evacuation: Evacuation = Evacuation()
     steps: tuple[Step, ...] = DEFAULT_STEPS
     gates: Thresholds = Thresholds()

@@ -30,7 +30,8 @@ def demo(
     steps: Annotated[str, typer.Option(help="shares in percent, with commas")] = "10,50,100",
     report: Annotated[Path, typer.Option(help="directory for report.json and report.html")] = Path("report"),
     edition: Annotated[
-        Literal["ce", "ee"], typer.Option(help="ce moves everybody by paced kicks, ee drains by node evacuation")
+        Literal["ce", "ee"],
+        typer.Option(help="ce is open source, ee Enterprise, whose old colour is evacuated at the end and stays shut"),
     ] = "ce",
 ) -> None:
     """Upgrade a fleet on this machine, from nothing to the report."""

@@ -42,6 +42,8 @@ CONFIG = {
     "cutover": json.dumps({"steps": [{"share": 10}, {"hold": 30}, {"gate": True}, {"share": 100}]}),
 }
 
+BUILT: tuple[Mover, ...] = ("kick", "evacuation")
+
 Arrow = tuple[str, str, str]
 """From, to, and the words, in which Mermaid allows no semicolon; ``{old}`` and ``{to}`` are the colours."""
 
@@ -73,7 +75,11 @@ LINKS: dict[str, tuple[Arrow, ...]] = {
 }
 """What the links do beside the plan's acts (for ``Drain`` after them)."""
 
-LAST: tuple[Arrow, ...] = (("up", "{old}", "as in the step of 100, for whoever is there again, and then nobody is"),)
+LAST: tuple[Arrow, ...] = (
+    ("up", "{old}", "kick whoever is there again, then nobody is"),
+    ("up", "{old}", "Enterprise: evacuate all nodes, so that the door stays shut"),
+    ("up", "{old}", "wait: nobody connected, every node past evicting_conns"),
+)
 """The plan's last act."""
 
 ACTS: dict[str, tuple[Arrow, ...]] = {
@@ -86,13 +92,6 @@ ACTS: dict[str, tuple[Arrow, ...]] = {
     ),
     "hold": (("up", "up", "judge the gates for {seconds:g} s"),),
     "judge": (("up", "up", "wait until no gate is unknown, and all pass"),),
-    "drain": (
-        ("up", "{old}", "evacuate all nodes, their rates add up to the budget"),
-        ("{old}", "devices", "disconnected, once"),
-        ("devices", "balancer", "connect again"),
-        ("balancer", "{to}", "their connects"),
-        ("up", "{old}", "wait: nobody connected, every node past evicting_conns"),
-    ),
 }
 
 
@@ -145,7 +144,7 @@ def acts(steps: Sequence[Step], mover: Mover) -> list[Transition]:
 
 
 def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
-    """The drawing: a forward run with node evacuation."""
+    """The drawing: a forward run on Enterprise, whose mover is the kick."""
     old = other(TO)
     yield "```mermaid"
     yield "sequenceDiagram"
@@ -154,7 +153,7 @@ def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
         yield f"  participant {participant}{' as pulumi up' if participant == 'up' else ''}"
     for link in links:
         yield f"  Note over up: {link.name}"
-        todo = [one for one in acts(steps, "evacuation") if one.step == _step(link)]
+        todo = [one for one in acts(steps, "kick") if one.step == _step(link)]
         arrows = [(arrow, one) for one in todo for arrow in (LAST if one.step == DRAIN else ACTS[one.act])]
         if link.type != "TrafficShift":
             nothing = Transition("judge", "", TO, PARTS)
@@ -167,13 +166,10 @@ def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
 
 def links_table(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
     """What is declared, and the plan's acts in each link, by mover."""
-    yield "| | resource | type token | waits for | acts, with evacuation | acts, with kicks |"
+    yield "| | resource | type token | waits for | acts, with kicks | acts, with evacuation |"
     yield "|---|---|---|---|---|---|"
     for number, link in enumerate(links, 1):
-        done = [
-            ", ".join(one.act for one in acts(steps, mover) if one.step == _step(link))
-            for mover in get_args(Mover)[::-1]
-        ]
+        done = [", ".join(one.act for one in acts(steps, mover) if one.step == _step(link)) for mover in BUILT]
         yield f"| {number} | `{link.name}` | `{PREFIX}{link.type}` | {_code(link.after)} | {done[0]} | {done[1]} |"
 
 

@@ -25,7 +25,12 @@ class Fronted(NamedTuple):
 
 
 class BalancerTarget(Protocol):
-    """One way in which a balancer lives somewhere; the word in the stack file is ``balancer.target``."""
+    """One way in which a balancer lives somewhere; the word in the stack file is ``balancer.target``.
+
+    ``router`` is the word of the router that it is (``components.routers.registry``), by which is known what it can do before there is one.
+    """
+
+    router: str
 
     def declare(
         self, name: str, settings: Settings, fronted: Fronted, opts: pulumi.ResourceOptions

@@ -18,6 +18,8 @@ from components.settings import Settings
 class LocalBalancer:
     """Found by the files of its directory."""
 
+    router = "haproxy"
+
     def declare(
         self, name: str, settings: Settings, fronted: Fronted, opts: pulumi.ResourceOptions
     ) -> pulumi.Output[dict[str, Any]]:

@@ -57,8 +57,7 @@ def adoptable(running: Mapping[str, Any], nodes: Collection[str], budget_per_sec
     reasons = [_other_work(running, nodes), *(_unfit(entry) for _, entry in sorted(mine.items()))]
     rates = {name: int(entry["connection_eviction_rate"]) for name, entry in mine.items() if _evicts(entry)}
     taken = sum(rates.values())
-    # EMQX knows no rate below 1 for a node, so a budget below the number of nodes cannot be kept by anybody.
-    if taken > max(budget_per_second, len(nodes)):
+    if taken > budget_per_second:
         reasons.append(f"running evacuations take {taken} clients per second, the budget is {budget_per_second}")
     return Adoption(
         adopted=tuple(sorted(mine)),

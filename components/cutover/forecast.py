@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pydantic.alias_generators import to_camel
 
 from components.cutover.cohort import green_parts, looks_assigned, parts_of, share_percent
+from components.cutover.movers import Choice, told_to_go
 from components.cutover.pace import evacuation_seconds, limit_seconds
 from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Direction, Mover
@@ -19,12 +20,13 @@ from components.value import Value
 class Fleet(Value):
     """What was counted on the old colour; None where it could not be asked.
 
-    ``cohorts`` are the clients in each hundredth of the hash (``cohort_counts``), ``assigned`` those without an id of
+    ``mqtt5_clients`` are those that speak MQTT 5: a mover may tell them to go. ``cohorts`` are the clients in each hundredth of the hash (``cohort_counts``), ``assigned`` those without an id of
     their own; where they are None the shares of ``clients`` are used. ``sampled`` is how many of ``sessions`` were looked at, when
     not all: then everything but ``clients`` is an estimate (``components.cutover.sample``).
     """
 
     clients: int | None = None
+    mqtt5_clients: int | None = None
     persistent_connected: int | None = None
     persistent_offline: int | None = None
     queued_messages: int | None = None
@@ -66,6 +68,7 @@ class Forecast(Value):
     """The plan with its numbers; JSON by ``model_dump(by_alias=True)``.
 
     ``sampled`` of ``sessions`` were looked at where the fleet is large; None where all were, or none.
+    ``told_to_go`` are the clients that get a DISCONNECT packet by the mover: some MQTT 5 libraries do not come back after one (docs/emqx/clients.md#which-mover-is-safe).
     """
 
     to: Colour
@@ -73,6 +76,8 @@ class Forecast(Value):
     reason: str
     clients: int | None
     budget_per_second: int
+    mover: Choice
+    told_to_go: int | None
     steps: tuple[StepForecast, ...]
     gates: tuple[str, ...]
     losses: Losses
@@ -101,15 +106,18 @@ def forecast(
     reason: str,
     share_parts: int,
     steps: Sequence[Step],
-    mover: Mover,
+    mover: Choice,
     budget_per_second: int,
     fleet: Fleet,
     gates: Sequence[str] = (),
     wait_health_check_seconds: float = 0.0,
 ) -> Forecast:
-    """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; ``mover`` is that of the last clients, gates are shown as config spells them."""
+    """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them."""
     if direction == "nothing":
-        steps, fleet = (), Fleet(clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
+        steps, fleet = (
+            (),
+            Fleet(clients=0, mqtt5_clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0),
+        )
     rows: list[StepForecast] = []
     start, emptied = share_percent(to, share_parts), 0.0
     shares = [step.share for step in steps if step.kind == "share"]
@@ -127,6 +135,8 @@ def forecast(
         reason=reason,
         clients=fleet.clients,
         budget_per_second=budget_per_second,
+        mover=mover,
+        told_to_go=told_to_go(fleet.mqtt5_clients, mover.mover),
         steps=tuple(rows),
         gates=tuple(map(to_camel, gates)),
         losses=_losses(fleet, rows),
@@ -170,6 +180,7 @@ def render(plan: Forecast) -> str:
             head,
             *lines,
             f"  expected {_shown(plan.expected_seconds)} s in all, of which clients are moved {_shown(plan.limit_seconds)} s at least",
+            f"  mover: {plan.mover.mover} ({plan.mover.reason}); {_shown(plan.told_to_go)} MQTT 5 clients get a DISCONNECT by it",
             f"  not carried over: {_lost(plan.losses)}",
             *_estimated(plan),
             f"  gates: {', '.join(plan.gates) or 'none'}",
@@ -185,10 +196,10 @@ def _estimated(plan: Forecast) -> list[str]:
     return [f"  estimated from {part}: the clients of each step, sessions, queued messages; the update counts them all"]
 
 
-def _row(step: Step, clients: int | None, last_mover: Mover, budget: int, wait_seconds: float) -> StepForecast:
+def _row(step: Step, clients: int | None, choice: Choice, budget: int, wait_seconds: float) -> StepForecast:
     if step.kind != "share":
         return StepForecast(name=step.name, expected_seconds=step.seconds if step.kind == "hold" else None)
-    mover: Mover = last_mover if step.share == 100 else "kick"
+    mover = choice.mover if step.share == 100 else choice.cohort
     seconds = None
     if clients is not None:
         evacuated = mover == "evacuation"

@@ -39,7 +39,7 @@ class World:
 
 @dataclass(frozen=True)
 class Desired:
-    """Where everybody shall be, by which steps, and what takes the last clients off the old colour."""
+    """Where everybody shall be, by which steps, and what takes the last clients off the old colour (``movers.Choice``)."""
 
     to: Colour
     steps: tuple[Step, ...]
@@ -50,12 +50,12 @@ class Transition(NamedTuple):
     """One act.
 
     ========  ===========================================================================================
-    open      stop the evacuation of ``colour`` everywhere, wait until the balancer has each of its nodes fully up
+    open      stop the evacuation of ``colour`` everywhere, wait until the balancer has each of its nodes fully up; part of the step that needs it
     share     set green's share to ``parts``
-    move      kick those on the other colour that ``cohort.moves`` names at ``parts``, at the paced rate
+    move      take those off the other colour that ``cohort.moves`` names at ``parts``, at the paced rate
     hold      go on judging the gates for ``seconds``
     judge     wait until no gate is unknown, and all pass
-    drain     evacuate ``colour`` (or kick all of it) until it has no live connection
+    drain     take everybody off ``colour`` until it has no live connection; in the last step also shut its door where it has one
     ========  ===========================================================================================
     """
 
@@ -94,6 +94,13 @@ def plan(observed: World, desired: Desired) -> Iterator[Transition]:
         yield transition
 
 
+def part(observed: World, desired: Desired, step: str) -> list[Transition]:
+    """What the link of one step does: its part of ``plan``, and before it ``open`` where it finds ``to`` shut in the middle of the chain."""
+    mine = [one for one in plan(observed, desired) if one.step == step and one.act != "open"]
+    shut = any(_is_shut(observed, desired.to, one) for one in mine)
+    return [Transition("open", step, desired.to, observed.share), *mine] if shut else mine
+
+
 def after(world: World, transition: Transition, to: Colour) -> World:
     """The world when the transition is done."""
     colour = transition.colour
@@ -126,12 +133,24 @@ def check_invariants(before: World, now: World, transition: Transition, to: Colo
 
 
 def _transitions(observed: World, desired: Desired) -> Iterator[Transition]:
-    to, old = desired.to, other(desired.to)
-    if observed.share == everybody(to) and old in observed.drained:
+    to = desired.to
+    if observed.share == everybody(to) and other(to) in observed.drained:
         return
-    if to in observed.draining or to not in observed.healthy:
-        yield Transition("open", "open", to, observed.share)
-    reached = observed.share
+    opened = False
+    for one in _work(observed, desired):
+        if not opened and _is_shut(observed, to, one):
+            yield Transition("open", one.step, to, observed.share)
+            opened = True
+        yield one
+
+
+def _is_shut(observed: World, to: Colour, one: Transition) -> bool:
+    """Whether ``to`` must be opened before this: one that evacuates refuses who comes back; one that is not up may not get more."""
+    return to in observed.draining or (one.act == "share" and to not in observed.healthy)
+
+
+def _work(observed: World, desired: Desired) -> Iterator[Transition]:
+    to, old, reached = desired.to, other(desired.to), observed.share
     for index, step in enumerate(desired.steps):
         if step.kind == "share":
             parts = _farther(to, reached, green_parts(to, step.share))
@@ -141,7 +160,8 @@ def _transitions(observed: World, desired: Desired) -> Iterator[Transition]:
             if parts != reached:
                 yield Transition("share", step.name, to, parts)
                 reached = parts
-            evacuates = parts == everybody(to) and desired.mover == "evacuation"
+            # An evacuation that a run with another mover began is gone on with: beside it a kick would be twice the budget.
+            evacuates = parts == everybody(to) and (desired.mover == "evacuation" or old in observed.draining)
             yield Transition("drain" if evacuates else "move", step.name, old, parts)
         elif not _covered(desired, index, observed.share):
             act: Act = "hold" if step.kind == "hold" else "judge"

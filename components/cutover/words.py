@@ -10,7 +10,7 @@ PARTS = 10_000
 """A share is kept as parts of ten thousand, always green's, so that 100 % blue is 0 (docs/emqx/balancer.md#the-share-by-hash)."""
 
 Direction = Literal["forward", "back", "nothing"]
-Mover = Literal["kick", "evacuation"]
+Mover = Literal["close", "kick", "evacuation"]
 Edition = Literal["ee", "ce"]
 
 

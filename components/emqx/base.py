@@ -8,7 +8,7 @@ it is None for as long as the cluster was opened with.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
@@ -20,9 +20,8 @@ from components.emqx.answers import (
     ExportFacts,
     LicenseFacts,
     NodeFacts,
-    SessionFacts,
-    SessionTotals,
 )
+from components.emqx.clients import Clients
 from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
 from components.migration.inventory import Inventory
@@ -66,15 +65,6 @@ class DelayedMessage(NamedTuple):
     payload: str
     qos: int
     remaining: int
-
-
-class FleetSample(NamedTuple):
-    """Sessions from all over a fleet: ``looked_at`` of ``sessions``; the ids of those with a socket, and the totals of those looked at."""
-
-    sessions: int
-    looked_at: int
-    connected_ids: tuple[str, ...]
-    persistent: SessionTotals
 
 
 class Exports(Protocol):
@@ -145,7 +135,7 @@ class Exports(Protocol):
         ...
 
 
-class Cluster(Protocol):
+class Cluster(Clients, Protocol):
     """One cluster as one colour: an async context manager that closes its connections."""
 
     @property
@@ -216,32 +206,6 @@ class Cluster(Protocol):
 
     async def force_leave(self, node: str) -> None:
         """Make the cluster forget a node that has ended; forgotten already is fine."""
-        ...
-
-    # -- clients and sessions ------------------------------------------------------------------------------------
-
-    def connected_pages(self) -> AsyncIterator[list[str]]:
-        """The ids of all clients with a socket, page by page; an id may come twice."""
-        ...
-
-    async def connected_client_ids(self, wanted: Callable[[str], bool] = ...) -> list[str]:
-        """The ids of the clients with a socket that are ``wanted``, each once, sorted."""
-        ...
-
-    def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
-        """The sessions that outlive their connection, connected or not, page by page."""
-        ...
-
-    async def session_totals(self) -> SessionTotals:
-        """How many sessions outlive their connection, and how many messages wait in them."""
-        ...
-
-    async def sample(self, most: int) -> FleetSample:
-        """About ``most`` sessions from all over the fleet, or all of them where there are no more; the calls do not grow with the fleet."""
-        ...
-
-    async def kick(self, ids: Sequence[str]) -> None:
-        """End connections **and sessions** of these clients; unknown ids are ignored, safe to repeat."""
         ...
 
     # -- evacuation ----------------------------------------------------------------------------------------------

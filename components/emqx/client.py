@@ -48,6 +48,7 @@ class Reply(NamedTuple):
     node: str
     status: int
     body: bytes
+    date: str = ""
 
     def json(self, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
         """The body as JSON, None when empty; NotNow when it is none (an answer that was cut off)."""
@@ -147,9 +148,8 @@ class EmqxHttp:
     ) -> Reply:
         """One call under ``root``; repeated while it may help, on another node where ``node`` is empty.
 
-        ``repeatable`` is True for GET unless said otherwise: what is not idempotent is tried once. ``accept`` are
-        statuses that are answers here although they are errors elsewhere. Raises Unreachable, NotNow, Unauthorized,
-        Rejected, BadInput.
+        ``repeatable`` is True for GET unless said otherwise: what is not idempotent is tried once. ``accept`` are statuses that are answers here
+        although they are errors elsewhere. Raises Unreachable, NotNow, Unauthorized, Rejected, BadInput.
         """
         may_repeat = method == "GET" if repeatable is None else repeatable
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
@@ -225,7 +225,8 @@ class EmqxHttp:
                 headers=headers,
                 timeout=request.timeout_seconds,
             )
-            reply = Reply(f"{request.method} {request.path}", target.name, got.status_code, got.content)
+            date = got.headers.get("date", "")
+            reply = Reply(f"{request.method} {request.path}", target.name, got.status_code, got.content, date)
         except LEAKS as error:
             failure = unreachable(f"{request.method} {request.path}", target.name, error)
         else:
@@ -243,9 +244,7 @@ def attempts(
 ) -> AsyncIterable[stamina.Attempt]:
     """The one way in which anything is repeated here: while it is Retryable, for so long, with growing pauses.
 
-    Without patience, or with ``most`` 1, it is tried once.
-
-    The last error is the one that is raised. Use as ``async for attempt in attempts(15): with attempt: ...``.
+    Without patience, or with ``most`` 1, it is tried once. The last error is the one that is raised. Use as ``async for attempt in attempts(15): with attempt: ...``.
     """
     most = 1 if patience_seconds <= 0 else most
     return stamina.retry_context(

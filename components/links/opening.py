@@ -13,6 +13,7 @@ from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, drained, origin
+from components.movers.kick import batches
 from components.routers.share import settle
 from components.run.run import Run
 from components.run.waiting import until
@@ -20,8 +21,6 @@ from components.value import Value
 
 HEALTH_SECONDS = 60.0
 SILENT_SECONDS = 8.0
-STALE_BATCH = 500
-"""A bulk kick of 1,001 sessions took 0.6 s (docs/emqx/api.md#bulk-kick): a call must end well within its time-out."""
 
 
 class Opened(Value):
@@ -166,8 +165,10 @@ async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int |
 async def open_target(run: Run, to: Colour) -> None:
     """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (docs/emqx/evacuation.md#all-nodes-at-once)."""
     api = run.clusters[to]
-    await run.checkpoint()
-    await asyncio.gather(*(api.evacuation_stop(node) for node in await api.evacuations()))
+    closed = await api.evacuations()
+    if closed:
+        await run.act("open", colour=to, nodes=sorted(closed))
+        await asyncio.gather(*(api.evacuation_stop(node) for node in closed))
     await wait_until_up(run, to)
 
 
@@ -200,9 +201,14 @@ def _left_since(memory: Mapping[str, str], to: Colour) -> float | None:
 
 
 async def remember_opened(run: Run, to: Colour) -> None:
-    """From now on clients come to ``to``; when they did already, since when is kept."""
+    """From now on clients come to ``to``; when they did already, since when is kept.
+
+    By the clock of the brokers that they leave, which also tells when a session lost its connection; by ours where none of them answers.
+    """
     if not (await run.memory()).get(OPENED_AT, "").startswith(f"{to} "):
-        await run.remember({OPENED_AT: f"{to} {run.clock.now():.3f}"})
+        moment = await run.clusters[other(to)].brokers_now(patience_seconds=SILENT_SECONDS)
+        since = run.clock.now() if moment is None else moment
+        await run.remember({OPENED_AT: f"{to} {since:.3f}"})
 
 
 async def _remove_stale(run: Run, to: Colour, since: float | None) -> None:
@@ -221,8 +227,7 @@ async def _remove_stale(run: Run, to: Colour, since: float | None) -> None:
         for session in page
         if not session.connected and _unix(session.disconnected_at) >= since
     ]
-    for first in range(0, len(stale), STALE_BATCH):
-        batch = stale[first : first + STALE_BATCH]
+    for batch in batches(stale):
         await run.act("loss", section="stale sessions", count=len(batch), colour=to)
         await api.kick(batch)
 

@@ -7,30 +7,28 @@ from collections.abc import Awaitable, Callable
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
-from components.cutover.pace import limit_seconds
-from components.cutover.plan import DRAIN, Desired, Transition, World, plan
+from components.cutover.movers import Choice
+from components.cutover.plan import DRAIN, Desired, Transition, World, part
 from components.cutover.steps import Step
-from components.cutover.words import COLOURS, Colour, Direction, Mover, other
+from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import GateFailed, Unreachable
 from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
-from components.links.opening import silent, wait_until_up
+from components.links.opening import open_target, silent, wait_until_up
 from components.links.sending_back import sent_back
-from components.movers.evacuation import evacuate
-from components.movers.kick import Move, kick
+from components.movers import MOVERS
+from components.movers.task import Task
 from components.run.meter import Meter
 from components.run.run import Run
 from components.value import Value
 
-SLACK = 10
-"""A drain may take this many times its shortest time, and never less than a minute, before it gives up."""
-
 
 class Manner(Value):
-    """How clients are moved: the steps, the budget, node evacuation's knobs, and what stops the update."""
+    """How clients are moved: the steps, by what, the budget, node evacuation's knobs, and what stops the update."""
 
     steps: tuple[Step, ...]
     budget_per_second: int
+    mover: Choice = Choice()
     evacuation: Evacuation = Evacuation()
     gates: Thresholds = Thresholds()
 
@@ -52,14 +50,14 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     steps = tuple(step for step in manner.steps if direction == "forward" or step.kind == "share")
     if direction == "back" and await silent(run, source):
         return await _leave_silent(run, name, to)
-    mover: Mover = "evacuation" if await known(run.clusters[source].has_evacuation()) else "kick"
     world = await _observe(run)
-    todo = [one for one in plan(world, Desired(to, steps, mover)) if one.step == name]
+    todo = part(world, Desired(to, steps, manner.mover.mover), name)
     parts = todo[-1].parts if todo else world.share
     meter = Meter(run, name, to, parts, manner.gates, manner.budget_per_second)
     if not todo:
         return _facts(meter)
-    step = {"name": name, "share": share_percent(to, parts), "mover": mover if parts == everybody(to) else "kick"}
+    mover = manner.mover.mover if parts == everybody(to) else manner.mover.cohort
+    step = {"name": name, "share": share_percent(to, parts), "mover": mover}
     run.record("step", **step, phase="begin")
     await meter.baseline()
     try:
@@ -116,9 +114,10 @@ async def _observe(run: Run) -> World:
 async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, meter: Meter) -> None:
     source = other(to)
     acts: dict[str, Callable[[], Awaitable[None]]] = {
+        "open": lambda: meter.judged(open_target(run, to)),
         # A target that breaks now keeps the share from rising: that is a gate's to judge, not to be waited out.
         "share": lambda: meter.judged(set_share(run, to, transition.parts, transition.step)),
-        "move": lambda: _move(run, Move(transition.step, source, transition.parts), manner, meter),
+        "move": lambda: _move(run, transition.step, source, transition.parts, manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
         "drain": lambda: _drain(run, transition.step, source, manner, meter),
@@ -126,12 +125,24 @@ async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, mete
     await acts[transition.act]()
 
 
-async def _move(run: Run, move: Move, manner: Manner, meter: Meter) -> None:
-    """Kick the cohort; the clients of a colour that does not answer are left to come by themselves."""
-    if await silent(run, move.source):
-        run.progress(f"{move.step}: {move.source} does not answer, its clients come by themselves")
+async def _move(run: Run, step: str, source: Colour, parts: int, manner: Manner, meter: Meter) -> None:
+    """Take the cohort off; the clients of a colour that does not answer are left to come by themselves."""
+    if await silent(run, source):
+        run.progress(f"{step}: {source} does not answer, its clients come by themselves")
         return
-    await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
+    await meter.watch_over(MOVERS[manner.mover.cohort](run, _task(step, source, parts, manner, meter)))
+
+
+def _task(step: str, source: Colour, parts: int, manner: Manner, meter: Meter) -> Task:
+    return Task(
+        step=step,
+        source=source,
+        green_parts=parts,
+        budget_per_second=manner.budget_per_second,
+        knobs=manner.evacuation,
+        moved=meter.moved,
+        notice=meter.notice,
+    )
 
 
 async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:
@@ -147,25 +158,9 @@ async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Met
         if step == DRAIN:
             await _drain_silent(run, source)
         return
-    if await run.clusters[source].has_evacuation():
-        live = sum((await run.clusters[source].live_connections()).values())
-        limit = max(60.0, SLACK * limit_seconds(live, manner.budget_per_second))
-        limit += manner.evacuation.wait_health_check_seconds
-        await meter.watch_over(
-            evacuate(
-                run,
-                source,
-                budget_per_second=manner.budget_per_second,
-                knobs=manner.evacuation,
-                limit_seconds=limit,
-                moved=meter.moved,
-                notice=meter.notice,
-                step=step,
-            )
-        )
-    else:
-        move = Move(step, source, everybody(other(source)))
-        await meter.watch_over(kick(run, move, manner.budget_per_second, meter.moved, meter.notice))
+    running = bool(await run.clusters[source].evacuations())
+    for mover in manner.mover.empties(shut=step == DRAIN, evacuates=running):
+        await meter.watch_over(MOVERS[mover](run, _task(step, source, everybody(other(source)), manner, meter)))
     if step == DRAIN:
         await _drained(run, source)
 

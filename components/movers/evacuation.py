@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.cutover.evacuation import MOST_WAIT_SECONDS, Adoption, Evacuation, adoptable
-from components.cutover.pace import evacuation_limit_seconds, split
+from components.cutover.pace import evacuation_limit_seconds, limit_seconds, split
 from components.cutover.plan import DRAIN
 from components.cutover.words import Colour
 from components.emqx.answers import EvacuationFacts
 from components.emqx.errors import GaveUp, Refused, Retryable
+from components.movers.task import Task
 from components.run.moved import Moved
 from components.run.run import Run
 
@@ -19,10 +20,28 @@ BURST_SECONDS = 1.0
 """EMQX evicts in one burst a second (docs/emqx/evacuation.md#phases); nodes that start apart do not burst at the same instant."""
 WAITING = "waiting_health_check"
 """Clients are still let in and nobody is evicted; EMQX's own default is 60 s of it (docs/emqx/evacuation.md#timing)."""
+SLACK = 10
+"""A drain may take this many times its shortest time, and never less than a minute, before it gives up."""
 POLL_SECONDS = 0.1
 POLL_PATIENCE_SECONDS = 1.0
 LOST_NODE_SECONDS = 10.0
 """A node that is gone for so long has no clients left (docs/emqx/cluster.md#a-node-dies: missing, then `stopped` without numbers)."""
+
+
+async def carry_out(run: Run, task: Task) -> None:
+    """The mover ``evacuation``: everybody, so ``green_parts`` are not looked at."""
+    live = sum((await run.clusters[task.source].live_connections()).values())
+    limit = max(60.0, SLACK * limit_seconds(live, task.budget_per_second)) + task.knobs.wait_health_check_seconds
+    await evacuate(
+        run,
+        task.source,
+        budget_per_second=task.budget_per_second,
+        knobs=task.knobs,
+        limit_seconds=limit,
+        moved=task.moved,
+        notice=task.notice,
+        step=task.step,
+    )
 
 
 async def evacuate(
@@ -53,13 +72,26 @@ async def evacuate(
     adoption = await _adopt(run, colour, list(live), budget_per_second)
     rates = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, knobs.conn_evict_rate)
     total = sum(live.values())
+    _refuse_above(colour, live, {**adoption.rates, **rates}, budget_per_second)
     await run.act("evacuation", step=step, colour=colour, live=total, rates=rates, adopted=adoption.adopted)
     for node, rate in rates.items():
         await run.checkpoint()
         await api.evacuation_start(node, _body(rate, knobs))
-        await run.clock.sleep(BURST_SECONDS / len(rates))
+        await run.clock.sleep(BURST_SECONDS / len(rates) if total else 0.0)
     limit = max(limit_seconds, evacuation_limit_seconds(live, {**adoption.rates, **rates}))
     await _wait_until_empty(run, colour, _Emptying(live, step), limit, moved, notice)
+
+
+def _refuse_above(colour: Colour, live: Mapping[str, int], rates: Mapping[str, int], budget_per_second: int) -> None:
+    """EMQX evicts at least one client per second on each node (docs/emqx/evacuation.md#values); fewer clients than the budget may all go at once."""
+    most = sum(min(rate, live.get(node, 0)) for node, rate in rates.items())
+    if most > budget_per_second:
+        raise Refused(
+            f"draining {colour}",
+            node=colour,
+            seen=f"an evacuation of {len(rates)} nodes moves {most} clients per second, the budget is {budget_per_second}",
+            todo=f"set emqx:cutover.budgetPerSecond to {most} or more, or emqx:cutover.mover to kick",
+        )
 
 
 async def _adopt(run: Run, colour: Colour, nodes: list[str], budget_per_second: int) -> Adoption:
@@ -147,7 +179,7 @@ async def _wait_until_empty(
             if gone:
                 moved.count += gone
                 run.record("move", step=emptying.step, mover="evacuation", count=gone)
-            if emptying.left == 0 and emptying.moving_since is not None and not moved.seconds:
+            if moved.count and emptying.left == 0 and emptying.moving_since is not None and not moved.seconds:
                 moved.seconds = now - emptying.moving_since
             if emptying.done(running, now):
                 return

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from components.cutover.movers import Choice
 from components.cutover.routes import Strategy as Word
 from components.cutover.steps import Step
 from components.cutover.words import Mover
@@ -38,6 +39,6 @@ class Strategy(Protocol):
     route: Word
     movers: tuple[Mover, ...]
 
-    def links(self, cutover: Cutover) -> tuple[LinkSpec, ...]:
+    def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """The links behind the first one, in order; each waits for the one before it."""
         ...

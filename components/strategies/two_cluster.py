@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.cutover.movers import Choice
 from components.cutover.routes import Strategy as Word
 from components.cutover.words import Mover
 from components.links.shift import Manner
@@ -15,9 +16,9 @@ class TwoCluster:
     route: Word = "two-cluster"
     movers: tuple[Mover, ...] = ("kick", "evacuation")
 
-    def links(self, cutover: Cutover) -> tuple[LinkSpec, ...]:
+    def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """Export, import, verification, a link for each step, and the drain."""
-        manner = manner_of(cutover).model_dump(mode="json")
+        manner = manner_of(cutover, mover).model_dump(mode="json")
         exported = {"exported": "export"}
         steps = [
             LinkSpec(
@@ -44,11 +45,12 @@ class TwoCluster:
         )
 
 
-def manner_of(cutover: Cutover) -> Manner:
+def manner_of(cutover: Cutover, mover: Choice) -> Manner:
     """How clients are moved, as the links that move them want it."""
     return Manner(
         steps=cutover.steps,
         budget_per_second=cutover.budget_per_second,
+        mover=mover,
         evacuation=cutover.evacuation,
         gates=cutover.gates,
     )

@@ -17,7 +17,7 @@ from typing import Any, Self
 import httpx
 
 from components.cutover.steps import parse_steps
-from components.cutover.words import COLOURS, Colour
+from components.cutover.words import COLOURS, Colour, Mover
 from components.emqx.models import ClusterHandle, Credentials
 from components.ledger.registry import ledger_of
 from components.local import balancer as balancing
@@ -156,6 +156,7 @@ class MovingBed:
         budget: int = 40,
         before: Mapping[str, Callable[[], None]] | None = None,
         gates: Mapping[str, Any] | None = None,
+        mover: Mover = "kick",
     ) -> str:
         """What the chain does in one update; its direction. ``data`` carries the data too, ``before`` acts before a link."""
         self._begun = len(self.journal())
@@ -164,6 +165,7 @@ class MovingBed:
         manner: dict[str, Any] = {
             "steps": [step.model_dump(mode="json") for step in parse_steps(steps)],
             "budgetPerSecond": budget,
+            "mover": {"mover": mover, "shuts": True},
             "evacuation": {"waitHealthCheckSeconds": 1, "waitTakeoverSeconds": 0},
             "gates": {**QUICK, **(gates or {})},
         }

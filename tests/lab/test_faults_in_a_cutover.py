@@ -155,7 +155,7 @@ class TestTheBalancerRestarts:
 class TestTheDrain:
     def test_a_blue_node_that_dies_does_not_stop_it(self, bed: MovingBed, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(drain, "LOST_NODE_SECONDS", 2.0)
-        going = bed.start(budget=10)
+        going = bed.start(budget=10, mover="evacuation")
         in_the_middle(bed, going, "shift-100")
         bed.fault("blue", "die", node=bed.node("blue", 1))
         assert going.result(60) == "forward"

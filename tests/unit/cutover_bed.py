@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.cutover.gates import Thresholds
+from components.cutover.movers import Choice
 from components.cutover.steps import parse_steps
 from components.cutover.words import Colour
 from components.links.opening import open_run
@@ -14,8 +15,16 @@ from tests.unit.fake_world import World
 QUIET = Thresholds(connect_latency_p99_milliseconds=None)
 
 
-def manner(shares: Sequence[float], budget: int = 50, gates: Thresholds = QUIET) -> Manner:
-    return Manner(steps=parse_steps([{"share": share} for share in shares]), budget_per_second=budget, gates=gates)
+CE = Choice(mover="kick")
+EE = Choice(mover="kick", shuts=True)
+EVACUATION = Choice(mover="evacuation", shuts=True)
+CHOICES = {"ce": CE, "ee": EE, "evacuation": EVACUATION}
+"""What may be chosen in strategy two-cluster behind a router that knows clients."""
+
+
+def manner(shares: Sequence[float], budget: int = 50, gates: Thresholds = QUIET, mover: Choice = EE) -> Manner:
+    steps = parse_steps([{"share": share} for share in shares])
+    return Manner(steps=steps, budget_per_second=budget, gates=gates, mover=mover)
 
 
 async def up(world: World, how: Manner, token: str, to: Colour = "green", acknowledged: Sequence[str] = ()) -> str:

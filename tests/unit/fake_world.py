@@ -59,6 +59,9 @@ class FakeApi:
         self.evicting_from = 0.0
         self.dead = False
         self.revoked = False
+        self.ahead_seconds = 0.0
+        self.batches: list[int] = []
+        self.rebalances: list[dict[str, Any]] = []
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -104,6 +107,7 @@ class FakeApi:
     async def kick(self, ids: Sequence[str]) -> None:
         self.alive()
         self.world.act()
+        self.batches.append(len(ids))
         for one in ids:
             if self.world.at.get(one) == self.colour:
                 self.world.disconnect(one)
@@ -119,6 +123,7 @@ class FakeApi:
         self.alive()
         self.world.act()
         assert node == self.node
+        self.world.router.down.add(self.colour)
         self.rate = int(body["conn_evict_rate"])
         self.evicting_from = self.world.clock.now() + int(str(body["wait_health_check"]).rstrip("s"))
         return True
@@ -127,6 +132,7 @@ class FakeApi:
         self.alive()
         self.world.act()
         was, self.rate = self.rate is not None, None
+        self.world.router.down.discard(self.colour)
         return was
 
     async def evacuations(self, **_: Any) -> dict[str, EvacuationFacts]:
@@ -151,8 +157,12 @@ class FakeApi:
         return None
 
     async def evacuation_status(self) -> dict[str, Any]:
+        self.alive()
         entries = [] if self.rate is None else [self._status().model_dump(mode="json")]
-        return {"evacuations": entries, "purges": [], "rebalances": []}
+        return {"evacuations": entries, "purges": [], "rebalances": list(self.rebalances)}
+
+    async def brokers_now(self, **_: Any) -> float | None:
+        return None if self.dead else self.world.clock.now() + self.ahead_seconds
 
 
 class World:

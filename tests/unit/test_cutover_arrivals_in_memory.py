@@ -10,16 +10,17 @@ import pytest
 from components.cutover.steps import parse_steps
 from components.links.opening import open_run
 from components.links.shift import Manner, carry_out
+from tests.unit.cutover_bed import CHOICES
 from tests.unit.fake_world import UNFINISHED, fleet
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 
 
-@pytest.mark.parametrize("evacuates", [True, False])
+@pytest.mark.parametrize("edition", sorted(CHOICES))
 @pytest.mark.parametrize("last", [{"hold": 600}, {"gate": True}])
-def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bool, last: dict[str, Any]) -> None:
-    world = fleet(200, evacuates=evacuates)
-    how = Manner(steps=parse_steps([{"share": 50}, {"share": 100}, last]), budget_per_second=50)
+def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(edition: str, last: dict[str, Any]) -> None:
+    world = fleet(200, evacuates=CHOICES[edition].shuts)
+    how = Manner(steps=parse_steps([{"share": 50}, {"share": 100}, last]), budget_per_second=50, mover=CHOICES[edition])
 
     async def go() -> None:
         run = world.run("a")
@@ -38,15 +39,15 @@ def test_a_hold_or_gate_after_the_last_share_finds_everybody_there(evacuates: bo
         assert world.clock.now() - began > 600
 
 
-@pytest.mark.parametrize("evacuates", [True, False])
+@pytest.mark.parametrize("edition", sorted(CHOICES))
 @pytest.mark.parametrize("pause", [20.0, 60.0])
 def test_a_whole_cutover_of_devices_that_pause_disconnects_each_once_and_fails_no_gate(
-    evacuates: bool, pause: float
+    edition: str, pause: float
 ) -> None:
-    world = fleet(300, evacuates=evacuates)
+    world = fleet(300, evacuates=CHOICES[edition].shuts)
     world.away_seconds = pause
     steps = parse_steps([{"share": 3}, {"hold": 30}, {"share": 10}, {"share": 50}, {"gate": True}, {"share": 100}])
-    how = Manner(steps=steps, budget_per_second=20)
+    how = Manner(steps=steps, budget_per_second=20, mover=CHOICES[edition])
 
     async def go() -> None:
         run = world.run("a")

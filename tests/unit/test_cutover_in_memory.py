@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody
+from components.cutover.movers import Choice
 from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
+from components.ledger.base import LEASE
 from components.links.opening import open_run
 from components.links.shift import carry_out
+from components.movers.kick import Move, kick
+from components.run.moved import Moved
 from components.run.whereabouts import telling_where
-from tests.unit.cutover_bed import QUIET, manner, opened_only, up
+from tests.unit.cutover_bed import CE, CHOICES, EE, EVACUATION, QUIET, manner, opened_only, up
 from tests.unit.fake_world import UNFINISHED, FakeApi, Killed, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -24,22 +29,27 @@ IDS = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=60, unique
 
 
 @settings(max_examples=60, deadline=None)
-@given(ids=IDS, shares=SHARES, evacuates=st.booleans())
-def test_every_client_is_disconnected_exactly_once(ids: list[str], shares: list[int], evacuates: bool) -> None:
-    world = World(ids, evacuates=evacuates)
-    asyncio.run(up(world, manner(shares), "a"))
+@given(ids=IDS, shares=SHARES, choice=st.sampled_from(list(CHOICES.values())))
+def test_every_client_is_disconnected_exactly_once(ids: list[str], shares: list[int], choice: Choice) -> None:
+    world = World(ids, evacuates=choice.shuts)
+    asyncio.run(up(world, manner(shares, mover=choice), "a"))
     assert set(world.at.values()) == {"green"}
     assert set(world.disconnects.values()) == {1}
     assert world.router.shares == sorted(world.router.shares)
 
 
 @settings(max_examples=80, deadline=None)
-@given(ids=IDS, shares=SHARES, evacuates=st.booleans(), kills=st.lists(st.integers(1, 12), max_size=4))
+@given(
+    ids=IDS,
+    shares=SHARES,
+    choice=st.sampled_from(list(CHOICES.values())),
+    kills=st.lists(st.integers(1, 12), max_size=4),
+)
 def test_killed_anywhere_the_next_run_goes_on_and_nobody_is_disconnected_twice(
-    ids: list[str], shares: list[int], evacuates: bool, kills: list[int]
+    ids: list[str], shares: list[int], choice: Choice, kills: list[int]
 ) -> None:
-    world = World(ids, evacuates=evacuates)
-    how = manner(shares)
+    world = World(ids, evacuates=choice.shuts)
+    how = manner(shares, mover=choice)
     for number, kill in enumerate(kills):
         world.die_at = world.acts + kill
         try:
@@ -54,12 +64,12 @@ def test_killed_anywhere_the_next_run_goes_on_and_nobody_is_disconnected_twice(
 
 
 @settings(max_examples=40, deadline=None)
-@given(ids=IDS, shares=SHARES, kill=st.integers(1, 12), evacuates=st.booleans())
+@given(ids=IDS, shares=SHARES, kill=st.integers(1, 12), choice=st.sampled_from(list(CHOICES.values())))
 def test_a_flip_at_any_point_brings_everybody_back(
-    ids: list[str], shares: list[int], kill: int, evacuates: bool
+    ids: list[str], shares: list[int], kill: int, choice: Choice
 ) -> None:
-    world = World(ids, evacuates=evacuates)
-    how = manner(shares)
+    world = World(ids, evacuates=choice.shuts)
+    how = manner(shares, mover=choice)
     world.die_at = kill
     with contextlib.suppress(Killed):
         asyncio.run(up(world, how, "there"))
@@ -67,6 +77,38 @@ def test_a_flip_at_any_point_brings_everybody_back(
     asyncio.run(up(world, how, "back", to="blue"))
     assert set(world.at.values()) == {"blue"}
     assert world.router.parts == everybody("blue")
+
+
+def test_on_enterprise_clients_are_kicked_evenly_and_the_door_of_the_old_colour_stays_shut() -> None:
+    world = World([f"dev-{number}" for number in range(200)])
+    asyncio.run(up(world, manner([10, 100], budget=100, mover=EE), "a"))
+    moves = [(event["mover"], event["count"]) for event in world.journal if event["event"] == "move"]
+    assert {mover for mover, _ in moves} == {"kick"}
+    assert max(count for _, count in moves) <= 100 * 0.25 + 1
+    state = asyncio.run(world.apis["blue"].evacuations())["emqx@blue"].state
+    assert state in {"waiting_takeover", "evicting_sessions", "prohibiting"}
+
+
+def test_an_evacuation_that_a_killed_run_began_is_not_joined_by_kicks() -> None:
+    world = World([f"dev-{number}" for number in range(200)])
+    how = manner([10, 100], budget=20, mover=EVACUATION)
+
+    def interrupted() -> None:
+        if any(event["event"] == "move" and event["mover"] == "evacuation" for event in world.journal):
+            raise Killed
+
+    async def cut_off() -> None:
+        run = replace(world.run("a"), interrupted=interrupted)
+        opened = await open_run(run, "green", ("blue", "green"), (), budget_per_second=20, keep_stale=False)
+        for name in ("shift-10", "shift-100"):
+            await carry_out(run, name, "green", how, opened.direction)
+
+    with pytest.raises(Killed):
+        asyncio.run(cut_off())
+    world.journal.clear()
+    asyncio.run(up(world, how.model_copy(update={"mover": EE}), "b"))
+    assert {event["mover"] for event in world.journal if event["event"] == "move"} == {"evacuation"}
+    assert set(world.disconnects.values()) == {1}
 
 
 def test_a_finished_cutover_has_nothing_to_do() -> None:
@@ -139,7 +181,7 @@ def test_clients_that_do_not_pass_the_balancer_are_named() -> None:
 
     world = Direct(["direct-1"], evacuates=False)
     with pytest.raises(GaveUp, match=r"direct-1.*through the balancer"):
-        asyncio.run(up(world, manner([100]), "a"))
+        asyncio.run(up(world, manner([100], mover=CE), "a"))
 
 
 def test_a_foreign_evacuation_that_does_not_fit_is_refused_not_fought_over() -> None:
@@ -185,7 +227,7 @@ def test_a_client_that_passes_the_balancer_by_is_kicked_twice_and_not_for_ever()
 
     world = Direct(["direct-1"], evacuates=False)
     with pytest.raises(GaveUp):
-        asyncio.run(up(world, manner([100]), "a"))
+        asyncio.run(up(world, manner([100], mover=CE), "a"))
     assert world.disconnects["direct-1"] == 2
 
 
@@ -199,3 +241,14 @@ def test_an_error_says_where_the_clients_are() -> None:
 
     with pytest.raises(Refused, match=r"trouble; green's share is 0 %; clients: 20 on blue, 0 on green\. Next: help"):
         asyncio.run(fail())
+
+
+@pytest.mark.parametrize("budget", [500, 20_000])
+def test_no_kick_has_more_ids_than_one_call_can_take_and_the_budget_is_reached(budget: int) -> None:
+    world, moved = World([f"dev-{number}" for number in range(4_000)], evacuates=False), Moved()
+    world.ledger.memory[LEASE] = "a"
+    world.was_at(everybody("green"))
+    asyncio.run(kick(world.run("a"), Move("shift-100", "blue", everybody("green")), budget, moved, lambda: None))
+    assert max(world.apis["blue"].batches) <= 500
+    assert sum(world.apis["blue"].batches) == moved.count == 4_000
+    assert moved.seconds <= 4_000 / budget * 1.05 + 0.1

@@ -71,3 +71,20 @@ class TestSessionsLeftBehind:
         self.offline(world, "dev-1", "green", world.clock.now() + 1)
         asyncio.run(up(world, manner([50, 100]), "b", acknowledged=["sessions"]))
         assert self.removed(world) == ["green"]
+
+    @pytest.mark.parametrize("ahead_seconds", [-3_600.0, 0.0, 3_600.0])
+    def test_what_is_stale_is_judged_by_the_clock_of_the_brokers_that_were_left(self, ahead_seconds: float) -> None:
+        world = World([f"dev-{number}" for number in range(40)])
+        world.apis["blue"].ahead_seconds = ahead_seconds
+        before = world.clock.now() + ahead_seconds - 10
+        asyncio.run(half_way(world))
+        moved = world.clock.now() + ahead_seconds
+        self.offline(world, "asleep-before", "blue", before)
+        world.sessions["blue"] += [world.sessions["blue"][0]._replace(clientid="moved", disconnected_at=rfc3339(moved))]
+        world.journal.clear()
+        asyncio.run(up(world, manner([50, 100]), "b", to="blue", acknowledged=["sessions"]))
+        assert [event["count"] for event in world.journal if event.get("section") == "stale sessions"] == [1]
+
+
+def rfc3339(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()

@@ -25,6 +25,27 @@ def test_a_share_is_not_given_to_a_colour_that_is_down() -> None:
     assert world.router.shares == []
 
 
+@pytest.mark.parametrize("name", ["shift-50", "shift-100", "drain"])
+def test_a_target_that_somebody_evacuates_in_the_middle_of_the_chain_is_opened_by_the_next_link(name: str) -> None:
+    world = World([f"dev-{number}" for number in range(60)])
+    how = manner([10, 50, 100])
+
+    async def go() -> None:
+        run = world.run("a")
+        opened = await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
+        for link in [*(step.name for step in how.steps), "drain"]:
+            if link == name:
+                green = world.apis["green"]
+                await green.evacuation_start(green.node, {"wait_health_check": "0s", "conn_evict_rate": 1})
+            await carry_out(run, link, "green", how, opened.direction)
+
+    asyncio.run(go())
+    assert [event["nodes"] for event in world.journal if event["event"] == "open"] == [["emqx@green"]]
+    assert world.apis["green"].rate is None
+    assert set(world.at.values()) == {"green"}
+    assert world.ledger.memory["drained_at"].startswith("blue ")
+
+
 class TestSilentColour:
     """A colour that does not answer keeps nobody: not on the way back, and not when its clients have nowhere else to go."""
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody, green_parts, moves
 from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
+from components.cutover.movers import Choice
 from components.cutover.steps import DEFAULT_STEPS
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
 
@@ -25,7 +26,7 @@ def _forecast(fleet: Fleet, to: Colour = "green", share: int = 0, mover: Mover =
         reason="green has 0 %",
         share_parts=share,
         steps=DEFAULT_STEPS,
-        mover=mover,
+        mover=Choice(mover=mover, reason="why"),
         budget_per_second=200,
         fleet=fleet,
         gates=("stall_seconds",),
@@ -103,7 +104,7 @@ def test_nothing_to_do_is_said_in_one_line() -> None:
         reason="green serves everybody",
         share_parts=PARTS,
         steps=DEFAULT_STEPS,
-        mover="kick",
+        mover=Choice(mover="kick"),
         budget_per_second=10,
         fleet=Fleet(clients=5),
     )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody, moves, parts_of, share_percent
-from components.cutover.plan import DRAIN, Desired, PlanError, Transition, World, check_invariants, plan
+from components.cutover.plan import DRAIN, Desired, PlanError, Transition, World, check_invariants, part, plan
 from components.cutover.steps import DEFAULT_STEPS, Step, parse_steps
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
 
@@ -132,7 +132,7 @@ def test_each_step_alone_does_what_the_whole_plan_would_do(
     # One dynamic resource carries out one step: it plans from what it then observes and takes the transitions of its name.
     desired, alone = Desired(to, steps, mover), Fake([], other(to), share, BOTH)
     whole = list(plan(alone.world, desired))
-    for name in ["open", *(step.name for step in steps), "drain"]:
+    for name in [*(step.name for step in steps), "drain"]:
         for one in [one for one in plan(alone.world, desired) if one.step == name]:
             alone.apply(one)
     assert alone.done == whole
@@ -142,7 +142,7 @@ def test_the_order_of_an_ordinary_cutover() -> None:
     world = World(share=0, healthy=frozenset(["blue"]))
     acts = [(one.act, one.step, one.parts) for one in plan(world, Desired("green", DEFAULT_STEPS, "evacuation"))]
     assert acts == [
-        ("open", "open", 0),
+        ("open", "shift-10", 0),
         ("share", "shift-10", 1_000),
         ("move", "shift-10", 1_000),
         ("hold", "hold-1", 1_000),
@@ -199,7 +199,19 @@ def test_a_hold_is_not_repeated_once_a_later_share_is_reached() -> None:
 def test_a_colour_that_evacuates_is_opened_before_it_gets_anybody() -> None:
     world = World(share=10_000, healthy=BOTH, draining=frozenset(["blue"]), drained=frozenset(["blue"]))
     first = next(plan(world, Desired("blue", DEFAULT_STEPS, "kick")))
-    assert first == Transition("open", "open", "blue", 10_000)
+    assert first == Transition("open", "shift-10", "blue", 10_000)
+
+
+@given(step_lists(), MOVER, st.integers(0, PARTS), COLOUR, st.sets(st.sampled_from(COLOURS)))
+def test_every_act_of_a_plan_belongs_to_a_link_that_carries_it_out(
+    steps: tuple[Step, ...], mover: Mover, share: int, to: Colour, draining: set[Colour]
+) -> None:
+    links = {*(step.name for step in steps), DRAIN}
+    world = World(share, frozenset(), draining=frozenset(draining))
+    desired = Desired(to, steps, mover)
+    assert {one.step for one in plan(world, desired)} <= links
+    done = [one.act for step in [*(step.name for step in steps), DRAIN] for one in part(world, desired, step)]
+    assert ("open" in done) == any(one.act == "open" for one in plan(world, desired))
 
 
 @pytest.mark.parametrize(

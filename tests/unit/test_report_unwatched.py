@@ -14,14 +14,14 @@ from components.report.html import page
 from components.report.model import Report
 from components.report.numbers import report_of
 from components.report.terminal import summary
-from tests.unit.cutover_bed import manner, up
+from tests.unit.cutover_bed import EVACUATION, manner, up
 from tests.unit.fake_world import UNFINISHED, Killed, World
 from tests.unit.report_bed import BEGAN, Event
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 
 CLIENTS = 60
-MANNER = manner([10, 100], budget=20)
+MANNER = manner([10, 100], budget=20, mover=EVACUATION)
 
 
 def cut_off_after(world: World, batches: int) -> None:

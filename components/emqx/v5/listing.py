@@ -5,11 +5,15 @@ The rule: what is kept of a client is one string, and a colour's clients are tho
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from components.emqx.answers import Answer, SessionFacts, SessionTotals
-from components.emqx.base import FleetSample, Scope
+from components.emqx.base import Scope
+from components.emqx.clients import FleetSample
+from components.emqx.known import known
 from components.emqx.reading import read_model
 from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
 
@@ -32,6 +36,12 @@ class _Page(Answer):
     meta: _Meta
 
 
+class _Counted(Answer):
+    """A list of which only the length is wanted (docs/emqx/inventory.md#calls)."""
+
+    meta: _Meta
+
+
 class Listing:
     """The lists of one cluster; ``scope`` says whose."""
 
@@ -51,6 +61,25 @@ class Listing:
         """The ids of all clients with a socket, page by page; an id may come twice, since pages shift while clients leave."""
         async for page in self._pages("clientid,connected", _connected_id):
             yield [row for row in page if isinstance(row, str)]
+
+    async def mqtt5_clients(self) -> int:
+        """The clients with a socket that speak MQTT 5; an exact filter has a count (docs/emqx/inventory.md#calls)."""
+        asked: dict[str, str | int] = {"conn_state": "connected", "proto_ver": "5", "limit": 1}
+        found = [await self.http.call("GET", "/clients", params={**asked, **more}) for more in await self._lists()]
+        return sum(read_model(_Counted, reply).meta.count for reply in found)
+
+    async def brokers_now(self, *, patience_seconds: float | None = None) -> float | None:
+        """Unix seconds, in whole ones, from the ``date`` that each answer carries (recording A_reorder)."""
+        asked = (known(self._now(node, patience_seconds)) for node in self.http.node_names)
+        found = await asyncio.gather(*asked)
+        return max((moment for moment in found if moment is not None), default=None)
+
+    async def _now(self, node: str, patience_seconds: float | None) -> float | None:
+        reply = await self.http.call("GET", "/nodes", node=node, patience_seconds=patience_seconds)
+        try:
+            return parsedate_to_datetime(reply.date).timestamp()
+        except ValueError:
+            return None
 
     async def connected_client_ids(self, wanted: Callable[[str], bool] = lambda _: True) -> list[str]:
         """The ids of the clients with a socket that are ``wanted``, each once, sorted; all pages are read before it returns."""

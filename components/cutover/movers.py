@@ -1,0 +1,102 @@
+"""Which mover takes the clients off the old colour: decided once, by strategy, router and edition, before anything is touched.
+
+The rule: of what the strategy may use, the router allows and the edition has, the first one; a wish in the stack file goes first. What cannot
+be had is never tried and given up in the middle: the reason says why another one stands in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from components.cutover.words import Edition, Mover
+from components.value import Value
+
+
+class Choice(Value):
+    """The mover of a cutover.
+
+    ``mover`` takes the last clients off the old colour, ``cohort`` those of a share before; ``shuts`` is whether node evacuation keeps the
+    old colour's door shut afterwards (it stays ``prohibiting``: docs/emqx/evacuation.md#phases) and catches who came by another way.
+    """
+
+    mover: Mover = "kick"
+    shuts: bool = False
+    reason: str = ""
+
+    @property
+    def cohort(self) -> Mover:
+        """A node evacuates whoever it has, so the clients of a cohort are kicked by their ids."""
+        return "kick" if self.mover == "evacuation" else self.mover
+
+    def empties(self, *, shut: bool, evacuates: bool) -> tuple[Mover, ...]:
+        """The movers, in order, that leave nobody on the old colour, and its door shut where ``shut`` asks for it.
+
+        Where an evacuation runs already (``evacuates``: a run with another mover was cut off) it goes on alone: two movers at once would
+        be twice the budget.
+        """
+        if evacuates or self.mover == "evacuation":
+            return ("evacuation",)
+        return (self.mover, "evacuation") if self.shuts and shut else (self.mover,)
+
+
+class Circumstances(NamedTuple):
+    """What the choice depends on.
+
+    ``movers`` are the strategy's that are built, best first. ``knows_clients`` and ``closes_clients`` are the router's, ``edition`` and
+    ``nodes`` (their number) the old colour's.
+    """
+
+    movers: Sequence[Mover]
+    knows_clients: bool
+    closes_clients: bool
+    edition: Edition
+    nodes: int
+    budget_per_second: int
+
+
+def choose(wish: Mover | None, here: Circumstances) -> Choice:
+    """The mover, and why it is this one.
+
+    Raises:
+        ValueError: no mover is left; a strategy with a router that no cutover can use, which its registry must not offer.
+
+    """
+    shuts = here.edition == "ee" and "evacuation" in here.movers
+    wanted = [wish, *here.movers] if wish else list(here.movers)
+    missing: list[str] = []
+    for mover in wanted:
+        why = _missing(mover, here)
+        if why is None:
+            return Choice(mover=mover, shuts=shuts, reason="; ".join([*missing, _REASONS[mover]]))
+        if mover not in here.movers or mover == wish:
+            missing.append(f"no {mover}: {why}")
+    message = f"no mover for {here}: {'; '.join(missing)}"
+    raise ValueError(message)
+
+
+def _missing(mover: Mover, here: Circumstances) -> str | None:
+    """Why the mover cannot be had; None where it can."""
+    if mover not in here.movers:
+        return "the strategy does not offer it"
+    if mover == "close" and not here.closes_clients:
+        return "the router cannot close a client's connection"
+    if mover == "kick" and not here.knows_clients:
+        return "the router does not know which clients are to go"
+    if mover == "evacuation" and here.edition == "ce":
+        return "the open source edition has none"
+    if mover == "evacuation" and here.budget_per_second < here.nodes:
+        return f"it moves at least one client per second on each of {here.nodes} nodes, the budget is {here.budget_per_second}"
+    return None
+
+
+_REASONS: dict[Mover, str] = {
+    "close": "each connection ends with a FIN, at an even pace",
+    "kick": "by client id at an even pace, on either edition",
+    "evacuation": "each node disconnects a second's worth of its clients at once",
+}
+
+
+def told_to_go(mqtt5_clients: int | None, mover: Mover) -> int | None:
+    """How many clients get a DISCONNECT packet by it (0x98 by a kick, 0x9C by an evacuation); MQTT 3.1.1 clients get a FIN from any mover."""
+    return 0 if mover == "close" else mqtt5_clients

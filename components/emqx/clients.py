@@ -1,0 +1,59 @@
+"""What is asked of a cluster about its clients: the part of the seam ``base.Cluster`` that grows with the fleet.
+
+The rule: of a client nothing is kept but what was asked for, and a list is read page by page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from components.emqx.answers import SessionFacts, SessionTotals
+
+
+class FleetSample(NamedTuple):
+    """Sessions from all over a fleet: ``looked_at`` of ``sessions``; the ids of those with a socket, and the totals of those looked at."""
+
+    sessions: int
+    looked_at: int
+    connected_ids: tuple[str, ...]
+    persistent: SessionTotals
+
+
+class Clients(Protocol):
+    """Clients and sessions of one colour."""
+
+    async def mqtt5_clients(self) -> int:
+        """How many clients with a socket speak MQTT 5, counted by the cluster itself."""
+        ...
+
+    async def brokers_now(self, *, patience_seconds: float | None = None) -> float | None:
+        """Unix seconds by the brokers' own clock, with which alone their times may be compared.
+
+        The latest of the nodes that answer, so that what is judged to be after it is so on all of them; None when none does.
+        """
+        ...
+
+    def connected_pages(self) -> AsyncIterator[list[str]]:
+        """The ids of all clients with a socket, page by page; an id may come twice."""
+        ...
+
+    async def connected_client_ids(self, wanted: Callable[[str], bool] = ...) -> list[str]:
+        """The ids of the clients with a socket that are ``wanted``, each once, sorted."""
+        ...
+
+    def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
+        """The sessions that outlive their connection, connected or not, page by page."""
+        ...
+
+    async def session_totals(self) -> SessionTotals:
+        """How many sessions outlive their connection, and how many messages wait in them."""
+        ...
+
+    async def sample(self, most: int) -> FleetSample:
+        """About ``most`` sessions from all over the fleet, or all of them where there are no more; the calls do not grow with the fleet."""
+        ...
+
+    async def kick(self, ids: Sequence[str]) -> None:
+        """End connections **and sessions** of these clients; unknown ids are ignored, safe to repeat."""
+        ...

@@ -1,0 +1,50 @@
+"""What a cluster counts and dates by itself: clients that speak MQTT 5, and its own clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from components.emqx.models import Credentials
+from components.emqx.registry import cluster_of
+from tests.handles import cluster_at
+
+pytestmark = pytest.mark.unit
+
+
+def asked(answer: Callable[[httpx.Request], httpx.Response], question: str) -> Any:
+    async def go() -> Any:
+        handle = cluster_at("n1", "n2", version="5.8.9")
+        transport = httpx.MockTransport(answer)
+        async with cluster_of(handle, Credentials(api_key="k", api_secret="s"), transport=transport) as api:
+            return await getattr(api, question)(**({"patience_seconds": 0} if question == "brokers_now" else {}))
+
+    return asyncio.run(go())
+
+
+def test_clients_that_speak_mqtt_5_are_counted_by_one_call() -> None:
+    seen: list[dict[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(dict(request.url.params))
+        return httpx.Response(200, json={"data": [{}], "meta": {"count": 812, "limit": 1, "page": 1, "hasnext": True}})
+
+    assert asked(answer, "mqtt5_clients") == 812
+    assert seen == [{"conn_state": "connected", "proto_ver": "5", "limit": "1"}]
+
+
+def test_the_clock_is_the_brokers_and_the_latest_of_them() -> None:
+    dates = iter(["Sun, 22 Nov 2026 10:51:53 GMT", "Sun, 22 Nov 2026 10:51:58 GMT"])
+    assert asked(lambda _: httpx.Response(200, json=[], headers={"date": next(dates)}), "brokers_now") == 1795344718.0
+
+
+def test_a_node_that_does_not_answer_or_has_no_clock_leaves_it_to_the_others() -> None:
+    answers = iter(
+        [httpx.Response(503), httpx.Response(200, json=[], headers={"date": "Sun, 22 Nov 2026 10:51:53 GMT"})]
+    )
+    assert asked(lambda _: next(answers), "brokers_now") == 1795344713.0
+    assert asked(lambda _: httpx.Response(200, json=[]), "brokers_now") is None
