@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from components.emqx.base import Cluster
 from components.emqx.errors import NotNow
-from components.migration.configs import hocon
-from components.migration.manifest import BadSource
+from components.hocon.document import loads
+from components.hocon.errors import HoconError
 
 OWN_ROOTS = frozenset(
     {"node", "cluster", "rpc", "dashboard", "api_key", "license", "log", "prometheus", "opentelemetry"}
@@ -52,7 +52,7 @@ async def _hashes(api: Cluster) -> dict[str, str] | None:
     text = await api.configs_text(api.node_names[0])
     if text is None:
         return None
-    # The parser needs about 0.2 s for EMQX's 16 KB, too long to hold up everything else.
+    # Thousands of rules are some megabytes, a second or two that would hold up everything else.
     hashes = await asyncio.to_thread(hashes_of, text)
     if hashes is None:
         raise NotNow(
@@ -67,8 +67,8 @@ async def _hashes(api: Cluster) -> dict[str, str] | None:
 def hashes_of(text: str) -> dict[str, str] | None:
     """Path -> sha256 of each value; None when the text cannot be read or would include a file: nothing that a cluster names is opened."""
     try:
-        plain = hocon.parse("GET /configs", text).tree
-    except BadSource:
+        plain = loads(text)
+    except HoconError:
         return None
     if not plain:
         return None
@@ -82,7 +82,7 @@ def hashes_of(text: str) -> dict[str, str] | None:
 def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _leaves((*path, str(key).strip('"')), inner)
+            yield from _leaves((*path, key), inner)
     elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         for number, item in enumerate(value):
             yield from _leaves((*path, str(number)), item)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from pyhocon import ConfigFactory
 
+from components.hocon.document import loads
 from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import Options, Source, convert, read_export
 from components.migration.hop_44_5.result import read_archive
@@ -151,7 +151,7 @@ class TestSections:
         conversion = run({"rules": [{"id": "r", "rawsql": 'SELECT "日本 ${x}"', "enabled": True, "actions": []}]})
         text = read_archive(conversion.archive)["cluster.hocon"].decode()
         assert "日本 ${x}" in text
-        assert ConfigFactory.parse_string(text)["rule_engine"]["rules"]["r"]["sql"] == 'SELECT "日本 ${x}"'
+        assert loads(text)["rule_engine"]["rules"]["r"]["sql"] == 'SELECT "日本 ${x}"'
 
     def test_a_section_that_nobody_knows_is_accounted(self) -> None:
         conversion = run({"tomorrow": [1, 2], "more": {"a": 1}})

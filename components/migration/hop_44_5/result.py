@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from components.migration.manifest import Account
 from components.migration.requests import Request, pieces
 
 Json = dict[str, Any]
+_LAST_BACKSLASH = re.compile(r'(?<!\\)((?:\\\\)*)\\\\"')
 SECRET = ("archive", "requests.json", "bootstrap/")  # beginnings of the files that must be kept like passwords
 
 
@@ -90,5 +92,10 @@ def read_archive(archive: bytes) -> dict[str, bytes]:
 
 
 def hocon(config: Mapping[str, Any]) -> bytes:
-    """HOCON in the shape of JSON, which every HOCON reader takes; ``${`` inside a quoted string is not substituted."""
-    return (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode()
+    """HOCON in the shape of JSON; ``${`` inside a quoted string is not substituted.
+
+    Two things of JSON mean something else to EMQX: a backslash at the end of a string, where another quote follows in its line, and the ends
+    of lines that Unicode has (recordings/hocon).
+    """
+    text = json.dumps(config, indent=1, ensure_ascii=False).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (_LAST_BACKSLASH.sub(r'\1\\u005c"', text) + "\n").encode()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.hocon.document import loads
+from components.hocon.errors import HoconError
 from lab.node.api import check, effective
 from lab.node.api.call import JSON, TEXT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, internal, invalid
 from lab.node.api.listeners import follow_listeners
-from lab.node.archive import hocon
+from lab.node.archive.printed import dumps, fault
 from lab.node.kept.store import merged
 
 _ZONE = ("durable_sessions", "flapping_detect", "force_gc", "force_shutdown", "mqtt")
@@ -32,7 +34,7 @@ async def configs(call: Call) -> Answer:
     if TEXT not in call.request.headers.get("accept", JSON):
         return Answer({root: roots[root] for root in effective.JSON_ROOTS if root in roots})
     shown = {root: value for root, value in roots.items() if root not in effective.HIDDEN_IN_TEXT}
-    return Answer(hocon.dumps({key: roots[key]} if key else shown).encode(), media=TEXT)
+    return Answer(dumps({key: roots[key]} if key else shown).encode(), media=TEXT)
 
 
 async def put_configs(call: Call) -> Answer:
@@ -41,10 +43,10 @@ async def put_configs(call: Call) -> Answer:
     if call.request.headers.get("content-type", TEXT).startswith(JSON):
         raise internal("error, function_clause, [{emqx_conf_cli,load_config,[]}]")
     try:
-        roots = hocon.loads((await call.request.body()).decode())
-    except hocon.HoconError as error:
-        found = {"line": error.line, "reason": f"syntax error before: {error.before}", "type": "parse_error"}
-        raise _refused(found) from None
+        roots = loads((await call.request.body()).decode())
+    except HoconError as error:
+        kind, reason = fault(error)
+        raise _refused({"line": error.line, "reason": reason, "type": kind}) from None
     _check(call, roots)
     for root, value in roots.items():
         base = effective.running(call.managed, root) if mode == "merge" else effective.shipped().get(root, {})

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.hocon.document import loads
 from lab.node.api.check import parse_duration
 from lab.node.api.host import Host
-from lab.node.archive import hocon
 from lab.node.kept.defaults import DEFAULTS, FILE_RULES
 from lab.node.kept.store import merged
 
@@ -39,7 +39,7 @@ _WORDS = frozenset({"infinity", "disabled"})
 @cache
 def shipped() -> dict[str, Any]:
     """The roots of a fresh cluster that `lab.node.kept.defaults` does not hold."""
-    return hocon.loads((Path(__file__).parent / "effective.hocon").read_text())
+    return loads((Path(__file__).parent / "effective.hocon").read_text())
 
 
 def known(edition: str) -> frozenset[str]:

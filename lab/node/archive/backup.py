@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.node.archive import hocon
+from components.hocon.document import loads
+from components.hocon.errors import HoconError
+from lab.node.archive.printed import dumps, fault
 
 SUFFIX = ".tar.gz"
 MAGIC = b"lab-table 1\n"
@@ -102,7 +104,7 @@ def write(name: str, archive: Archive) -> bytes:
     """The bytes of an archive: flat, owner 0, no directory entries."""
     base = name.removesuffix(SUFFIX)
     meta = f'edition = {archive.edition}\nversion = "{archive.version}"\n'
-    members = {"META.hocon": meta.encode(), "cluster.hocon": hocon.dumps(archive.config or {}).encode()}
+    members = {"META.hocon": meta.encode(), "cluster.hocon": dumps(archive.config or {}).encode()}
     members |= {f"mnesia/{table}": raw for table, raw in archive.tables.items()}
     out = io.BytesIO()
     # Level 1: an export of a big table is measured in tenths of a second, as EMQX's is.
@@ -149,8 +151,8 @@ def _unpack(raw: bytes) -> dict[str, bytes]:
 
 def _meta(raw: bytes | None) -> tuple[str, str]:
     try:
-        meta = hocon.loads((raw or b"").decode())
-    except (hocon.HoconError, UnicodeDecodeError):
+        meta = loads((raw or b"").decode())
+    except (HoconError, UnicodeDecodeError):
         meta = {}
     if not {"edition", "version"} <= meta.keys():
         raise BackupError("invalid backup archive file: missing META.hocon")
@@ -166,12 +168,13 @@ def _config(raw: bytes | None, path: str) -> dict[str, Any] | None:
     if raw is None:
         return None
     try:
-        return hocon.loads(raw.decode())
+        return loads(raw.decode())
     except UnicodeDecodeError:
         raise BackupError("invalid backup archive content: cluster.hocon is no text") from None
-    except hocon.HoconError as error:
-        where = f'line => {error.line},reason => "syntax error before: {error.before}",file => "{path}/cluster.hocon"'
-        raise BackupError(f"{{parse_error,#{{{where}}}}}") from None
+    except HoconError as error:
+        kind, reason = fault(error)
+        where = f'line => {error.line},reason => "{reason}",file => "{path}/cluster.hocon"'
+        raise BackupError(f"{{{kind},#{{{where}}}}}") from None
 
 
 def check_fits(archive: Archive, edition: str, version: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from lab.node.archive import hocon
+from components.hocon.document import loads
 from tests.lab.recordings.world import World
 
 FREE = frozenset(
@@ -146,7 +146,7 @@ def compare(world: World, pair: dict[str, Any], response: httpx.Response) -> lis
         answer = json.loads(_PATH.sub("/backup/", json.dumps(answer)))
         return out + normal_differences(pair, answer, ours)
     if isinstance(answer, str) and "/configs" in pair["url"]:
-        return out + differences(hocon.loads(answer), hocon.loads(world.there(response.text)))
+        return out + differences(loads(answer), loads(world.there(response.text)))
     if isinstance(answer, str) and media != "application/octet-stream" and world.there(response.text) != answer:
         out.append(f"text {world.there(response.text)[:300]!r} instead of {answer[:300]!r}")
     return out
