@@ -179,7 +179,9 @@ def _shapes(export: Export, source: Version) -> Iterator[tuple[bool, str, str, s
     users = export.rows("auth_mnesia")
     typed, untyped = any("type" in row for row in users), any("type" not in row for row in users)
     # Enterprise had types and times from 4.2 on; it is known by its modules, which open source never exports.
-    is_old = source < Version(4, 3, 0) and not (source.line == (4, 2) and "modules" in export.data)
+    # A converted one says auth.mnesia.as, which no EMQX writes into a file: it is what is checked after the conversion.
+    has_types = (source.line == (4, 2) and "modules" in export.data) or "auth.mnesia.as" in export.data
+    is_old = source < Version(4, 3, 0) and not has_types
     yield (
         typed and untyped,
         "auth_mnesia",

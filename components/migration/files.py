@@ -12,6 +12,8 @@ from components.migration.manifest import BadSource
 MOST_BYTES = 1 << 30
 """Of one file; the export of 100,000 users and 100,000 rules has 32 MB."""
 ARCHIVES = (".tar.gz", ".tgz")
+OURS = ("manifest.json", "requests.json")
+"""What ``convert`` writes beside the files that a node gets: in a directory they are no export."""
 
 
 def below(directory: Path) -> tuple[list[Path], list[Path]]:
@@ -47,6 +49,8 @@ def _refuse(error: OSError) -> None:
 def _is_read(file: Path) -> bool:
     """Settings, exports and archives; not certificates, tables or logs."""
     name = file.name.lower()
+    if name in OURS:
+        return False
     return name.endswith((".conf", ".hocon", ".json", ".json.gz", *ARCHIVES)) or file.name in NODE_FILES
 
 

@@ -239,6 +239,24 @@ def test_whatever_rows_an_export_has_they_are_refused_or_accounted_for(
     assert not data.get("acl_mnesia")
 
 
+@PATIENT
+@given(ROWS, ROWS, ROWS, ROWS, st.sampled_from(["username", "clientid"]), st.sampled_from(["ce", "ee"]))
+def test_whatever_an_export_has_the_whole_hop_accounts_for_each_row_and_sends_only_rules_that_4_3_takes(
+    acl: list[Any], users: list[Any], resources: list[Any], rules: list[Any], credential: Any, edition: Any
+) -> None:
+    sections = {"acl_mnesia": acl, "auth_mnesia": users, "resources": resources, "rules": rules}
+    plan = replace(PLAN, credential=credential, edition_to=edition)
+    result = convert(Facts(plan, export=Export("e.json", {"version": "4.2.14", **sections})))
+    json.dumps([one.body for one in result.requests])
+    for section, rows in sections.items():
+        assert sum(item.section == section for item in result.account.items) == len(rows)
+    for body in (one.body for one in result.requests if (one.method, one.path) == ("POST", "/acl")):
+        assert body["topic"]
+        assert body["access"] in {"allow", "deny"}
+        assert body["action"] in {"pub", "sub", "pubsub"}
+        assert all(body[one] and isinstance(body[one], str) for one in ("username", "clientid") if one in body)
+
+
 def test_a_plan_and_a_file_that_disagree_on_the_credential_type_are_refused() -> None:
     facts = Facts(
         replace(PLAN, credential="clientid"),

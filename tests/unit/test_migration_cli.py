@@ -201,6 +201,17 @@ def test_a_conversion_writes_files_account_and_steps_for_their_owner_only(
     assert not [word for word in passwords if word in (out / "manifest.json").read_text(encoding="utf-8")]
 
 
+def test_the_result_of_a_conversion_can_be_checked_as_it_lies_there_and_what_it_mended_is_gone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "new"
+    assert run(capsys, "convert", SAMPLES / "v4.2.11.json", OLD, *HOP, "--out", out)[0] == 0
+    assert (out / "requests.json").exists()
+    status, text, err = run(capsys, "check", out, *HOP, "--strategy", "two-cluster")
+    assert (status, err) == (1, "")
+    assert not re.search(r"^\s*43-(02|10|40|41|44|45) ", text, re.MULTILINE)
+
+
 def test_nothing_is_ever_overwritten(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x", encoding="utf-8")
     status, _, err = run(capsys, "convert", OLD, *HOP, "--out", tmp_path)

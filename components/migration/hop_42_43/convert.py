@@ -122,7 +122,7 @@ def _modules(facts: Facts, confs: tuple[Conf, ...]) -> dict[str, str]:
 
 def _superusers(facts: Facts, confs: tuple[Conf, ...], credential: Credential) -> list[tuple[str, str]]:
     """Those that ``emqx_auth_mnesia.conf`` makes where the database has no such user; of one that is in the export the row counts."""
-    there = {row.get("login") for row in facts.export.rows("auth_mnesia")} if facts.export else set()
+    there = {str(row.get("login")) for row in facts.export.rows("auth_mnesia")} if facts.export else set()
     values = {setting.key: setting.value for conf in confs for setting in conf.settings}
     found = (_SUPERUSER.fullmatch(key) for key, value in values.items() if value == "true")
     names = (values.get(f"auth.mnesia.{one[1]}.login") for one in found if one)
