@@ -25,7 +25,7 @@ from components.ledger.remembered import Remembered, remembered, stack_of
 from components.movers import MOVERS
 from components.problems import problems_of
 from components.routers.registry import capabilities_of
-from components.settings import CREDENTIALS, KEYS, ClusterSettings, Settings, settings_of
+from components.settings import CREDENTIALS, KEYS, RENAMED, ClusterSettings, Settings, settings_of
 from components.strategies import STRATEGIES
 from components.targets import TARGETS
 from components.targets.base import Site, Target
@@ -61,9 +61,7 @@ def load(
         problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
     if settings is not None:
         problems += contradictions(settings, remembered(settings.work_directory), now())
-        if (owner := stack_of(settings.work_directory)) not in {None, stack}:
-            allowed = f"a directory of its own for each stack; stack {owner} works here (file balancer/stack)"
-            problems.append(Problem("emqx:workDirectory", settings.work_directory, allowed))
+        problems += _another_stacks(settings, stack)
     if problems or settings is None:
         lines = "".join(f"\n  {one.path}: {one.value}; allowed: {one.allowed}" for one in problems)
         raise BadInput("the stack's config", seen=f"{len(problems)} to correct{lines}", todo="correct these lines")
@@ -136,6 +134,18 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
         problems += pair(clusters, known)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
     return problems + _twice(clusters)
+
+
+def _another_stacks(settings: Settings, stack: str) -> list[Problem]:
+    """A work directory belongs to one stack; the one that was renamed says so, and the next update gives it the new name (docs/adr/0010)."""
+    owner = stack_of(settings.work_directory)
+    if owner in {None, stack} or f"{RENAMED}{owner}" in settings.cutover.acknowledge:
+        return []
+    allowed = (
+        f"a directory of its own for each stack; stack {owner} works here. Where {owner} was renamed to {stack}:"
+        f" cutover.acknowledge [{RENAMED}{owner}]"
+    )
+    return [Problem("emqx:workDirectory", settings.work_directory, allowed)]
 
 
 def _addresses_of_ours(settings: Settings, colour: Colour) -> frozenset[str]:

@@ -37,7 +37,7 @@ from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
 from components.routers.registry import router_of
-from components.settings import LOSSES, Settings
+from components.settings import Settings, is_rule
 
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 8.0
@@ -184,7 +184,7 @@ def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
             (old.version, new.version),
             (old.edition, new.edition),
             new.size,
-            [one for one in settings.cutover.acknowledge if one not in LOSSES],
+            [one for one in settings.cutover.acknowledge if is_rule(one)],
             effective=effective,
             live=Live(connections=fleet.clients, persistent_sessions=sessions),
         )

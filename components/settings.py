@@ -35,10 +35,18 @@ LOSSES = ("sessions", "way_back", "leftovers")
 """What may be acknowledged beside the rules: that persistent sessions end with their queues, that live is the older colour, and that the new
 colour has bans or messages which an earlier cutover left there."""
 
+RENAMED = "stack:"
+"""Before the name that a stack had when it took its work directory: ``stack:dev`` says that dev is now called otherwise."""
+
+
+def is_rule(acknowledged: str) -> bool:
+    """Whether this acknowledges an upgrade rule, by its id."""
+    return acknowledged not in LOSSES and not acknowledged.startswith(RENAMED)
+
 
 def _known_loss(value: str) -> str:
-    if value not in LOSSES and value not in {rule.id for rule in catalogue()}:
-        allowed = f"{', '.join(LOSSES)}, or the id of a rule that preview shows (such as 59-01)"
+    if is_rule(value) and value not in {rule.id for rule in catalogue()}:
+        allowed = f"{', '.join(LOSSES)}, the id of a rule that preview shows (such as 59-01), or {RENAMED}NAME for a stack that was renamed"
         raise PydanticCustomError("acknowledgement", "{allowed}", {"allowed": allowed})
     return value
 

@@ -58,8 +58,8 @@ def exchanged(
     return problems
 
 
-def refuse_moved(what: str, before: Path, directory: Path, runs: Callable[[], bool]) -> None:
-    """Refuse another directory for what runs: it would be ended with all its connections.
+def refuse_moved(what: str, before: Path, directory: Path, work: Path, runs: Callable[[], bool]) -> None:
+    """Refuse another directory for what runs: it would be ended with all its connections; ``work`` is the work directory that it is in.
 
     Raises:
         Refused: ``runs`` says so of ``what`` in the directory ``before``.
@@ -70,7 +70,8 @@ def refuse_moved(what: str, before: Path, directory: Path, runs: Callable[[], bo
             f"moving {what} to {directory}",
             node=what,
             seen=f"it runs in {before}",
-            todo="keep emqx:workDirectory, or destroy the stack first",
+            todo=f"keep it there: `pulumi config set emqx:workDirectory {work}` (a renamed stack has another default);"
+            " or destroy the stack first",
         )
 
 

@@ -233,11 +233,10 @@ async def live_counts(
 async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
     """All replicas as the files say; a colour that is alone has everybody, and nothing of a cutover that is over is remembered."""
     router, ledger = router_of(handle), ledger_of(handle)
-    alone = len(wanted.clusters) == 1
-    if alone:
+    if len(wanted.clusters) == 1:
         await set_share(router, ledger, everybody(next(iter(wanted.clusters))), holder=None)
     else:
         await settle(router, ledger)
-    if alone or wanted.ended:
+    if wanted.ended:
         async with ledger.held(None) as writing:
             await writing.write(dict.fromkeys(CUTOVER))

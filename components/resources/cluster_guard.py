@@ -12,6 +12,7 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle
 from components.guards.leaving import refuse_clients
+from components.links.finalizing import forget_cutover
 from components.resources.props import State, own
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
@@ -41,10 +42,11 @@ class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
         return {}
 
     def delete(self, _id: str, props: State) -> None:
-        """Refuse while clients are connected to the cluster, or while nobody can say that none are."""
+        """Refuse while clients are connected to the cluster, or while nobody can say that none are; at a finalize its cutover is over then."""
         inputs = ClusterGuardInputs.model_validate(own(props))
         credentials = credentials_of(inputs.colour, self.credentials)
         asyncio.run(refuse_clients(inputs.cluster, credentials, inputs.balancer))
+        asyncio.run(forget_cutover(inputs.colour, inputs.balancer))
 
 
 class ClusterGuard(Resource, module="emqx", name="ClusterGuard"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,7 +67,8 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
             )
         directory = Path(olds["directory"])
         pids = olds.get("pids") or ()
-        refuse_moved(inputs.colour, directory, Path(inputs.directory), lambda: local.lives(directory, pids))
+        runs = partial(local.lives, directory, pids)
+        refuse_moved(inputs.colour, directory, Path(inputs.directory), directory.parents[1], runs)
         if olds.get("nodes", 0) > inputs.nodes:
             credentials = credentials_of(inputs.colour, self.credentials)
             asyncio.run(local.refuse_fewer(inputs.colour, olds["version"], directory, inputs.nodes, credentials))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,7 +61,8 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
     def refuse(self, inputs: MqttBalancerInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
         before = Path(olds.get("directory") or inputs.directory)
-        refuse_moved("the balancer", before, Path(inputs.directory), lambda: balancing.running(before))
+        runs = partial(balancing.running, before)
+        refuse_moved("the balancer", before, Path(inputs.directory), before.parent, runs)
         for handle in _leaving(inputs, olds):
             leaving = Leaving(handle, credentials_of(handle.colour, self.credentials), inputs.soak_seconds)
             asyncio.run(refuse_leaving(leaving, balancing.handle_of(Path(inputs.directory)), time.time()))
@@ -87,7 +89,7 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
             replicas=inputs.replicas,
             standing=inputs.standing,
             external=inputs.external,
-            ended=bool(_leaving(inputs, olds or {})),
+            ended=_is_over(inputs, olds or {}),
         )
         return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
 
@@ -97,6 +99,16 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
 
     def _credentials(self, inputs: MqttBalancerInputs) -> dict[str, Credentials]:
         return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
+
+
+def _is_over(inputs: MqttBalancerInputs, olds: State) -> bool:
+    """Whether what is remembered is of a cutover that is over: another cluster stands for its colour, or the finalize was an update before.
+
+    A colour that leaves with this very update is forgotten by its guard, once that has let it go.
+    """
+    return any(old.colour in inputs.clusters for old in _leaving(inputs, olds)) or (
+        len(inputs.clusters) == 1 and set(inputs.clusters) == set(olds.get("clusters") or {})
+    )
 
 
 def _leaving(inputs: MqttBalancerInputs, olds: State) -> list[ClusterHandle]:

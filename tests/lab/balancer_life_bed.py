@@ -68,6 +68,7 @@ class Balancer:
 
     def __init__(self, directory: Path, clusters: Clusters) -> None:
         self.directory, self.clusters, self.state = directory, clusters, dict[str, Any]()
+        self.id = ""
         self.provider = MqttBalancerProvider()
         self.provider.credentials = CREDENTIALS
 
@@ -94,15 +95,16 @@ class Balancer:
         assert self.refusals(colours, **changes) == []
         if not self.state:
             made: Any = self.provider.create(news)
-        elif self.provider.diff("balancer", self.state, news).changes:
-            made = self.provider.update("balancer", self.state, news)
+            self.id = str(made.id)
+        elif self.provider.diff(self.id, self.state, news).changes:
+            made = self.provider.update(self.id, self.state, news)
         else:
             return False
         self.state = dict(made.outs or {})
         return True
 
     def delete(self) -> None:
-        self.provider.delete("balancer", self.state)
+        self.provider.delete(self.id, self.state)
         self.state = {}
 
     @property

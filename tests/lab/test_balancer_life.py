@@ -218,6 +218,49 @@ def test_once_neither_balancer_nor_cluster_nor_its_processes_are_there_it_can_be
     balancer.guard("blue", "old")
 
 
+def finished(balancer: Balancer) -> dict[str, str]:
+    """A cutover to green that is over, as it is remembered."""
+    memory = {"origin": "blue", "began_at": "1.0", "imported": "green 1.5", "drained_at": "blue 2.0"}
+    balancer.up({"blue": "old", "green": "new"})
+    balancer.set_share(10_000)
+    balancer.remember(memory)
+    return memory
+
+
+def test_a_finalize_that_the_guard_refuses_forgets_nothing_of_the_way_back(balancer: Balancer) -> None:
+    memory = finished(balancer)
+    assert balancer.up({"green": "new"}, live="green")
+    with Clients(balancer.clusters.handles["old"]["nodes"][0]["mqtt"], 2):
+        with pytest.raises(Refused, match="clients are connected"):
+            balancer.guard("blue", "old")
+        assert balancer.memory() == memory
+        assert balancer.up({"blue": "old", "green": "new"}, live="green"), "declared again as it was"
+        assert balancer.memory() == memory
+    assert balancer.up({"green": "new"}, live="green")
+    until(lambda: balancer.clusters.live("old") == 0)
+    balancer.guard("blue", "old")
+    assert balancer.memory() == {}
+
+
+def test_a_destroy_that_is_refused_for_the_other_colour_forgets_nothing(balancer: Balancer) -> None:
+    memory = finished(balancer)
+    with Clients(balancer.handle.mqtt, 2):
+        until(lambda: balancer.clusters.live("old") == 0)
+        balancer.guard("blue", "old")
+        with pytest.raises(Refused, match="clients are connected"):
+            balancer.guard("green", "new")
+    assert balancer.memory() == memory
+
+
+def test_a_finalize_whose_balancer_died_in_between_is_forgotten_by_its_next_start(balancer: Balancer) -> None:
+    finished(balancer)
+    assert balancer.up({"green": "new"}, live="green")
+    balancing.stop(balancer.directory)
+    balancer.guard("blue", "old")
+    assert balancer.up({"green": "new"}, live="green")
+    assert balancer.memory() == {}
+
+
 # -- another cluster under the same colour ----------------------------------------------------------------------------------
 
 

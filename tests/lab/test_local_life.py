@@ -223,10 +223,10 @@ def test_a_running_cluster_is_not_started_anew_in_another_directory(directory: P
     colour = Colour(directory)
     colour.up()
     (refusal,) = colour.refusals(directory=str(tmp_path / "elsewhere"))
-    assert "keep emqx:workDirectory" in refusal
+    assert f"pulumi config set emqx:workDirectory {directory.parents[1]}`" in refusal
     directory.rename(tmp_path / "elsewhere")  # its process goes on, and has its clients
     (refusal,) = colour.refusals(directory=str(tmp_path / "elsewhere"))
-    assert "keep emqx:workDirectory" in refusal
+    assert f"pulumi config set emqx:workDirectory {directory.parents[1]}`" in refusal
     (tmp_path / "elsewhere").rename(directory)
     colour.delete()
 

@@ -105,9 +105,21 @@ def test_a_directory_in_which_another_stack_works_is_refused(tmp_path: Path) -> 
     balancing.reserve(tmp_path / "balancer", "prod")
     (line,) = refusal(raw)[1:]
     assert "emqx:workDirectory" in line
-    assert "stack prod works here (file balancer/stack)" in line
+    assert "stack prod works here. Where prod was renamed to dev: cutover.acknowledge [stack:prod]" in line
     balancing.remove(tmp_path / "balancer")
     assert read(raw).live == "green"
+
+
+def test_a_stack_that_was_renamed_keeps_its_directory_once_its_old_name_is_acknowledged(tmp_path: Path) -> None:
+    raw = config(workDirectory=str(tmp_path))
+    balancing.reserve(tmp_path / "balancer", "prod")
+    assert len(refusal({**raw, "cutover": {"acknowledge": ["sessions", "stack:staging"]}})) == 2, (
+        "of another stack's name"
+    )
+    raw["cutover"] = {"acknowledge": ["sessions", "stack:prod"]}
+    assert read(raw).work_directory == str(tmp_path)
+    balancing.reserve(tmp_path / "balancer", "dev")
+    assert read(raw).work_directory == str(tmp_path), "it may stay in the config"
 
 
 def external(*mqtt: str) -> dict[str, object]:
