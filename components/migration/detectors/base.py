@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from components.migration.archive import Archive
-from components.migration.detectors.set_by import by_variable, place, settings, unknown
+from components.migration.detectors.set_by import by_variable, place, settings, unless_unknown
 from components.migration.facts import Export, Facts, Live, Plan
 from components.migration.rules import Clear, Detector, Finding, Hit, Place, Question
 
@@ -121,14 +121,6 @@ def flat(pattern: str, question: str, where: Callable[[str], bool] = lambda _: T
     return detect
 
 
-def unless_unknown(facts: Facts, key: re.Pattern[str]) -> Finding:
-    """Clear, but for a variable of this key that is set to what is not known here."""
-    for one in unknown(facts):
-        if one.name and key.fullmatch(one.key):
-            return Question(f"what is {one.name} ({one.file}, line {one.line})? {one.why}: {one.todo}")
-    return CLEAR
-
-
 def unset(pattern: str, question: str, unless: str) -> Detector:
     """A setting that is there while another one, ``unless``, is not: what relies on a default that changes."""
     key, other = re.compile(pattern), re.compile(unless)
@@ -219,17 +211,22 @@ def packed(test: Callable[[Archive, Plan], Iterable[str]], question: str) -> Det
 
 
 def said(pattern: str, question: str) -> Detector:
-    """A text that talks to the cluster: a script, an alert rule, a client's configuration."""
+    """A text that talks to the cluster: a script, an alert rule, a client's configuration; what only starts the nodes is none."""
     words = re.compile(pattern)
 
     def detect(facts: Facts) -> Finding:
-        if facts.texts is None:
-            return Question(question)
-        return found(
+        places = tuple(
             Place(text.file, number)
-            for text in facts.texts
+            for text in facts.texts or ()
             for number, line in enumerate(text.text.splitlines(), start=1)
             if words.search(line)
+        )
+        if places:
+            return Hit(places)
+        return (
+            CLEAR
+            if any(facts.kinds.get(text.file) != "variables" for text in facts.texts or ())
+            else Question(question)
         )
 
     return detect

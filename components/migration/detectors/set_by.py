@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from components.migration.configs.flat import Setting
 from components.migration.configs.terms import Loaded
 from components.migration.facts import Facts
-from components.migration.rules import Place
+from components.migration.rules import Clear, Finding, Place, Question
 from components.migration.sources.base import Variable, loads
 
 
@@ -35,3 +36,11 @@ def by_variable(facts: Facts) -> Iterator[Loaded]:
 def place(setting: Setting) -> Place:
     """Where a setting stands; its value stays out."""
     return Place(setting.file, setting.line, setting.key)
+
+
+def unless_unknown(facts: Facts, key: re.Pattern[str]) -> Finding:
+    """Clear, but for a variable of this key that is set to what is not known here."""
+    for one in unknown(facts):
+        if one.name and key.fullmatch(one.key):
+            return Question(f"what is {one.name} ({one.file}, line {one.line})? {one.why}: {one.todo}")
+    return Clear()
