@@ -151,3 +151,13 @@ def test_two_nodes_with_two_values_are_said() -> None:
         (Verdict.DROPPED, True),
         (Verdict.CARRIED, False),
     ]
+
+
+def test_every_carried_key_shows_its_value_or_that_it_is_not_set() -> None:
+    carried = [
+        item
+        for item in converted(genuine()).account.items
+        if item.section == "configs" and item.verdict is Verdict.CARRIED
+    ]
+    assert len(carried) > 30
+    assert all(item.value for item in carried)

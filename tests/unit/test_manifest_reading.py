@@ -13,6 +13,7 @@ from components.migration.__main__ import main
 from components.migration.hop_44_5 import Conversion
 from components.migration.manifest import Verdict
 from components.migration.masking import MASK, shown
+from tests.unit.hop_42_43_bed import one
 from tests.unit.hop_44_5_bed import run, user
 
 pytestmark = pytest.mark.unit
@@ -162,3 +163,18 @@ def test_a_run_without_an_export_says_what_it_lacks(capsys: pytest.CaptureFixtur
         assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["not_given"]
         main(["check", str(tmp_path / "emqx.conf"), *words])
         assert "Not given: no export" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("mqtt.max_packet_size", "1MB  # pictures", '"1MB  # pictures"'),
+        ("auth.redis.password", "S3CRET", MASK),
+        ("auth.mongo.login", "S3CRET", MASK),
+        ("auth.mongo.database", "fleet", '"fleet"'),
+    ],
+)
+def test_a_carried_setting_of_4_2_shows_what_4_3_gets(key: str, value: str, wanted: str) -> None:
+    _, account = one(f"{key} = {value}\n")
+    assert [(str(item.verdict), item.value) for item in account.items] == [("carried", wanted)]
+    assert "S3CRET" not in account.to_json(origin="4.2.14", target="4.3.22")

@@ -10,6 +10,7 @@ from components.migration.configs.flat import Conf, Row
 from components.migration.facts import Credential
 from components.migration.hop_42_43.settings import Context, Line, Translation, translate
 from components.migration.manifest import Ledger, Verdict
+from components.migration.masking import shown
 
 MERGED = {"emqx_auth_clientid": "emqx_auth_mnesia", "emqx_auth_username": "emqx_auth_mnesia"}
 GONE = {
@@ -84,7 +85,8 @@ class Lines:
     def _enter(self, file: str, index: int, row: Row, done: Translation) -> None:
         label = f"line {row.number}" + (f": {row.setting.key}" if row.setting else "")
         if done.verdict is Verdict.CARRIED:
-            self.ledger.carried(file, index, label, done.how)
+            values = (shown(line.key, line.value) for line in done.lines if row.setting is not None and line.key)
+            self.ledger.carried(file, index, label, done.how, ", ".join(dict.fromkeys(values)))
         elif done.verdict is Verdict.CHANGED:
             self.ledger.changed(file, index, label, done.how, done.todo)
         else:

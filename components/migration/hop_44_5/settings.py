@@ -92,7 +92,7 @@ class Settings:
             how = f"not set in the hot configuration, while {file}, {place} sets it: the value of the file is on green"
             self._ledger.changed(HOT, index, key, how, "look in blue's dashboard which of the two counts")
         else:
-            self._ledger.carried(HOT, index, key, UNSET)
+            self._ledger.carried(HOT, index, key, UNSET, "not set")
 
     def _keep(self, found: Found) -> None:
         self._found.setdefault(found.key, []).append(found)
