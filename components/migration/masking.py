@@ -13,6 +13,7 @@ MOST_LETTERS = 80
 _WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|cookie|credential|authorization|private|api[-_.]?key|access[-_.]?key|bearer"
 _SECRET_KEY = re.compile(
     rf"(?i)(?:{_WORDS})|\bheaders?\.(?!content[-_]type$)|^license\.key$|\bkey$|\.jwt$|\bpsk\.(?!file\.)"
+    r"|^auth\.(?:mongo|mysql|pgsql|redis|ldap)\.(?:login|user(?:name)?)$"
 )
 _NO_SECRET = re.compile(
     r"(?i)(?:password_hash|password_field|pass_?word_hash_algorithm|\.from|acl_claim_name|_addr|_mechanism|pubkey|params)$"
