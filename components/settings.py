@@ -57,7 +57,11 @@ Acknowledgement = Annotated[str, AfterValidator(_known_loss)]
 def _listening(value: str) -> str:
     if not re.fullmatch(rf"(?:\*|{HOST}):{PORT}", value):
         raise PydanticCustomError(
-            "address", "{allowed}", {"allowed": "host:port of this machine, *:port for all of its addresses"}
+            "address",
+            "{allowed}",
+            {
+                "allowed": "host:port of this machine, *:port for all of its addresses of IPv4, [::]:port for all of both"
+            },
         )
     return value
 

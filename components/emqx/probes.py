@@ -30,6 +30,7 @@ from components.mqtt import (
     Subscription,
     encode,
 )
+from components.system.address import parsed
 
 LEVELS = (4, 5)
 SECONDS = 5.0
@@ -130,9 +131,8 @@ class Wire:
 @asynccontextmanager
 async def opened(node: Node, level: int, *, proxy_protocol: bool) -> AsyncIterator[Wire]:
     """A TCP connection to the node's MQTT listener; OSError or TimeoutError when there is none."""
-    host, _, port = node.mqtt.rpartition(":")
     async with asyncio.timeout(SECONDS):
-        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        reader, writer = await asyncio.open_connection(*parsed(node.mqtt))
     try:
         if proxy_protocol:
             writer.write(proxy_header(writer.get_extra_info("sockname"), writer.get_extra_info("peername")))

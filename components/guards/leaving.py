@@ -19,6 +19,7 @@ from components.emqx.registry import cluster_of
 from components.ledger.base import drained_at, origin
 from components.ledger.registry import ledger_of
 from components.routers.registry import router_of
+from components.system.address import parsed
 
 ANSWER_SECONDS = 15.0
 """500 is normal for 2 s around a join and must be sat out for 10 s (docs/emqx/cluster.md#a-node-dies)."""
@@ -125,12 +126,11 @@ async def _given(balancer: BalancerHandle, colour: Colour) -> tuple[float, set[s
     return percent, up
 
 
-async def _listens(address: str) -> bool:
+async def _listens(place: str) -> bool:
     """Whether a TCP connection is accepted there."""
-    host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            _, writer = await asyncio.open_connection(*parsed(place))
     except OSError:
         return False
     writer.close()

@@ -25,6 +25,7 @@ from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
 from components.routers.registry import router_of
 from components.routers.share import set_share, settle
+from components.system.address import parsed
 from components.system.files import own_directory, replace
 
 ADDRESS = "address"
@@ -120,9 +121,9 @@ def _kept(path: Path, address: str) -> Iterator[None]:
 def _refuse_taken(directory: Path, address: str) -> None:
     """Before an address is remembered: only our own replicas may listen there."""
     kept = directory / ADDRESS
-    port = kept.read_text().strip().rpartition(":")[2] if kept.exists() else ""
+    before = kept.read_text().strip() if kept.exists() else ""
     ours = any(process.running(replica) is not None for replica in _replicas(directory))
-    if not (ours and port == address.rpartition(":")[2]):
+    if not (ours and before and parsed(before).port == parsed(address).port):
         with claimed((address,), process.TAKEN_SECONDS):
             return
 

@@ -7,6 +7,7 @@ import time
 
 from components.emqx.models import ClusterHandle, Node
 from components.emqx.probes import proxy_header
+from components.system.address import parsed
 
 PROBE_SECONDS = 3.0
 MALFORMED_CONNECT = bytes.fromhex("10 02 00 00")
@@ -20,11 +21,10 @@ async def connect_milliseconds(handle: ClusterHandle) -> float | None:
 
 
 async def _probe(node: Node, *, proxied: bool) -> float | None:
-    host, _, port = node.mqtt.rpartition(":")
     began = time.monotonic()
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            reader, writer = await asyncio.open_connection(host, int(port))
+            reader, writer = await asyncio.open_connection(*parsed(node.mqtt))
             try:
                 if proxied:
                     writer.write(proxy_header(writer.get_extra_info("sockname"), writer.get_extra_info("peername")))

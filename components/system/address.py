@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
 
 
@@ -13,10 +14,24 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         """``10.0.0.1:1883``, ``[::1]:1883``, ``:1883``."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the host is a name, whose address may change under it."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return bool(self.host)
+        return False
 
 
-def address(text: str) -> Address:
+def bracketed(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def parsed(text: str) -> Address:
     """The parts of ``host:port``; ``*:port`` and ``:port`` are every address.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from components.system.address import parsed
 from lab.fleet.processes import Parts
 from lab.fleet.settings import PORTS_PER_SOURCE, FleetError, FleetSettings
 
@@ -75,10 +76,13 @@ def _in_one_line() -> Iterator[None]:
 
 
 def _addresses(text: str) -> tuple[tuple[str, int], ...]:
-    pairs = [one.strip().rpartition(":") for one in text.split(",")]
-    if not all(host and port.isdigit() for host, _, port in pairs):
+    try:
+        found = tuple(parsed(one.strip()) for one in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(host for host, _ in found):
         raise FleetError(f"address {text!r}: give HOST:PORT")
-    return tuple((host.strip("[]"), int(port)) for host, _, port in pairs)
+    return found
 
 
 def _username(username: str | None, password_file: Path | None, *, anonymous: bool) -> str | None:

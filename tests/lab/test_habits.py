@@ -103,6 +103,20 @@ def test_a_new_version_for_the_idle_colour_is_told_to_finalize_first(stage: Stag
     assert "blue serves nobody: finalize it first (pulumi config rm --path emqx:clusters.blue" in done.output
 
 
+def test_a_renamed_stack_goes_on_once_it_has_said_what_it_was_called(stage: Stage) -> None:
+    old = stage.workspace.stack
+    stage.workspace.run("stack", "rename", "other").good()
+    stage.workspace.stack = "other"
+    refused = stage.workspace.preview()
+    assert refused.code != 0
+    assert f"Where {old} was renamed to other: cutover.acknowledge [stack:{old}]" in refused.output
+    stage.configure("green", "blue", "green", acknowledge=["sessions", f"stack:{old}"])
+    stage.workspace.up().good()
+    stage.configure("green", "blue", "green", acknowledge=["sessions"])
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+
+
 def test_each_device_was_disconnected_once(stage: Stage) -> None:
     fleet = stage.end_fleet()
     assert fleet["disconnects"]["max"] == 1

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from components.emqx.errors import BadInput, Refused
+from components.system.address import parsed
 
 _POLL_SECONDS = 0.05
 
@@ -32,40 +33,39 @@ def claimed(addresses: Sequence[str], patience_seconds: float) -> Iterator[None]
     """
     deadline = time.monotonic() + patience_seconds
     with ExitStack() as held:
-        for address in sorted(set(addresses)):
+        for place in sorted(set(addresses)):
             # an abstract socket is nobody's file, and gone with its process
             starting = held.enter_context(socket.socket(socket.AF_UNIX))
-            _bind(starting, f"\0emqx balancer {address}", address, "another balancer starts there", deadline)
-            _refuse_taken(address, deadline)
+            _bind(starting, f"\0emqx balancer {place}", place, "another balancer starts there", deadline)
+            _refuse_taken(place, deadline)
         yield
 
 
-def _refuse_taken(address: str, deadline: float) -> None:
-    host, _, port = address.rpartition(":")
-    host = "" if host == "*" else host.strip("[]")
+def _refuse_taken(place: str, deadline: float) -> None:
+    host, port = parsed(place)
     try:
-        family, kind, _, _, place = socket.getaddrinfo(
-            host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        family, kind, _, _, bound = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as unknown:
         todo = "give emqx:balancer.address a host of this machine"
-        raise BadInput("starting the balancer", node=address, seen=str(unknown.strerror), todo=todo) from None
+        raise BadInput("starting the balancer", node=place, seen=str(unknown.strerror), todo=todo) from None
     with socket.socket(family, kind) as probe:
         # connections that are left of an earlier process are no obstacle, a listening socket is
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(probe, place, address, "somebody listens there already", deadline)
+        _bind(probe, bound, place, "somebody listens there already", deadline)
 
 
-def _bind(taken: socket.socket, place: str | tuple[object, ...], address: str, seen: str, deadline: float) -> None:
+def _bind(taken: socket.socket, bound: str | tuple[object, ...], place: str, seen: str, deadline: float) -> None:
     while True:
         try:
-            taken.bind(place)
+            taken.bind(bound)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 return  # HAProxy says better what is wrong with the address itself
             if time.monotonic() > deadline:
                 todo = "end it, or give emqx:balancer.address another port"
-                raise Refused("starting the balancer", node=address, seen=seen, todo=todo) from None
+                raise Refused("starting the balancer", node=place, seen=seen, todo=todo) from None
             time.sleep(_POLL_SECONDS)
         else:
             return

@@ -28,6 +28,7 @@ from components.emqx.registry import dialect_of
 from components.ledger import files as maps
 from components.routers.haproxy.names import server_name
 from components.routers.haproxy.process import ADMIN, STATE
+from components.system.address import bracketed, parsed
 from components.value import Value
 
 BUFFER_BYTES = 131_072
@@ -79,10 +80,10 @@ def render(settings: HaproxySettings) -> str:
 def _check(settings: HaproxySettings) -> None:
     colours = [side.cluster.colour for side in settings.sides]
     nodes = [node for side in settings.sides for node in side.cluster.nodes]
-    addresses = [*settings.listen, *settings.admin, *(node.mqtt for node in nodes)]
+    places = [*settings.listen, *settings.admin, *(node.mqtt for node in nodes)]
     apis = [node.api for node in nodes if not re.fullmatch(r"https?://[\w.:\[\]-]+/?", node.api)]
     wrong = [
-        *(f"address {address}" for address in addresses if not re.fullmatch(r"[\w.:\[\]-]*:\d+", address)),
+        *(f"address {place}" for place in places if not re.fullmatch(r"[\w.:\[\]-]*:\d+", place)),
         *(f"API address {api}" for api in apis),
         *([f"maps {settings.maps}"] if not re.fullmatch(r"[\w./-]+", settings.maps) else []),
         *([f"colour {colours[0]} twice"] if len(set(colours)) < len(colours) else []),
@@ -108,8 +109,8 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
     yield "  master-worker"
     yield "  default-path config"  # names relative to this file, so that no path is too long or has odd characters
     yield f"  stats socket unix@{ADMIN} mode 600 level admin expose-fd listeners"
-    for address in settings.admin:
-        yield f"  stats socket {_bound(address)} level admin"
+    for place in settings.admin:
+        yield f"  stats socket {_bound(place)} level admin"
     yield "  stats timeout 1m"
     yield f"  server-state-file {STATE}"
     yield f"  tune.bufsize {BUFFER_BYTES}"
@@ -149,8 +150,8 @@ def _frontend(settings: HaproxySettings) -> Iterator[str]:
     content = "  tcp-request content"
     colours = [side.cluster.colour for side in settings.sides]
     yield "frontend mqtt"
-    for address in settings.listen:
-        yield f"  bind {_bound(address)}"
+    for place in settings.listen:
+        yield f"  bind {_bound(place)}"
     yield "  tcp-request inspect-delay 30s"  # EMQX waits 15 s for a CONNECT and for the rest of it (docs/emqx/balancer.md#connects-that-need-care)
     yield f"{content} reject unless {{ req.payload(0,1) -m bin 10 }}"
     yield from _bridge(content)
@@ -195,7 +196,7 @@ def _backend(side: Side) -> Iterator[str]:
 def _server(node: Node, *, proxied: bool) -> str:
     api = urlsplit(node.api)
     port = api.port or (443 if api.scheme == "https" else 80)
-    words = [server_name(node.name), node.mqtt, f"addr {api.hostname} port {port}"]
+    words = [server_name(node.name), node.mqtt, f"addr {bracketed(api.hostname or '')} port {port}"]
     if api.scheme == "https":
         words.append("check-ssl verify none")  # one open GET without credentials: nothing to steal
     if proxied:
@@ -207,7 +208,7 @@ def _server(node: Node, *, proxied: bool) -> str:
 
 def _is_name(node: Node) -> bool:
     """A host name, whose address may change under it (pods)."""
-    return not re.fullmatch(r"[\d.]+|\[[\da-f:]+\]", node.mqtt.rpartition(":")[0])
+    return parsed(node.mqtt).is_name
 
 
 def _resolvers() -> Iterator[str]:
@@ -216,6 +217,8 @@ def _resolvers() -> Iterator[str]:
     yield "  hold valid 5s"
 
 
-def _bound(address: str) -> str:
-    """``:1883`` is every address; HAProxy's own word for it is ``*:1883``."""
-    return f"*{address}" if address.startswith(":") else address
+def _bound(place: str) -> str:
+    """``:1883`` is every address of IPv4, for which HAProxy's own word is ``*:1883``; ``[::]:1883`` is every address, whatever the system's default."""
+    if place.startswith("[::]:"):
+        return f"{place} v4v6"
+    return f"*{place}" if place.startswith(":") else place

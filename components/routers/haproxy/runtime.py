@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.emqx.errors import BadInput, Unreachable
+from components.system.address import Address, parsed
 
 SUN_PATH = 107
 """Bytes that a unix socket's address may have on Linux (``sun_path`` is 108 with its closing zero)."""
 
 
-def ask(address: str, command: str, timeout_seconds: float) -> str:
+def ask(place: str, command: str, timeout_seconds: float) -> str:
     """The answer to one command.
 
     Args:
-        address: a unix path (of any length) or ``host:port``.
+        place: a unix path (of any length) or ``host:port``.
         command: one line of HAProxy's management guide, without the line end; ``;`` would start a second command.
         timeout_seconds: for connecting, writing and reading together.
 
@@ -28,41 +29,44 @@ def ask(address: str, command: str, timeout_seconds: float) -> str:
         Unreachable: no connection, no answer in time, or an empty one (a real answer ends with an empty line).
 
     """
-    if "/" not in address and not address.rpartition(":")[2].isdigit():
-        raise BadInput(
-            "HAProxy's admin socket", node=address, seen="no address", todo="give an absolute path or host:port"
-        )
+    reached = place if "/" in place else _port(place)
     deadline = time.monotonic() + timeout_seconds
     try:
-        with _connected(address, deadline) as stream:
+        with _connected(reached, deadline) as stream:
             stream.sendall(command.encode() + b"\n")
             answer = b"".join(_received(stream, deadline))
     except OSError as error:  # TimeoutError is one
-        raise _unreachable(address, command, str(error) or type(error).__name__) from error
+        raise _unreachable(place, command, str(error) or type(error).__name__) from error
     if not answer:
-        raise _unreachable(address, command, "closed without an answer")
+        raise _unreachable(place, command, "closed without an answer")
     return answer.decode()
 
 
-def _unreachable(address: str, command: str, seen: str) -> Unreachable:
+def _port(place: str) -> Address:
+    try:
+        return parsed(place)
+    except ValueError:
+        todo = "give an absolute path or host:port"
+        raise BadInput("HAProxy's admin socket", node=place, seen="no address", todo=todo) from None
+
+
+def _unreachable(place: str, command: str, seen: str) -> Unreachable:
     words = " ".join(command.split()[:2])
     return Unreachable(
         f"HAProxy's command '{words}'",
-        node=address,
+        node=place,
         seen=seen,
         todo="see that this HAProxy runs; pulumi up starts it again",
     )
 
 
 @contextmanager
-def _connected(address: str, deadline: float) -> Iterator[socket.socket]:
-    family = socket.AF_UNIX if "/" in address else socket.AF_INET
-    if family == socket.AF_INET:
-        host, _, port = address.rpartition(":")
-        with socket.create_connection((host.strip("[]"), int(port)), _left(deadline)) as stream:
+def _connected(reached: Address | str, deadline: float) -> Iterator[socket.socket]:
+    if isinstance(reached, Address):
+        with socket.create_connection(reached, _left(deadline)) as stream:
             yield stream
         return
-    with _short(address) as path, socket.socket(family) as stream:
+    with _short(reached) as path, socket.socket(socket.AF_UNIX) as stream:
         stream.settimeout(_left(deadline))
         stream.connect(path)
         yield stream
