@@ -6,28 +6,28 @@ and not after an hour on green. No row is decoded further than its table and, fo
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import IO, Final
 
 from components.cutover.versions import BadVersion, Version, parse
 from components.cutover.words import Edition
 from components.migration.configs.hocon import Hocon
 from components.migration.configs.hocon import parse as parse_hocon
 from components.migration.manifest import BadSource
+from components.migration.tarball import AGAIN, ON_THE_NODE, each_file, skip
 
-MAX_BYTES: Final = 512 << 20
-"""Unpacked; many times the largest that was seen (50,000 users and 140,000 retained messages: 1.4 MB packed)."""
+MOST_TEXT_BYTES: Final[Mapping[str, int]] = {"META.hocon": 64 << 10, "cluster.hocon": 32 << 20}
+MOST_ROWS: Final = 2_000_000
+"""Of all tables; the largest that was seen has 50,000 users and 140,000 retained messages (1.4 MB packed)."""
 KEY_REFUSED_TABLES: Final[Mapping[str, str]] = {"emqx_admin": "dashboard users", "emqx_app": "API keys"}
 """What an export by an API key leaves out: an API key may not import them from 5.8.11, 5.9.3, 5.10.4, 6.1.2, 6.2.1 on (BK-02)."""
-AGAIN = "export again and copy the whole file; do not edit or rename it"
 _MAGIC = b"\x01\x02\x03\x04"
 _FRAMES = {b"bWLA": 0, b"bWLB": 16}
 """Magic of a row, and the bytes of a checksum behind it: disk_log gives one to rows of 65,528 bytes and more."""
+_BEGINNING = 1024
+"""Bytes of a row that are looked at: the longest name of a table, and the first level of a topic."""
 
 
 @dataclass(frozen=True)
@@ -72,104 +72,84 @@ def read_archive(file: str, data: bytes) -> Archive:
         BadSource: truncated, tampered with, or no backup; with the member that shows it.
 
     """
-    members = _members(file, data)
-    roots = {name.split("/", 1)[0] for name in members}
+    found = _Parts(file)
+    each_file(file, data, found.take)
+    roots = found.roots
     if len(roots) != 1:
         raise BadSource(file, "", f"{len(roots)} directories at its top; EMQX wants all files under one", AGAIN)
-    root = roots.pop()
-    parts = {name.removeprefix(f"{root}/"): content for name, content in members.items()}
-    edition, version = _meta(file, parts.get("META.hocon"))
-    text = parts.get("cluster.hocon")
-    hocon = parse_hocon(f"{file}:cluster.hocon", _text(file, "cluster.hocon", text)) if text is not None else None
-    tables: dict[str, int] = {}
-    system = 0
-    for name, content in parts.items():
-        if name.startswith("mnesia/"):
-            table = name.removeprefix("mnesia/")
-            rows = list(_rows(file, name, table, content))
-            tables[table] = len(rows)
-            system += sum(_is_system(row) for row in rows) if table == "emqx_retainer_message" else 0
-    return Archive(file, root, edition, version, hocon, tables, system)
+    edition, version = _meta(file, found.texts.get("META.hocon"))
+    text = found.texts.get("cluster.hocon")
+    hocon = parse_hocon(f"{file}:cluster.hocon", text) if text is not None else None
+    return Archive(file, roots.pop(), edition, version, hocon, found.tables, found.system)
 
 
-def _members(file: str, data: bytes) -> dict[str, bytes]:
-    """Its files by name; nothing is written anywhere."""
-    members: dict[str, bytes] = {}
+@dataclass
+class _Parts:
+    """What is kept of an archive while it goes by."""
+
+    file: str
+    roots: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, int] = field(default_factory=dict)
+    system: int = 0
+
+    def take(self, name: str, size: int, content: IO[bytes]) -> None:
+        """One file of it."""
+        root, _, part = name.partition("/")
+        self.roots.add(root)
+        if part in MOST_TEXT_BYTES:
+            self.texts[part] = _text(self.file, part, size, content)
+        elif part.startswith("mnesia/"):
+            table = part.removeprefix("mnesia/")
+            self.tables[table] = 0
+            for row in _rows(self.file, part, table, content, MOST_ROWS - sum(self.tables.values())):
+                self.tables[table] += 1
+                self.system += table == "emqx_retainer_message" and _is_system(row)
+
+
+def _text(file: str, name: str, size: int, content: IO[bytes]) -> str:
+    if size > MOST_TEXT_BYTES[name]:
+        seen = f"{size >> 10} KiB; EMQX writes none of more than {MOST_TEXT_BYTES[name] >> 10} KiB"
+        raise BadSource(file, name, seen, AGAIN)
     try:
-        with tarfile.open(fileobj=io.BytesIO(_gunzip(file, data)), mode="r:") as tar:
-            for member in tar:
-                if member.isdir():
-                    continue
-                if not member.isreg() or member.name.startswith("/") or ".." in member.name.split("/"):
-                    raise BadSource(
-                        file,
-                        member.name[:80],
-                        "a link, a device or a path that leads outside",
-                        "do not use this file; export again",
-                    )
-                if member.name in members:
-                    raise BadSource(file, member.name[:80], "the same file twice", AGAIN)
-                content = tar.extractfile(member)
-                members[member.name] = content.read() if content else b""
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise BadSource(
-            file, "", f"no whole gzip tar archive ({type(error).__name__}); truncated or damaged", AGAIN
-        ) from None
-    if not members:
-        raise BadSource(file, "", "an empty archive", AGAIN)
-    return members
-
-
-def _gunzip(file: str, data: bytes) -> bytes:
-    """The whole of it: tarfile alone would not notice that the end of the file is missing."""
-    stream = zlib.decompressobj(wbits=31)
-    content = stream.decompress(data, MAX_BYTES)
-    if stream.unconsumed_tail:
-        raise BadSource(
-            file, "", f"more than {MAX_BYTES >> 20} MiB unpacked", "use `emqx ctl data import` on the node itself"
-        )
-    if not stream.eof or stream.unused_data.strip(b"\0"):
-        raise EOFError
-    return content
-
-
-def _text(file: str, name: str, content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
+        return content.read().decode("utf-8")
     except UnicodeDecodeError:
         raise BadSource(file, name, "bytes that are no UTF-8", AGAIN) from None
 
 
-def _meta(file: str, content: bytes | None) -> tuple[Edition, Version]:
-    """Edition and version out of the two lines of META.hocon."""
-    if content is None:
+def _meta(file: str, text: str | None) -> tuple[Edition, Version]:
+    """Edition and version out of META.hocon."""
+    if text is None:
         raise BadSource(file, "META.hocon", "it is missing; EMQX refuses such an archive at upload", AGAIN)
-    text = _text(file, "META.hocon", content)
-    found = dict(re.findall(r'^\s*(edition|version)\s*=\s*"?([\w.+-]+)"?\s*$', text, re.MULTILINE))
-    if found.get("edition") not in {"ee", "ce"}:
+    meta = parse_hocon(f"{file}:META.hocon", text).tree
+    if meta.get("edition") not in {"ee", "ce"}:
         raise BadSource(file, "META.hocon", "an edition that is neither ee nor ce", AGAIN)
     try:
-        version = parse(found.get("version", "").split("-", 1)[0])
+        version = parse(str(meta.get("version", "")).split("-", 1)[0])
     except BadVersion:
         raise BadSource(file, "META.hocon", "no version, or none that EMQX writes", AGAIN) from None
-    return ("ce" if found["edition"] == "ce" else "ee"), version
+    return ("ce" if meta["edition"] == "ce" else "ee"), version
 
 
-def _rows(file: str, name: str, table: str, content: bytes) -> Iterator[bytes]:
-    """The rows of a mnesia backup: frames of length, magic and an external term; a row is a tuple named after its table."""
-    if not content.startswith(_MAGIC):
+def _rows(file: str, name: str, table: str, content: IO[bytes], most: int) -> Iterator[bytes]:
+    """The beginnings of the rows of a mnesia backup: frames of length, magic and an external term; a row is a tuple named after its table."""
+    if content.read(len(_MAGIC) * 2)[: len(_MAGIC)] != _MAGIC:
         raise BadSource(file, name, "no mnesia backup", AGAIN)
     row = re.compile(rb"\x83h.(?:w.|d..|s.)" + re.escape(table.encode()), re.DOTALL)
     at = len(_MAGIC) * 2
-    while at < len(content):
-        size = int.from_bytes(content[at : at + 4], "big")
-        extra = _FRAMES.get(content[at + 4 : at + 8])
-        term = b"" if extra is None else content[at + 8 + extra : at + 8 + extra + size]
-        if extra is None or len(term) != size:
+    frames = 0
+    while head := content.read(8):
+        extra = _FRAMES.get(head[4:])
+        size = int.from_bytes(head[:4], "big") + (extra or 0)
+        begin = content.read(min(size, _BEGINNING))
+        if extra is None or len(begin) + skip(content, size - len(begin)) != size:
             raise BadSource(file, name, f"a broken row at byte {at}; truncated or damaged", AGAIN)
-        if row.match(term):
-            yield term
-        at += 8 + extra + size
+        frames += 1
+        if frames > most:
+            raise BadSource(file, name, f"more than {MOST_ROWS:,} rows", ON_THE_NODE)
+        if row.match(begin, extra):
+            yield begin[extra:]
+        at += 8 + size
 
 
 def _is_system(row: bytes) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,72 @@ def test_a_file_twice_in_an_archive_is_named() -> None:
             tar.addfile(member, io.BytesIO(META))
     with pytest.raises(BadSource, match="twice"):
         read_archive("x.tar.gz", buffer.getvalue())
+
+
+def bomb(header: tarfile.TarInfo, zeros: int, begin: bytes = b"") -> bytes:
+    """META, then one file of nothing but zeros: three hundred times smaller when it is packed."""
+    packer = zlib.compressobj(wbits=31)
+    meta = tarfile.TarInfo("x/META.hocon")
+    meta.size = len(META)
+    pieces = [packer.compress(meta.tobuf() + META.ljust(512, b"\0") + header.tobuf() + begin)]
+    pieces += [packer.compress(bytes(1 << 20)) for _ in range(zeros >> 20)]
+    pieces.append(packer.compress(bytes(-len(begin) % 512 + 1024)))
+    return b"".join((*pieces, packer.flush()))
+
+
+def odd(size: int, kind: bytes = tarfile.REGTYPE, name: str = "x/mnesia/emqx_acl") -> tarfile.TarInfo:
+    header = tarfile.TarInfo(name)
+    header.size, header.type = size, kind
+    return header
+
+
+def many(count: int) -> bytes:
+    return gzip.compress(b"".join(odd(0, name=f"x/{number}").tobuf() for number in range(count)) + bytes(1024), 1)
+
+
+MIB = 1 << 20
+BOMBS = {
+    "one large file": (bomb(odd(16 * MIB, name="x/certs/a"), 16 * MIB), "more than 8 MiB unpacked"),
+    "one large row": (bomb(odd(16 * MIB), 16 * MIB), "no mnesia backup"),
+    "a large text": (bomb(odd(40 * MIB, name="x/cluster.hocon"), 0), "cluster.hocon: 40960 KiB"),
+    "a header": (bomb(odd(7 * MIB, tarfile.XHDTYPE), 7 * MIB), "a header of more than 64 KiB"),
+    "a name": (bomb(odd(7 * MIB, tarfile.GNUTYPE_LONGNAME), 7 * MIB), "a header of more than 64 KiB"),
+    "files": (many(110), "more than 100 files"),
+    "behind the end": (gzip.compress(gzip.decompress(pack(GOOD)) + bytes(16 * MIB), 1), "more than 8 MiB unpacked"),
+    "holes": (bomb(odd(512, tarfile.GNUTYPE_SPARSE), MIB), "a link, a device"),
+    "a device": (bomb(odd(0, tarfile.CHRTYPE), 0), "a link, a device"),
+    "a hard link": (bomb(odd(0, tarfile.LNKTYPE), 0), "a link, a device"),
+    "a pipe": (bomb(odd(0, tarfile.FIFOTYPE), 0), "a link, a device"),
+}
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_the_bounds_of_an_archive_hold_before_it_is_unpacked(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.migration.tarball.MOST_BYTES", 8 * MIB)
+    monkeypatch.setattr("components.migration.tarball.MOST_FILES", 100)
+    data, words = BOMBS[what]
+    with pytest.raises(BadSource, match=words):
+        read_archive("x.tar.gz", data)
+
+
+def test_what_is_unpacked_is_never_held_as_a_whole() -> None:
+    frame = (100 * MIB).to_bytes(4, "big") + b"bWLA"
+    data = bomb(odd(100 * MIB + 16), 100 * MIB, b"\x01\x02\x03\x04cXM\n" + frame)
+    tracemalloc.start()
+    try:
+        assert read_archive("x.tar.gz", data).tables == {"emqx_acl": 0}
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * MIB
+
+
+def test_rows_are_counted_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = b"\x01\x02\x03\x04cXM\n" + b"\x00\x00\x00\x00bWLA" * 20
+    assert read_archive("x.tar.gz", pack({**GOOD, "x/mnesia/emqx_acl": frames})).tables == {"emqx_acl": 0}
+    monkeypatch.setattr("components.migration.archive.MOST_ROWS", 19)
+    with pytest.raises(BadSource, match="more than 19 rows"):
+        read_archive("x.tar.gz", pack({**GOOD, "x/mnesia/emqx_acl": frames}))
 
 
 @PATIENT
