@@ -1,4 +1,4 @@
-"""The effective configuration as path -> hash: finds what lives only in one colour's ``emqx.conf``, and shows no value.
+"""The effective configurations of two clusters: what lives only in one colour's ``emqx.conf`` is found, and no value is shown.
 
 ``GET /configs`` as text carries secrets in clear (docs/emqx/config.md#the-effective-configuration): the text is parsed and forgotten, only
 sha256 of values are compared, only paths are named.
@@ -9,46 +9,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
 
 from components.emqx.base import Cluster
 from components.emqx.errors import NotNow
 from components.hocon.document import loads
 from components.hocon.errors import HoconError
-
-OWN_ROOTS = frozenset(
-    {"node", "cluster", "rpc", "dashboard", "api_key", "license", "log", "prometheus", "opentelemetry"}
-)
-"""Each cluster's own, and never carried (docs/emqx/config.md#the-effective-configuration)."""
-
-_OWN_LEAVES = frozenset({"bind", "created_at", "last_modified_at"})
+from components.migration.unlike import Path, Unlike, leaves, unlike
 
 
-class Setting(NamedTuple):
-    """A path whose value differs; ``where`` says on which colour it stands."""
-
-    path: str
-    where: str
-
-
-async def compare_effective(source: Cluster, target: Cluster) -> list[Setting]:
-    """The settings that differ, by path, without the roots and leaves that are each cluster's own; none where one of the two shows nothing."""
+async def compare_effective(source: Cluster, target: Cluster) -> tuple[Unlike, ...] | None:
+    """What differs, the grave ones first, without what is each cluster's own; None where one of the two does not show its configuration."""
     ours, theirs = await _hashes(source), await _hashes(target)
-    if ours is None or theirs is None:
-        return []
-    found: list[Setting] = []
-    for path in sorted(ours.keys() | theirs.keys()):
-        if path not in theirs:
-            found.append(Setting(path, f"only on {source.handle.colour}"))
-        elif path not in ours:
-            found.append(Setting(path, f"only on {target.handle.colour}"))
-        elif ours[path] != theirs[path]:
-            found.append(Setting(path, "different on both"))
-    return found
+    return None if ours is None or theirs is None else unlike(ours, theirs)
 
 
-async def _hashes(api: Cluster) -> dict[str, str] | None:
+async def _hashes(api: Cluster) -> dict[Path, str] | None:
     text = await api.configs_text(api.node_names[0])
     if text is None:
         return None
@@ -64,7 +39,7 @@ async def _hashes(api: Cluster) -> dict[str, str] | None:
     return hashes
 
 
-def hashes_of(text: str) -> dict[str, str] | None:
+def hashes_of(text: str) -> dict[Path, str] | None:
     """Path -> sha256 of each value; None when the text cannot be read or would include a file: nothing that a cluster names is opened."""
     try:
         plain = loads(text)
@@ -73,18 +48,6 @@ def hashes_of(text: str) -> dict[str, str] | None:
     if not plain:
         return None
     return {
-        ".".join(path): hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-        for path, value in _leaves((), plain)
-        if path[0] not in OWN_ROOTS and path[-1] not in _OWN_LEAVES
+        path: hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+        for path, value in leaves(plain)
     }
-
-
-def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _leaves((*path, key), inner)
-    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        for number, item in enumerate(value):
-            yield from _leaves((*path, str(number)), item)
-    elif path:
-        yield path, value

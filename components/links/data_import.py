@@ -27,6 +27,7 @@ from components.migration.inventory import (
     some,
     written_by_clients,
 )
+from components.migration.unlike import Unlike
 from components.run.run import Run
 from components.value import Value
 
@@ -41,8 +42,8 @@ class ImportResult(Value):
     """What arrived; plain data for state and journal.
 
     ``sections`` is section -> [expected, found] items (None: cannot be listed); ``differences`` are what still differs,
-    as sentences; ``failed`` the archives that answered 400 although the inventories agree; ``configuration`` the paths
-    whose effective value differs between the colours (what lives only in an ``emqx.conf``), never a value.
+    as sentences; ``failed`` the archives that answered 400 although the inventories agree; ``configuration`` what the
+    effective configurations differ in (what lives only in an ``emqx.conf``), never a value; None where they cannot be compared.
     """
 
     node: str
@@ -54,7 +55,7 @@ class ImportResult(Value):
     orders_restored: tuple[str, ...]
     sys_removed: int
     delayed_carried: int
-    configuration: dict[str, str]
+    configuration: tuple[Unlike, ...] | None
     seconds: float
 
 
@@ -93,7 +94,7 @@ async def import_(
         failed=tuple(archive.table_set for archive, _ in done.failed),
         adopted=done.adopted,
         **finished,
-        configuration={setting.path: setting.where for setting in await compare_effective(blue, green)},
+        configuration=await compare_effective(blue, green),
         seconds=round(run.clock.now() - began, 3),
     )
     run.record("fact", section="import", **result.model_dump(mode="json"))
