@@ -7,7 +7,7 @@ class HoconError(ValueError):
     """The text cannot be read.
 
     Args:
-        reason: in a few words; ``syntax error before: X`` is EMQX's own wording (raw/05_data_backup, raw/06_listener_edit).
+        reason: in a few words; ``syntax error before: X`` is EMQX's own wording (recordings 05_data_backup, 06_listener_edit).
         line: counted from 1; 0 where the fault has no place.
         file: empty for a text that is no file.
 

@@ -26,7 +26,7 @@ INLINE_WIDTH = 60
 
 
 def fault(error: HoconError) -> tuple[str, str]:
-    """Type and reason of EMQX's own answer (raw/05_data_backup, raw/06_listener_edit)."""
+    """Type and reason of EMQX's own answer (recordings 05_data_backup, 06_listener_edit)."""
     if isinstance(error, UnexpectedTokenError):
         return "parse_error", f"syntax error before: {error.token}"
     return "scan_error", error.reason
