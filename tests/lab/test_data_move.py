@@ -127,7 +127,9 @@ async def test_what_blue_has_beside_its_data_is_named_by_path(tmp_path: Path) ->
         here = bed(blue, green)
         exported = await export(here.run, "blue", tmp_path / "archives")
         found = await import_(here.run, "blue", "green", exported, tmp_path / "archives")
-        assert found.configuration.get("listeners.tcp.default.max_connections") == "different on both"
+        assert found.configuration is not None
+        grave = [one.said("blue", "green") for one in found.configuration if one.grave]
+        assert grave == ["limit listeners.tcp.default.max_connections: different on both"]
         assert found.differences == ()
 
 
