@@ -20,6 +20,11 @@ CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
 
 
+def guard_key(colour: Colour) -> str:
+    """Under which the guard of a colour is known that began last: a guard that was replaced guards nothing any more (docs/adr/0012)."""
+    return f"guard_{colour}"
+
+
 class Record(NamedTuple):
     """What a ledger holds: green's share as it should be, in parts of 10,000 (None: no balancer ever ran), and the rest by name."""
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from pulumi import dynamic
 from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour
+from components.emqx.errors import UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle
 from components.guards.leaving import refuse_clients
+from components.ledger.base import guard_key
+from components.ledger.registry import ledger_of
 from components.links.finalizing import forget_cutover
 from components.resources.props import State, own
 from components.resources.provider import TypedProvider
@@ -41,12 +46,35 @@ class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
         """Remember the addresses."""
         return {}
 
-    def delete(self, _id: str, props: State) -> None:
-        """Refuse while clients are connected to the cluster, or while nobody can say that none are; at a finalize its cutover is over then."""
+    def create(self, props: State) -> dynamic.CreateResult:
+        """From now on this is the guard of its colour, as the ledger says."""
+        made, token = super().create(props), secrets.token_hex(4)
         inputs = ClusterGuardInputs.model_validate(own(props))
+        asyncio.run(_noted(inputs, token))
+        return dynamic.CreateResult(f"{made.id}@{token}", made.outs)
+
+    def delete(self, id_: str, props: State) -> None:
+        """Refuse while clients are connected, or while nobody can say that none are; a replaced guard lets go, a finalize ends the cutover."""
+        inputs = ClusterGuardInputs.model_validate(own(props))
+        if asyncio.run(_is_replaced(inputs, id_)):
+            return
         credentials = credentials_of(inputs.colour, self.credentials)
         asyncio.run(refuse_clients(inputs.cluster, credentials, inputs.balancer))
         asyncio.run(forget_cutover(inputs.colour, inputs.balancer))
+
+
+async def _noted(inputs: ClusterGuardInputs, token: str) -> None:
+    async with ledger_of(inputs.balancer).held(None) as writing:
+        await writing.write({guard_key(inputs.colour): token})
+
+
+async def _is_replaced(inputs: ClusterGuardInputs, id_: str) -> bool:
+    """Whether another guard began after this one; where the ledger cannot be read this one counts."""
+    try:
+        record = await ledger_of(inputs.balancer).read()
+    except UpgradeError:
+        return False
+    return record.memory.get(guard_key(inputs.colour), id_.partition("@")[2]) != id_.partition("@")[2]
 
 
 class ClusterGuard(Resource, module="emqx", name="ClusterGuard"):
