@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, NamedTuple
 
 from components.balancer import BALANCERS
@@ -23,6 +23,7 @@ from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, U
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
 from components.emqx.registry import cluster_of
+from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.intent import mover_of, site, standing, target_of
 from components.ledger.base import drained, origin
@@ -151,7 +152,9 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         for colour, api in apis.items():
             if not target_of(settings, colour).ours:
                 await _refuse_misdeclared(api)
-        share, decision = await _decision(settings, live)
+        held = await _decision(settings, live)
+        share, decision = held.share, held.decision
+        await _refuse_busy(apis, old, held)
         fleet = await _fleet(apis[old], live[old]) if old in apis else Fleet()
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         if decision.direction == "back":
@@ -198,8 +201,16 @@ def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
         raise BadInput("emqx:cutover.acknowledge", seen=str(unknown), todo="correct this list") from None
 
 
-async def _decision(settings: Settings, live: dict[Colour, int | None]) -> tuple[int, Decision]:
-    """Green's share and the direction, from the balancer, or from its files where it does not run.
+class _Held(NamedTuple):
+    """Green's share, what the ledger remembers, and where that leads."""
+
+    share: int
+    memory: Mapping[str, str]
+    decision: Decision
+
+
+async def _decision(settings: Settings, live: dict[Colour, int | None]) -> _Held:
+    """Share, memory and direction, from the balancer, or from its files where it does not run.
 
     One that never ran will start with the colour that has the clients.
     """
@@ -213,8 +224,18 @@ async def _decision(settings: Settings, live: dict[Colour, int | None]) -> tuple
         try:
             share, memory = await router_of(handle).share(), (await ledger_of(handle).read()).memory
         except UpgradeError as unreachable:
-            return share, Decision("forward", f"the balancer cannot be asked: {unreachable.seen}")
-    return share, decide(settings.live, share, origin(memory), live, settings.clusters, drained(memory))
+            return _Held(share, memory, Decision("forward", f"the balancer cannot be asked: {unreachable.seen}"))
+    decision = decide(settings.live, share, origin(memory), live, settings.clusters, drained(memory))
+    return _Held(share, memory, decision)
+
+
+async def _refuse_busy(apis: Mapping[Colour, Cluster], old: Colour, held: _Held) -> None:
+    """What the first link would refuse (``links.opening``)."""
+    colours = {"forward": COLOURS, "back": (other(old),), "nothing": ()}[held.decision.direction]
+    for colour in colours:
+        if colour in apis:
+            with suppress(Retryable):  # the update asks again
+                await refuse_busy(apis[colour], ours=emptied(colour, held.share, held.memory))
 
 
 async def _refuse_misdeclared(api: Cluster) -> None:

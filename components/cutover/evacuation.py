@@ -68,6 +68,13 @@ def adoptable(running: Mapping[str, Any], nodes: Collection[str], budget_per_sec
     )
 
 
+def foreign(running: Mapping[str, Any], nodes: Collection[str], *, ours: bool) -> str:
+    """What somebody else does on these nodes, as a phrase; empty where nobody does anything. ``ours``: an evacuation is none of it."""
+    evacuated = sorted(entry["node"] for entry in running.get("evacuations", ()) if entry.get("node") in nodes)
+    theirs = f"evacuations run on {', '.join(evacuated)}" if evacuated and not ours else ""
+    return "; ".join(filter(None, (_other_work(running, nodes), theirs)))
+
+
 def _evicts(entry: Mapping[str, Any]) -> bool:
     return entry.get("state") not in DONE_STATES and isinstance(entry.get("connection_eviction_rate"), int)
 

@@ -11,6 +11,7 @@ from components.cutover.decide import Decision, decide
 from components.cutover.words import Colour, Direction, other
 from components.emqx.errors import Refused
 from components.emqx.known import known
+from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, drained, origin
 from components.movers.kick import batches
@@ -62,6 +63,7 @@ async def open_run(
     goes_on = decision.direction == "back" or await serves_imported(run, to)
     if decision.direction == "forward":
         await _refuse_move(run, source, to, must_answer=not goes_on)
+    await _refuse_busy(run, source, decision, memory)
     sessions, messages = await _losses(run, source, must_answer=not goes_on)
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
         raise unacknowledged_sessions(to, sessions, messages)
@@ -113,6 +115,14 @@ async def _refuse_undeclared(run: Run, colour: Colour) -> None:
             seen=f"its cluster has {', '.join(strange)}, which is not declared; declared and not there: {', '.join(missing) or 'none'}",
             todo=f"give the nodes of emqx:clusters.{colour}.nodes the names that `emqx ctl cluster status` shows",
         )
+
+
+async def _refuse_busy(run: Run, source: Colour, decision: Decision, memory: Mapping[str, str]) -> None:
+    """Nobody else moves clients on either colour; on the way back what goes on at the colour that is left does not keep them there."""
+    share = await run.router.share()
+    for colour in (source, other(source)) if decision.direction == "forward" else (other(source),):
+        if not await silent(run, colour):
+            await refuse_busy(run.clusters[colour], ours=emptied(colour, share, memory))
 
 
 async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: bool) -> None:

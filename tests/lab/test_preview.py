@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from components.emqx.errors import Refused
@@ -57,3 +58,16 @@ async def test_a_colour_of_which_no_node_answers_is_named_with_what_was_seen_and
     assert "  blue could not be asked: emqx@" in text
     assert "what is to be known of blue is unknown here, the update asks again" in text
     assert "green could not be asked" not in text, "it is not built yet"
+
+
+async def test_a_rebalance_or_evacuation_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    async with cluster(tmp_path / "theirs", "blue", "--edition", "ee", "--nodes", "2", version="5.8.6") as theirs:
+        assert "cutover forward to green" in plan(tmp_path, theirs, edition="ee")
+        node = theirs.handle.nodes[0]
+        path = f"{node.api}/api/v5/load_rebalance/{node.name}/evacuation"
+        async with httpx.AsyncClient(auth=(KEY, SECRET)) as api:
+            (await api.post(f"{path}/start", json={"wait_health_check": 600})).raise_for_status()
+            with pytest.raises(Refused, match=rf"evacuations run on {node.name}, and this cutover did not start it"):
+                plan(tmp_path, theirs, edition="ee")
+            (await api.post(f"{path}/stop")).raise_for_status()
+        assert plan(tmp_path, theirs, edition="ee")

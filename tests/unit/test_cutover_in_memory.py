@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody
 from components.cutover.movers import Choice
+from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
 from components.ledger.base import LEASE
 from components.links.opening import open_run
@@ -252,3 +253,41 @@ def test_no_kick_has_more_ids_than_one_call_can_take_and_the_budget_is_reached(b
     assert max(world.apis["blue"].batches) <= 500
     assert sum(world.apis["blue"].batches) == moved.count == 4_000
     assert moved.seconds <= 4_000 / budget * 1.05 + 0.1
+
+
+class TestSomebodyElseMovesClients:
+    """A rebalance or an evacuation that this cutover did not start is refused before anybody is moved, on either colour."""
+
+    @pytest.mark.parametrize("colour", COLOURS)
+    def test_a_rebalance_on_either_colour_is_refused_by_the_first_link(self, colour: Colour) -> None:
+        world = World([f"dev-{number}" for number in range(30)])
+        world.apis[colour].rebalances = [{"node": f"emqx@{colour}", "donors": [f"emqx@{colour}"], "recipients": []}]
+        with pytest.raises(Refused, match=rf"rebalances run on emqx@{colour}, and this cutover did not start it"):
+            asyncio.run(up(world, manner([50, 100]), "a"))
+        assert not world.disconnects
+        assert world.router.shares == []
+        assert "run" not in world.ledger.memory
+
+    @pytest.mark.parametrize("colour", COLOURS)
+    def test_so_is_an_evacuation_of_a_colour_that_no_cutover_emptied(self, colour: Colour) -> None:
+        world = World([f"dev-{number}" for number in range(30)])
+        world.apis[colour].rate = 1
+        world.apis[colour].evicting_from = 1e9
+        with pytest.raises(Refused, match=rf"evacuations run on emqx@{colour}"):
+            asyncio.run(up(world, manner([50, 100]), "a"))
+        assert not world.disconnects
+        assert world.apis[colour].rate == 1
+
+    def test_our_own_are_neither_on_the_way_back_nor_on_the_way_forth_again(self) -> None:
+        world = World([f"dev-{number}" for number in range(30)])
+        asyncio.run(up(world, manner([100], mover=EE), "a"))
+        assert asyncio.run(up(world, manner([100], mover=EE), "b", to="blue")) == "back"
+        assert asyncio.run(up(world, manner([100], mover=EE), "c")) == "forward"
+        assert set(world.at.values()) == {"green"}
+
+    def test_what_goes_on_at_the_colour_that_is_left_does_not_keep_its_clients_there(self) -> None:
+        world = World([f"dev-{number}" for number in range(30)])
+        asyncio.run(up(world, manner([100], mover=EE), "a"))
+        world.apis["green"].rebalances = [{"node": "emqx@green", "donors": ["emqx@green"], "recipients": []}]
+        assert asyncio.run(up(world, manner([100], mover=CE), "b", to="blue")) == "back"
+        assert set(world.at.values()) == {"blue"}
