@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import io
 import json
 import os
 import tarfile
+import threading
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -121,7 +123,7 @@ class ArchiveDirectory:
     async def check(self, archives: Iterable[Archive]) -> None:
         """Refused for an archive that is missing, changed or cut off; nothing broken is ever uploaded."""
         for archive in archives:
-            seen = await asyncio.to_thread(_broken, self.file(archive), archive)
+            seen = await looked_at(self.file(archive), archive)
             if seen:
                 raise Refused(
                     f"checking the archive {archive.name} ({archive.table_set})",
@@ -139,36 +141,71 @@ class ArchiveDirectory:
         return hashlib.sha256(data).hexdigest()
 
 
-def _broken(path: Path, archive: Archive) -> str:
-    """What is wrong with the file, or nothing."""
+class _Abandoned(Exception):  # noqa: N818  -- nobody sees it: whoever waited is gone
+    """The check was given up."""
+
+
+class _Stoppable(io.FileIO):
+    """A file that is read in pieces, each of which may be the last."""
+
+    def __init__(self, path: Path, stopped: threading.Event) -> None:
+        """Open it for reading."""
+        super().__init__(path)
+        self._stopped = stopped
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise _Abandoned
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next piece; all of it in as many as it takes."""
+        self._go_on()
+        return super().read(_PIECE if size is None or size < 0 else size)
+
+    def readinto(self, buffer: Any) -> int:
+        """The next piece into a buffer."""
+        self._go_on()
+        return super().readinto(buffer)
+
+
+async def looked_at(path: Path, archive: Archive | None = None) -> str:
+    """What is wrong with the file, or nothing; without ``archive`` only whether it is complete.
+
+    It works in a thread, which no cancellation reaches: when we are cancelled it ends at its next piece instead of keeping the
+    process for as long as a large archive takes.
+    """
+    stopped = threading.Event()
+    try:
+        return await asyncio.to_thread(_broken, path, archive, stopped)
+    finally:
+        stopped.set()
+
+
+def _broken(path: Path, archive: Archive | None, stopped: threading.Event) -> str:
     try:
         if not path.is_file():
             return "it is missing"
-        if path.stat().st_size != archive.size:
+        if archive and path.stat().st_size != archive.size:
             return f"{path.stat().st_size} bytes instead of {archive.size}"
-        if file_sha256(path) != archive.sha256:
+        if archive and _sha256(path, stopped) != archive.sha256:
             return "its sha256 is another one than at the export"
-        return whole(path)
+        return _incomplete(path, stopped)
     except OSError as error:
         return f"it cannot be read ({error.strerror or type(error).__name__})"
 
 
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in pieces."""
-    seen = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            seen.update(piece)
-    return seen.hexdigest()
+def _sha256(path: Path, stopped: threading.Event) -> str:
+    with _Stoppable(path, stopped) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def whole(path: Path) -> str:
+def _incomplete(path: Path, stopped: threading.Event) -> str:
     """Why this is no complete archive of EMQX, or nothing: gzip to its end, and a META.hocon inside."""
     try:
-        with gzip.open(path) as stream:
+        with _Stoppable(path, stopped) as file, gzip.GzipFile(fileobj=file) as stream:
             while stream.read(_PIECE):
                 pass
-        with tarfile.open(path, "r:gz") as tar:
+        with _Stoppable(path, stopped) as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
             names = tar.getnames()
     except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
         return f"it is cut off or no gzip archive ({type(error).__name__})"

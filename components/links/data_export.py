@@ -6,7 +6,6 @@ Rule: nothing is changed on the source (but a killed run's own probe account goe
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from components.cutover.words import Colour
 from components.emqx.account import PREFIX
 from components.emqx.answers import ExportFacts
 from components.emqx.base import Cluster, Exports, Portion, exports_of
-from components.emqx.errors import BadInput, NotNow, Refused, Retryable
-from components.links.archives import Archive, ArchiveDirectory, whole
+from components.emqx.errors import BadInput, LeaseLost, NotNow, Stopped, UpgradeError
+from components.links.archives import Archive, ArchiveDirectory, looked_at
 from components.migration.inventory import CLIENT_WRITTEN, Difference, Inventory, Kind, Section, compare, settled
 from components.run.run import Run
 from components.value import Value
@@ -127,7 +126,7 @@ async def _export_portion(
 async def _fetch(exports: Exports, store: ArchiveDirectory, portion: Portion, facts: ExportFacts) -> Archive:
     path = store.path / facts.filename
     sha256 = await exports.download(facts, path, login=portion.login)
-    broken = await asyncio.to_thread(whole, path)
+    broken = await looked_at(path)
     if broken:
         raise NotNow(f"export of {portion.label}", node=facts.node, seen=broken, todo="run `pulumi up` again")
     archive = Archive(name=facts.filename, sha256=sha256, table_set=portion.label, size=facts.size, node=facts.node)
@@ -160,7 +159,9 @@ async def written_after_export(run: Run, source: Colour, exported: ExportResult,
         late = compare(_strict(before), _without_probes(await run.clusters[source].inventory()), run.clock.now())
         late.sort(key=lambda one: one.section in CLIENT_WRITTEN)
         told = [_late(one, source) for one in late]
-    except (Refused, Retryable) as unknown:
+    except (Stopped, LeaseLost):
+        raise
+    except UpgradeError as unknown:
         told = [f"what was written on {source} after the export is unknown: {unknown.seen}"]
     run.record("fact", section="written after export", colour=source, differences=told)
     for sentence in told:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gzip
+import hashlib
 import io
 import stat
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
 
 from components.emqx.errors import BadInput, Refused
-from components.links.archives import Archive, ArchiveDirectory, file_sha256, whole
+from components.links.archives import Archive, ArchiveDirectory, _Abandoned, _broken, looked_at
 from components.migration.inventory import Inventory, Section
 
 pytestmark = pytest.mark.unit
@@ -21,6 +25,10 @@ NAME = "emqx-export-2026-11-22-10-51-15.423.tar.gz"
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write(path: Path, *, meta: bool = True) -> None:
@@ -44,7 +52,7 @@ def archived(store: ArchiveDirectory, name: str = NAME) -> Archive:
     path = store.path / name
     write(path)
     size = path.stat().st_size
-    archive = Archive(name=name, sha256=file_sha256(path), table_set="builtin_authz", size=size, node="emqx@a")
+    archive = Archive(name=name, sha256=sha256_of(path), table_set="builtin_authz", size=size, node="emqx@a")
     store.remember(archive)
     return archive
 
@@ -103,19 +111,19 @@ async def test_an_archive_that_was_truncated_before_we_had_it_is_refused_by_its_
     write(path)
     path.write_bytes(path.read_bytes()[:-20])
     size = path.stat().st_size
-    archive = Archive(name=NAME, sha256=file_sha256(path), table_set="psk", size=size, node="emqx@a")
+    archive = Archive(name=NAME, sha256=sha256_of(path), table_set="psk", size=size, node="emqx@a")
     with pytest.raises(Refused, match="cut off"):
         await store.check([archive])
 
 
-def test_what_is_no_archive_of_emqx_is_told(tmp_path: Path) -> None:
+async def test_what_is_no_archive_of_emqx_is_told(tmp_path: Path) -> None:
     path = tmp_path / NAME
     write(path, meta=False)
-    assert "META.hocon" in whole(path)
+    assert "META.hocon" in await looked_at(path)
     path.write_bytes(gzip.compress(b"no tar"))
-    assert "no gzip archive" in whole(path)
+    assert "no gzip archive" in await looked_at(path)
     path.write_bytes(b"")
-    assert "cut off" in whole(path)
+    assert "cut off" in await looked_at(path)
 
 
 def test_an_inventory_that_is_gone_or_changed_is_refused(store: ArchiveDirectory) -> None:
@@ -137,3 +145,40 @@ def test_the_inventory_of_what_was_imported_is_remembered_until_the_next_import(
     found = store.imported()
     assert found is not None
     assert store.inventory(*found) == Inventory({"rules": Section({"two": 1})})
+
+
+class _After(threading.Event):
+    """Set at the question of this number."""
+
+    def __init__(self, questions: int) -> None:
+        super().__init__()
+        self.left = questions
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 4])
+def test_a_check_ends_at_its_next_piece_when_it_is_given_up(store: ArchiveDirectory, pieces: int) -> None:
+    archive = archived(store)
+    with pytest.raises(_Abandoned):
+        _broken(store.file(archive), archive, _After(pieces))
+
+
+async def test_a_cancelled_check_tells_its_thread(store: ArchiveDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def check(_path: Path, _archive: Archive, stopped: threading.Event) -> str:
+        began.set()
+        if stopped.wait(60):
+            ended.set()
+        return ""
+
+    monkeypatch.setattr("components.links.archives._broken", check)
+    checking = asyncio.ensure_future(store.check([archived(store)]))
+    await asyncio.to_thread(began.wait, 60)
+    checking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await checking
+    assert await asyncio.to_thread(ended.wait, 50)

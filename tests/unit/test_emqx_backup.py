@@ -14,7 +14,7 @@ import pytest
 
 from components.emqx.answers import ExportFacts
 from components.emqx.base import Portion, exports_of
-from components.emqx.errors import BadInput, NotNow, Refused, Rejected
+from components.emqx.errors import BadInput, NotNow, Refused, Rejected, Unreachable
 from components.emqx.models import Credentials
 from components.emqx.v5.backup import _writer
 from components.emqx.v5.cluster import ClusterApi
@@ -27,20 +27,63 @@ pytestmark = pytest.mark.unit
 NODE = "emqx@127.0.1.1"
 NAME = "emqx-export-2026-11-22-10-51-15.423.tar.gz"
 FACTS = ExportFacts(filename=NAME, node=NODE, size=6)
+NONE = httpx.Response(200, json={"data": [], "meta": {"count": 0, "page": 1, "limit": 10_000, "hasnext": False}})
 Handler = Callable[[httpx.Request], httpx.Response]
 RECORDED = json.loads((Path(__file__).parent / "recordings/emqx/A_root_keys.json").read_text())
 EXPORTED = next(row["body"] for row in RECORDED if row["status"] == 200)
 
 
-def api(handler: Handler, node: str = NODE) -> ClusterApi:
+def api(handler: Handler, node: str = NODE, patience_seconds: float = 0) -> ClusterApi:
     handle, credentials = cluster_at(node.removeprefix("emqx@")), Credentials(api_key="k", api_secret="s")
-    return ClusterApi(handle, credentials, transport=httpx.MockTransport(handler), patience_seconds=0)
+    return ClusterApi(handle, credentials, transport=httpx.MockTransport(handler), patience_seconds=patience_seconds)
+
+
+class _Exporting:
+    """A node whose first answers to an export are lost, or which answers none; somebody's archive lies there already."""
+
+    def __init__(self, lost: int) -> None:
+        self.files, self.lost, self.made = ["somebodys.tar.gz"], lost, 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            rows = [{"filename": name, "node": NODE, "size": 6} for name in self.files]
+            return httpx.Response(200, json={"data": rows, "meta": {"count": len(rows), "hasnext": False}})
+        if request.method == "DELETE":
+            self.files.remove(request.url.path.rpartition("/")[2])
+            return httpx.Response(204)
+        self.made += 1
+        name = f"export-{self.made}.tar.gz"
+        self.files.append(name)
+        if self.made <= self.lost:
+            raise httpx.ReadTimeout("", request=request)
+        return httpx.Response(200, json={**EXPORTED, "filename": name, "node": NODE})
+
+
+@pytest.mark.parametrize(("lost", "left"), [(0, ["export-1.tar.gz"]), (2, ["export-3.tar.gz"])])
+async def test_a_repeated_export_leaves_one_archive_on_the_node_and_touches_nobody_elses(
+    lost: int, left: list[str]
+) -> None:
+    node = _Exporting(lost)
+    async with api(node, patience_seconds=20) as blue:
+        found = await exports_of(blue).export(Portion("part", ("mqtt",), ()), node=NODE)
+    assert node.files == ["somebodys.tar.gz", *left]
+    assert found.facts.filename == left[0]
+
+
+async def test_an_export_that_is_never_answered_leaves_nothing() -> None:
+    node = _Exporting(99)
+    async with api(node) as blue:
+        with pytest.raises(Unreachable):
+            await exports_of(blue).export(Portion("part", ("mqtt",), ()), node=NODE)
+    assert node.files == ["somebodys.tar.gz"]
 
 
 async def test_names_that_the_edition_does_not_know_are_left_out_and_told() -> None:
     asked: list[dict[str, list[str]]] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return NONE
         body = json.loads(request.content)
         asked.append(body)
         strange = [name for name in body["root_keys"] if name.startswith("schema_")]
@@ -63,7 +106,7 @@ async def test_names_that_the_edition_does_not_know_are_left_out_and_told() -> N
     "row", [row for row in RECORDED if row["status"] == 400], ids=lambda row: row["body"]["message"]
 )
 async def test_a_refusal_of_what_was_not_asked_for_is_an_error_and_no_endless_loop(row: dict[str, Any]) -> None:
-    async with api(lambda _: httpx.Response(400, json=row["body"])) as blue:
+    async with api(lambda asked: NONE if asked.method == "GET" else httpx.Response(400, json=row["body"])) as blue:
         with pytest.raises(Rejected, match="nonsense"):
             await exports_of(blue).export(Portion("part", ("mqtt",), ("banned",)), node=NODE)
 

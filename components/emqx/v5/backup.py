@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
 from components.emqx.answers import ExportFacts
 from components.emqx.base import Export, Portion
-from components.emqx.client import attempts, code_and_message, judged
-from components.emqx.errors import BadInput, NotNow, Refused, Rejected
+from components.emqx.client import Reply, attempts, code_and_message, judged
+from components.emqx.errors import BadInput, NotNow, Refused, Rejected, UpgradeError
 from components.emqx.kept_alive import PIPELINE_SECONDS, Call, post_kept_alive
 from components.emqx.reading import read_model
 from components.emqx.v5.calls import Calls
@@ -56,25 +57,17 @@ class Archives:
     async def export(self, portion: Portion, *, node: str) -> Export:
         """Export exactly the portion's root keys and table sets; empty means none.
 
-        Names that the edition does not know are left out and told, because the lists differ by edition and version. Safe to
-        repeat: a second export is only another file.
+        Names that the edition does not know are left out and told, because the lists differ by edition and version. An attempt
+        that was not answered may have left a file with secrets in it: after a repetition, what is new on the node and not the answer goes.
         """
         unknown: list[str] = []
+        before = {one.filename for one in await self.archives()}
         while True:
             body = {
                 "root_keys": [name for name in portion.roots if name not in unknown],
                 "table_sets": [name for name in portion.tables if name not in unknown],
             }
-            reply = await self.calls.call(
-                "POST",
-                "/data/export",
-                node=node,
-                body=body,
-                bearer=portion.login,
-                accept=frozenset({400}),
-                repeatable=True,
-                timeout_seconds=_EXPORT_SECONDS,
-            )
+            reply = await self._post(body, node, before, login=portion.login)
             if reply.status < 400:
                 return Export(read_model(ExportFacts, reply), tuple(unknown))
             message = code_and_message(reply.body)[1]
@@ -83,6 +76,36 @@ class Archives:
             if not fresh:
                 judged(reply)
             unknown += fresh
+
+    async def _post(self, body: Mapping[str, Any], node: str, before: Collection[str], *, login: bool) -> Reply:
+        """One export, repeated with patience; files of attempts that were not answered are removed, as those of others are not."""
+        tries, ended, answered = 0, False, ""
+        try:
+            async for attempt in attempts(self.calls.patience_seconds):
+                with attempt:
+                    tries += 1
+                    reply = await self.calls.call(
+                        "POST",
+                        "/data/export",
+                        node=node,
+                        body=body,
+                        bearer=login,
+                        accept=frozenset({400}),
+                        timeout_seconds=_EXPORT_SECONDS,
+                    )
+            ended = True
+            answered = "" if reply.status >= 400 else read_model(ExportFacts, reply).filename
+        finally:
+            if tries > 1 or not ended:
+                await self._remove_new(node, {*before, answered}, login=login)
+        return reply
+
+    async def _remove_new(self, node: str, kept: Collection[str], *, login: bool) -> None:
+        """What cannot be removed is left; the failure that led here is the one to be told."""
+        with suppress(UpgradeError):
+            for one in await self.archives():
+                if one.node == node and one.filename not in kept:
+                    await self.delete(one, login=login)
 
     async def download(self, facts: ExportFacts, path: Path, *, login: bool = False) -> str:
         """Stream an archive into a new file of mode 0600; its sha256.
