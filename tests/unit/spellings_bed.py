@@ -26,7 +26,7 @@ def dotenv(values: Values) -> str:
 
 def compose(environment: object) -> str:
     service = {"image": "emqx/emqx:4.4.19", "environment": environment}
-    return yaml.safe_dump({"services": {"broker": service}}, allow_unicode=True)
+    return yaml.safe_dump({"services": {"broker": service}}, allow_unicode=True, default_style='"')
 
 
 def compose_map(values: Values) -> str:
@@ -46,7 +46,7 @@ def manifest(values: Values) -> str:
     """A dollar before a bracket is doubled: ``$(X)`` would be another variable."""
     env = [{"name": name, "value": value.replace("$(", "$$(")} for name, value in values.items()]
     pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "broker", "env": env}]}}
-    return yaml.safe_dump(pod, allow_unicode=True)
+    return yaml.safe_dump(pod, allow_unicode=True, default_style='"')
 
 
 def config_map(values: Values) -> str:
@@ -57,7 +57,7 @@ def config_map(values: Values) -> str:
         "spec": {"containers": [{"name": "b", "envFrom": [{"configMapRef": {"name": "s"}}]}]},
     }
     given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "s"}, "data": dict(values)}
-    return yaml.safe_dump_all([pod, given], allow_unicode=True)
+    return yaml.safe_dump_all([pod, given], allow_unicode=True, default_style='"')
 
 
 def secret(values: Values) -> str:
@@ -76,14 +76,14 @@ def task_definition(values: Values) -> str:
 def helm(values: Values) -> str | None:
     if any("{{" in value or "{%" in value for value in values.values()):
         return None
-    return yaml.safe_dump({"replicaCount": 3, "emqxConfig": dict(values)}, allow_unicode=True)
+    return yaml.safe_dump({"replicaCount": 3, "emqxConfig": dict(values)}, allow_unicode=True, default_style='"')
 
 
 def helm_dotted(values: Values) -> str | None:
     if any("{{" in value for value in values.values()):
         return None
     config = {name.removeprefix("EMQX_").lower().replace("__", "."): value for name, value in values.items()}
-    return yaml.safe_dump({"emqx": {"emqxConfig": config}}, allow_unicode=True)
+    return yaml.safe_dump({"emqx": {"emqxConfig": config}}, allow_unicode=True, default_style='"')
 
 
 def operator(values: Values) -> str:

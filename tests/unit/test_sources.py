@@ -71,7 +71,7 @@ def test_what_compose_puts_in(text: str, value: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("written", "value"),
-    [("5.10", "5.1"), ("5.0", "5"), ("True", "true"), ("off", "off"), ("1_000", "1000"), ("0x10", "16"), ("'5.10'", "5.10"), ("1e3", "1000"), ("010", None), ("!!str 5.10", "5.10"), ("!x 1", None)],
+    [("5.10", "5.1"), ("5.0", "5"), ("True", "true"), ("off", "off"), ("1_000", "1000"), ("0x10", "16"), ("'5.10'", "5.10"), ("1e3", None), ("1:30", "1:30"), ("2026-11-22", None), ("010", None), ("!!str 5.10", "5.10"), ("!x 1", None)],
 )  # fmt: skip
 def test_a_value_without_quotes_has_the_type_that_yaml_gives_it(written: str, value: str | None) -> None:
     assert values(c__yml=COMPOSE + f"    environment: {{{A}: {written}}}\n") == {A: value}

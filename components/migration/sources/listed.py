@@ -11,6 +11,8 @@ from components.migration.sources.base import NAME, PREFIX, Document, Places, Va
 from components.migration.sources.tree import Leaf, Tree, as_text
 
 _TEMPLATES = ("{{", "{%", "<%")
+NO_TEXT = "its value is no text, or one of which readers of YAML make different things"
+QUOTE = "write it in quotes as the container gets it"
 _NAMES, _VALUES = ("name", "Name", "key", "Key"), ("value", "Value")
 
 
@@ -60,7 +62,7 @@ def in_line(document: Document, leaf: Leaf, path: str, places: Places) -> Iterat
 def keyed(document: Document, name: str, value: Tree, path: str, places: Places) -> Variable:
     """``NAME: value``; nothing, in most of these programs, means that it is passed through."""
     if not isinstance(value, Leaf) or value.kind == "other":
-        return Variable(document.file, places.of(name), name, None, path, "its value is no plain text")
+        return Variable(document.file, places.of(name), name, None, path, NO_TEXT, QUOTE)
     line = _line(value, name, places)
     if value.kind == "null":
         return Variable(document.file, line, name, None, path, "passed through from where it is started")
@@ -75,8 +77,9 @@ def paired(document: Document, name: str, entry: Mapping[str, Tree], path: str, 
         return checked(document, name, as_text(leaf), line, path)
     if leaf is None and not any("from" in key.lower() for key in entry):
         return Variable(document.file, line, name, "", path)
-    why = "its value stands in another place" if leaf is None else "its value is no plain text"
-    return Variable(document.file, line, name, None, path, why)
+    if leaf is None:
+        return Variable(document.file, line, name, None, path, "its value stands in another place")
+    return Variable(document.file, line, name, None, path, NO_TEXT, QUOTE)
 
 
 def checked(document: Document, name: str, value: str, line: int, path: str) -> Variable:

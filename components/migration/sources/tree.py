@@ -26,8 +26,9 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+)")
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
 """511 or 777: the readers do not agree."""
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_TEXT = "tag:yaml.org,2002:str"
 _RESOLVER = yaml.resolver.Resolver()
-OLD_BOOL = re.compile(r"(?i)(yes|on|y)|(no|off|n)")
+OLD_BOOL = re.compile(r"(?i)(yes|on)|(no|off)")
 """What Kubernetes and Helm, with YAML 1.1, take for true and false besides; compose does not."""
 
 
@@ -152,8 +153,8 @@ def _kind(node: yaml.Node) -> Kind:
     if not node.tag.startswith("tag:yaml.org,2002:"):
         return "other"  # !Ref, !Sub, !vault
     text = str(node.value)
-    is_said = node.tag == "tag:yaml.org,2002:str" != _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # PyYAML
-    if not _is_plain(node) or is_said:  # !!str 5.10
+    resolved = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # PyYAML's
+    if not _is_plain(node) or (node.tag == _TEXT and resolved != _TEXT):  # "5.10" and !!str 5.10
         return "text"
     kinds: tuple[tuple[re.Pattern[str], Kind], ...] = (
         (_OCTAL, "other"),
@@ -162,7 +163,10 @@ def _kind(node: yaml.Node) -> Kind:
         (_INT, "int"),
         (_FLOAT, "float"),
     )
-    return next((kind for pattern, kind in kinds if pattern.fullmatch(text)), "text")
+    kind: Kind = next((one for pattern, one in kinds if pattern.fullmatch(text)), "text")
+    # Of 1e3 readers of YAML 1.1 and of 1.2 do not make the same.
+    is_disputed = resolved.endswith(":timestamp") or (kind in ("int", "float") and resolved == _TEXT)
+    return "other" if is_disputed else kind
 
 
 def lines_of(tree: Tree) -> Iterator[int]:
