@@ -49,7 +49,13 @@ class BlueGreen(pulumi.ComponentResource):
         for colour, handle in handles.items():
             ClusterGuard(
                 f"{colour}-guard",
-                {"name": f"{colour}-guard", "colour": colour, "cluster": handle, "balancer": self.balancer.handle},
+                {
+                    "name": f"{colour}-guard",
+                    "colour": colour,
+                    "cluster": handle,
+                    "balancer": self.balancer.handle,
+                    "ours": colour not in fronted.external,
+                },
                 pulumi.ResourceOptions(
                     parent=self,
                     protect=self._serves(colour, known),

@@ -65,6 +65,8 @@ class FakeRouter:
     shares: list[int] = field(default_factory=list)
     can: Capabilities = field(default_factory=lambda: Capabilities("client-id"))
 
+    end_command = "true"
+
     @property
     def parts(self) -> int:
         """What new clients meet: that of the first replica."""

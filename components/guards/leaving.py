@@ -7,9 +7,10 @@ of its nodes up, and nothing listens for MQTT at its addresses.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from components.cutover.cohort import share_percent
 from components.cutover.words import Colour, other
@@ -24,6 +25,8 @@ from components.system.address import parsed
 ANSWER_SECONDS = 15.0
 """500 is normal for 2 s around a join and must be sat out for 10 s (docs/emqx/cluster.md#a-node-dies)."""
 CONNECT_SECONDS = 2.0
+BACK = "bring it back with pulumi up, then run it again"
+BACK_THEIRS = "start its nodes (they are not ours to start), then run it again"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Leaving:
     cluster: ClusterHandle
     credentials: Credentials
     soak_seconds: float
+    ours: bool
 
 
 def replaced(old: ClusterHandle, new: ClusterHandle) -> bool:
@@ -42,6 +46,20 @@ def replaced(old: ClusterHandle, new: ClusterHandle) -> bool:
         return {mark.rstrip("/") for node in cluster.nodes for mark in (node.name, node.api, node.mqtt)}
 
     return not marks(old) & marks(new)
+
+
+def left(before: Iterable[ClusterHandle], clusters: Mapping[Colour, ClusterHandle]) -> list[ClusterHandle]:
+    """The clusters of before that are not among these any more: their colour is gone, or stands for another cluster now."""
+    return [old for old in before if old.colour not in clusters or replaced(old, clusters[old.colour])]
+
+
+def is_over(before: Sequence[ClusterHandle], clusters: Mapping[Colour, ClusterHandle]) -> bool:
+    """Whether what is remembered is of a cutover that is over: another cluster stands for its colour, or the finalize was an update before.
+
+    A colour that leaves with this very update is forgotten by its guard, once that has let it go.
+    """
+    exchanged = any(old.colour in clusters for old in left(before, clusters))
+    return exchanged or (len(clusters) == 1 and {old.colour for old in before} == set(clusters))
 
 
 async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float) -> None:
@@ -61,15 +79,19 @@ async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float)
     empty_since = drained_at(memory, colour)
     if empty_since is None and origin(memory) is not None:
         raise _refusal(colour, "its clients were not all moved away", "run pulumi up until the cutover is finished")
-    await refuse_clients(leaving.cluster, leaving.credentials, balancer)
+    await refuse_clients(leaving.cluster, leaving.credentials, balancer, ours=leaving.ours)
     soaked = now - (empty_since or 0.0)
     if soaked < leaving.soak_seconds:
         seen = f"it has been empty for {soaked:.0f} s, {leaving.soak_seconds:g} s of soak are declared"
         raise _refusal(colour, seen, "wait, or lower emqx:cutover.soakSeconds")
 
 
-async def refuse_clients(cluster: ClusterHandle, credentials: Credentials, balancer: BalancerHandle) -> None:
+async def refuse_clients(
+    cluster: ClusterHandle, credentials: Credentials, balancer: BalancerHandle, *, ours: bool
+) -> None:
     """Refuse when clients are connected to the cluster, or when nobody can say that none are.
+
+    ``ours`` is whether `pulumi up` can start it again.
 
     Raises:
         Refused: with their number by node, or with what does not answer.
@@ -92,21 +114,24 @@ async def refuse_clients(cluster: ClusterHandle, credentials: Credentials, balan
         raise _refusal(colour, f"clients are connected: {live}", todo)
     silent = {node.name for node in cluster.nodes} - live.keys()
     if silent:
-        await _refuse_silent(cluster, silent, balancer, f"{', '.join(sorted(silent))}: {seen}", whole=not live)
+        back = BACK if ours else BACK_THEIRS
+        await _refuse_silent(cluster, silent, balancer, f"{', '.join(sorted(silent))}: {seen}", back, whole=not live)
 
 
 async def _refuse_silent(
-    cluster: ClusterHandle, silent: Collection[str], balancer: BalancerHandle, seen: str, *, whole: bool
+    cluster: ClusterHandle, silent: Collection[str], balancer: BalancerHandle, seen: str, back: str, *, whole: bool
 ) -> None:
     """Nodes that said nothing of their clients: the balancer knows whether it gives them any, their MQTT port whether they live."""
     colour = cluster.colour
-    back = "bring it back with pulumi up, then run it again"
-    percent, up = await _given(balancer, colour)
-    if whole and percent:
-        todo = f"{back}; when it is gone for good, end the balancer ({balancer.maps}) first"
-        raise _refusal(colour, f"{seen}; the balancer gives it {percent:g} % of the clients", todo)
-    if up & set(silent):
-        raise _refusal(colour, f"{seen}; the balancer has {', '.join(sorted(up & set(silent)))} up", back)
+    given = await _given(balancer, colour)
+    if whole and (given.percent or given.connections):
+        todo = f"{back}; when it is gone for good, end the balancer first: {router_of(balancer).end_command}"
+        gives = (
+            f"the balancer gives it {given.percent:g} % of the clients and holds {given.connections} connections to it"
+        )
+        raise _refusal(colour, f"{seen}; {gives}", todo)
+    if up := given.up & set(silent):
+        raise _refusal(colour, f"{seen}; the balancer has {', '.join(sorted(up))} up", back)
     nodes = [node for node in cluster.nodes if node.name in silent]
     answers = await asyncio.gather(*(_listens(node.mqtt) for node in nodes))
     listening = [node.mqtt for node, answer in zip(nodes, answers, strict=True) if answer]
@@ -114,16 +139,25 @@ async def _refuse_silent(
         raise _refusal(colour, f"{seen}; MQTT is open at {', '.join(listening)}", f"{back}, or end these nodes")
 
 
-async def _given(balancer: BalancerHandle, colour: Colour) -> tuple[float, set[str]]:
-    """The colour's largest share in percent over the replicas that can be asked, and its nodes that any of them has up."""
-    percent, up = 0.0, set[str]()
+class _Given(NamedTuple):
+    """A colour's largest share in percent, the nodes of it that are up, and the connections to it, as the balancer has them."""
+
+    percent: float
+    up: set[str]
+    connections: int
+
+
+async def _given(balancer: BalancerHandle, colour: Colour) -> _Given:
+    """Over the replicas that can be asked."""
+    percent, connections, up = 0.0, 0, set[str]()
     for router in router_of(balancer).replicas():
         with suppress(UpgradeError):
             nodes = (await router.health()).get(colour, {})
             up |= {name for name, is_up in nodes.items() if is_up}
+            connections += (await router.connections()).get(colour, 0)
             if nodes:
                 percent = max(percent, share_percent(colour, await router.share()))
-    return percent, up
+    return _Given(percent, up, connections)
 
 
 async def _listens(place: str) -> bool:

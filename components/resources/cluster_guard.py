@@ -25,18 +25,19 @@ from components.value import Value
 
 
 class ClusterGuardInputs(Value):
-    """The cluster that is guarded, and the balancer that knows its share."""
+    """The cluster that is guarded, whether we started it (`ours`), and the balancer that knows its share."""
 
     name: str
     colour: Colour
     cluster: ClusterHandle
     balancer: BalancerHandle
+    ours: bool = True
 
 
 class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
     """Knows where to look when the cluster is about to go."""
 
-    TRIGGERS = frozenset({"cluster", "balancer"})
+    TRIGGERS = frozenset({"cluster", "balancer", "ours"})
 
     def identity(self, inputs: ClusterGuardInputs) -> str:
         """The guard's name."""
@@ -59,7 +60,7 @@ class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
         if asyncio.run(_is_replaced(inputs, id_)):
             return
         credentials = credentials_of(inputs.colour, self.credentials)
-        asyncio.run(refuse_clients(inputs.cluster, credentials, inputs.balancer))
+        asyncio.run(refuse_clients(inputs.cluster, credentials, inputs.balancer, ours=inputs.ours))
         asyncio.run(forget_cutover(inputs.colour, inputs.balancer))
 
 

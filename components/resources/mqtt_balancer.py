@@ -16,7 +16,7 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour, Edition
 from components.emqx.errors import Retryable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
-from components.guards.leaving import Leaving, refuse_leaving, replaced
+from components.guards.leaving import Leaving, is_over, left, refuse_leaving
 from components.guards.ownership import refuse_moved
 from components.local import balancer as balancing
 from components.resources.owned import OwnedProvider
@@ -63,8 +63,9 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
         before = Path(olds.get("directory") or inputs.directory)
         runs = partial(balancing.running, before)
         refuse_moved("the balancer", before, Path(inputs.directory), before.parent, runs)
-        for handle in _leaving(inputs, olds):
-            leaving = Leaving(handle, credentials_of(handle.colour, self.credentials), inputs.soak_seconds)
+        for handle in left(_before(olds), inputs.clusters):
+            ours = handle.colour not in (olds.get("external") or ())
+            leaving = Leaving(handle, credentials_of(handle.colour, self.credentials), inputs.soak_seconds, ours)
             asyncio.run(refuse_leaving(leaving, balancing.handle_of(Path(inputs.directory)), time.time()))
         if changed(MqttBalancerInputs, SIZES, olds, inputs.model_dump()):
             # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
@@ -89,7 +90,7 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
             replicas=inputs.replicas,
             standing=inputs.standing,
             external=inputs.external,
-            ended=_is_over(inputs, olds or {}),
+            ended=is_over(_before(olds or {}), inputs.clusters),
         )
         return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
 
@@ -101,20 +102,9 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
         return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
 
 
-def _is_over(inputs: MqttBalancerInputs, olds: State) -> bool:
-    """Whether what is remembered is of a cutover that is over: another cluster stands for its colour, or the finalize was an update before.
-
-    A colour that leaves with this very update is forgotten by its guard, once that has let it go.
-    """
-    return any(old.colour in inputs.clusters for old in _leaving(inputs, olds)) or (
-        len(inputs.clusters) == 1 and set(inputs.clusters) == set(olds.get("clusters") or {})
-    )
-
-
-def _leaving(inputs: MqttBalancerInputs, olds: State) -> list[ClusterHandle]:
-    """The clusters that were in front of us and are not any more: their colour is gone, or stands for another cluster now."""
-    handles = [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
-    return [old for old in handles if old.colour not in inputs.clusters or replaced(old, inputs.clusters[old.colour])]
+def _before(olds: State) -> list[ClusterHandle]:
+    """The clusters that were in front of us."""
+    return [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
 
 
 class MqttBalancer(Resource, module="emqx", name="MqttBalancer"):

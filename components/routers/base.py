@@ -37,6 +37,11 @@ class Router(Protocol):
         """What it can do."""
         ...
 
+    @property
+    def end_command(self) -> str:
+        """What a person types to end it for good, with all its connections."""
+        ...
+
     async def share(self) -> int:
         """Green's share in parts of 10,000; Refused when replicas disagree."""
         ...

@@ -131,11 +131,16 @@ class Balancer:
     def all_up(self) -> None:
         until(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
 
-    def guard(self, colour: Colour, name: str) -> None:
+    def guard(self, colour: Colour, name: str, *, ours: bool = True) -> None:
         """What `destroy` does first."""
         provider = ClusterGuardProvider()
         provider.credentials = CREDENTIALS
-        props = {"colour": colour, "cluster": self.clusters.of(name, colour), "balancer": self.handle.model_dump()}
+        props = {
+            "colour": colour,
+            "cluster": self.clusters.of(name, colour),
+            "balancer": self.handle.model_dump(),
+            "ours": ours,
+        }
         provider.delete("guard", {"name": f"{colour}-guard", **props})
 
 

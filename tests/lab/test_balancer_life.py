@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -212,10 +213,29 @@ def test_once_neither_balancer_nor_cluster_nor_its_processes_are_there_it_can_be
     monkeypatch.setattr(leaving, "ANSWER_SECONDS", 0.5)
     balancer.up({"blue": "old"})
     local.stop(balancer.clusters.directory / "old")
-    with pytest.raises(Refused, match="gives it 100 %"):
+    with pytest.raises(Refused, match=r"gives it 100 % of the clients .*Next: bring it back with pulumi up"):
         balancer.guard("blue", "old")
-    balancing.stop(balancer.directory)
-    balancer.guard("blue", "old")
+    with pytest.raises(Refused, match=r"gives it 100 %") as refused:
+        balancer.guard("blue", "old", ours=False)
+    assert "pulumi up" not in refused.value.todo, "which does not start what is not ours"
+    assert refused.value.todo.startswith("start its nodes")
+    command = refused.value.todo.partition("end the balancer first: ")[2]
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+    until(lambda: not balancing.running(balancer.directory))
+    balancer.guard("blue", "old", ours=False)
+
+
+def test_a_silent_cluster_to_which_the_balancer_still_has_connections_is_not_gone(
+    balancer: Balancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaving, "ANSWER_SECONDS", 0.5)
+    balancer.up({"blue": "old", "green": "new"})
+    with Clients(balancer.handle.mqtt, 3):
+        balancer.set_share(10_000)
+        balancer.clusters.fault("old", kind="hang")
+        until(lambda: not any(asyncio.run(balancer.router.health())["blue"].values()))
+        with pytest.raises(Refused, match="gives it 0 % of the clients and holds 3 connections to it"):
+            balancer.guard("blue", "old")
 
 
 def finished(balancer: Balancer) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -44,6 +45,11 @@ class HaproxyRouter:
         self._replicas = handle.admin
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
+
+    @property
+    def end_command(self) -> str:
+        """SIGTERM to every process of the balancer's directory."""
+        return f"kill $(cat {shlex.quote(self._handle.maps)}/*/haproxy.pid)"
 
     def replicas(self) -> Sequence[HaproxyRouter]:
         """A router for each HAProxy process."""
