@@ -145,6 +145,8 @@ class Account(NamedTuple):
         yield "| section | source | carried | changed | dropped |"
         yield "|---|---:|---:|---:|---:|"
         for section, row in self.tally().items():
+            if row["source"] == 0 and section in TABLES:
+                continue
             yield f"| {_cell(section)} | {' | '.join(str(count) for count in row.values())} |"
 
     def _carried(self) -> Iterator[str]:
@@ -159,6 +161,8 @@ class Account(NamedTuple):
 
 
 PEOPLE = frozenset({"auth_mnesia", "auth_clientid", "auth_username", "acl_mnesia", "users", "apps", "blacklist", "psk"})
+TABLES = PEOPLE | {"modules", "resources", "rules", "rules.actions", "schemas", "listeners_state"}
+"""Sections of an export, not files: an empty one needs no row."""
 _DOORS = re.compile(r"^(line \d+: )?(auth|listener|acl_|allow_anonymous|zone\.[\w-]+\.(allow|acl|enable_acl|bypass))")
 
 

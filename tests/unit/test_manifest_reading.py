@@ -49,6 +49,20 @@ class TestValues:
         }
         assert '= "10MB  # pictures"' in part(conversion, "Carried")
 
+    @pytest.mark.parametrize(
+        ("key", "value", "wanted"),
+        [
+            ("flapping_detect_policy", "30, 1m, 5m", '{"max_count": 30, "window_time": "1m", "ban_time": "5m"}'),
+            ("broker.shared_subscription_strategy", "hash", '"hash_clientid"'),
+            ("alarm.actions", "log,publish,odd", '["log", "publish"]'),
+            ("zone.external.rate_limit.conn_messages_in", "5,10s", '"5/10s"'),
+            ("zone.external.mountpoint", "m/%u/", '"m/${username}/"'),
+        ],
+    )
+    def test_where_green_writes_it_otherwise_that_is_shown(self, key: str, value: str, wanted: str) -> None:
+        conversion = run({}, {key: value, "listener.tcp.external": "1883"})
+        assert next(item.value for item in conversion.account.items if item.label == key) == wanted
+
     def test_every_carried_setting_of_a_file_has_one(self) -> None:
         conversion = run(
             {}, {**SHIPPED, "acl_nomatch": "deny", "listener.tcp.external": "1883"}, {"loaded_plugins": ""}

@@ -63,10 +63,10 @@ def _state(source: Source, name: str) -> bool | None:
     return is_loaded(source, "loaded_modules", f"emqx_mod_{name}")
 
 
-def _say(settings: Settings, key: str, root: str, *, is_on: bool | None) -> None:
+def _say(settings: Settings, key: str, root: str, got: object, *, is_on: bool | None) -> None:
     """A setting of a module that was on, off, or of which nobody knows."""
     if is_on:
-        settings.carried(key, root)
+        settings.carried(key, root, got)
     elif is_on is None:
         settings.dropped(key, UNKNOWN, GIVE_MODULES)
     else:
@@ -150,7 +150,7 @@ def _rewrite(source: Source, settings: Settings, ledger: Ledger, config: Json) -
             continue
         action = {"pub": "publish", "sub": "subscribe"}.get(match[1], "all")
         rules.append({"action": action, "source_topic": parts[0], "re": parts[1], "dest_topic": _named(parts[2])})
-        _say(settings, setting.key, "rewrite", is_on=is_on)
+        _say(settings, setting.key, "rewrite", rules[-1], is_on=is_on)
     if rules and is_on:
         config["rewrite"] = rules
 
@@ -175,7 +175,7 @@ def _subscriptions(source: Source, settings: Settings, ledger: Ledger, config: J
     for setting, match in list(settings.matching(r"module\.subscription\.(\d+)\.(topic|qos|nl|rap|rh)")):
         value: Any = _named(setting.value) if match[2] == "topic" else number(setting.value, 0)
         topics.setdefault(match[1], {"qos": 0, "nl": 0, "rap": 0, "rh": 0})[match[2]] = value
-        _say(settings, setting.key, "auto_subscribe", is_on=is_on)
+        _say(settings, setting.key, "auto_subscribe", value, is_on=is_on)
     wanted = [one for one in topics.values() if one.get("topic")]
     if found:
         rows = mappings(found[1].get("topics") or found[1].get("subscriptions"))

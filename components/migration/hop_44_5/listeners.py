@@ -134,7 +134,7 @@ def _fill(settings: Settings, listener: Json, kind: str, name: str, target: tupl
         elif key == "zone":
             if found.value != MAIN_ZONE:
                 listener["zone"] = found.value
-            settings.carried(found.key, "zone")
+            settings.carried(found.key, "zone", listener.get("zone", "default"))
         elif key in GONE:
             settings.dropped(found.key, *GONE[key])
         elif key in TABLE and not (
@@ -174,12 +174,13 @@ def _rates(settings: Settings, listener: Json) -> None:
     for key, name in (("conn_messages_in", "messages_rate"), ("conn_bytes_in", "bytes_rate")):
         full = f"zone.{zone}.rate_limit.{key}"
         if full in settings and "," in settings.peek(full):
-            count, seconds = (part.strip() for part in settings.carried(full, name).split(",", 1))
+            count, seconds = (part.strip() for part in settings.peek(full).split(",", 1))
             listener[name] = f"{count}/{seconds}"
+            settings.carried(full, name, listener[name])
     full = f"zone.{zone}.mountpoint"
     if full in settings:
-        mountpoint = settings.carried(full, "mountpoint of the listener")
-        listener["mountpoint"] = mountpoint.replace("%u", "${username}").replace("%c", "${clientid}")
+        listener["mountpoint"] = settings.peek(full).replace("%u", "${username}").replace("%c", "${clientid}")
+        settings.carried(full, "mountpoint of the listener", listener["mountpoint"])
 
 
 def _bypass(settings: Settings, key: str, zone: str) -> None:

@@ -174,20 +174,24 @@ def _others(settings: Settings, config: Json) -> None:
     if policy:
         flapping = {"max_count": int(policy[1]), "window_time": policy[2], "ban_time": policy[3]}
         config.setdefault("flapping_detect", {}).update(flapping)
-        settings.carried("flapping_detect_policy", "flapping_detect")
+        settings.carried("flapping_detect_policy", "flapping_detect", flapping)
     for key, name in (("broker.sys_interval", "sys_msg_interval"), ("broker.sys_heartbeat", "sys_heartbeat_interval")):
         if key in settings:
             config.setdefault("sys_topics", {})[name] = settings.carried(key, f"sys_topics.{name}")
     if "broker.shared_subscription_strategy" in settings:
-        strategy = settings.carried("broker.shared_subscription_strategy", "mqtt.shared_subscription_strategy")
-        config.setdefault("mqtt", {})["shared_subscription_strategy"] = STRATEGIES.get(strategy, strategy)
+        strategy = settings.peek("broker.shared_subscription_strategy")
+        strategy = STRATEGIES.get(strategy, strategy)
+        settings.carried("broker.shared_subscription_strategy", "mqtt.shared_subscription_strategy", strategy)
+        config.setdefault("mqtt", {})["shared_subscription_strategy"] = strategy
     if "alarm.size_limit" in settings:
         config.setdefault("alarm", {})["size_limit"] = settings.whole("alarm.size_limit")
     if "alarm.validity_period" in settings:
         config.setdefault("alarm", {})["validity_period"] = settings.carried("alarm.validity_period")
     if "alarm.actions" in settings:
-        actions = [action.strip() for action in settings.carried("alarm.actions").split(",")]
-        config.setdefault("alarm", {})["actions"] = [action for action in actions if action in ("log", "publish")]
+        named = [action.strip() for action in settings.peek("alarm.actions").split(",")]
+        actions = [action for action in named if action in ("log", "publish")]
+        settings.carried("alarm.actions", got=actions)
+        config.setdefault("alarm", {})["actions"] = actions
     for side in ("username", "clientid"):
         _names_of_certificates(settings, config, f"peer_cert_as_{side}")
 

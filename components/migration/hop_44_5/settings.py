@@ -16,7 +16,7 @@ from components.migration.manifest import NOTHING, BadSource, Ledger, shorten
 from components.migration.masking import shown
 from components.migration.sources.base import Variable
 
-UNSET = "not set: what the zone, the files or the schema have counts, on green too"
+UNSET = "what the zone, the files or the schema have counts, on green too"
 ON = frozenset({"on", "true", "yes", "1"})
 
 
