@@ -8,11 +8,12 @@ it is None for as long as the cluster was opened with.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
+from components.cutover.evacuation import Evacuation
 from components.cutover.words import Edition
 from components.emqx.account import Account
 from components.emqx.answers import (
@@ -214,8 +215,8 @@ class Cluster(Clients, Protocol):
         """Whether nodes can be evacuated."""
         ...
 
-    async def evacuation_start(self, node: str, body: Mapping[str, Any]) -> bool:
-        """Start to evacuate a node; False when one runs there already."""
+    async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
+        """Start to evacuate a node, at these rates of its own; False when one runs there already."""
         ...
 
     async def evacuation_stop(self, node: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from components.cutover.evacuation import MOST_WAIT_SECONDS, Adoption, Evacuation, adoptable
 from components.cutover.pace import evacuation_limit_seconds, limit_seconds, split
@@ -76,7 +75,7 @@ async def evacuate(
     await run.act("evacuation", step=step, colour=colour, live=total, rates=rates, adopted=adoption.adopted)
     for node, rate in rates.items():
         await run.checkpoint()
-        await api.evacuation_start(node, _body(rate, knobs))
+        await api.evacuation_start(node, knobs.model_copy(update={"conn_evict_rate": rate}))
         await run.clock.sleep(BURST_SECONDS / len(rates) if total else 0.0)
     limit = max(limit_seconds, evacuation_limit_seconds(live, {**adoption.rates, **rates}))
     await _wait_until_empty(run, colour, _Emptying(live, step), limit, moved, notice)
@@ -106,15 +105,6 @@ async def _adopt(run: Run, colour: Colour, nodes: list[str], budget_per_second: 
             todo="let it finish or stop it, then run pulumi up again; it is never fought over",
         )
     return adoption
-
-
-def _body(rate: int, knobs: Evacuation) -> dict[str, Any]:
-    return {
-        "wait_health_check": f"{knobs.wait_health_check_seconds}s",
-        "wait_takeover": f"{knobs.wait_takeover_seconds}s",
-        "conn_evict_rate": rate,
-        "sess_evict_rate": knobs.sess_evict_rate,
-    }
 
 
 @dataclass

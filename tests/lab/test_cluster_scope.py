@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components.cutover.evacuation import Evacuation
 from components.emqx.base import Cluster, Scope, of_colour
 from components.emqx.models import ClusterHandle, Credentials, Node
 from components.emqx.registry import cluster_of
@@ -74,10 +75,9 @@ async def test_a_cohort_that_is_listed_and_kicked_leaves_the_other_colours_clien
 
 
 async def test_an_evacuation_of_the_other_colours_node_is_not_ours(tmp_path: Path) -> None:
-    body = {"wait_health_check": "60s", "wait_takeover": "1s", "conn_evict_rate": 1, "sess_evict_rate": 1}
     async with shared(tmp_path) as managed, half(managed, "colour") as mine:
         third = next(facts.name for facts in await mine.nodes() if facts.name not in mine.node_names)
-        assert await mine.evacuation_start(third, body)
+        assert await mine.evacuation_start(third, Evacuation(wait_health_check_seconds=60, conn_evict_rate=1))
         assert await mine.evacuations() == {}
         assert [one["node"] for one in (await mine.evacuation_status())["evacuations"]] == [third]
         assert await mine.evacuation_stop(third)

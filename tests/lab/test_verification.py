@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.cutover.evacuation import Evacuation
 from components.emqx.account import PREFIX
 from components.emqx.errors import GaveUp, LeaseLost, Unauthorized, VerificationFailed
 from components.emqx.models import Credentials
@@ -157,7 +158,7 @@ async def test_a_wrong_key_ends_the_wait_at_once(tmp_path: Path) -> None:
 async def test_an_evacuating_node_is_not_ready(tmp_path: Path) -> None:
     async with cluster(tmp_path / "green", "green") as two, two.api() as green:
         assert await api_state(green) == ""
-        await green.evacuation_start(green.node_names[1], {})
+        await green.evacuation_start(green.node_names[1], Evacuation())
         assert "does not take clients" in await api_state(green)
         await green.evacuation_stop(green.node_names[1])
         assert await api_state(green) == ""

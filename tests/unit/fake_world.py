@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from components.cutover.cohort import belongs
+from components.cutover.evacuation import Evacuation
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
 from components.emqx.errors import Unauthorized, Unreachable
@@ -119,13 +120,13 @@ class FakeApi:
         self.alive()
         return self.evacuates
 
-    async def evacuation_start(self, node: str, body: Mapping[str, Any]) -> bool:
+    async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
         self.alive()
         self.world.act()
         assert node == self.node
         self.world.router.down.add(self.colour)
-        self.rate = int(body["conn_evict_rate"])
-        self.evicting_from = self.world.clock.now() + int(str(body["wait_health_check"]).rstrip("s"))
+        self.rate = knobs.conn_evict_rate
+        self.evicting_from = self.world.clock.now() + knobs.wait_health_check_seconds
         return True
 
     async def evacuation_stop(self, node: str) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody
+from components.cutover.evacuation import Evacuation
 from components.cutover.movers import Choice
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
@@ -193,7 +194,7 @@ def test_a_foreign_evacuation_that_does_not_fit_is_refused_not_fought_over() -> 
         await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
         await carry_out(run, "shift-100", "green", manner([100]), "forward")
         blue: FakeApi = world.apis["blue"]
-        await blue.evacuation_start(blue.node, {"wait_health_check": "3600s", "conn_evict_rate": 5000})
+        await blue.evacuation_start(blue.node, Evacuation(wait_health_check_seconds=3600, conn_evict_rate=5000))
         acts = world.acts
         with pytest.raises(Refused, match="5000 clients per second, the budget is 50"):
             await carry_out(run, "drain", "green", manner([100]), "forward")

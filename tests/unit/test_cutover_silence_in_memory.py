@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from components.cutover.cohort import everybody
+from components.cutover.evacuation import Evacuation
 from components.emqx.errors import GateFailed, GaveUp, Unreachable
 from components.links.opening import open_run
 from components.links.sending_back import sent_back
@@ -36,7 +37,7 @@ def test_a_target_that_somebody_evacuates_in_the_middle_of_the_chain_is_opened_b
         for link in [*(step.name for step in how.steps), "drain"]:
             if link == name:
                 green = world.apis["green"]
-                await green.evacuation_start(green.node, {"wait_health_check": "0s", "conn_evict_rate": 1})
+                await green.evacuation_start(green.node, Evacuation(wait_health_check_seconds=0, conn_evict_rate=1))
             await carry_out(run, link, "green", how, opened.direction)
 
     asyncio.run(go())

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from components.cutover.evacuation import Evacuation
 from components.emqx.errors import NotNow, Rejected, Unauthorized
 from components.emqx.models import Credentials
 from components.emqx.v5.cluster import ClusterApi
@@ -116,11 +117,25 @@ async def test_an_evacuation_is_followed_through_its_states() -> None:
 
 async def test_starting_twice_and_stopping_twice_is_told_and_no_error() -> None:
     async with api("04b_evacuation_run.json") as blue:
-        assert await blue.evacuation_start(NAMES[1], {"conn_evict_rate": 3})
-        assert not await blue.evacuation_start(NAMES[1], {})
+        assert await blue.evacuation_start(NAMES[1], Evacuation(conn_evict_rate=3))
+        assert not await blue.evacuation_start(NAMES[1], Evacuation())
         assert await blue.evacuation_stop(NAMES[1])
         assert not await blue.evacuation_stop(NAMES[1])
         await blue.kick(["ev9", "ev6"])
+
+
+async def test_an_evacuation_is_asked_for_as_the_api_document_writes_it() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={})
+
+    knobs = Evacuation(wait_health_check_seconds=2, wait_takeover_seconds=3, conn_evict_rate=10, sess_evict_rate=20)
+    async with api() as blue:
+        blue.http._client._transport = httpx.MockTransport(serve)
+        assert await blue.evacuation_start(NAMES[0], knobs)
+    assert asked == [{"wait_health_check": "2s", "wait_takeover": "3s", "conn_evict_rate": 10, "sess_evict_rate": 20}]
 
 
 def recorded(file: str) -> Iterator[dict[str, Any]]:
@@ -139,7 +154,7 @@ async def test_every_recorded_refusal_of_an_evacuation_is_rejected_with_emqx_own
     async with api() as blue:
         blue.http._client._transport = httpx.MockTransport(lambda _: _response(row))
         with pytest.raises(Rejected) as caught:
-            await blue.evacuation_start(NAMES[0], {"bogus": 1})
+            await blue.evacuation_start(NAMES[0], Evacuation())
         assert caught.value.status == row["status"]
         assert str(row["status"]) in caught.value.seen
 

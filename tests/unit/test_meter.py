@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -144,8 +143,8 @@ class TestOldColourIsSilent:
 
     def test_an_evacuation_that_cannot_be_watched_ends_by_its_own_bound_and_is_no_gates(self) -> None:
         class Dies(FakeApi):
-            async def evacuation_start(self, node: str, body: Any) -> bool:
-                started = await super().evacuation_start(node, body)
+            async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
+                started = await super().evacuation_start(node, knobs)
                 self.dead = True
                 return started
 
@@ -173,7 +172,7 @@ class TestEvacuation:
     def test_a_slow_evacuation_of_somebody_else_is_adopted_and_waited_for(self) -> None:
         world = fleet(1_000)
         world.was_at(EVERYBODY)
-        slow = {"wait_health_check": "300s", "conn_evict_rate": 1}
+        slow = Evacuation(wait_health_check_seconds=300, conn_evict_rate=1)
         asyncio.run(world.apis["blue"].evacuation_start("emqx@blue", slow))
         asyncio.run(emptied(world, Evacuation()))
         assert set(world.at.values()) == {"green"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Self
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter
 
+from components.cutover.evacuation import Evacuation
 from components.cutover.versions import parse
 from components.cutover.words import Edition
 from components.emqx.account import Account
@@ -209,13 +210,18 @@ class ClusterApi(Listing):
         """Whether the edition can evacuate nodes."""
         return (await self.traits(patience_seconds=patience_seconds)).has_evacuation
 
-    async def evacuation_start(self, node: str, body: Mapping[str, Any]) -> bool:
+    async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
         """Start to evacuate a node; False when one runs there already (by whom and how: ``evacuations()``).
 
-        ``body`` as EMQX takes it: ``wait_health_check``, ``wait_takeover`` (integer seconds), ``conn_evict_rate``,
-        ``sess_evict_rate``, ``migrate_to``. Other refusals are Rejected.
+        Waits are strings, as EMQX's API document says (docs/emqx/evacuation.md#values). Other refusals are Rejected.
         """
-        return await self._evacuation(node, "start", dict(body), unless="already_started")
+        body = {
+            "wait_health_check": f"{knobs.wait_health_check_seconds}s",
+            "wait_takeover": f"{knobs.wait_takeover_seconds}s",
+            "conn_evict_rate": knobs.conn_evict_rate,
+            "sess_evict_rate": knobs.sess_evict_rate,
+        }
+        return await self._evacuation(node, "start", body, unless="already_started")
 
     async def evacuation_stop(self, node: str) -> bool:
         """Open the node again; False when no evacuation ran there."""
