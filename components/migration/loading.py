@@ -145,7 +145,7 @@ def _add_named(facts: Facts, others: list[Path]) -> Facts:
         if text is None:
             continue
         if file.name in wanted:
-            facts = _add_text(facts, str(file), text)
+            facts = _as_named(_add_text(facts, str(file), text), str(file))
         elif PREFIX in text and kind_of(str(file), text, facts.plan.source.major) == "variables":
             not_read.append(
                 f"{file} sets variables of EMQX and was not read: name it as one more SOURCE if the nodes get them"
@@ -153,9 +153,18 @@ def _add_named(facts: Facts, others: list[Path]) -> Facts:
     return replace(facts, not_read=(*facts.not_read, *not_read))
 
 
+def _as_named(facts: Facts, file: str) -> Facts:
+    """A file that a setting names is one of the node's, if it is nothing else: a licence, a table."""
+    if facts.kinds[file] != "other":
+        return facts
+    texts = tuple(text for text in facts.texts or () if text.file != file)
+    return replace(facts, texts=texts or None, kinds={**facts.kinds, file: "node file"})
+
+
 def named_files(facts: Facts) -> Iterator[str]:
     """The last part of every path that a setting names: rules, certificates, identities."""
     values = [setting.value for conf in facts.confs or () for setting in conf.settings]
+    values += [f"/{row.included}" for conf in facts.confs or () for row in conf.rows if row.included is not None]
     values += [leaf for file in facts.hocons or () for leaf in _leaves(file.tree)]
     for value in values:
         path = value.strip().strip('"')

@@ -148,3 +148,25 @@ def test_certificates_that_a_setting_names_are_in_the_account(
     ]
     assert tally[str(tmp_path / "certs/mine.pem")]["dropped"] == 1
     assert str(tmp_path / "certs/unused.pem") not in tally
+
+
+def test_a_file_that_an_include_or_a_setting_names_is_read_under_any_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    etc = tmp_path / "etc"
+    (etc / "more").mkdir(parents=True)
+    (etc / "emqx.conf").write_text(
+        "include more/zones.txt\ninclude gone.conf\nwhat is this\nlicense.file = etc/emqx.lic\n", encoding="utf-8"
+    )
+    (etc / "more/zones.txt").write_text("zone.external.max_packet_size = 2MB\n", encoding="utf-8")
+    (etc / "emqx.lic").write_text("not read by us\n", encoding="utf-8")
+    assert run(capsys, tmp_path / "out", etc)[0] == 0
+    items = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["items"]
+    said = {
+        (Path(item["section"]).name, item["label"].split(" =")[0]): (item["verdict"], item["how"]) for item in items
+    }
+    assert said["zones.txt", "zone.external.max_packet_size"][0] == "carried"
+    assert said["emqx.conf", "line 1"] == ("carried", "the included file is converted too")
+    assert said["emqx.conf", "line 2"][0] == "dropped"
+    assert "gone.conf, which is not given" in said["emqx.conf", "line 2"][1]
+    assert said["emqx.conf", "line 3"] == ("dropped", "neither a setting nor a comment")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
+from components.migration.configs import flat
 from components.migration.hop_44_5.features import EXHOOK, GONE_MODULES
 from components.migration.hop_44_5.plugins import MODULES, is_loaded
 from components.migration.hop_44_5.psk import PSK_NAMES, SECTION
@@ -130,3 +131,23 @@ def account_files(source: Source, settings: Settings, ledger: Ledger) -> None:
             ledger.carried(path, ledger.grow(path, 1), name, "read: variables of other files are filled in from it")
         else:
             ledger.expect(path, 0)  # a file without settings is in the table of the account too
+            _account_lines(source, path, ledger)
+
+
+def _account_lines(source: Source, path: str, ledger: Ledger) -> None:
+    """Lines of a configuration file that set nothing: an ``include`` of Enterprise, and what 4.4 itself could not have read."""
+    kind = source.kinds.get(path) or (
+        "flat" if path.endswith(".conf") and not PurePath(path).name.startswith("acl") else ""
+    )
+    given = {PurePath(one).name for one in source.files}
+    for row in flat.parse(path, source.files[path]).rows if kind == "flat" else ():
+        if not row.is_foreign:
+            continue
+        at, label = ledger.grow(path, 1), f"line {row.number}"
+        if row.included is None:
+            ledger.dropped(path, at, label, "neither a setting nor a comment", "write it as key = value, or remove it")
+        elif PurePath(row.included.strip('"')).name in given:
+            ledger.carried(path, at, label, "the included file is converted too")
+        else:
+            why = f"it includes {row.included}, which is not given: nothing of it is on green"
+            ledger.dropped(path, at, label, why, "give that file too")
