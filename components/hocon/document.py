@@ -58,6 +58,11 @@ def read(texts: Iterable[tuple[str, str]], given: Given = nothing_given) -> Docu
         raise HoconError("values in one another without an end") from None
 
 
+def together(documents: Iterable[Document]) -> Tree:
+    """The tree of documents that EMQX reads one after the other, each with its own substitutions."""
+    return Builder(Budget()).object([field for document in documents for field in document.root.fields])
+
+
 def loads(text: str) -> Tree:
     """The object of one text.
 

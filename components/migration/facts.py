@@ -20,6 +20,7 @@ from components.migration.configs.flat import Conf
 from components.migration.configs.hocon import Hocon
 from components.migration.configs.terms import Loaded
 from components.migration.kinds import Kind
+from components.migration.layers import InEffect, in_effect
 from components.migration.manifest import BadSource
 from components.migration.sources import registry
 from components.migration.sources.base import Document
@@ -125,10 +126,17 @@ class Facts:
         """What variables set, of all texts that set some; read once for these facts."""
         return registry.read(tuple(Document(text.file, text.text) for text in self.texts or ()))
 
+    @cached_property
+    def in_effect(self) -> tuple[InEffect, ...]:
+        """What nodes of 5.x run with: each rule about a value asks here, and ``hocons`` only for how files are written."""
+        return in_effect(self.hocons or (), self.environment.variables if self.plan.source.major >= 5 else ())
+
     @property
     def unread(self) -> tuple[str, ...]:
         """Texts of which nothing is read but what they say about the cluster to a rule."""
-        return tuple(text.file for text in self.texts or () if not self.environment.has_read(text.file))
+        included = {name for file in self.hocons or () if file.document for name in file.document.included}
+        read = self.environment.has_read
+        return tuple(text.file for text in self.texts or () if text.file not in included and not read(text.file))
 
 
 def read_export(file: str, text: str) -> Export:

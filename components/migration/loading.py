@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from components.hocon.parser import Given, nothing_given
 from components.migration import downloads
 from components.migration.archive import Archive, read_archive
 from components.migration.configs import flat, hocon
@@ -17,6 +19,7 @@ from components.migration.configs.hocon import Hocon
 from components.migration.configs.terms import parse_loaded
 from components.migration.facts import EDITIONS, Facts, Plan, Text, read_export, require_declared
 from components.migration.files import ARCHIVES, below, read
+from components.migration.includes import Includes
 from components.migration.kinds import kind_of
 from components.migration.manifest import BadSource
 from components.migration.permissions.erlang import TermError
@@ -31,7 +34,7 @@ WHAT_IS_READ = (
 )
 
 
-def add(facts: Facts, file: str, data: bytes) -> Facts:
+def add(facts: Facts, file: str, data: bytes, given: Given = nothing_given) -> Facts:
     """The facts with one more file: an export by its content, others by name: archive, configuration, ``loaded_plugins``, ``acl.conf``, other text.
 
     Raises:
@@ -52,10 +55,10 @@ def add(facts: Facts, file: str, data: bytes) -> Facts:
         if facts.export is not None:
             raise BadSource(file, "", "a second export", "give one export; two of them cannot be one cluster")
         return replace(facts, export=read_export(file, text))
-    return _add_text(facts, file, text)
+    return _add_text(facts, file, text, given)
 
 
-def _add_text(facts: Facts, file: str, text: str) -> Facts:
+def _add_text(facts: Facts, file: str, text: str, given: Given = nothing_given) -> Facts:
     """The facts with one more text, as what its content says that it is."""
     kind = kind_of(file, text, facts.plan.source.major)
     facts = replace(facts, files={**facts.files, file: text}, kinds={**facts.kinds, file: kind})
@@ -70,7 +73,7 @@ def _add_text(facts: Facts, file: str, text: str) -> Facts:
             ) from None
         return replace(facts, acl=(*(facts.acl or ()), Text(file, text)))
     if kind == "hocon":
-        return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text)))
+        return replace(facts, hocons=(*(facts.hocons or ()), hocon.parse(file, text, given)))
     if kind == "flat":
         return replace(facts, confs=(*(facts.confs or ()), flat.parse(file, text)))
     if kind in ("variables", "other"):
@@ -106,29 +109,37 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
 
     """
     facts = Facts(plan)
-    seen: set[str] = set()
-    others: list[Path] = []
-    for path in paths:
+    files, others = _given(paths)
+    includes = Includes({str(file): partial(_small_text, file) for file in (*files.values(), *others)})
+    for file in files.values():
         try:
-            files, rest = below(path) if path.is_dir() else ([path], [])
-            for file in files:
-                real = os.path.realpath(file)
-                if real not in seen:
-                    facts = add(facts, str(file), read(file))
-                    seen.add(real)
+            facts = add(facts, str(file), read(file), includes.find)
         except OSError as error:
-            raise _unreadable(error, path) from None
-        others += rest
-        if not files:
-            raise BadSource(
-                str(path), "", "a directory without configuration files", "name the directory that holds emqx.conf"
-            )
-    facts = complete(_add_named(facts, [file for file in others if os.path.realpath(file) not in seen]))
+            raise _unreadable(error, file) from None
+    facts = complete(_add_named(facts, [file for file in others if os.path.realpath(file) not in files]))
     if facts.export is not None:
         require_declared(facts.export, plan.source)
     if facts.archive is not None:
         _require_archive(facts.archive, plan)
     return facts
+
+
+def _given(paths: tuple[Path, ...]) -> tuple[dict[str, Path], list[Path]]:
+    """The files to read, by what they really are, and what else lies in the directories."""
+    files: dict[str, Path] = {}
+    others: list[Path] = []
+    for path in paths:
+        try:
+            here, rest = below(path) if path.is_dir() else ([path], [])
+        except OSError as error:
+            raise _unreadable(error, path) from None
+        if not here:
+            seen = "a directory without configuration files"
+            raise BadSource(str(path), "", seen, "name the directory that holds emqx.conf")
+        others += rest
+        for file in here:
+            files.setdefault(os.path.realpath(file), file)
+    return files, others
 
 
 def _unreadable(error: OSError, path: Path) -> BadSource:

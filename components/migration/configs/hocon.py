@@ -28,12 +28,20 @@ class Hocon:
         """Every value whose path matches, ``*`` being one part of it: ``connectors.dynamo.*.region``; list items are parts too, from 0."""
         return _find(self.tree, tuple(map(_pattern, path.split("."))), "")
 
-    def line(self, path: str) -> int | None:
-        """Where a path stands, or else what is nearest above it."""
+    def has(self, path: str) -> bool:
+        """Whether a value stands at this path."""
+        return any(True for _ in self.find(path))
+
+    def spot(self, path: str) -> tuple[str, int | None]:
+        """File (an included one, maybe) and line of a path, or else of what is nearest above it."""
         spots = self.document.spots if self.document else {}
         while path and path not in spots:
             path = path.rpartition(".")[0]
-        return spots[path].line if path else None
+        return spots[path] if path else (self.file, None)
+
+    def line(self, path: str) -> int | None:
+        """The line of it."""
+        return self.spot(path)[1]
 
 
 def parse(file: str, text: str, given: Given = nothing_given) -> Hocon:
@@ -60,7 +68,9 @@ def refused(error: HoconError) -> BadSource:
             error.file, place, seen, f"give {name} too; where the node has no such file, take the line out"
         )
     seen = f"no HOCON: {error.reason}"
-    return BadSource(error.file, place, seen, "take the file from the node again; it may be truncated")
+    return BadSource(
+        error.file or "the files together", place, seen, "take the file from the node again; it may be truncated"
+    )
 
 
 @cache

@@ -116,7 +116,7 @@ def flat(pattern: str, question: str, where: Callable[[str], bool] = lambda _: T
         if facts.confs is None:
             return Question(question)
         places = [place(setting) for setting in settings(facts) if key.fullmatch(setting.key) and where(setting.value)]
-        return Hit(tuple(places)) if places else unless_unknown(facts, key)
+        return Hit(tuple(dict.fromkeys(places))) if places else unless_unknown(facts, key)
 
     return detect
 
@@ -161,14 +161,14 @@ def hocon(path: str, question: str, where: Callable[[Any], bool] = lambda _: Tru
         if facts.hocons is None:
             return no_tree(facts, question)
         places = [
-            Place(file.file, file.line(name), name)
-            for file in facts.hocons
+            Place(*whole.spot(name), name)
+            for whole in facts.in_effect
             for one in path.split()
-            for name, value in file.find(one)
+            for name, value in whole.find(one)
             if where(value)
         ]
         paths = (re.escape(one).replace(r"\*", "[^.]+") for one in path.split())
-        return Hit(tuple(places)) if places else unless_unknown(facts, re.compile("|".join(paths)))
+        return Hit(tuple(dict.fromkeys(places))) if places else unless_unknown(facts, re.compile("|".join(paths)))
 
     return detect
 
@@ -179,7 +179,7 @@ def absent(path: str, question: str) -> Detector:
     def detect(facts: Facts) -> Finding:
         if facts.hocons is None:
             return Question(f"is {path} set on the new cluster?" if facts.plan.source.major == 4 else question)
-        if any(True for file in facts.hocons for _ in file.find(path)):
+        if any(True for whole in facts.in_effect for _ in whole.find(path)):
             return CLEAR
         return Hit((Place(facts.hocons[0].file, item=f"{path} is not set"),))
 

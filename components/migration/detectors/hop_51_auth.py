@@ -131,7 +131,7 @@ def _no_chain(facts: Facts) -> Finding:
 def _no_match(facts: Facts) -> Finding:
     if facts.confs is None:
         return Question(f"is acl_nomatch = deny on the old cluster? {FILES}")
-    if any(True for file in facts.hocons or () for _ in file.find("authorization.no_match")):
+    if any(True for whole in facts.in_effect for _ in whole.find("authorization.no_match")):
         return CLEAR
     return found(
         place(one)

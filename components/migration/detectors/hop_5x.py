@@ -122,14 +122,12 @@ def _connector_options(facts: Facts) -> Finding:
     if facts.hocons is None:
         return no_tree(facts, FILES)
     options = (
-        (file, path)
-        for file in facts.hocons
-        for path, _ in file.find("connectors.gcp_pubsub_producer.*.resource_opts.*")
+        (whole, path)
+        for whole in facts.in_effect
+        for path, _ in whole.find("connectors.gcp_pubsub_producer.*.resource_opts.*")
     )
     return found(
-        Place(file.file, file.line(path), path)
-        for file, path in options
-        if path.rsplit(".", 1)[-1] not in CONNECTOR_OPTIONS
+        Place(*whole.spot(path), path) for whole, path in options if path.rsplit(".", 1)[-1] not in CONNECTOR_OPTIONS
     )
 
 

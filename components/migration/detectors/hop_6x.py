@@ -46,10 +46,10 @@ def _moved(facts: Facts) -> Finding:
     if facts.hocons is None:
         return no_tree(facts, FILES)
     return found(
-        Place(file.file, file.line(old), f"{old} is {new or 'nothing'} now")
-        for file in facts.hocons
+        Place(*whole.spot(old), f"{old} is {new or 'nothing'} now")
+        for whole in facts.in_effect
         for old, new in MOVED_6_0.items()
-        for _ in file.find(old)
+        for _ in whole.find(old)
     )
 
 
@@ -57,12 +57,12 @@ def _namespaced(facts: Facts) -> Finding:
     """Namespaces in use, and the switch left to its default."""
     if facts.hocons is None:
         return no_tree(facts, FILES)
-    if any(True for file in facts.hocons for _ in file.find("rule_engine.limit_selects_in_namespace")):
+    if any(True for whole in facts.in_effect for _ in whole.find("rule_engine.limit_selects_in_namespace")):
         return CLEAR
     return found(
-        Place(file.file, file.line("multi_tenancy"), "multi_tenancy")
-        for file in facts.hocons
-        if "multi_tenancy" in file.tree
+        Place(*whole.spot("multi_tenancy"), "multi_tenancy")
+        for whole in facts.in_effect
+        if "multi_tenancy" in whole.tree
     )
 
 
