@@ -51,7 +51,8 @@ class InEffect:
         if above:
             return self.variables[above]
         holder = next((layer for layer in self.layers if layer.has(path)), None)
-        return (holder or self.layers[-1]).spot(path) if self.layers else ("", None)
+        below = (spot for name, spot in self.variables.items() if name.startswith(f"{path}."))
+        return holder.spot(path) if holder else next(below, ("", None))
 
 
 def in_effect(files: Iterable[Hocon], variables: Iterable[Variable]) -> tuple[InEffect, ...]:
