@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Self
@@ -18,9 +17,6 @@ from components.emqx.models import ClusterHandle, Credentials, Node
 
 LEAKS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, ssl.SSLError, OSError)
 """All that httpx can raise (a test enumerates its exceptions); none of them leaves this package."""
-
-TOKEN_SECONDS = 3_000.0
-"""A dashboard token lives 3600 s (docs/emqx/api.md#tokens-and-limits); we ask for a new one well before."""
 
 Params = Mapping[str, str | int]
 # What was repeated is told by the error that ends it; a log line for each attempt would stand in the update's output.
@@ -38,6 +34,7 @@ class _Request(NamedTuple):
     files: Mapping[str, Any] | None
     headers: Mapping[str, str]
     bearer: bool
+    anonymous: bool
     timeout_seconds: float
 
 
@@ -62,16 +59,17 @@ class Reply(NamedTuple):
 
 
 class EmqxHttp:
-    """The calls of one cluster, over any of its nodes or over one.
+    """The calls of one cluster, over any of its nodes or over one, with its API key.
+
+    A dialect whose dashboard has tokens overrides ``authorization`` and ``forget_token``; without, a call with ``bearer`` is BadInput.
 
     Args:
         handle: the nodes.
-        credentials: the API key, and the dashboard login for calls with ``bearer``.
+        credentials: the API key, and a dashboard login.
         root: where the dialect's API begins, as in ``/api/v5``.
         transport: httpx's transport, for tests.
         timeout_seconds: bound of one attempt.
         patience_seconds: how long calls that may be repeated are (docs/emqx/cluster.md#a-node-dies: 500 is normal for 2 s).
-        now: unix seconds.
 
     """
 
@@ -84,14 +82,12 @@ class EmqxHttp:
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_seconds: float = 5.0,
         patience_seconds: float = 15.0,
-        now: Callable[[], float] = time.time,
     ) -> None:
         self.handle, self.root, self.patience_seconds = handle, root, patience_seconds
-        self._credentials, self._now = credentials, now
+        self.credentials = credentials
         self._timeout_seconds = timeout_seconds
         self._nodes = {node.name: node for node in handle.nodes}
         self._preferred = 0
-        self._token, self._token_until = "", 0.0
         # The server closes idle connections after 60 s without notice, so ours go first (docs/emqx/api.md#connections-and-keep-alive).
         limits = httpx.Limits(max_connections=32, keepalive_expiry=20.0)
         self._client = httpx.AsyncClient(
@@ -117,7 +113,7 @@ class EmqxHttp:
     @property
     def has_login(self) -> bool:
         """Whether a dashboard login is configured."""
-        return self._credentials.has_login
+        return self.credentials.has_login
 
     def node(self, name: str) -> Node:
         """The node of that name; BadInput when the cluster has none."""
@@ -143,6 +139,7 @@ class EmqxHttp:
         accept: frozenset[int] = frozenset(),
         repeatable: bool | None = None,
         bearer: bool = False,
+        anonymous: bool = False,
         timeout_seconds: float | None = None,
         patience_seconds: float | None = None,
     ) -> Reply:
@@ -154,12 +151,12 @@ class EmqxHttp:
         may_repeat = method == "GET" if repeatable is None else repeatable
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
         timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
-        request = _Request(method, path, node, params, body, files, headers or {}, bearer, timeout)
+        request = _Request(method, path, node, params, body, files, headers or {}, bearer, anonymous, timeout)
         async for attempt in attempts(patience, most=None if may_repeat else 1):
             with attempt:
                 reply = await self._once(request)
                 if reply.status == 401 and bearer:
-                    self._token_until = 0.0  # the token may have been revoked; a fresh one is the only second try
+                    self.forget_token()  # it may have been revoked; a fresh one is the only second try
                     reply = await self._once(request)
                 judged(reply, accept)
         return reply
@@ -185,35 +182,22 @@ class EmqxHttp:
         raise failure
 
     async def authorization(self, *, bearer: bool = False) -> str:
-        """The value of the Authorization header; logs in (again) when the token is old."""
-        if not bearer:
-            pair = f"{self._credentials.api_key}:{self._credentials.api_secret}"
-            return "Basic " + base64.b64encode(pair.encode()).decode()
-        if self._now() >= self._token_until:
-            await self.login()
-        return f"Bearer {self._token}"
+        """The value of the Authorization header."""
+        if bearer:
+            todo = "leave out what only a dashboard user may see"
+            raise BadInput("a call as a dashboard user", seen="this version's dashboard gives no tokens", todo=todo)
+        pair = f"{self.credentials.api_key}:{self.credentials.api_secret}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
 
-    async def login(self) -> None:
-        """Get a new dashboard token; it is valid on all nodes (docs/emqx/api.md#tokens-and-limits)."""
-        if not self.has_login:
-            raise BadInput(
-                "a call that needs a dashboard login",
-                seen=f"no dashboard user is configured for {self.handle.colour}",
-                todo="set the dashboard user and password of this colour as secrets",
-            )
-        account = {"username": self._credentials.username, "password": self._credentials.password}
-        reply = await self.call("POST", "/login", body=account, repeatable=True)
-        token = (reply.json() or {}).get("token")
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise NotNow("login", node=reply.node, seen="an answer without a token", todo="look at the node's log")
-        self._token, self._token_until = token, self._now() + TOKEN_SECONDS
+    def forget_token(self) -> None:
+        """A token that was refused is not used again."""
 
     async def _once(self, request: _Request) -> Reply:
         preferred = self._preferred
         anywhere = self.handle.nodes[preferred % len(self.handle.nodes)]
         target = self.node(request.node) if request.node else anywhere
         headers = dict(request.headers)
-        if request.path != "/login":
+        if not request.anonymous:
             headers["Authorization"] = await self.authorization(bearer=request.bearer)
         try:
             got = await self._client.request(

@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from components.emqx.base import Cluster as Seam
 from components.emqx.errors import BadInput, Unauthorized
 from components.emqx.models import Credentials
-from components.emqx.v5.cluster import ClusterApi
+from components.emqx.registry import cluster_of
 from components.links.accounts import carried, refuse_lockout, refuse_same_accounts, still_ours
 from tests.handles import cluster_at
 
@@ -30,9 +31,9 @@ class Cluster:
     def __init__(self, keys: dict[str, str], users: dict[str, str]) -> None:
         self.keys, self.users = keys, users
 
-    def api(self, credentials: Credentials) -> ClusterApi:
+    def api(self, credentials: Credentials) -> Seam:
         handle = cluster_at("a", colour="green")
-        return ClusterApi(handle, credentials, transport=httpx.MockTransport(self.answer), patience_seconds=0)
+        return cluster_of(handle, credentials, transport=httpx.MockTransport(self.answer), patience_seconds=0)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         scheme, _, word = request.headers.get("authorization", "").partition(" ")

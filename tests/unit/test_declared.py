@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from components.cutover.words import Edition
+from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.models import Credentials
-from components.emqx.v5.cluster import ClusterApi
+from components.emqx.registry import cluster_of
 from components.guards.declared import refuse_misdeclared
 from tests.handles import cluster_at
 
@@ -22,11 +23,11 @@ RECORDED = json.loads((Path(__file__).parent / "recordings/emqx/02_nodes_cluster
 ROWS = next(row["body"] for row in RECORDED if row["url"].endswith("/nodes"))
 
 
-def cluster(declared: str, edition: Edition | None, real: dict[str, Any]) -> ClusterApi:
+def cluster(declared: str, edition: Edition | None, real: dict[str, Any]) -> Cluster:
     rows = [{**row, **real} for row in ROWS]
     handle = cluster_at("a", version=declared).model_copy(update={"edition": edition})
     answer = httpx.MockTransport(lambda _: httpx.Response(200, json=rows))
-    return ClusterApi(handle, Credentials(api_key="k", api_secret="s"), transport=answer, patience_seconds=0)
+    return cluster_of(handle, Credentials(api_key="k", api_secret="s"), transport=answer, patience_seconds=0)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from components.emqx.client import LEAKS, EmqxHttp
 from components.emqx.errors import BadInput, NotNow, Rejected, Unauthorized, Unreachable, UpgradeError
 from components.emqx.models import Credentials
+from components.emqx.v5.calls import Calls
 from components.emqx.v5.cluster import ClusterApi
 from tests.handles import cluster_at
 
@@ -25,9 +26,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def http(handler: Handler, **more: Any) -> EmqxHttp:
-    return EmqxHttp(
-        HANDLE, CREDENTIALS, root="/api/v5", transport=httpx.MockTransport(handler), **{"patience_seconds": 0.6, **more}
-    )
+    return Calls(HANDLE, CREDENTIALS, transport=httpx.MockTransport(handler), **{"patience_seconds": 0.6, **more})
 
 
 def exceptions_of_httpx() -> list[type[BaseException]]:
@@ -161,7 +160,7 @@ async def test_a_token_is_renewed_when_it_is_old_and_when_it_was_revoked() -> No
         return httpx.Response(200 if ok else 401, json={"code": "BAD_TOKEN", "message": "Get a token by POST /login"})
 
     transport = httpx.MockTransport(serve)
-    async with EmqxHttp(HANDLE, CREDENTIALS, root="/api/v5", transport=transport, now=lambda: clock) as one:
+    async with Calls(HANDLE, CREDENTIALS, transport=transport, now=lambda: clock) as one:
         await one.call("GET", "/users", bearer=True)
         await one.call("GET", "/users", bearer=True)
         assert logins == 1
@@ -171,6 +170,20 @@ async def test_a_token_is_renewed_when_it_is_old_and_when_it_was_revoked() -> No
         valid.clear()
         await one.call("GET", "/users", bearer=True)
         assert logins == 3
+
+
+async def test_a_version_whose_dashboard_gives_no_tokens_says_so_and_sends_nothing() -> None:
+    sent: list[httpx.Request] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={})
+
+    async with EmqxHttp(HANDLE, CREDENTIALS, root="/api/v4", transport=httpx.MockTransport(serve)) as one:
+        await one.call("GET", "/brokers")
+        with pytest.raises(BadInput, match="no tokens"):
+            await one.call("GET", "/users", bearer=True)
+    assert [request.url.path for request in sent] == ["/api/v4/brokers"]
 
 
 async def test_a_token_that_cannot_be_a_header_is_refused_and_not_quoted() -> None:
@@ -185,7 +198,7 @@ async def test_cancelling_a_call_is_not_turned_into_an_error() -> None:
         await asyncio.sleep(3600)
         raise AssertionError
 
-    async with EmqxHttp(HANDLE, CREDENTIALS, root="/api/v5", transport=httpx.MockTransport(hang)) as one:
+    async with Calls(HANDLE, CREDENTIALS, transport=httpx.MockTransport(hang)) as one:
         task = asyncio.create_task(one.call("GET", "/nodes"))
         await asyncio.sleep(0)
         task.cancel()

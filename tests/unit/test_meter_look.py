@@ -12,7 +12,7 @@ from components.cutover.arrival import Before
 from components.emqx.answers import LicenseFacts, NodeFacts
 from components.emqx.errors import NotNow, Unreachable
 from components.emqx.models import Credentials
-from components.emqx.v5.cluster import ClusterApi
+from components.emqx.registry import cluster_of
 from components.run.measure import PATIENCE_SECONDS, observe
 from components.run.moved import Moved
 from tests.handles import cluster_at
@@ -59,7 +59,7 @@ class TestOneLook:
 
         async def look() -> None:
             credentials = Credentials(api_key="k", api_secret="s")
-            async with ClusterApi(
+            async with cluster_of(
                 cluster_at("blue", colour="blue", version="5.8.9"), credentials, transport=httpx.MockTransport(answer)
             ) as api:
                 with pytest.raises(NotNow):
@@ -84,7 +84,7 @@ class TestOneLook:
         async def look() -> None:
             handle = cluster_at("127.0.1.1", "127.0.1.2", "127.0.1.3")
             credentials = Credentials(api_key="k", api_secret="s")
-            async with ClusterApi(handle, credentials, transport=httpx.MockTransport(answer)) as api:
+            async with cluster_of(handle, credentials, transport=httpx.MockTransport(answer)) as api:
                 await asyncio.gather(*(api.metrics(patience_seconds=0) for _ in range(3)), return_exceptions=True)
                 await api.metrics(patience_seconds=0)
 

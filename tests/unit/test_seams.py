@@ -62,6 +62,8 @@ def test_a_dialect_is_one_module_and_one_registry_line(monkeypatch: pytest.Monke
     assert "option httpchk GET /fake/ee" in text
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_cutover_runs_in_whatever_dialect_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World([f"dev-{number}" for number in range(20)])
     fake = FakeDialect(world)

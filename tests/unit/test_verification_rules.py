@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from components.emqx.account import Account
+from components.emqx.base import Cluster
 from components.emqx.errors import VerificationFailed
 from components.emqx.models import Credentials
 from components.emqx.probes import Answer, Topics, proxy_header
-from components.emqx.v5.cluster import ClusterApi
+from components.emqx.registry import cluster_of
 from components.links.verification import Finding, _at_least, _certain, _judged, _refuse, _room
 from tests.handles import cluster_at, node_at
 
@@ -81,7 +82,7 @@ def test_the_failure_names_five_findings_and_says_how_many_there_are() -> None:
     _refuse([], "green")
 
 
-def green(max_sessions: int | None, *, connections: int, max_fds: int) -> ClusterApi:
+def green(max_sessions: int | None, *, connections: int, max_fds: int) -> Cluster:
     rows = [{**row, "connections": connections, "max_fds": max_fds} for row in ROWS]
     edition = "Opensource" if max_sessions is None else "Enterprise"
 
@@ -91,7 +92,7 @@ def green(max_sessions: int | None, *, connections: int, max_fds: int) -> Cluste
         return httpx.Response(200, json=[{**row, "edition": edition} for row in rows])
 
     handle = cluster_at(*(row["node"].removeprefix("emqx@") for row in ROWS), colour="green")
-    return ClusterApi(handle, Credentials(api_key="k", api_secret="s"), transport=httpx.MockTransport(serve))
+    return cluster_of(handle, Credentials(api_key="k", api_secret="s"), transport=httpx.MockTransport(serve))
 
 
 @pytest.mark.parametrize(
