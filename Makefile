@@ -38,8 +38,9 @@ lint: setup  ## style, types, and who may import whom
 	@$(BIN)/ruff format --check
 	@echo "---- lint: types"
 	@$(BIN)/mypy
+	@cd policies && ../$(BIN)/mypy --config-file ../pyproject.toml __main__.py rules
 	@echo "---- lint: imports"
-	@$(BIN)/lint-imports --no-logo --no-cache
+	@PYTHONPATH=policies $(BIN)/lint-imports --no-logo --no-cache
 
 test: lint  ## everything: lint, then all tiers in one run
 	@$(BIN)/python -m pytest $(WORKERS)

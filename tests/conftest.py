@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if wrong:
         raise pytest.UsageError(f"exactly one of the markers {', '.join(TIERS)} is needed: {', '.join(wrong[:10])}")
     for item in items:
-        item.user_properties.append(("tier", *tiers(item)))
+        item.user_properties.append(("tier", tiers(item)[0]))
     items.sort(key=lambda item: TIERS.index(tiers(item)[0]))
 
 

@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 from components.migration.__main__ import main as program
 from components.migration.hop_44_5 import Options, Source, convert, read_export
-from components.migration.sources import manifests
+from components.migration.sources import manifests, tree
 from components.migration.sources.base import Document
 from components.migration.sources.tree import Tree
 
@@ -74,7 +74,7 @@ def run_one(path: Path) -> None:
 def readings_of_compose(variables: int = 200) -> tuple[int, float]:
     """How often a compose file is read by a check of 4.4 to 5.x, which asks for its variables rule by rule; and the processor's seconds."""
     lines = "".join(f"      EMQX_BRIDGE__MQTT__N{number}__ADDRESS: host-{number}:1883\n" for number in range(variables))
-    count, of_tree = 0, manifests.documents
+    count, of_tree = 0, tree.documents
 
     def counted(document: Document) -> list[Tree]:
         nonlocal count

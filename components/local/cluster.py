@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,27 +17,10 @@ from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
 from components.local import processes, release_processes
+from components.local.wanted import Wanted
 
 KEY_FILE = "api-keys"
 CONTROL_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The cluster as it should be.
-
-    ``network`` is the one it had before, None takes a free one; ``emqx_home`` is the release to run, None for lab nodes.
-    """
-
-    name: Colour
-    version: str
-    edition: str
-    nodes: int
-    proxy_protocol: bool
-    max_sessions: int | None
-    directory: Path
-    network: str | None
-    emqx_home: str | None = None
 
 
 def place(work_directory: str, colour: Colour) -> Path:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -26,10 +26,8 @@ from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
 from components.local import processes, release
 from components.local.release import Common, Place, Release
+from components.local.wanted import Wanted
 from components.system import living
-
-if TYPE_CHECKING:
-    from components.local.cluster import Wanted
 
 START_SECONDS = 180.0
 END_SECONDS = 60.0

@@ -16,6 +16,7 @@ from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.guards.ownership import instead_of_in_place, refuse_moved
 from components.local import cluster as local
+from components.local.wanted import Wanted
 from components.resources import engine, progress
 from components.resources.owned import OwnedProvider
 from components.resources.props import State, changed
@@ -80,7 +81,7 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
     def act(self, inputs: LocalClusterInputs, olds: State | None) -> State:
         """Start the processes, or adopt and scale those that run; a cluster that died comes back at its old addresses."""
         self.refuse(inputs, olds or {})
-        wanted = local.Wanted(
+        wanted = Wanted(
             name=inputs.colour,
             version=inputs.version,
             edition=inputs.edition,

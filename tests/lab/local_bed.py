@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.cutover.words import Colour
-from components.local import cluster as local
+from components.local.wanted import Wanted
 
 VERSIONS: dict[Colour, str] = {"blue": "5.8.6", "green": "5.8.9"}
 
@@ -17,8 +17,8 @@ def wanted(
     colour: Colour = "blue",
     nodes: int = 1,
     proxy_protocol: bool = False,
-) -> local.Wanted:
+) -> Wanted:
     """Enterprise without a licence's limit, at addresses that are free."""
-    return local.Wanted(
+    return Wanted(
         colour, version, "ee", nodes, proxy_protocol=proxy_protocol, max_sessions=0, directory=directory, network=None
     )

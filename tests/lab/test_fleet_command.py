@@ -173,8 +173,8 @@ async def test_a_part_that_closes_its_output_and_goes_on_is_not_waited_for_witho
 ) -> None:
     monkeypatch.setattr(processes, "_END_SECONDS", 0.1)
     words = (sys.executable, "-c", "import os, sys; os.close(1); sys.stdin.read()")
-    piped = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-    part = await asyncio.create_subprocess_exec(*words, **piped)
+    pipe = asyncio.subprocess.PIPE
+    part = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe)
     try:
         async with asyncio.timeout(60):
             with pytest.raises(FleetError, match="closed its output and still runs"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -113,9 +114,10 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace.create(tmp_path / "lab", source)
 
 
-def resource(workspace: Workspace) -> dict[str, object]:
+def resource(workspace: Workspace) -> dict[str, Any]:
     resources = workspace.export_state()["deployment"]["resources"]
-    return next(each for each in resources if each["type"] == "pulumi-python:dynamic/tiny:Thing")
+    found: dict[str, Any] = next(each for each in resources if each["type"] == "pulumi-python:dynamic/tiny:Thing")
+    return found
 
 
 def test_a_stack_lives_its_whole_life_through_the_language_host(workspace: Workspace) -> None:

@@ -34,7 +34,8 @@ PROVIDER = """
 import pathlib, sys
 from components.emqx.models import Credentials
 from components.local import cluster as local
-wanted = local.Wanted("blue", "5.8.9", "ee", 1, False, 0, pathlib.Path(sys.argv[1]), None)
+from components.local.wanted import Wanted
+wanted = Wanted("blue", "5.8.9", "ee", 1, False, 0, pathlib.Path(sys.argv[1]), None)
 local.serve(wanted, Credentials(api_key="key", api_secret="planted-secret"), lambda: None)
 """
 

@@ -18,6 +18,7 @@ from components.emqx.v5.cluster import ClusterApi
 from components.links import readiness
 from components.local import cluster as local
 from components.local import release_processes
+from components.local.wanted import Wanted
 from tests.lab.release_bed import CREDENTIALS, LAB_NODE, ONLY_STATUS, Colour, gone, read, unpacked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -164,9 +165,9 @@ def test_what_does_not_end_at_sigterm_is_killed_with_all_its_children(
     assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(colour.directory).encode() in read(path)]
 
 
-def wanted(colour: Colour) -> local.Wanted:
+def wanted(colour: Colour) -> Wanted:
     home = colour.props["emqx_home"]
-    return local.Wanted("blue", "5.8.8", "ee", 1, True, None, colour.directory, None, home)
+    return Wanted("blue", "5.8.8", "ee", 1, True, None, colour.directory, None, home)
 
 
 def test_another_version_than_declared_is_refused_also_where_the_stack_was_not_read(colour: Colour) -> None:

@@ -42,7 +42,7 @@ class Recorder(pulumi.runtime.Mocks):
             outputs = {"router": "haproxy", "mqtt": "127.0.0.1:1883", "admin": ["a.sock"], "maps": "maps"}
         return f"{args.name}-id", {**inputs, **outputs}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(args.token)
 
     def named(self, name: str) -> Registered:

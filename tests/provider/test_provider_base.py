@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]  # no stubs
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 

@@ -48,7 +48,7 @@ def test_the_schema_has_the_properties_of_a_recorded_one() -> None:
     assert isinstance(recorded, tuple)
     assert isinstance(ours, tuple)
     changing = {Atom("disc_copies"), Atom("cookie"), Atom("version")}
-    fixed = [[pair for pair in schema[2] if pair[0] not in changing] for schema in (recorded, ours)]  # type: ignore[union-attr,index]
+    fixed = [[pair for pair in schema[2] if pair[0] not in changing] for schema in (recorded, ours)]  # type: ignore[union-attr,index,operator]
     assert fixed[0] == fixed[1]
 
 

@@ -77,7 +77,7 @@ def test_without_optional_or_ended_items_two_sections_differ_exactly_when_they_a
         Inventory({n: Section(s.items, s.ordered) for n, s in i.sections.items() if isinstance(s, Section)})
         for i in (one, two)
     ]
-    named = {difference.section for difference in compare(*plain, now=0.0)}
+    named = {difference.section for difference in compare(plain[0], plain[1], now=0.0)}
     for name in set(plain[0].sections) & set(plain[1].sections):
         ours, theirs = plain[0].sections[name], plain[1].sections[name]
         assert isinstance(ours, Section)

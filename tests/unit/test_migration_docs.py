@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components.migration.__main__ import _parser, main
+from components.migration.__main__ import main
+from components.migration.arguments import parser as _parser
 
 pytestmark = pytest.mark.unit
 

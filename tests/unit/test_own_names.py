@@ -66,8 +66,8 @@ def read(files: dict[str, bytes]) -> Source:
     facts = complete(facts)
     assert facts.export is not None
     settings = tuple(setting for conf in facts.confs or () for setting in conf.settings)
-    data = dict(facts.export.data)
-    return Source(data, facts.export.file, settings, facts.files, facts.kinds, facts.environment)
+    exported = dict(facts.export.data)
+    return Source(exported, facts.export.file, settings, facts.files, facts.kinds, facts.environment)
 
 
 def users_on_green(conversion: Conversion) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_a_password_that_was_right_stays_right_and_a_wrong_one_wrong() -> None:
     source = Source(
         {"version": "4.4", "auth_mnesia": [{"login": "a", "type": "username", "password": stored}]}, "e", (), ON
     )
-    sides = [before_of(source), after_of(convert(source, "4.4.19", "5.8.11"), dialects((5, 8, 11))[0])]
+    sides: list[Any] = [before_of(source), after_of(convert(source, "4.4.19", "5.8.11"), dialects((5, 8, 11))[0])]
     for password, answer in (("secret", Access.ALLOW), ("Secret", Access.DENY), (None, Access.DENY)):
         assert [side.connect(Client("any", "a"), password) for side in sides] == [answer, answer]
 

@@ -58,7 +58,7 @@ def test_the_default_collection_of_mongodb_asks_for_no_permission_by_itself(conf
 
 
 @pytest.mark.parametrize("files", [{}, {"loaded_plugins": "{emqx_auth_http, false}.\n"}])
-def test_a_plugin_that_a_variable_loads_is_as_loaded_as_one_of_the_file(files: dict[str, str]) -> None:
+def test_a_plugin_that_a_variable_loads_is_as_loaded_as_one_of_the_file(files: dict[str, Any]) -> None:
     variable = 'EMQX_LOADED_PLUGINS="emqx_recon,emqx_auth_http emqx_lua_hook"\nEMQX_AUTH__HTTP__ACL_REQ=http://h/acl\n'
     lua = found("51-21", my__env=variable, **files)
     assert isinstance(lua, Hit)

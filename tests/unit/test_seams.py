@@ -56,7 +56,8 @@ def test_a_dialect_is_one_module_and_one_registry_line(monkeypatch: pytest.Monke
     fake = FakeDialect(world)
     fake.register(monkeypatch, (9, 9))
     handle = cluster_at("a", colour="green", version="9.9.1")
-    assert cluster_of(handle, KEY, scope="colour") is world.apis["green"]
+    opened: Any = cluster_of(handle, KEY, scope="colour")
+    assert opened is world.apis["green"]
     assert fake.opened == [("green", {"scope": "colour", "patience_seconds": 15.0})]
     text = render(HaproxySettings(listen=(":1883",), sides=(Side(cluster=handle, edition="ee"),)))
     assert "option httpchk GET /fake/ee" in text

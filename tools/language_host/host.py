@@ -20,8 +20,8 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any, TextIO
 
-import grpc
-from google.protobuf import empty_pb2, json_format
+import grpc  # type: ignore[import-untyped]  # no stubs
+from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]  # no stubs
 from programs import Programs
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2 as messages

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from lab.node import network
-from lab.node.process import Managed, Settings
+from lab.node.api.host import Settings
+from lab.node.process import Managed
 from tests.lab.node_process import key_file
 from tests.lab.recordings.world import ENVIRONMENT
 

@@ -15,7 +15,8 @@ from typing import Any, Self
 import httpx
 
 from lab.node import network
-from lab.node.process import Managed, Settings
+from lab.node.api.host import Settings
+from lab.node.process import Managed
 
 KEY = "lab:lab-secret-lab-secret"
 ENVIRONMENT = {"EMQX_DASHBOARD__DEFAULT_PASSWORD": "Public123x"}
