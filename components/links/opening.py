@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -14,13 +13,12 @@ from components.emqx.known import known
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, drained, origin
+from components.links.target import missing, open_target, refuse_too_small
 from components.movers.kick import batches
 from components.routers.share import settle
 from components.run.run import Run
-from components.run.waiting import until
 from components.value import Value
 
-HEALTH_SECONDS = 60.0
 SILENT_SECONDS = 8.0
 
 
@@ -47,7 +45,7 @@ async def open_run(
     """Decide, refuse an unacknowledged loss, take the lease, open the target, and leave it ready for the share.
 
     Raises:
-        Refused: sessions would be lost and nobody acknowledged it, or a cluster has a node that is not declared.
+        Refused: sessions would be lost and nobody acknowledged it, a cluster has a node that is not declared, or too few nodes run to go back to.
         GaveUp: the balancer does not see every node of the target fully up.
 
     """
@@ -67,11 +65,13 @@ async def open_run(
     sessions, messages = await _losses(run, source, must_answer=not goes_on)
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
         raise unacknowledged_sessions(to, sessions, messages)
+    without = await missing(run, to, decision.direction)
+    await refuse_too_small(run, to, without)
     await _begin(run, to, decision, memory)
     facts = decision._asdict()
     run.record("run", to=to, origin=source, clients=live.get(source), budget_per_second=budget_per_second, **facts)
     run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
-    await open_target(run, to)
+    await open_target(run, to, without)
     if not keep_stale:
         await _remove_stale(run, to, _left_since(memory, to))
     await remember_opened(run, to)
@@ -170,34 +170,6 @@ async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int |
     asked = run.clusters[source].session_totals()
     totals = await asked if must_answer else await known(asked)
     return (None, None) if totals is None else (totals.connected + totals.offline, totals.queued_messages)
-
-
-async def open_target(run: Run, to: Colour) -> None:
-    """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (docs/emqx/evacuation.md#all-nodes-at-once)."""
-    api = run.clusters[to]
-    closed = await api.evacuations()
-    if closed:
-        await run.act("open", colour=to, nodes=sorted(closed))
-        await asyncio.gather(*(api.evacuation_stop(node) for node in closed))
-    await wait_until_up(run, to)
-
-
-async def wait_until_up(run: Run, colour: Colour) -> None:
-    """Wait until the balancer has every node of the colour fully up; no share is given to it before."""
-
-    async def look() -> tuple[bool | None, str]:
-        health = (await run.router.health()).get(colour, {})
-        down = sorted(node for node, up in health.items() if not up)
-        return (True if health and not down else None), f"not up: {', '.join(down) or 'no node of it is configured'}"
-
-    await until(
-        run,
-        look,
-        tried=f"waiting for {colour} behind the balancer",
-        node="the balancer",
-        todo=f"look at the nodes of {colour} and at the health check between the balancer and their API port",
-        limit_seconds=HEALTH_SECONDS,
-    )
 
 
 def _left_since(memory: Mapping[str, str], to: Colour) -> float | None:

@@ -7,7 +7,7 @@ is lost (docs/emqx/cluster.md#ready). So nothing is written, and no client comes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from components.cutover.words import Colour
 from components.emqx.account import Account
@@ -26,8 +26,10 @@ _TODO = "look at the log of the node that is named; start it, or correct the nod
 Look = Callable[[], Awaitable[str]]
 
 
-async def wait_until_ready(run: Run, colour: Colour, *, limit_seconds: float = LIMIT_SECONDS) -> float:
-    """Wait until every node of the colour is ready; the seconds that it took.
+async def wait_until_ready(
+    run: Run, colour: Colour, *, limit_seconds: float = LIMIT_SECONDS, without: Collection[str] = ()
+) -> float:
+    """Wait until every node of the colour is ready, but those that it is ``without``; the seconds that it took.
 
     First the API alone, because an account that is made before the nodes have joined is lost; then with MQTT probes.
 
@@ -38,12 +40,12 @@ async def wait_until_ready(run: Run, colour: Colour, *, limit_seconds: float = L
     """
     api, began = run.clusters[colour], run.clock.now()
     end = began + limit_seconds
-    await _twice(run, colour, lambda: api_state(api), end, limit_seconds)
+    await _twice(run, colour, lambda: api_state(api, without), end, limit_seconds)
     await api.sweep()
     async with api.temporary_account(Topics.fresh(None).rules()) as account:
 
         async def look() -> str:
-            return await api_state(api) or await mqtt_state(api, account)
+            return await api_state(api, without) or await mqtt_state(api, account, without)
 
         await _twice(run, colour, look, end, limit_seconds)
     return run.clock.now() - began
@@ -78,9 +80,10 @@ async def _twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds
         await run.clock.sleep(BETWEEN_SECONDS if good else _AGAIN_SECONDS)
 
 
-async def api_state(api: Cluster) -> str:
-    """What is not ready yet as the API sees it, asking every node; nothing when all is."""
-    states = await asyncio.gather(*(_node_state(api, name) for name in api.node_names), return_exceptions=True)
+async def api_state(api: Cluster, without: Collection[str] = ()) -> str:
+    """What is not ready yet as the API sees it, asking every node but those; nothing when all is."""
+    nodes = [name for name in api.node_names if name not in without]
+    states = await asyncio.gather(*(_node_state(api, name, nodes) for name in nodes), return_exceptions=True)
     # A wrong key is told before anything that may still pass.
     for state in states:
         if isinstance(state, Fatal) or (isinstance(state, BaseException) and not isinstance(state, UpgradeError)):
@@ -88,17 +91,17 @@ async def api_state(api: Cluster) -> str:
     return next((str(state) for state in states if state), "")
 
 
-async def _node_state(api: Cluster, name: str) -> str:
+async def _node_state(api: Cluster, name: str, nodes: Sequence[str]) -> str:
     members = set(await api.cluster_members(name, patience_seconds=0))
-    declared = set(api.node_names)
+    declared = set(nodes)
     if members != declared:
         missing, more = ", ".join(sorted(declared - members)), ", ".join(sorted(members - declared))
         return f"{name} sees another cluster than declared: missing {missing or 'none'}, not declared {more or 'none'}"
     facts = {one.name: one for one in await api.nodes(node=name, patience_seconds=0)}
-    down = [one for one in api.node_names if one not in facts or not facts[one].running]
+    down = [one for one in nodes if one not in facts or not facts[one].running]
     if down:
         return f"{name} does not see {', '.join(down)} running"
-    versions = {facts[one].version for one in api.node_names}
+    versions = {facts[one].version for one in nodes}
     if len(versions) != 1:
         return f"{name} sees the versions {', '.join(sorted(map(str, versions)))}"
     if not await api.availability(name, patience_seconds=0):
@@ -107,9 +110,9 @@ async def _node_state(api: Cluster, name: str) -> str:
     return ""
 
 
-async def mqtt_state(api: Cluster, account: Account | None) -> str:
+async def mqtt_state(api: Cluster, account: Account | None, without: Collection[str] = ()) -> str:
     """What no device would survive: a right client refused, a wrong one let in, on any node; nothing when all is well."""
-    for node in api.handle.nodes:
+    for node in (node for node in api.handle.nodes if node.name not in without):
         prober = Prober(node, proxy_protocol=api.handle.proxy_protocol)
         if account is None:
             wrong = await _without_account(api, prober)

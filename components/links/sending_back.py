@@ -6,7 +6,8 @@ from components.cutover.cohort import everybody
 from components.cutover.facts import Thresholds
 from components.cutover.words import Colour, other
 from components.emqx.errors import GateFailed, LeaseLost, Stopped, UpgradeError
-from components.links.opening import open_target, remember_opened
+from components.links.opening import remember_opened
+from components.links.target import missing, open_target, refuse_too_small
 from components.movers.kick import Move, kick
 from components.run.meter import Meter
 from components.run.run import Run
@@ -38,7 +39,9 @@ async def sent_back(
 
 async def _send_back(run: Run, to: Colour, gates: Thresholds, budget_per_second: int) -> None:
     """The whole share to ``to``, then everybody, in the order of docs/emqx/evacuation.md#all-nodes-at-once."""
-    await open_target(run, to)
+    without = await missing(run, to, "back")
+    await refuse_too_small(run, to, without)
+    await open_target(run, to, without)
     await remember_opened(run, to)
     parts = everybody(to)
     await run.act("share", step="send-back", parts=parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.evacuation import Evacuation
@@ -14,8 +14,9 @@ from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import GateFailed, Unreachable
 from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
-from components.links.opening import open_target, silent, wait_until_up
+from components.links.opening import silent
 from components.links.sending_back import sent_back
+from components.links.target import missing, open_target, wait_until_up
 from components.movers import MOVERS
 from components.movers.task import Task
 from components.run.meter import Meter
@@ -50,10 +51,11 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     steps = tuple(step for step in manner.steps if direction == "forward" or step.kind == "share")
     if direction == "back" and await silent(run, source):
         return await _leave_silent(run, name, to)
-    world = await _observe(run)
+    without = await missing(run, to, direction)
+    world = await _observe(run, to, without)
     todo = part(world, Desired(to, steps, manner.mover.mover), name)
     parts = todo[-1].parts if todo else world.share
-    meter = Meter(run, name, to, parts, manner.gates, manner.budget_per_second)
+    meter = Meter(run, name, to, parts, manner.gates, manner.budget_per_second, without)
     if not todo:
         return _facts(meter)
     mover = manner.mover.mover if parts == everybody(to) else manner.mover.cohort
@@ -62,7 +64,7 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     await meter.baseline()
     try:
         for transition in todo:
-            await _do(run, transition, to, manner, meter)
+            await _do(run, transition, to, manner, meter, without)
     except GateFailed as failed:
         if direction == "back":
             raise
@@ -80,7 +82,7 @@ async def _leave_silent(run: Run, name: str, to: Colour) -> dict[str, float]:
     source = other(to)
     if await run.router.share() != everybody(to):
         run.progress(f"{name}: {source} does not answer; everybody is sent to {to} at once")
-        await set_share(run, to, everybody(to), name)
+        await set_share(run, to, everybody(to), name, await missing(run, to, "back"))
     if name == DRAIN:
         await _drain_silent(run, source)
     return {"moved": 0, "moving_seconds": 0.0}
@@ -98,9 +100,11 @@ async def _drain_silent(run: Run, source: Colour) -> None:
     await _drained(run, source)
 
 
-async def _observe(run: Run) -> World:
-    """The world as the plan needs it; a colour is healthy when the balancer has all of it fully up."""
-    health = await run.router.health()
+async def _observe(run: Run, to: Colour, without: Collection[str]) -> World:
+    """The world as the plan needs it; a colour is healthy when the balancer has all of it fully up, ``to`` but the nodes that it is without."""
+    health = {colour: dict(nodes) for colour, nodes in (await run.router.health()).items()}
+    for node in without:
+        health.get(to, {}).pop(node, None)
     empty = drained(await run.memory())
     draining = [colour for colour in run.clusters if await known(run.clusters[colour].evacuations())]
     return World(
@@ -111,12 +115,14 @@ async def _observe(run: Run) -> World:
     )
 
 
-async def _do(run: Run, transition: Transition, to: Colour, manner: Manner, meter: Meter) -> None:
+async def _do(
+    run: Run, transition: Transition, to: Colour, manner: Manner, meter: Meter, without: Collection[str]
+) -> None:
     source = other(to)
     acts: dict[str, Callable[[], Awaitable[None]]] = {
-        "open": lambda: meter.judged(open_target(run, to)),
+        "open": lambda: meter.judged(open_target(run, to, without)),
         # A target that breaks now keeps the share from rising: that is a gate's to judge, not to be waited out.
-        "share": lambda: meter.judged(set_share(run, to, transition.parts, transition.step)),
+        "share": lambda: meter.judged(set_share(run, to, transition.parts, transition.step, without)),
         "move": lambda: _move(run, transition.step, source, transition.parts, manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
@@ -145,9 +151,9 @@ def _task(step: str, source: Colour, parts: int, manner: Manner, meter: Meter) -
     )
 
 
-async def set_share(run: Run, to: Colour, parts: int, step: str) -> None:
+async def set_share(run: Run, to: Colour, parts: int, step: str, without: Collection[str] = ()) -> None:
     """Give ``to`` its part of the clients, once the balancer has all of it fully up."""
-    await wait_until_up(run, to)
+    await wait_until_up(run, to, without)
     await run.act("share", step=step, parts=parts)
     await run.set_share(parts)
 

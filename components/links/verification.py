@@ -14,12 +14,10 @@ from components.emqx.errors import VerificationFailed
 from components.emqx.models import Node
 from components.emqx.probes import LEVELS, Answer, Prober, Topics
 from components.links.readiness import LIMIT_SECONDS, wait_until_ready
+from components.links.room import look_at_room
 from components.migration.inventory import Difference, Inventory, Section, blocking, compare, leftovers
 from components.run.run import Run
 from components.value import Value
-
-FILE_RESERVE = 200
-"""Files that a node needs for itself, beside one for each client."""
 
 _MOST_SHOWN = 5
 
@@ -121,26 +119,19 @@ def _refuse(findings: list[Finding], target: Colour) -> None:
 
 
 async def _room(green: Cluster, clients: int) -> tuple[int | None, list[Finding]]:
-    """How many more clients green may hold (None: no licence limits it), and what is too little.
-
-    The licence counts disconnected sessions too (docs/emqx/README.md#the-licence), and so does ``connections`` of GET /nodes; a
-    client needs a file on its node.
-    """
+    """How many more clients green may hold (None: no licence limits it), and what is too little."""
     findings: list[Finding] = []
-    facts = [one for one in await green.nodes() if one.name in green.node_names]
-    licence = await green.license()
-    limit = licence.max_sessions if licence is not None and licence.max_sessions > 0 else None
-    room = None if limit is None else limit - sum(one.connections or 0 for one in facts)
-    if licence is not None and licence.expiry:
-        findings.append(Finding(section="licence", expected="a valid licence", found=f"expired {licence.expiry_at}"))
-    if room is not None and clients > room:
-        more = f"{room} (the limit is {limit})"
+    here = await look_at_room(green)
+    if here.licence is not None and here.licence.expiry:
+        expired = f"expired {here.licence.expiry_at}"
+        findings.append(Finding(section="licence", expected="a valid licence", found=expired))
+    if here.licensed is not None and here.licence is not None and clients > here.licensed:
+        more = f"{here.licensed} (the limit is {here.licence.max_sessions})"
         findings.append(Finding(section="licence", expected=f"room for {clients} clients", found=more))
-    files = sum(max(0, (one.max_fds or 0) - FILE_RESERVE) for one in facts)
-    if all(one.max_fds is not None for one in facts) and clients > files:
-        limits = ", ".join(f"{one.name} {one.max_fds}" for one in facts)
+    if here.files is not None and clients > here.files:
+        limits = ", ".join(f"{one.name} {one.max_fds}" for one in here.nodes)
         findings.append(Finding(section="capacity", expected=f"files for {clients} clients", found=f"max_fds {limits}"))
-    return room, findings
+    return here.licensed, findings
 
 
 async def _probe(

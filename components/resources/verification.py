@@ -10,6 +10,7 @@ from components.links.archives import ArchiveDirectory
 from components.links.data_export import ExportResult
 from components.links.opening import serves_imported
 from components.links.readiness import wait_until_ready
+from components.links.target import missing
 from components.links.verification import verify
 from components.migration.inventory import while_clients_write
 from components.resources.data_export import archives
@@ -30,7 +31,8 @@ class VerificationProvider(LinkProvider[VerificationInputs]):
     async def work(self, run: Run, inputs: VerificationInputs) -> dict[str, Any]:
         """Everything on the way forward; only readiness on the way back, and where nothing could be exported any more."""
         if inputs.direction != "forward":
-            return {"ready_seconds": round(await wait_until_ready(run, inputs.to), 3)}
+            without = await missing(run, inputs.to, inputs.direction)
+            return {"ready_seconds": round(await wait_until_ready(run, inputs.to, without=without), 3)}
         if not inputs.exported:
             return {"ready_seconds": round(await wait_until_ready(run, inputs.to), 3)}
         exported = ExportResult.model_validate(inputs.exported)

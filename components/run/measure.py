@@ -29,8 +29,10 @@ class Observation:
     facts: Facts
 
 
-async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving: bool) -> Observation:
-    """Ask everything at once; ``before`` is what was counted before the step."""
+async def observe(
+    run: Run, to: Colour, moved: Moved, before: Before, *, moving: bool, expected: tuple[str, ...]
+) -> Observation:
+    """Ask everything at once; ``before`` is what was counted before the step, ``expected`` are the nodes that must run."""
     nodes, old_nodes, metrics, latency, share, limit = await asyncio.gather(
         known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
         known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
@@ -47,7 +49,7 @@ async def observe(run: Run, to: Colour, moved: Moved, before: Before, *, moving:
         connack_sent=metrics and metrics.get("packets.connack.sent"),
         connack_error=metrics and metrics.get("packets.connack.error"),
         connect_latency_p99_milliseconds=latency,
-        nodes_expected=run.clusters[to].node_names,
+        nodes_expected=expected,
         nodes=mine and {name: _node(node) for name, node in mine.items() if node.running},
         license_sessions=nodes and sum(node.connections or 0 for node in nodes),
         license_limit=limit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -35,15 +35,24 @@ class Meter:
         parts: green's share in parts of 10,000 that the step wants.
         thresholds: what makes a gate fail.
         budget_per_second: the rate, for the seconds that are left.
+        without: nodes of ``to`` that were lost before, and are no gate's any more.
 
     """
 
     def __init__(
-        self, run: Run, step: str, to: Colour, parts: int, thresholds: Thresholds, budget_per_second: int
+        self,
+        run: Run,
+        step: str,
+        to: Colour,
+        parts: int,
+        thresholds: Thresholds,
+        budget_per_second: int,
+        without: Collection[str] = (),
     ) -> None:
         """Measure nothing yet."""
         self.run, self.step, self.to, self.parts = run, step, to, parts
         self.moved = Moved()
+        self._expected = tuple(name for name in run.clusters[to].node_names if name not in without)
         self._thresholds, self._budget = thresholds, budget_per_second
         self._history: tuple[Facts, ...] = ()
         self._refused_before: float | None = None
@@ -171,7 +180,9 @@ class Meter:
 
     async def _look(self, *, moving: bool) -> list[Verdict]:
         """One measurement: into the journal, onto the screen, before the gates."""
-        seen = self._last = await observe(self.run, self.to, self.moved, self._before, moving=moving)
+        seen = self._last = await observe(
+            self.run, self.to, self.moved, self._before, moving=moving, expected=self._expected
+        )
         self.run.record(
             "sample", step=self.step, blue=seen.live["blue"], green=seen.live["green"], share=seen.share_parts
         )

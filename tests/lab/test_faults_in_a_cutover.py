@@ -72,7 +72,7 @@ class TestTheApiIsAwayForAWhile:
 
 class TestAGateFails:
     def test_refusals_at_50_percent_send_everybody_back_and_the_next_run_begins_anew(self, bed: MovingBed) -> None:
-        going = bed.start(budget=20, gates={"connectFailureMinimumConnects": 5})
+        going = bed.start(budget=6, gates={"connectFailureMinimumConnects": 5})
         in_the_middle(bed, going, "shift-50", moved=5)
         bed.fault("green", "refuse_connects", reason=0x97)
         wanted = (
@@ -110,7 +110,7 @@ class TestAGateFails:
         self, bed: MovingBed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(opening, "HEALTH_SECONDS", 2.0)
-        going = bed.start(budget=20, gates={"connectFailureMinimumConnects": 5})
+        going = bed.start(budget=6, gates={"connectFailureMinimumConnects": 5})
         in_the_middle(bed, going, "shift-50", moved=5)
         dead = bed.node("blue", 2)
         bed.fault("blue", "die", node=dead)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from components.cutover.cohort import everybody
 from components.cutover.evacuation import Evacuation
-from components.emqx.errors import GateFailed, GaveUp, Unreachable
+from components.cutover.words import Colour
+from components.emqx.answers import NodeFacts
+from components.emqx.errors import GateFailed, GaveUp, Refused, Unreachable
 from components.links.opening import open_run
 from components.links.sending_back import sent_back
 from components.links.shift import carry_out
 from tests.unit.cutover_bed import QUIET, manner, up
-from tests.unit.fake_world import UNFINISHED, World
+from tests.unit.fake_world import UNFINISHED, FakeApi, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 
@@ -100,3 +104,79 @@ def test_a_way_back_that_stops_is_told_with_the_gates_own_words() -> None:
         return await sent_back(run, "blue", QUIET, 50, GateFailed("gate x", seen="5 over 4", todo="look"), "shift-50")
 
     assert "5 over 4; and they could not all be sent back to blue: waiting for blue" in str(asyncio.run(go()))
+
+
+class _OneDead(FakeApi):
+    """Two nodes are declared, one runs; ``max_fds`` is what that one may open."""
+
+    max_fds = 100_000
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return (self.node, f"{self.node}-dead")
+
+    async def nodes(self, **more: Any) -> tuple[NodeFacts, ...]:
+        (alive,) = await super().nodes(**more)
+        return (
+            alive.model_copy(update={"max_fds": self.max_fds}),
+            NodeFacts(name=self.node_names[1], status="stopped"),
+        )
+
+
+class TestTheWayBackToAColourWithADeadNode:
+    def finished(self, max_fds: int = 100_000) -> World:
+        world = World([f"dev-{number}" for number in range(40)])
+        asyncio.run(up(world, manner([50, 100]), "a"))
+        blue = _OneDead(world, "blue", evacuates=True)
+        blue.rate, blue.max_fds = world.apis["blue"].rate, max_fds
+        world.apis["blue"] = blue
+
+        async def health() -> Mapping[Colour, Mapping[str, bool]]:
+            mine = {"emqx@blue": "blue" not in world.router.down, "emqx@blue-dead": False}
+            return {"blue": mine, "green": {"emqx@green": True}}
+
+        world.router.health = health  # type: ignore[method-assign]
+        return world
+
+    def test_goes_to_the_live_ones_and_says_which_is_missing_and_whether_there_is_room(self) -> None:
+        world = self.finished()
+        assert asyncio.run(up(world, manner([50, 100]), "b", to="blue")) == "back"
+        assert set(world.at.values()) == {"blue"}
+        said = next(line for line in world.lines if "does not run" in line)
+        assert "emqx@blue-dead of blue does not run" in said
+        assert "have room for 99800" in said
+        assert "take it out of emqx:clusters.blue" in said
+
+    def test_is_refused_before_anybody_moves_when_the_others_cannot_hold_them(self) -> None:
+        world = self.finished(max_fds=239)
+        world.disconnects.clear()
+        with pytest.raises(
+            Refused, match=r"emqx@blue-dead of blue does not run, and the other 1 have room for 39 of 40"
+        ):
+            asyncio.run(up(world, manner([50, 100]), "b", to="blue"))
+        assert not world.disconnects
+        assert world.router.parts == everybody("green")
+
+    def test_a_gate_that_fails_sends_the_clients_back_to_the_live_ones(self) -> None:
+        world = self.finished()
+        failed = GateFailed("gate x", seen="5 over 4", todo="look")
+
+        async def go() -> GateFailed:
+            run = world.run("b")
+            await run.begin({})
+            return await sent_back(run, "blue", QUIET, 50, failed, "shift-50")
+
+        assert "all clients are back on blue" in str(asyncio.run(go()))
+        assert set(world.at.values()) == {"blue"}
+
+    def test_the_way_forth_still_needs_every_node(self) -> None:
+        world = World([f"dev-{number}" for number in range(4)])
+        world.apis["green"] = _OneDead(world, "green", evacuates=True)
+
+        async def health() -> Mapping[Colour, Mapping[str, bool]]:
+            return {"blue": {"emqx@blue": True}, "green": {"emqx@green": True, "emqx@green-dead": False}}
+
+        world.router.health = health  # type: ignore[method-assign]
+        with pytest.raises(GaveUp, match="not up: emqx@green-dead"):
+            asyncio.run(up(world, manner([100]), "a"))
+        assert not world.disconnects

@@ -42,7 +42,7 @@ class TestOneLook:
 
         world = fleet(5)
         world.apis = {colour: Impatient(world, colour, evacuates=True) for colour in world.apis}
-        facts = asyncio.run(observe(world.run("a"), "green", Moved(), Before(), moving=False)).facts
+        facts = asyncio.run(observe(world.run("a"), "green", Moved(), Before(), moving=False, expected=())).facts
         questions = ["nodes of blue", "nodes of green", "metrics", "license"]
         assert asked == dict.fromkeys(questions, PATIENCE_SECONDS)
         assert (facts.connack_sent, facts.license_limit) == (None, None)

@@ -1,0 +1,49 @@
+"""How many more clients a colour can hold: what the licence leaves, and the files that its nodes may open.
+
+The rule: a licence counts disconnected sessions too (docs/emqx/README.md#the-licence), as ``connections`` of GET /nodes does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from components.emqx.answers import LicenseFacts, NodeFacts
+from components.emqx.base import Cluster
+
+FILE_RESERVE = 200
+"""Files that a node needs for itself, beside one for each client."""
+
+
+class Room(NamedTuple):
+    """What limits a colour.
+
+    ``licensed`` is what the licence still allows (None: nothing is licensed), ``files`` what the nodes' limits allow in all (None: unknown).
+    """
+
+    nodes: tuple[NodeFacts, ...]
+    licence: LicenseFacts | None
+    licensed: int | None
+    files: int | None
+
+
+async def look_at_room(cluster: Cluster) -> Room:
+    """Ask the declared nodes that are there."""
+    facts = tuple(one for one in await cluster.nodes() if one.name in cluster.node_names)
+    licence = await cluster.license()
+    limit = licence.max_sessions if licence is not None and licence.max_sessions > 0 else None
+    licensed = None if limit is None else limit - sum(one.connections or 0 for one in facts)
+    running = [one for one in facts if one.running]
+    known = all(one.max_fds is not None for one in running)
+    files = sum(max(0, (one.max_fds or 0) - FILE_RESERVE) for one in running) if known else None
+    return Room(facts, licence, licensed, files)
+
+
+async def room_of(cluster: Cluster) -> int | None:
+    """How many more clients it can hold; None where nothing that we know limits it."""
+    room = await look_at_room(cluster)
+    held = sum(one.live_connections or 0 for one in room.nodes)
+    most = min(
+        math.inf if room.licensed is None else room.licensed, math.inf if room.files is None else room.files - held
+    )
+    return None if math.isinf(most) else int(most)
