@@ -38,6 +38,8 @@ class Thresholds(Value):
     stall_seconds: float | None = Field(default=30, gt=0)
     """Without a single client moved although some are left, and may leave (not while EMQX waits for the health check)."""
     unknown_seconds: float = Field(default=30, gt=0)
+    gate_seconds: float = Field(default=180, gt=0)
+    """How long a gate step waits until every gate is known and passes at the same moment, however many take turns."""
     settle_seconds: float = Field(default=10, ge=0)
     """A lost node or a wrong share must last so long: a joining node vanishes for 2 s, moved clients take a moment to come back."""
     window_seconds: float = Field(default=60, gt=0)
@@ -59,7 +61,7 @@ class Facts(Value):
     tells refused connects: docs/emqx/counters.md#what-an-attempt-to-connect-counts). ``nodes`` are those that run.
     ``license_limit`` is 0 where nothing is licensed.
     ``share_wanted_percent`` is what the cohorts make of the share (``cohort.moves``), ``share_measured_percent`` counts those on
-    their way for the new colour; both need the old colour, which may be ``source_silent``. ``clients_away`` are those of the ``moved``
+    their way for the new colour; both need the old colour, which may be ``source_silent``. ``clients`` are those of both colours, as many as were ever seen in the step. ``clients_away`` are those of the ``moved``
     that the new colour does not have yet (``arrival``). ``moved`` of ``to_move`` counts while ``moving``; shares are judged while not.
     """
 
@@ -74,6 +76,7 @@ class Facts(Value):
     share_wanted_percent: float | None = None
     share_measured_percent: float | None = None
     source_silent: bool = False
+    clients: int | None = None
     clients_away: int | None = None
     moving: bool = False
     moved: int | None = None

@@ -118,6 +118,9 @@ def forecast(
             (),
             Fleet(clients=0, mqtt5_clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0),
         )
+    if direction == "back":
+        # it does not wait: holds and gates are for a colour that nobody knows yet
+        steps = [step for step in steps if step.kind == "share"]
     rows: list[StepForecast] = []
     start, emptied = share_percent(to, share_parts), 0.0
     shares = [step.share for step in steps if step.kind == "share"]

@@ -27,6 +27,11 @@ __all__ = [
 ]
 
 
+SMALL_FLEET = 100
+"""Below so many clients ``COME_AND_GO`` of them are no deviation, whatever percentage they make."""
+COME_AND_GO = 2
+
+
 def judge(thresholds: Thresholds, baseline: float | None, facts: Facts, history: Sequence[Facts]) -> list[Verdict]:
     """Judge ``facts`` by all gates that are on.
 
@@ -199,6 +204,9 @@ def _share(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[
     if now is None:
         return [Verdict(name, "unknown", None, limit, "", "the share could not be measured")]
     reason = f"{seen[-1].share_measured_percent:.1f} % of the clients, {seen[-1].share_wanted_percent:.1f} % wanted"
+    if seen[-1].clients_away:
+        reason += f"; {seen[-1].clients_away} of the {seen[-1].moved} clients that were moved have not come back"
+    limit = max(limit, _granular(seen[-1]))
     if now <= limit:
         return [Verdict(name, "pass", now, limit, "", reason)]
     since = seen[-1].at
@@ -209,6 +217,12 @@ def _share(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[
         since = since if apart is None else one.at
     settled = seen[-1].at - since >= thresholds.settle_seconds
     return [Verdict(name, "fail" if settled else "unknown", now, limit, "", reason)]
+
+
+def _granular(facts: Facts) -> float:
+    """What a client or two make in a small fleet, in percentage points."""
+    few = facts.clients is not None and 0 < facts.clients < SMALL_FLEET
+    return 100 * COME_AND_GO / (facts.clients or 1) + 1e-9 if few else 0.0
 
 
 def _deviation(facts: Facts) -> float | None:

@@ -19,6 +19,9 @@ MOST_SAMPLES = 600
 MOST_LINES = 50
 """Bounds on what is kept of samples, errors, gates and losses."""
 
+RATIO_SECONDS = 1.0
+"""A cutover whose budget lets everybody be moved in less has no ratio: its ticks are as long as it is."""
+
 
 class NoCutoverError(ValueError):
     """The journal holds no cutover (or not the one that was asked for)."""
@@ -74,8 +77,8 @@ def _times(events: Sequence[Event], newest: Event, began: float, outcome: str) -
     clients, budget = _clients(events[0], events), _whole(newest.get("budget_per_second"))
     moving = round(sum(step.moving_seconds for step in steps), 3)
     limit = clients / budget if clients is not None and budget else None
-    # Half of the clients, or some who were moved while nobody looked at a clock, would make a ratio that is too low.
-    whole = outcome == "done" and total(alone) == 0
+    # Half of the clients, a moment of moving in which one tick weighs more than the budget, or some who were moved while nobody looked at a clock, would make a ratio that is too low.
+    whole = outcome == "done" and total(alone) == 0 and (limit or 0.0) >= RATIO_SECONDS
     return {
         "steps": tuple(steps),
         "clients": clients,

@@ -56,6 +56,7 @@ async def observe(
         share_wanted_percent=before.wanted_percent,
         share_measured_percent=measured_percent(before, here, there, moved.count),
         source_silent=there is None,
+        clients=_most(before, here, there),
         clients_away=on_their_way(before, here, moved.count),
         moving=moving,
         moved=moved.count,
@@ -66,6 +67,12 @@ async def observe(
 
 def _of(cluster: Cluster, nodes: tuple[NodeAnswer, ...] | None) -> dict[str, NodeAnswer] | None:
     return None if nodes is None else of_colour(cluster, nodes)
+
+
+def _most(before: Before, here: int | None, there: int | None) -> int | None:
+    """The clients of both colours, those that are on their way too; None where neither moment was counted."""
+    moments = [(before.here, before.there), (here, there)]
+    return max((mine + others for mine, others in moments if mine is not None and others is not None), default=None)
 
 
 def _live(nodes: Mapping[str, NodeAnswer] | None) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -141,10 +141,22 @@ class Meter:
             await asyncio.gather(doing, watching, return_exceptions=True)
 
     async def all_known(self) -> None:
-        """Wait until no gate is unknown and all pass; an unknown that lasts fails by its own bound."""
-        while any(verdict.verdict == "unknown" for verdict in await self._look(moving=False)):
+        """Wait until no gate is unknown and all pass; an unknown that lasts fails by its own bound, those that take turns by the step's."""
+        end = self.run.clock.now() + self._thresholds.gate_seconds
+        while unknown := [one for one in await self._look(moving=False) if one.verdict == "unknown"]:
             await self.run.checkpoint()
+            if self.run.clock.now() >= end:
+                raise self._undecided(unknown)
             await self.run.clock.sleep(SAMPLE_SECONDS)
+
+    def _undecided(self, unknown: Sequence[Verdict]) -> GateFailed:
+        seen = "; ".join(f"{one.gate}: {one.reason}" for one in unknown)
+        return GateFailed(
+            self.step,
+            node=self.to,
+            seen=f"after {self._thresholds.gate_seconds:g} s there was no moment in which every gate is known, last: {seen}",
+            todo="see why this is not answered (the bound is emqx:cutover.gates.gateSeconds), then run pulumi up again",
+        )
 
     async def _watch(self, *, moving: bool) -> None:
         while True:

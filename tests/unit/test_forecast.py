@@ -110,3 +110,18 @@ def test_nothing_to_do_is_said_in_one_line() -> None:
     )
     assert render(plan_) == "cutover: nothing to do (green serves everybody)"
     assert json.loads(plan_.model_dump_json())["steps"] == []
+
+
+def test_the_way_back_counts_no_hold_that_it_skips() -> None:
+    plan_ = forecast(
+        to="blue",
+        direction="back",
+        reason="",
+        share_parts=10_000,
+        steps=DEFAULT_STEPS,
+        mover=Choice(mover="kick"),
+        budget_per_second=200,
+        fleet=Fleet(clients=2_000),
+    )
+    assert [row.name for row in plan_.steps] == ["shift-10", "shift-50", "shift-100"]
+    assert plan_.expected_seconds == plan_.limit_seconds == 10.0

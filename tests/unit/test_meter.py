@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from components.cutover.arrival import Before, measured_percent, on_their_way
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
-from components.emqx.errors import GateFailed, GaveUp
+from components.emqx.answers import NodeFacts
+from components.emqx.errors import GateFailed, GaveUp, Unreachable
 from components.movers.evacuation import evacuate
 from components.movers.kick import Move, kick
 from components.run.meter import Meter
@@ -223,3 +224,30 @@ def test_a_hold_shows_the_seconds_that_are_left_of_it() -> None:
     assert len(left) > 4
     assert 20 < left[0] <= 30
     assert left == sorted(left, reverse=True)
+
+
+def test_two_facts_that_are_missing_in_turn_end_a_gate_step_by_its_own_bound() -> None:
+    world = fleet(20)
+    meter = Meter(world.run("a"), "gate-1", "green", 0, Thresholds(gate_seconds=60, unknown_seconds=30), 10)
+    looks = 0
+
+    class Turning(FakeApi):
+        def out(self, turn: int) -> None:
+            if self.colour == "green" and looks % 2 == turn:
+                raise Unreachable("asking", node=self.node, seen="nothing", todo="wait")
+
+        async def nodes(self, **more: Any) -> tuple[NodeFacts, ...]:
+            nonlocal looks
+            looks += self.colour == "green"
+            self.out(0)
+            return await super().nodes(**more)
+
+        async def metrics(self, **more: Any) -> dict[str, int]:
+            self.out(1)
+            return await super().metrics(**more)
+
+    world.apis["green"] = Turning(world, "green", evacuates=True)
+    world.ledger.memory["run"] = "a"
+    with pytest.raises(GateFailed, match=r"gate-1 on green: after 60 s there was no moment .* gateSeconds"):
+        asyncio.run(meter.all_known())
+    assert looks > 30
