@@ -42,6 +42,10 @@ class Pace:
         due = int(tokens)
         return due, replace(self, at=max(now, self.at), tokens=tokens - due)
 
+    def at_rate(self, rate_per_second: int) -> Pace:
+        """The same at another rate from now on; tokens that were earned before stay, as many as the new rate may hold (``take``)."""
+        return self if rate_per_second == self.budget_per_second else replace(self, budget_per_second=rate_per_second)
+
     def wait_seconds(self) -> float:
         """How long to sleep until a batch is worth a call: the interval, or until one whole client is due."""
         return max(self.batch_interval_seconds, (1.0 - self.tokens) / self.budget_per_second)

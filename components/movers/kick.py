@@ -95,7 +95,7 @@ async def _kick_paced(
     pace = Pace(budget_per_second, at=began)
     done = 0
     while done < len(ids):
-        due, pace = pace.take(run.clock.now())
+        due, pace = pace.at_rate(min(moved.rate or budget_per_second, budget_per_second)).take(run.clock.now())
         for batch in batches(ids[done : done + due]):
             await run.checkpoint()
             await source.kick(batch)

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from components.cutover.arrival import STAYS, Before
 from components.cutover.cohort import moves
 from components.cutover.facts import Facts, Thresholds, Verdict
+from components.cutover.follow import Pacing, nearest, strain
 from components.cutover.gates import failure_rate, judge, may_be_away, remember
 from components.cutover.words import Colour, other
 from components.emqx.errors import GateFailed
@@ -60,6 +61,7 @@ class Meter:
         self._last: Observation | None = None
         self._line_at = 0.0
         self._held_until = 0.0
+        self._pacing = Pacing.full(budget_per_second, run.clock.now())
 
     async def baseline(self) -> None:
         """Measure what is normal: how often the old colour refuses, and which part of the clients the step will make the new one's.
@@ -207,10 +209,27 @@ class Meter:
             if verdict.verdict != "pass":
                 facts = verdict._asdict()
                 self.run.record("gate", step=self.step, name=facts.pop("gate"), **facts)
+        if moving:
+            self._follow(verdicts)
         failed = next((verdict for verdict in verdicts if verdict.verdict == "fail"), None)
         if failed:
             raise self._failure(failed)
         return verdicts
+
+    def _follow(self, verdicts: Sequence[Verdict]) -> None:
+        """Slow down before a gate gives up, and recover when it is well; evacuations keep the rate that they were started with."""
+        near = nearest(verdicts)
+        before, self._pacing = self._pacing.rate_per_second, self._pacing.after(self.run.clock.now(), strain(near))
+        rate = self.moved.rate = self._pacing.rate_per_second
+        if rate == before:
+            return
+        why = near._asdict() if near else {}
+        facts = {name: why.get(name) for name in ("gate", "value", "threshold")}
+        self.run.record("pace", step=self.step, rate=rate, budget=self._budget, **facts)
+        because = f"{near.gate} is at {strain(near):.0%} of its threshold" if near else "nothing is measured"
+        self.run.progress(
+            f"{self.step}: {'slower' if rate < before else 'faster'}, {rate}/s of {self._budget}/s: {because}"
+        )
 
     def _failure(self, verdict: Verdict) -> GateFailed:
         return GateFailed(
@@ -228,8 +247,9 @@ class Meter:
         percent = self._before.wanted_percent
         wanted = "?" if percent is None else f"{percent:.1f}"
         to_move = max(self.moved.to_move, self._before.leaving or 0)
-        left = max((to_move - self.moved.count) / self._budget, self._held_until - self._line_at, 0)
+        rate = self._pacing.rate_per_second
+        left = max((to_move - self.moved.count) / rate, self._held_until - self._line_at, 0)
         self.run.progress(
             f"{self.step}: share {wanted} % wanted, {shown} % measured on {self.to}; "
-            f"moved {self.moved.count} of {to_move} at {self._budget}/s; {left:.0f} s left"
+            f"moved {self.moved.count} of {to_move} at {rate}/s; {left:.0f} s left"
         )

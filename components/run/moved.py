@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass
 class Moved:
-    """What a mover has done so far, and how long it was disconnecting clients."""
+    """What a mover has done so far, and how long it was disconnecting clients; ``rate`` is the clients per second that the meter allows now."""
 
     to_move: int = 0
     count: int = 0
     seconds: float = 0.0
+    rate: int | None = None
