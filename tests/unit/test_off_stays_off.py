@@ -215,3 +215,12 @@ def test_a_back_end_that_is_not_loaded_is_in_no_chain_and_needs_no_reading(name:
     assert not {*kinds} - {"built_in_database", "file"}
     assert {item.verdict for item in conversion.account.items if item.section == "emqx.conf"} == {Verdict.DROPPED}
     assert not list(conversion.account.losses())
+
+
+@pytest.mark.parametrize(
+    "kind", ["exhook", "lua_hook", "shopkeeper", "tracing", "topic_metrics", "ldap_authentication", "sasl", "recon"]
+)
+def test_a_module_that_was_off_and_has_no_place_on_green_needs_no_reading(kind: str) -> None:
+    off, on = (run({"modules": [{"type": kind, "enabled": switch, "config": {}}]}).account for switch in (False, True))
+    assert not list(off.losses())
+    assert bool(list(on.losses())) is (kind != "recon")

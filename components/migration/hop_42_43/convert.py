@@ -17,7 +17,7 @@ from components.migration.hop_42_43.export import Exported, convert_export, cred
 from components.migration.hop_42_43.files import convert_confs, convert_loaded, credential_of
 from components.migration.hop_42_43.lines import base
 from components.migration.hop_42_43.permissions import convert_permissions
-from components.migration.hop_42_43.sides import Sides, off_sections
+from components.migration.hop_42_43.sides import Sides, off_sections, off_users
 from components.migration.hop_42_43.steps import steps
 from components.migration.manifest import NO_EXPORT, Account, Ledger
 from components.migration.requests import Request
@@ -63,7 +63,7 @@ def convert(facts: Facts) -> Converted:
     ledger = Ledger()
     dates = facts.plan.target >= DATE_FORMAT[facts.plan.edition_to]
     forms = tuple((conf, form_of(facts.environment, conf)) for conf in environment)
-    files = convert_confs(confs, credential or DEFAULT, ledger, forms, dates=dates)
+    files = convert_confs(confs, credential or DEFAULT, ledger, forms, dates=dates, off=off_users(facts))
     names = {conf.file: new_name(conf, given) for conf in environment}
     texts = {names.get(name, name): text for name, text in files.texts.items()}
     texts |= _others(facts, set(facts.files) - {conf.file for conf in confs} - given.keys(), ledger)

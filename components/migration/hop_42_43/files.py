@@ -40,6 +40,7 @@ def convert_confs(
     environment: tuple[tuple[Conf, Form], ...] = (),
     *,
     dates: bool = True,
+    off: frozenset[str] = frozenset(),
 ) -> Files:
     """Translate configuration files; each setting of each file is an item of the ledger, by file and line.
 
@@ -49,15 +50,16 @@ def convert_confs(
         ledger: where the account is kept.
         environment: files of variables, which override the others, and how their rows are written.
         dates: whether the target can be told the format of its log's timestamps.
+        off: kinds of users whose plugin was not loaded (``settings.USERS_OF``).
 
     """
     texts: dict[str, str] = {}
     notes: list[str] = []
     variables = tuple(conf for conf, _ in environment)
     for node in _nodes(confs):
-        lines = Lines.of((*node, *variables), credential, ledger)
+        lines = Lines.of((*node, *variables), credential, ledger, off)
         texts |= _node(node, lines, notes, dates=dates)
-    lines = Lines.of((*confs, *variables), credential, ledger)
+    lines = Lines.of((*confs, *variables), credential, ledger, off)
     texts |= {conf.file: lines.convert(conf, form) for conf, form in environment}
     return Files(texts, tuple(notes))
 

@@ -45,10 +45,12 @@ class Lines:
     given: frozenset[str]
 
     @classmethod
-    def of(cls, confs: Iterable[Conf], credential: Credential, ledger: Ledger) -> Lines:
+    def of(
+        cls, confs: Iterable[Conf], credential: Credential, ledger: Ledger, off: frozenset[str] = frozenset()
+    ) -> Lines:
         """Read once over all the files."""
         files = tuple(confs)
-        context = Context.of(files, credential)
+        context = Context.of(files, credential, off)
         return cls(context, ledger, _doubled(files, context), frozenset(base(conf.file) for conf in files))
 
     def convert(self, conf: Conf, form: Form) -> str:

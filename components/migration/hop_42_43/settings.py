@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from components.migration.facts import Credential
 from components.migration.hop_42_43.before_42 import REWRITE, module_of
 from components.migration.hop_42_43.known import is_known
 from components.migration.hop_42_43.renames import REMOVALS, RENAMES, REQUESTS
-from components.migration.manifest import Verdict
+from components.migration.manifest import NOTHING, Verdict
 
 OLD_DATE = ("log.formatter.text.date.format", "%Y-%m-%d %H:%M:%S.%3N")
 OLD_TLS = "tlsv1.2,tlsv1.1,tlsv1"
@@ -45,7 +45,8 @@ class Translation(NamedTuple):
 class Context:
     """What all files together say: the kind of built-in users, which HTTP requests are made, the hash of each source of users.
 
-    ``made`` are the keys that any file sets; ``twice`` are built-in users, as (``user`` or ``client``, name), that stand in two places.
+    ``made`` are the keys that any file sets; ``twice`` are built-in users, as (``user`` or ``client``, name), that stand in two places. ``off`` are
+    the kinds of users (``user``, ``client``, ``mnesia``) whose plugin 4.2 did not load: 4.3's one plugin would let them in.
     """
 
     credential: Credential
@@ -54,11 +55,12 @@ class Context:
     indices: dict[tuple[str, str, str], int]
     made: frozenset[str]
     twice: frozenset[tuple[str, str]]
+    off: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, confs: Iterable[Conf], credential: Credential) -> Context:
+    def of(cls, confs: Iterable[Conf], credential: Credential, off: frozenset[str] = frozenset()) -> Context:
         """Read once over all the settings."""
-        everything = [setting for conf in confs for setting in conf.settings]
+        everything = [setting for conf in confs for setting in conf.settings if not is_off(setting.key, off)]
         made = frozenset(setting.key for setting in everything)
         requests = tuple(one for one in REQUESTS if f"auth.http.{one}" in made) or REQUESTS[:1]
         hashes = frozenset(
@@ -75,7 +77,21 @@ class Context:
             if place is not None and not setting.key.endswith(".password"):
                 named[place[1], setting.value].add(place)
         twice = frozenset(user for user, places in named.items() if len(places) > 1)
-        return cls(credential, requests, hashes, indices, made, twice)
+        return cls(credential, requests, hashes, indices, made, twice, off)
+
+
+USERS_OF: Mapping[str, str] = {
+    "user": "emqx_auth_username",
+    "client": "emqx_auth_clientid",
+    "mnesia": "emqx_auth_mnesia",
+}
+"""The plugin of 4.2 that makes the users ``auth.KIND.N`` at its start."""
+
+
+def is_off(key: str, off: frozenset[str]) -> bool:
+    """Whether it is of a user, or the hash of users, whose plugin 4.2 did not load."""
+    found = re.match(r"auth\.(user|client|mnesia)\.(\d+\.|password_hash$)", key)
+    return found is not None and found[1] in off
 
 
 def user_place(setting: Setting, credential: Credential) -> tuple[str, str, str] | None:
@@ -137,6 +153,9 @@ def _of_users(setting: Setting, context: Context) -> Translation | None:
     """Everything about built-in users: their kind, their hash, and those that stand in the file."""
     if setting.key == _CREDENTIAL:
         return Translation((), Verdict.CHANGED, f"no setting of 4.3; the import is told {context.credential} instead")
+    if is_off(setting.key, context.off):
+        plugin = USERS_OF[setting.key.split(".")[1]]
+        return Translation((), Verdict.DROPPED, f"{plugin} is not loaded, so nobody could come in by it", NOTHING)
     hashed = _PLUGIN_HASH.fullmatch(setting.key)
     if hashed and len(context.hashes) > 1:
         return Translation(

@@ -15,6 +15,7 @@ from components.migration.configs.terms import Loaded
 from components.migration.detectors.set_by import by_variable
 from components.migration.facts import Facts
 from components.migration.hop_42_43.acl import Rule, applied, evaluated
+from components.migration.hop_42_43.settings import USERS_OF
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.users import divide
 from components.migration.manifest import Ledger
@@ -46,6 +47,11 @@ def effect(facts: Facts, plugin: str) -> bool | None:
 def off_sections(facts: Facts) -> frozenset[str]:
     """Sections of the export that had no effect on 4.2, as their plugin was not loaded."""
     return frozenset(section for section, plugin in PLUGINS.items() if effect(facts, plugin) is False)
+
+
+def off_users(facts: Facts) -> frozenset[str]:
+    """Kinds of users of the files that had no effect on 4.2, as their plugin was not loaded."""
+    return frozenset(kind for kind, plugin in USERS_OF.items() if effect(facts, plugin) is False)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.shape import backend_faults, refused
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.hop_44_5.users import Users
-from components.migration.manifest import Ledger, shorten
+from components.migration.manifest import NOTHING, Ledger, shorten
 from components.migration.requests import Request
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ UNKNOWN_ACL = "it is not known whether this plugin is on, so it is left out: if 
 QUICK = "false_quick_deny"
 UNREADABLE = "its configuration is not of the shape that 4.4 writes, or 5.x knows no such password_hash"
 BY_HAND = "set it up on green by hand; until then nobody gets in by it"
-NOTHING = (0, "0", "", None)
+EMPTY = (0, "0", "", None)
 LOOK = "look whether 5.x's own value will do"
 
 
@@ -84,9 +84,7 @@ def convert_authn(
     for plugin in in_order(plugins, settings.peek("auth_order")):
         if plugin.name == "mnesia":
             authenticators.append(built_in(users, enabled=plugin.enabled is not False))
-            unread = tuple(
-                key for key, value in plugin.config.items() if key != "password_hash" and value not in NOTHING
-            )
+            unread = tuple(key for key, value in plugin.config.items() if key != "password_hash" and value not in EMPTY)
             _account(settings, ledger, plugin, Backend(None, None, (), unread=unread))
             continue
         backend = _backend(plugin, options, target)
@@ -144,8 +142,8 @@ def _account_module(ledger: Ledger, at: int, plugin: Plugin, backend: Backend) -
     label, unread = AUTH[plugin.name], ", ".join(map(shorten, backend.unread))
     notes = dict.fromkeys((*backend.notes, *((f"not carried: {unread}",) if unread else ())))
     if backend.refused:
-        ledger.dropped(MODULES, at, label, backend.refused, BY_HAND)
-    elif notes:
+        ledger.dropped(MODULES, at, label, backend.refused, BY_HAND if plugin.enabled else NOTHING)
+    elif notes and plugin.enabled:
         ledger.changed(MODULES, at, label, "; ".join(notes), "do this before devices move")
     else:
         ledger.carried(MODULES, at, label, "on" if plugin.enabled else "off as it was")
@@ -154,7 +152,7 @@ def _account_module(ledger: Ledger, at: int, plugin: Plugin, backend: Backend) -
 def _account_key(settings: Settings, key: str, name: str, plugin: Plugin, backend: Backend) -> None:
     is_unread = name in backend.unread and not backend.refused
     if plugin.enabled is False:
-        settings.dropped(key, "its plugin is not loaded", "nothing")
+        settings.dropped(key, "its plugin is not loaded", NOTHING)
     elif plugin.enabled is None and plugin.name != "mnesia":
         settings.dropped(key, UNKNOWN_ACL if "acl" in key else UNKNOWN, GIVE_LOADED)
     elif is_unread:

@@ -9,7 +9,7 @@ from typing import Any
 from components.migration.hop_44_5.plugins import MODULES, is_loaded, module
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source
-from components.migration.manifest import Ledger
+from components.migration.manifest import NOTHING, Ledger
 from components.migration.requests import Request
 
 SCHEMAS = "schemas"
@@ -77,9 +77,12 @@ def convert_topic_metrics(source: Source, ledger: Ledger) -> Iterator[Request]:
     listed = config.get("topics")
     names = [one.get("topic") if isinstance(one, dict) else one for one in listed] if isinstance(listed, list) else []
     topics = list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
-    if not enabled or not topics:
+    if not enabled:
+        ledger.dropped(MODULES, at, METRICS, "it was off", NOTHING)
+        return
+    if not topics:
         todo = "add the topics again: POST /mqtt/topic_metrics"
-        ledger.dropped(MODULES, at, METRICS, "no topics of it are in the export, or it is off", todo)
+        ledger.dropped(MODULES, at, METRICS, "no topics of it are in the export", todo)
         return
     if len(topics) < len(names):
         ledger.changed(

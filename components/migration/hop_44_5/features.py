@@ -19,6 +19,7 @@ from components.migration.manifest import NOTHING, Ledger
 
 Json = dict[str, Any]
 OFF = "off as it was"
+WAS_OFF = "it was off"
 NOT_ON = "its module is not loaded"
 UNKNOWN = "it is not known whether this module is on, so it is left out"
 GIVE_MODULES = "give data/loaded_modules of a node too"
@@ -224,4 +225,5 @@ def _gone(source: Source, ledger: Ledger) -> None:
     for at, row in enumerate((source.export or {}).get(MODULES, [])):
         kind = str(row.get("type"))
         if kind in GONE_MODULES:
-            ledger.dropped(MODULES, at, kind, *GONE_MODULES[kind])
+            why, todo = GONE_MODULES[kind]
+            ledger.dropped(MODULES, at, kind, *((why, todo) if row.get("enabled") is True else (WAS_OFF, NOTHING)))

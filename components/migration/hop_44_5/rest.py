@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 
 from components.migration.configs import flat
-from components.migration.hop_44_5.features import EXHOOK, GONE_MODULES
+from components.migration.hop_44_5.features import EXHOOK, GONE_MODULES, WAS_OFF
 from components.migration.hop_44_5.plugins import MODULES, is_loaded
 from components.migration.hop_44_5.psk import PSK_NAMES, SECTION
 from components.migration.hop_44_5.settings import Settings
@@ -102,12 +102,8 @@ def account_sections(source: Source, ledger: Ledger) -> None:
     modules = export.get(MODULES, [])
     for at, row in enumerate(modules):
         if ledger.is_open(MODULES, at):
-            ledger.dropped(
-                MODULES,
-                at,
-                str(row.get("type", "")),
-                *OWN_MODULE,
-            )
+            lost = OWN_MODULE if row.get("enabled") is True else (WAS_OFF, NOTHING)
+            ledger.dropped(MODULES, at, str(row.get("type", "")), *lost)
     for section, rows in export.items():
         if section in ("version", "date") or section in LIST_SECTIONS:
             continue
