@@ -17,12 +17,19 @@ from components.cutover.words import PARTS, Colour, Direction, Mover
 from components.value import Value
 
 
+class Sample(Value):
+    """How many sessions were looked at, of how many."""
+
+    looked_at: int
+    sessions: int
+
+
 class Fleet(Value):
     """What was counted on the old colour; None where it could not be asked.
 
     ``mqtt5_clients`` are those that speak MQTT 5: a mover may tell them to go. ``cohorts`` are the clients in each hundredth of the hash (``cohort_counts``), ``assigned`` those without an id of
-    their own; where they are None the shares of ``clients`` are used. ``sampled`` is how many of ``sessions`` were looked at, when
-    not all: then everything but ``clients`` is an estimate (``components.cutover.sample``).
+    their own; where they are None the shares of ``clients`` are used. With a ``sample`` everything but
+    ``clients`` is an estimate (``components.cutover.sample``).
     """
 
     clients: int | None = None
@@ -33,8 +40,7 @@ class Fleet(Value):
     stale_sessions: int | None = 0
     cohorts: tuple[int, ...] | None = None
     assigned: int = 0
-    sampled: int | None = None
-    sessions: int | None = None
+    sample: Sample | None = None
 
 
 class StepForecast(Value):
@@ -67,7 +73,7 @@ class Losses(Value):
 class Forecast(Value):
     """The plan with its numbers; JSON by ``model_dump(by_alias=True)``.
 
-    ``sampled`` of ``sessions`` were looked at where the fleet is large; None where all were, or none.
+    ``sample`` is there where the fleet is large and its numbers are estimates.
     ``told_to_go`` are the clients that get a DISCONNECT packet by the mover: some MQTT 5 libraries do not come back after one (docs/emqx/clients.md#which-mover-is-safe).
     """
 
@@ -83,8 +89,7 @@ class Forecast(Value):
     losses: Losses
     expected_seconds: float | None
     limit_seconds: float | None
-    sampled: int | None = None
-    sessions: int | None = None
+    sample: Sample | None = None
 
 
 def cohort_counts(ids: Sequence[str]) -> tuple[tuple[int, ...], int]:
@@ -145,8 +150,7 @@ def forecast(
         losses=_losses(fleet, rows),
         expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
-        sampled=fleet.sampled,
-        sessions=fleet.sessions,
+        sample=fleet.sample,
     )
 
 
@@ -193,9 +197,9 @@ def render(plan: Forecast) -> str:
 
 def _estimated(plan: Forecast) -> list[str]:
     """One line where numbers are no counts."""
-    if plan.sampled is None:
+    if plan.sample is None:
         return []
-    part = f"{plan.sampled} of {_shown(plan.sessions)} sessions"
+    part = f"{plan.sample.looked_at} of {plan.sample.sessions} sessions"
     return [f"  estimated from {part}: the clients of each step, sessions, queued messages; the update counts them all"]
 
 

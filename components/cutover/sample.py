@@ -1,6 +1,6 @@
 """A fleet's numbers from a part of it: what was counted stays as it was counted, what is estimated adds up to it.
 
-The rule: the part that was looked at is said beside every number that comes from it (``Fleet.sampled``), and no estimate refuses a move
+The rule: the part that was looked at is said beside every number that comes from it (``Fleet.sample``), and no estimate refuses a move
 that the update would not: it counts everything once more.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from components.cutover.forecast import Fleet, cohort_counts
+from components.cutover.forecast import Fleet, Sample, cohort_counts
 
 
 class Looked(NamedTuple):
@@ -48,8 +48,7 @@ def fleet_of(looked: Looked, sessions: int, clients: int) -> Fleet:
         queued_messages=_part(looked.queued, looked.sessions, sessions),
         cohorts=tuple(cohorts),
         assigned=others,
-        sampled=looked.sessions,
-        sessions=sessions,
+        sample=Sample(looked_at=looked.sessions, sessions=sessions),
     )
 
 

@@ -67,8 +67,7 @@ async def export(run: Run, source: Colour, directory: Path, *, accounts: bool | 
         NotNow, Unreachable, Unauthorized, Rejected: from the API; Stopped, LeaseLost: this run must not go on.
 
     """
-    api, began = run.clusters[source], run.clock.now()
-    exports = exports_of(api)
+    api, exports, began = run.clusters[source], exports_of(run.clusters[source]), run.clock.now()
     store = ArchiveDirectory(directory)
     store.prepare()
     carried = _accounts_wanted(run, accounts)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.cutover.forecast import Fleet, cohort_counts
+from components.cutover.forecast import Fleet, Sample, cohort_counts
 from components.cutover.sample import Looked, fleet_of
 from components.emqx.base import Scope
 from components.emqx.models import Credentials
@@ -97,7 +97,7 @@ async def test_an_estimate_is_near_what_is_there_and_says_from_how_many_it_was_m
     live = [one["clientid"] for one in node.rows if one["connected"]]
     async with node.cluster() as api:
         found = seen(await api.sample(10_000), len(live))
-    assert (found.clients, found.sampled, found.sessions) == (len(live), 10_000, 60_000)
+    assert (found.clients, found.sample) == (len(live), Sample(looked_at=10_000, sessions=60_000))
     cohorts, _ = cohort_counts(live)
     assert found.cohorts is not None
     for share in (10, 50):
@@ -111,7 +111,7 @@ async def test_a_fleet_that_fits_is_counted_and_nothing_is_called_an_estimate() 
     node = fleet(9_999, "emqx@a")
     async with node.cluster() as api:
         totals, found = await api.session_totals(), seen(await api.sample(10_000), 0)
-    assert found.sampled is None
+    assert found.sample is None
     assert found.clients == sum(one["connected"] for one in node.rows)
     assert (found.persistent_connected, found.persistent_offline, found.queued_messages) == tuple(totals)
 
@@ -134,4 +134,4 @@ def test_estimated_cohorts_add_up_to_the_clients_that_were_counted(
     assert min(found.cohorts) >= 0
     whole = looked.sessions >= sessions
     assert sum(found.cohorts) + found.assigned == (len(ids) if whole else clients) == found.clients
-    assert (found.sampled is None) == whole
+    assert (found.sample is None) == whole

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.cutover.cohort import everybody, green_parts, moves
-from components.cutover.forecast import Fleet, Forecast, cohort_counts, forecast, render
+from components.cutover.forecast import Fleet, Forecast, Sample, cohort_counts, forecast, render
 from components.cutover.movers import Choice
 from components.cutover.steps import DEFAULT_STEPS
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
@@ -62,7 +62,7 @@ def test_the_forecast_shows_clients_rate_time_mover_losses_and_gates() -> None:
 
 
 def test_an_estimate_is_called_one_with_the_number_that_was_looked_at() -> None:
-    text = render(_forecast(Fleet(clients=55_000, sampled=10_000, sessions=60_000)))
+    text = render(_forecast(Fleet(clients=55_000, sample=Sample(looked_at=10_000, sessions=60_000))))
     assert "estimated from 10000 of 60000 sessions" in text
     assert "estimated" not in render(_forecast(Fleet(clients=2_000)))
 

@@ -55,6 +55,14 @@ def test_the_plan_says_that_nothing_is_carried_after_the_export(tmp_path: Path) 
     )
 
 
+def test_a_colour_whose_version_has_no_data_export_is_refused_when_nobody_can_be_asked(tmp_path: Path) -> None:
+    balancer(tmp_path, 1_000, "run =x")
+    with pytest.raises(
+        Refused, match=r"emqx:clusters\.blue\.version is 5\.0\.26, and EMQX has no data export before 5\.1"
+    ):
+        plan_of(settings(tmp_path, blue="5.0.26", green="5.8.8"), credentials())
+
+
 def test_a_move_down_is_refused_also_when_nobody_can_be_asked(tmp_path: Path) -> None:
     balancer(tmp_path, 9_000, "run =x")
     down = settings(tmp_path, "blue", blue="5.8.6", green="5.8.8")
