@@ -23,11 +23,12 @@ from components.migration.hop_44_5.values import mappings
 from components.migration.manifest import Ledger
 from components.migration.permissions import after
 from components.migration.permissions.after import After, Dialect, dialects
-from components.migration.permissions.before import Before, Reach
+from components.migration.permissions.before import Before
 from components.migration.permissions.client import Access, hashed
 from components.migration.permissions.compare import Proof, Question, Side, compare
 from components.migration.permissions.erlang import parse
 from components.migration.permissions.questions import questions
+from components.migration.permissions.reach import Reach
 from components.migration.surroundings import WORDS, BuiltIn, surroundings
 
 MOST_DECISIONS = 2_000_000

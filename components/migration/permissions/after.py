@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from components.migration.permissions.client import (
@@ -27,6 +28,7 @@ from components.migration.permissions.client import (
     password_matches,
 )
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text
+from components.migration.permissions.index import Filters
 from components.migration.permissions.topics import Words, behind_delay, matches, words
 
 BUILT_IN, FILE = "built_in_database", "file"
@@ -134,19 +136,37 @@ class After:
         if behind is not None:
             is_lost = not behind or (action is Action.PUBLISH and not self.delays)
             return Access.DENY if is_lost else self.decide(client, action, "/".join(behind))
-        for source in self.sources:
-            for rule in self._rules(source, client):
-                if action in rule.actions and is_meant(rule.who, client) and self._one_matches(rule, client, asked):
-                    return rule.access
+        for source in self.sources:  # what a database or a server answers is left out
+            rule = None
+            if source == FILE:
+                found = (one for one in self.file_rules if action in one.actions and is_meant(one.who, client))
+                rule = next((one for one in found if self._one_matches(one, client, asked)), None)
+            elif source == BUILT_IN:
+                keys = (("clientid", client.clientid), ("username", client.username or "\0"), ("all", ""))
+                firsts = (self._first(key, action, client, asked) for key in keys if key in self.rows)
+                rule = next((one for one in firsts if one is not None), None)
+            if rule is not None:
+                return rule.access
         return self.no_match
 
-    def _rules(self, source: str, client: Client) -> Iterable[Rule]:
-        if source == FILE:
-            return self.file_rules
-        if source != BUILT_IN:
-            return ()  # what a database or a server answers is left out
-        keys = [("clientid", client.clientid), ("username", client.username or "\0"), ("all", "")]
-        return [rule for key in keys for rule in self.rows.get(key, ())]
+    def _first(self, key: tuple[str, str], action: Action, client: Client, asked: Words) -> Rule | None:
+        """The first rule of a login that matches; those with a variable are looked at one by one."""
+        if (key, action) not in self._indices:
+            rules = [rule for rule in self.rows[key] if action in rule.actions]
+            self._indices[key, action] = (rules, Filters(_fixed(rule) for rule in rules))
+        rules, index = self._indices[key, action]
+        best = index.first(asked, loose=self.dialect.loose)
+        for place in index.others:
+            if best is not None and place > best:
+                break
+            if self._one_matches(rules[place], client, asked):
+                return rules[place]
+        return None if best is None else rules[best]
+
+    @cached_property
+    def _indices(self) -> dict[tuple[tuple[str, str], Action], tuple[list[Rule], Filters]]:
+        """By login and action, made when they are first asked for."""
+        return {}
 
     def _one_matches(self, rule: Rule, client: Client, asked: Words) -> bool:
         if rule.topics is None:
@@ -163,6 +183,13 @@ class After:
         """Whether one of the names that the topic needs has a letter that is not to be put in."""
         names = [getattr(client, found) or "" for found in _VARIABLE.findall(text)]
         return any(letter in name for name in names for letter in {"+", "#", "/"} - self.name_letters)
+
+
+def _fixed(rule: Rule) -> Words | None:
+    """The filter of a built-in rule that is the same for everybody."""
+    if rule.topics is None or len(rule.topics) != 1 or rule.topics[0].exact:
+        return None
+    return rule.topics[0].words
 
 
 def _rendered(text: str, client: Client) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from components.migration.permissions.client import (
@@ -25,7 +26,8 @@ from components.migration.permissions.client import (
     password_matches,
 )
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text
-from components.migration.permissions.topics import NEVER, Words, behind_delay, matches, words
+from components.migration.permissions.index import Filters
+from components.migration.permissions.topics import NEVER, Words, matches, words
 
 BUILT_IN, FILE = "built_in_database", "file"
 NO_MATCH, ANONYMOUS = "acl_nomatch", "allow_anonymous"
@@ -154,11 +156,31 @@ class Before:
             keys.insert(1, ("username", client.username))
         asked, wanted = words(topic), _ROW_ACTIONS[action]
         for key in keys:
-            for row in self.rows.get(key, ()):
-                pattern = words(row.topic) if self.is_literal else _fed_row(row.topic, client)
-                if row.action == wanted and matches(asked, pattern, loose=False):
+            if key in self.rows:
+                row = self._first(key, wanted, client, asked)
+                if row is not None:
                     return Access(row.access)
         return None
+
+    def _first(self, key: tuple[str, str], action: str, client: Client, asked: Words) -> Row | None:
+        """The first rule of a login that matches; those with a name to be put in are looked at one by one."""
+        if (key, action) not in self._indices:
+            rows = [row for row in self.rows[key] if row.action == action]
+            fixed = (words(row.topic) if self.is_literal or not _is_fed(row.topic) else None for row in rows)
+            self._indices[key, action] = (rows, Filters(fixed))
+        rows, index = self._indices[key, action]
+        best = index.first(asked, loose=False)
+        for place in index.others:
+            if best is not None and place > best:
+                break
+            if matches(asked, _fed_row(rows[place].topic, client), loose=False):
+                return rows[place]
+        return None if best is None else rows[best]
+
+    @cached_property
+    def _indices(self) -> dict[tuple[tuple[str, str], str], tuple[list[Row], Filters]]:
+        """By login and action, made when they are first asked for."""
+        return {}
 
     def _by_file(self, client: Client, action: Action, topic: str) -> Access | None:
         asked = words(topic)
@@ -170,17 +192,8 @@ class Before:
         return None
 
 
-@dataclass(frozen=True)
-class Reach(Before):
-    """What 5.x is held against: it asks for the topic behind a delay, so that one who may publish now is one who may do so later."""
-
-    def ask(self, client: Client, action: Action, topic: str) -> tuple[Access, bool]:
-        """As ``judge``; a delay opens no topic, so ``$delayed/N/t`` is allowed where ``t`` is."""
-        was, behind = self.judge(client, action, topic), behind_delay(words(topic))
-        if not behind or was[0] is Access.ALLOW:
-            return was
-        then, known = self.judge(client, action, "/".join(behind))
-        return then, known and was[1]
+def _is_fed(topic: str) -> bool:
+    return "%c" in topic or "%u" in topic
 
 
 def _fed_row(topic: str, client: Client) -> Words:
