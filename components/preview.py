@@ -22,9 +22,11 @@ from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
+from components.emqx.probes import answers
 from components.emqx.registry import cluster_of
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
+from components.guards.proxied import refuse_wrong_proxy
 from components.intent import mover_of, site, standing, target_of
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
@@ -241,6 +243,7 @@ async def _refuse_busy(apis: Mapping[Colour, Cluster], old: Colour, held: _Held)
 async def _refuse_misdeclared(api: Cluster) -> None:
     try:
         await refuse_misdeclared(api)
+        await refuse_wrong_proxy(api, answers)
     except (Retryable, Unauthorized):
         return  # its numbers are unknown too, and the update asks again
 

@@ -102,6 +102,15 @@ class LicenseFacts(Answer):
     expiry_at: str | None = None
 
 
+class ListenerFacts(Answer):
+    """One of ``GET /listeners`` (recording 06)."""
+
+    id: str
+    type: str
+    bind: str
+    enable: bool = True
+
+
 class ExportFacts(Answer):
     """``POST /data/export``: the archive lies on ``node`` only (docs/emqx/backup.md#files); ``size`` in bytes."""
 

@@ -201,6 +201,10 @@ class Cluster(Clients, Protocol):
         """The effective configuration as HOCON, **secrets in clear text**; None where the API does not give it."""
         ...
 
+    async def listeners(self) -> dict[int, str]:
+        """The MQTT listeners that are on, by port: ``tcp:default``."""
+        ...
+
     async def inventory(self) -> Inventory:
         """Everything that can be listed; what cannot is said."""
         ...

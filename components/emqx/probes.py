@@ -150,6 +150,11 @@ def proxy_header(source: tuple[str, int], destination: tuple[str, int]) -> bytes
     return _PROXY_V2 + bytes((0x21, family)) + len(body).to_bytes(2, "big") + body
 
 
+async def answers(node: Node, proxy_protocol: bool) -> bool:
+    """Whether the node answers a CONNECT with any CONNACK, with the PROXY header or without (``guards.proxied``)."""
+    return (await Prober(node, proxy_protocol=proxy_protocol).connects(4, None, None)).seen.startswith("CONNACK")
+
+
 class Prober:
     """The probes of one node."""
 

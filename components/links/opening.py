@@ -12,6 +12,7 @@ from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
+from components.guards.proxied import refuse_wrong_proxy
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, drained, origin
 from components.links.target import missing, open_target, refuse_too_small
 from components.movers.kick import batches
@@ -134,6 +135,7 @@ async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: boo
     here = [to] if not must_answer and await silent(run, source) else [to, source]
     for colour in here:
         await refuse_misdeclared(run.clusters[colour])
+        await refuse_wrong_proxy(run.clusters[colour], run.answers)
         await _refuse_undeclared(run, colour)
     if source in here:
         old, new = run.clusters[source], run.clusters[to]

@@ -13,6 +13,7 @@ from typing import Any
 
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, missing_credentials
+from components.emqx.probes import answers
 from components.emqx.registry import cluster_of
 from components.ledger.registry import ledger_of
 from components.resources import engine, progress
@@ -79,6 +80,7 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
             interrupted=engine.interrupted,
             clock=SystemClock(),
             connect_milliseconds=connect_milliseconds,
+            answers=answers,
         )
 
 

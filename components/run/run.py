@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from components.cutover.words import Colour
 from components.emqx.base import Cluster
-from components.emqx.models import ClusterHandle
+from components.emqx.models import ClusterHandle, Node
 from components.ledger.base import LEASE, Ledger, require_lease
 from components.routers import share
 from components.routers.base import Router
@@ -46,7 +46,8 @@ class Run:
 
     ``record(event, **facts)`` appends to the journal, ``progress(line)`` shows a line in the update's output (never
     repeated at the end), ``interrupted()`` raises Stopped after Ctrl-C or when the engine is gone, ``connect_milliseconds(handle)``
-    is how long a cluster takes to accept a client.
+    is how long a cluster takes to accept a client, ``answers(node, proxied)`` whether a node
+    answers a CONNECT with the PROXY header or without.
     """
 
     clusters: Mapping[Colour, Cluster]
@@ -58,6 +59,7 @@ class Run:
     interrupted: Callable[[], None]
     clock: Clock
     connect_milliseconds: Callable[[ClusterHandle], Awaitable[float | None]]
+    answers: Callable[[Node, bool], Awaitable[bool]]
 
     async def checkpoint(self) -> None:
         """Raise Stopped or LeaseLost when this run must not act any more, Unreachable when clients that are moved would find no balancer."""

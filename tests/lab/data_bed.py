@@ -14,6 +14,7 @@ import httpx
 from components.cutover.words import Colour
 from components.emqx.errors import Stopped
 from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.probes import answers
 from components.emqx.v5.cluster import ClusterApi
 from components.ledger.base import LEASE
 from components.links.data_export import ExportResult, export
@@ -117,6 +118,7 @@ def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
         interrupted=interrupted,
         clock=SystemClock(),
         connect_milliseconds=_not_measured,
+        answers=answers,
     )
     found = Bed(run, ledger, events, lines)
     return found

@@ -35,9 +35,9 @@ from components.upgrade import BlueGreen
 from tests.fake_balancer import FakeLedger, FakeRouter
 from tests.handles import cluster_at
 from tests.program.conftest import Recorder
-from tests.unit.fake_world import FakeApi, World, one_millisecond
+from tests.unit.fake_world import UNFINISHED, FakeApi, World, as_declared, one_millisecond
 
-pytestmark = pytest.mark.program
+pytestmark = [pytest.mark.program, *UNFINISHED]
 
 
 class PaperCluster(ClusterSettings):
@@ -184,6 +184,7 @@ async def test_a_cutover_runs_through_all_of_them(
 ) -> None:
     monkeypatch.setattr(worlds, "SystemClock", lambda: paper.clock)
     monkeypatch.setattr(worlds, "connect_milliseconds", one_millisecond)
+    monkeypatch.setattr(worlds, "answers", as_declared)
     settings, kick = load(stack().get, stack="test"), Choice(mover="kick")
     handles = {colour: cluster_at(colour, colour=colour, version="5.8.9") for colour in COLOURS}
     inputs = worlds.WorldInputs(name="cutover", clusters=handles, balancer=BALANCER, work_directory=str(tmp_path))

@@ -18,7 +18,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
 from components.emqx.errors import Unauthorized, Unreachable
-from components.emqx.models import ClusterHandle
+from components.emqx.models import ClusterHandle, Node
 from components.run.run import Run
 from tests.fake_balancer import FakeLedger, FakeRouter
 from tests.handles import cluster_at
@@ -237,12 +237,17 @@ class World:
             interrupted=lambda: None,
             clock=self.clock,
             connect_milliseconds=one_millisecond,
+            answers=as_declared,
         )
 
 
 def fleet(clients: int, **more: Any) -> World:
     """A world of that many devices."""
     return World([f"dev-{number}" for number in range(clients)], **more)
+
+
+async def as_declared(_node: Node, _proxied: bool) -> bool:
+    return True
 
 
 async def one_millisecond(_: ClusterHandle) -> float:

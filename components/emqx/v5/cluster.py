@@ -15,7 +15,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.versions import parse
 from components.cutover.words import Edition
 from components.emqx.account import Account
-from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, StatusFacts
+from components.emqx.answers import EvacuationFacts, LicenseFacts, ListenerFacts, NodeFacts, StatusFacts
 from components.emqx.base import PATIENCE_SECONDS, Scope
 from components.emqx.client import code_and_message, judged
 from components.emqx.errors import NotNow
@@ -34,6 +34,7 @@ _EVACUATIONS = TypeAdapter(tuple[EvacuationFacts, ...])
 _METRICS = TypeAdapter(dict[str, int])
 _METRICS_BY_NODE = TypeAdapter(list[dict[str, int | str]])
 _NAMES = TypeAdapter(list[str])
+_LISTENERS = TypeAdapter(tuple[ListenerFacts, ...])
 _OBJECT = TypeAdapter(dict[str, Any])
 
 
@@ -166,6 +167,12 @@ class ClusterApi(Listing):
         if not (await self.traits(patience_seconds=patience_seconds)).has_license:
             return None
         return read_model(LicenseFacts, await self.http.call("GET", "/license", patience_seconds=patience_seconds))
+
+    async def listeners(self) -> dict[int, str]:
+        """``GET /listeners`` (recording 06): ``bind`` is ``0.0.0.0:1883``, ``:1883`` or ``1883``."""
+        reply = await self.http.call("GET", "/listeners")
+        rows = read(_LISTENERS, reply, reply.json())
+        return {int(row.bind.rpartition(":")[2]): row.id for row in rows if row.enable and row.type in {"tcp", "ssl"}}
 
     async def metrics(self, *, patience_seconds: float | None = None) -> dict[str, int]:
         """Counters summed over the nodes; they start at 0 after a node's restart (docs/emqx/counters.md#health-during-a-move)."""
