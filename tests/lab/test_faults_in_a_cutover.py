@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -158,9 +159,12 @@ class TestTheDrain:
         going = bed.start(budget=10, mover="evacuation")
         in_the_middle(bed, going, "shift-100")
         bed.fault("blue", "die", node=bed.node("blue", 1))
+        died = time.time()
         assert going.result(60) == "forward"
         assert bed.live() == GREEN
         assert set(bed.devices.disconnects()) == {1}
+        drained = next(event["t"] for event in bed.last_run() if event["event"] == "drained")
+        assert drained - died >= drain.LOST_NODE_SECONDS - 0.5, "it may yet come back with its clients"
         assert bed.memory()["drained_at"].startswith("blue ")
 
     def begin_elsewhere(self, bed: MovingBed, rate: int) -> None:
