@@ -38,8 +38,10 @@ class Clients(Protocol):
         """The ids of all clients with a socket, page by page; an id may come twice."""
         ...
 
-    async def connected_client_ids(self, wanted: Callable[[str], bool] = ...) -> list[str]:
-        """The ids of the clients with a socket that are ``wanted``, each once, sorted."""
+    async def connected_client_ids(
+        self, wanted: Callable[[str], bool] = ..., *, mqtt5: Callable[[str], None] | None = None
+    ) -> list[str]:
+        """The ids of the clients with a socket that are ``wanted``, each once, sorted; ``mqtt5`` hears of each client that speaks MQTT 5."""
         ...
 
     def session_pages(self) -> AsyncIterator[list[SessionFacts]]:

@@ -57,7 +57,7 @@ async def kick(run: Run, move: Move, budget_per_second: int, moved: Moved, notic
     again = 0
     for _ in range(ROUNDS):
         await run.checkpoint()
-        listed = await source.connected_client_ids(move.leaves)
+        listed = await source.connected_client_ids(move.leaves, mqtt5=_told(move, moved))
         fresh = [client for client in listed if not _holds(kicked, client)] if kicked else listed
         if not listed:
             return
@@ -74,6 +74,14 @@ async def kick(run: Run, move: Move, budget_per_second: int, moved: Moved, notic
         seen=f"{len(listed)} clients are connected to {move.source} again after their disconnect, such as {listed[:3]}",
         todo=f"let these clients connect through the balancer (they reach {move.source} directly), then run pulumi up again",
     )
+
+
+def _told(move: Move, moved: Moved) -> Callable[[str], None]:
+    def mqtt5(client: str) -> None:
+        if move.leaves(client):
+            moved.departures.speaks_mqtt5(client)
+
+    return mqtt5
 
 
 def batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -94,6 +102,7 @@ async def _kick_paced(
     began = run.clock.now()
     pace = Pace(budget_per_second, at=began)
     done = 0
+    moved.departures.leave(ids)
     while done < len(ids):
         due, pace = pace.at_rate(min(moved.rate or budget_per_second, budget_per_second)).take(run.clock.now())
         for batch in batches(ids[done : done + due]):
@@ -101,6 +110,7 @@ async def _kick_paced(
             await source.kick(batch)
             done += len(batch)
             moved.count += len(batch)
+            moved.departures.left(done, run.clock.now())
             run.record("move", step=move.step, mover="kick", count=len(batch))
             notice()
         if done < len(ids):

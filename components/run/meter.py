@@ -14,7 +14,7 @@ from components.cutover.facts import Facts, Thresholds, Verdict
 from components.cutover.follow import Pacing, nearest, strain
 from components.cutover.gates import failure_rate, judge, may_be_away, remember
 from components.cutover.words import Colour, other
-from components.emqx.errors import GateFailed
+from components.emqx.errors import GateFailed, UpgradeError
 from components.emqx.known import known
 from components.run.measure import Observation, observe
 from components.run.moved import Moved
@@ -24,6 +24,9 @@ SAMPLE_SECONDS = 0.95
 """A little less than a second, so that every other look shows a line before the heartbeat does (``heartbeat.BEAT_SECONDS``)."""
 SETTLE_POLL_SECONDS = 0.2
 LINE_SECONDS = 1.8
+AWAY = frozenset({"clients_away_fraction", "share_deviation_percent"})
+"""The gates that clients make fail who were moved and do not come."""
+MOST_NAMED = 10
 
 
 class Meter:
@@ -213,8 +216,22 @@ class Meter:
             self._follow(verdicts)
         failed = next((verdict for verdict in verdicts if verdict.verdict == "fail"), None)
         if failed:
-            raise self._failure(failed)
+            raise self._failure(failed, await self._who_is_away(failed))
         return verdicts
+
+    async def _who_is_away(self, failed: Verdict) -> str:
+        """The moved clients that have not come, by name, where the gate that failed is one of those that they make fail."""
+        if failed.gate not in AWAY or not self.moved.departures:
+            return ""
+        try:
+            here = await self.run.clusters[self.to].connected_client_ids(self.moved.departures.__contains__)
+        except UpgradeError:
+            return ""
+        known_here = frozenset(here)
+        away = [one for one in self.moved.departures if one not in known_here]
+        shown = ", ".join(self.moved.departures.told(one) for one in away[:MOST_NAMED])
+        more = f", and {len(away) - MOST_NAMED} more" if len(away) > MOST_NAMED else ""
+        return f"; moved and not on {self.to}: {shown}{more}" if away else ""
 
     def _follow(self, verdicts: Sequence[Verdict]) -> None:
         """Slow down before a gate gives up, and recover when it is well; evacuations keep the rate that they were started with."""
@@ -231,11 +248,11 @@ class Meter:
             f"{self.step}: {'slower' if rate < before else 'faster'}, {rate}/s of {self._budget}/s: {because}"
         )
 
-    def _failure(self, verdict: Verdict) -> GateFailed:
+    def _failure(self, verdict: Verdict, more: str) -> GateFailed:
         return GateFailed(
             f"gate {verdict.gate} during {self.step}",
             node=verdict.node or self.to,
-            seen=f"{verdict.reason} (value {verdict.value}, threshold {verdict.threshold:g})",
+            seen=f"{verdict.reason} (value {verdict.value}, threshold {verdict.threshold:g}){more}",
             todo=f"find the cause (the threshold is emqx:cutover.gates.{to_camel(verdict.gate)}), then run pulumi up again: it starts at the first step",
         )
 

@@ -87,8 +87,13 @@ class FakeApi:
         self.alive()
         return {self.node: len(self.mine())}
 
-    async def connected_client_ids(self, wanted: Callable[[str], bool] = lambda _: True) -> list[str]:
+    async def connected_client_ids(
+        self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
+    ) -> list[str]:
         self.alive()
+        for one in self.mine():
+            if mqtt5 is not None and one in self.world.mqtt5:
+                mqtt5(one)
         return sorted(filter(wanted, self.mine()))
 
     async def connected_pages(self) -> AsyncIterator[list[str]]:
@@ -184,6 +189,8 @@ class World:
         self.lines: list[str] = []
         self._ticked = self.clock.now()
         self.away_seconds = 0.0
+        self.mqtt5: set[str] = set()
+        self.never: set[str] = set()
         self._due: list[tuple[float, str]] = []
 
     def was_at(self, parts: int) -> None:
@@ -199,7 +206,9 @@ class World:
     def disconnect(self, one: str) -> None:
         """The device loses its connection and comes back through the balancer."""
         self.disconnects[one] += 1
-        if self.away_seconds:
+        if one in self.never:
+            del self.at[one]
+        elif self.away_seconds:
             del self.at[one]
             self._due.append((self.clock.now() + self.away_seconds, one))
         else:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 
 from components.cutover.steps import parse_steps
+from components.emqx.errors import GateFailed
 from components.links.opening import open_run
 from components.links.shift import Manner, carry_out
 from tests.unit.cutover_bed import CHOICES
-from tests.unit.fake_world import UNFINISHED, fleet
+from tests.unit.fake_world import UNFINISHED, World, fleet
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 
@@ -59,3 +61,37 @@ def test_a_whole_cutover_of_devices_that_pause_disconnects_each_once_and_fails_n
     assert set(world.at.values()) == {"green"}
     assert set(world.disconnects.values()) == {1}
     assert world.ledger.memory["drained_at"].startswith("blue ")
+
+
+def test_moved_clients_that_stay_away_are_counted_and_named_with_their_version_and_since_when() -> None:
+    world = World(["pump", "lamp", "door", "bell"], evacuates=False)
+    world.never, world.mqtt5 = {"pump", "bell"}, {"pump"}
+    how = Manner(steps=parse_steps([{"share": 100}]), budget_per_second=100, mover=CHOICES["ce"])
+
+    async def go() -> None:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=100, keep_stale=False)
+        await carry_out(run, "shift-100", "green", how, "forward")
+
+    with pytest.raises(GateFailed) as failed:
+        asyncio.run(go())
+    said = str(failed.value)
+    assert "gate clients_away_fraction" in said
+    assert "2 of 4 clients have not come 120 s after they were moved" in said
+    assert re.search(
+        r"moved and not on green: bell \(MQTT 3, since 00:16:4\dZ\), pump \(MQTT 5, since 00:16:4\dZ\)", said
+    )
+
+
+def test_at_most_ten_are_named() -> None:
+    world = World([f"dev-{number:03}" for number in range(40)], evacuates=False)
+    world.never = set(list(world.at)[:30])
+    how = Manner(steps=parse_steps([{"share": 100}]), budget_per_second=100, mover=CHOICES["ce"])
+
+    async def go() -> None:
+        run = world.run("a")
+        await open_run(run, "green", ("blue", "green"), ("sessions",), budget_per_second=100, keep_stale=False)
+        await carry_out(run, "shift-100", "green", how, "forward")
+
+    with pytest.raises(GateFailed, match=r"dev-009 \(MQTT 3, since [^)]*\), and 20 more"):
+        asyncio.run(go())

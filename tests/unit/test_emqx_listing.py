@@ -48,3 +48,23 @@ def test_a_node_that_does_not_answer_or_has_no_clock_leaves_it_to_the_others() -
     )
     assert asked(lambda _: next(answers), "brokers_now") == 1795344713.0
     assert asked(lambda _: httpx.Response(200, json=[]), "brokers_now") is None
+
+
+def test_who_speaks_mqtt_5_is_told_in_the_same_listing() -> None:
+    rows = [
+        {"clientid": "a", "connected": True, "proto_ver": 5},
+        {"clientid": "b", "connected": True, "proto_ver": 4},
+        {"clientid": "c", "connected": False, "proto_ver": 5},
+    ]
+    told: list[str] = []
+
+    async def go() -> list[str]:
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(200, json={"data": rows, "meta": {"count": 3, "hasnext": False}})
+        )
+        credentials = Credentials(api_key="k", api_secret="s")
+        async with cluster_of(cluster_at("n1", version="5.8.9"), credentials, transport=transport) as api:
+            return await api.connected_client_ids(mqtt5=told.append)
+
+    assert asyncio.run(go()) == ["a", "b"]
+    assert told == ["a"]

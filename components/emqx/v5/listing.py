@@ -22,6 +22,7 @@ SMALL_PAGE = 2_000
 
 _SAMPLE_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt"
 _SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
+_VERSION_FIELDS = "clientid,connected,proto_ver"
 _T = TypeVar("_T")
 
 
@@ -81,9 +82,12 @@ class Listing:
         except ValueError:
             return None
 
-    async def connected_client_ids(self, wanted: Callable[[str], bool] = lambda _: True) -> list[str]:
+    async def connected_client_ids(
+        self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
+    ) -> list[str]:
         """The ids of the clients with a socket that are ``wanted``, each once, sorted; all pages are read before it returns."""
-        ids = [one async for page in self.connected_pages() for one in page if wanted(one)]
+        fields, hook = ("clientid,connected", _connected_id) if mqtt5 is None else (_VERSION_FIELDS, _telling(mqtt5))
+        ids = [one async for page in self._pages(fields, hook) for one in page if isinstance(one, str) and wanted(one)]
         ids.sort()
         # in place: a second table of the fleet would be the larger part of what this needs
         kept = 0
@@ -163,6 +167,17 @@ def _connected_id(row: dict[str, Any]) -> Any:
     if "clientid" not in row:
         return row
     return row["clientid"] if row.get("connected") else None
+
+
+def _telling(mqtt5: Callable[[str], None]) -> Callable[[dict[str, Any]], Any]:
+    """The same, and tell who speaks MQTT 5."""
+
+    def hook(row: dict[str, Any]) -> Any:
+        if row.get("connected") and row.get("proto_ver") == 5:
+            mqtt5(row["clientid"])
+        return _connected_id(row)
+
+    return hook
 
 
 def _persistent(row: dict[str, Any]) -> Any:
