@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,9 @@ from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
 from components.ledger.base import LEASE
 from components.links.opening import open_run
 from components.links.shift import carry_out
+from components.movers import MOVERS
 from components.movers.kick import Move, kick
+from components.movers.task import Task
 from components.run.moved import Moved
 from components.run.whereabouts import telling_where
 from tests.unit.cutover_bed import CE, CHOICES, EE, EVACUATION, QUIET, manner, opened_only, up
@@ -292,3 +295,26 @@ class TestSomebodyElseMovesClients:
         world.apis["green"].rebalances = [{"node": "emqx@green", "donors": ["emqx@green"], "recipients": []}]
         assert asyncio.run(up(world, manner([100], mover=CE), "b", to="blue")) == "back"
         assert set(world.at.values()) == {"blue"}
+
+
+class _Spread(FakeApi):
+    """A colour of three nodes with ten clients each."""
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return ("emqx@b1", "emqx@b2", "emqx@b3")
+
+    async def live_connections(self, **_: Any) -> dict[str, int]:
+        return dict.fromkeys(self.node_names, 10)
+
+
+def test_an_evacuation_of_more_nodes_than_the_budget_has_clients_a_second_is_refused() -> None:
+    world = World(["a"])
+    world.apis["blue"] = _Spread(world, "blue", evacuates=True)
+    world.ledger.memory[LEASE] = "a"
+    task = Task("drain", "blue", everybody("green"), 2, Evacuation(), Moved(), lambda: None)
+    with pytest.raises(
+        Refused, match=r"an evacuation of 3 nodes moves 3 clients per second, the budget is 2.*mover to kick"
+    ):
+        asyncio.run(MOVERS["evacuation"](world.run("a"), task))
+    assert world.apis["blue"].rate is None
