@@ -13,6 +13,7 @@ from components.cutover.cohort import everybody
 from components.cutover.evacuation import Evacuation
 from components.cutover.movers import Choice
 from components.cutover.plan import Act, Transition
+from components.cutover.words import Colour
 from components.emqx.answers import EvacuationFacts, SessionFacts
 from components.emqx.errors import LeaseLost
 from components.ledger.base import LEASE
@@ -182,7 +183,7 @@ def test_every_act_that_a_plan_may_have_is_one_that_the_link_can_do(act: Act, ch
             world.at = dict.fromkeys(world.at, "green")
         meter = Meter(run, "shift-100", "green", everybody("green"), how.gates, 50)
         await meter.baseline()
-        colour = "green" if act == "open" else "blue"
+        colour: Colour = "green" if act == "open" else "blue"
         await _do(run, Transition(act, "shift-100", colour, everybody("green"), 1.0), "green", how, meter, ())
 
     asyncio.run(go())
