@@ -36,22 +36,7 @@ def parser() -> argparse.ArgumentParser:
         ("prove", "compare who may do what"),
     ):
         command = commands.add_parser(name, help=what, description=what)
-        command.add_argument(
-            "sources",
-            nargs="*" if name == "check" else "+",
-            type=Path,
-            metavar="SOURCE",
-            help="an export, an archive, a configuration directory or file",
-        )
-        command.add_argument("--from", dest="origin", required=True, metavar="VERSION")
-        command.add_argument("--to", dest="target", required=True, metavar="VERSION")
-        command.add_argument(
-            "--edition",
-            choices=("ee", "ce"),
-            help="of the old cluster, and of the new one without --edition-to; read from SOURCE where that says it",
-        )
-        command.add_argument("--edition-to", choices=("ee", "ce"), help="of the new cluster")
-        command.add_argument("--credential", choices=("username", "clientid"), help="what built-in users are")
+        _add_common(command, many="*" if name == "check" else "+")
     _plan_options(commands.choices["check"])
     commands.choices["convert"].add_argument(
         "--out", type=Path, required=True, metavar="DIRECTORY", help="a new or empty directory"
@@ -62,11 +47,28 @@ def parser() -> argparse.ArgumentParser:
     commands.choices["prove"].add_argument(
         "--topic", action="append", default=[], help="a further topic to ask for; may be repeated"
     )
-    for name in ("check", "convert", "prove"):
-        commands.choices[name].add_argument(
-            "--jwt-key", choices=CHOICES["jwt-key"], help="the one key source of JWT that 5.x holds"
-        )
     return made
+
+
+def _add_common(command: argparse.ArgumentParser, *, many: str) -> None:
+    """What every command takes."""
+    command.add_argument(
+        "sources",
+        nargs=many,
+        type=Path,
+        metavar="SOURCE",
+        help="an export, an archive, a configuration directory or file",
+    )
+    command.add_argument("--from", dest="origin", required=True, metavar="VERSION")
+    command.add_argument("--to", dest="target", required=True, metavar="VERSION")
+    command.add_argument(
+        "--edition",
+        choices=("ee", "ce"),
+        help="of the old cluster, and of the new one without --edition-to; read from SOURCE where that says it",
+    )
+    command.add_argument("--edition-to", choices=("ee", "ce"), help="of the new cluster")
+    command.add_argument("--credential", choices=("username", "clientid"), help="what built-in users are")
+    command.add_argument("--jwt-key", choices=CHOICES["jwt-key"], help="the one key source of JWT that 5.x holds")
 
 
 def _plan_options(command: argparse.ArgumentParser) -> None:

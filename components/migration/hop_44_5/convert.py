@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -57,9 +57,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     )
     config |= convert_telemetry(source, settings, options, target)
     keys = convert_apps(source, options, ledger, target)
-    convert_dashboard_users(source, ledger)
-    requests += convert_banned(source, options, settings, ledger)
-    requests += (*convert_schemas(source, options, ledger, target), *convert_topic_metrics(source, ledger))
+    requests += _others(source, options, settings, ledger, target)
     listeners, psk = convert_listeners(settings, target), config.pop("psk_authentication", {})
     stop_listeners(source, ledger, listeners)
     account_settings(source, settings)
@@ -79,6 +77,16 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
         texts,
         ledger.account(lacks(source, settings)),
     )
+
+
+def _others(
+    source: Source, options: Options, settings: Settings, ledger: Ledger, target: tuple[int, int]
+) -> Iterator[Request]:
+    """People who have no place in the archive, bans, schemas and topics that are counted."""
+    convert_dashboard_users(source, ledger)
+    yield from convert_banned(source, options, settings, ledger)
+    yield from convert_schemas(source, options, ledger, target)
+    yield from convert_topic_metrics(source, ledger)
 
 
 def _access(
