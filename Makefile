@@ -17,7 +17,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test unit program provider policy lab demo bench bench-migration bench-proof clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-migration bench-proof clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -47,6 +47,9 @@ test: lint  ## everything: lint, then all tiers in one run
 
 unit program provider policy lab: setup  ## one tier of the tests
 	@$(BIN)/python -m pytest -m $@
+
+test-loaded: setup  ## the lab tier with four busy processes beside it: nothing may be judged by the clock
+	@exec $(BIN)/python -m tools.loaded $(BIN)/python -m pytest $(WORKERS) -m lab
 
 demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), REPORT (directory)
 	@exec $(BIN)/python -m lab demo --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --report '$(REPORT)'

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -10,6 +13,13 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 TIERS = ("unit", "program", "provider", "policy", "lab")
+
+
+@pytest.fixture(scope="module")
+def swept() -> Iterator[None]:
+    """What a module has left unfinished is collected at its end, so that no other module is told of it."""
+    yield
+    gc.collect()
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,7 +14,7 @@ import typer
 
 from components.system.address import parsed
 from lab.fleet.processes import Parts
-from lab.fleet.settings import PORTS_PER_SOURCE, FleetError, FleetSettings
+from lab.fleet.settings import LAST_PORT, PORTS_PER_SOURCE, FleetError, FleetSettings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -81,7 +81,7 @@ def _addresses(text: str) -> tuple[tuple[str, int], ...]:
     except ValueError:
         found = ()
     if not found or not all(host for host, _ in found):
-        raise FleetError(f"address {text!r}: give HOST:PORT")
+        raise FleetError(f"address {text!r}: give HOST:PORT, a port of 1 to {LAST_PORT}, an IPv6 host in brackets")
     return found
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from components.system.address import Address
+
 MQTT_3_1_1, MQTT_5 = 4, 5
 LAST_PORT = 65_535
 PORTS_PER_SOURCE = 28_000
@@ -65,7 +67,7 @@ class FleetSettings:
             raise FleetError(f"{self.clients} clients on {len(self.addresses)} addresses: give at least one of each")
         for host, port in self.addresses:
             if not 1 <= port <= LAST_PORT:
-                raise FleetError(f"address {host}:{port}: give a port of 1 to {LAST_PORT}")
+                raise FleetError(f"address {Address(host, port)}: give a port of 1 to {LAST_PORT}")
         if not 0 <= self.persistent_fraction <= 1:
             raise FleetError(f"a persistent fraction of {self.persistent_fraction}: give 0 to 1")
         if self.connects_per_second <= 0:

@@ -19,8 +19,9 @@ import uvloop
 from lab.node.api.host import Settings
 from lab.node.archive.backup import numbers
 from lab.node.control import Control
-from lab.node.place import MQTT_PORT, free_network
-from lab.node.process import API_PORT, Managed
+from lab.node.network import LOOPBACK_6
+from lab.node.place import free_network
+from lab.node.process import Managed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 MOST_NODES = 253
@@ -46,7 +47,9 @@ def node(
     nodes: Annotated[int, typer.Option(min=1, max=MOST_NODES)] = 3,
     edition: Annotated[Literal["ee", "ce"], typer.Option(help="Enterprise or open source")] = "ee",
     version: Annotated[str, typer.Option(callback=played, help="5.8 or a later 5.x")] = "5.8.11",
-    network: Annotated[str, typer.Option(help="127.a.b, or auto for an unused one")] = "auto",
+    network: Annotated[
+        str, typer.Option(help="127.a.b, auto for an unused one, or ::1 (one node, free ports)")
+    ] = "auto",
     proxy_protocol: Annotated[bool, typer.Option("--proxy-protocol")] = False,
     max_sessions: Annotated[int, typer.Option(min=0, help="of the licence; 0 is unlimited")] = 25,
     boot_delays: Annotated[bool, typer.Option("--boot-delays", help="boot as slowly as recorded")] = False,
@@ -55,6 +58,8 @@ def node(
     wall_seconds: Annotated[float, typer.Option(min=0.1, help="silence after which a connection is closed")] = 60.0,
 ) -> None:
     """An EMQX cluster in one process."""
+    if network == LOOPBACK_6 and nodes != 1:
+        raise typer.BadParameter(f"{network} is one address: give --nodes 1", param_hint="--network")
     settings = Settings(
         directory=directory.resolve(),
         name=name,
@@ -85,7 +90,7 @@ async def serve(settings: Settings) -> None:
     control = Control(managed, lambda: announce(settings, managed, address))
     try:
         await managed.start()
-        address = await control.start(f"{network}.1")
+        address = await control.start(network if network == LOOPBACK_6 else f"{network}.1")
         announce(settings, managed, address)
         while not stop.is_set():
             with suppress(TimeoutError):
@@ -106,8 +111,8 @@ def announce(settings: Settings, managed: Managed, control: str) -> None:
         "edition": settings.edition,
         "control": control,
         "nodes": [
-            {"name": node.name, "api": f"http://{node.ip}:{API_PORT}", "mqtt": f"{node.ip}:{MQTT_PORT}"}
-            for node in managed.cluster.nodes.values()
+            {"name": name, "api": f"http://{api}", "mqtt": str(mqtt)}
+            for name, (api, mqtt) in ((name, managed.addresses(name)) for name in managed.cluster.nodes)
         ],
     }
     path = settings.directory / READY

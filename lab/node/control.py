@@ -16,11 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from components.system.address import Address
 from lab.node.api import faults
 from lab.node.api.faults import Fault
 from lab.node.api.server import QuietServer
 from lab.node.broker.member import ConnectFault
-from lab.node.network import bound
+from lab.node.network import LOOPBACK_6, bound
 from lab.node.process import Managed
 
 STOP_SECONDS = 1.0
@@ -53,7 +54,7 @@ class Control:
             uvicorn.Config(application, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
         )
         self._task = asyncio.create_task(self._server.serve([listening]))
-        return f"http://{host}:{listening.getsockname()[1]}"
+        return f"http://{Address(host, listening.getsockname()[1])}"
 
     async def stop(self) -> None:
         """Close the port and forget what was to be undone later."""
@@ -160,6 +161,8 @@ class Control:
         return JSONResponse({})
 
     async def _add_node(self, _request: Request) -> JSONResponse:
+        if self.managed.network == LOOPBACK_6:
+            return JSONResponse({"error": f"{LOOPBACK_6} has room for one node"}, 409)
         taken = {node.ip for node in self.managed.cluster.nodes.values()}
         free = (f"{self.managed.network}.{number}" for number in range(1, 254))
         node = self.managed.add_node(next(ip for ip in free if ip not in taken))

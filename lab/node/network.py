@@ -1,6 +1,7 @@
 """A loopback network that nobody else uses, found by binding so that runs in parallel never meet, and the sockets on it.
 
-The rule: a network is ours until `release` or the end of the process.  The lock is a TCP port on the network's last address, bound but never
+The rule: a network is ours until `release` or the end of the process.  IPv6's loopback has one address only and is no network: nothing of it
+is held, and whoever listens there takes ports that are free.  The lock is a TCP port on the network's last address, bound but never
 listened on, which the kernel frees whatever happens to the process; nodes use the addresses from 1.
 """
 
@@ -12,7 +13,10 @@ import re
 import socket
 from random import Random
 
+from components.system.address import Address
+
 FIRST, LAST = 16, 250
+LOOPBACK_6 = "::1"
 _LOCK_PORT = 1883
 _LOCK_HOST = 254
 _TRIES = 4096
@@ -68,14 +72,22 @@ def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
 
     """
     # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
+        raise OSError(error.errno, error.strerror, str(Address(host, port))) from error
     return sock
+
+
+def free_port(host: str) -> int:
+    """A port that nobody has on this address now."""
+    with bound(host, 0) as sock:
+        port: int = sock.getsockname()[1]
+    return port
 
 
 def _free(host: str, port: int) -> bool:

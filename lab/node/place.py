@@ -8,18 +8,18 @@ from pathlib import Path
 
 from lab.node import network
 
-MQTT_PORT = 1883
-
 
 def free_network(wanted: str, directory: Path) -> str:
     """A network that is ours until the process ends (`lab.node.network`).
 
-    ``auto`` takes the one of the last run in ``directory`` if nobody has it, since nodes are named after it.
+    ``::1`` is held by nobody.  ``auto`` takes the one of the last run in ``directory`` if nobody has it, since nodes are named after it.
 
     Raises:
         OSError: the wanted one is held by another lab process, or none is free.
 
     """
+    if wanted == network.LOOPBACK_6:
+        return wanted
     if wanted != "auto":
         network.hold(wanted)
         return wanted

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from components.system.address import Address
 from lab.node.api.app import NodeApi
 from lab.node.api.endpoints import tables
 from lab.node.api.host import Host, Settings
@@ -16,6 +17,7 @@ from lab.node.api.server import STOP_SECONDS, ApiServer
 from lab.node.boot import Boot, Delays
 from lab.node.broker.node import BrokerNode
 from lab.node.kept.persistence import write
+from lab.node.network import LOOPBACK_6, free_port
 
 API_PORT = 18083
 DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0
@@ -32,14 +34,30 @@ class Managed(Host):
         self.servers: dict[str, ApiServer] = {}
         self._tables = tables(self.edition)
         self._keeper: asyncio.Task[None] | None = None
+        if prefix == LOOPBACK_6:
+            self._listen_on(free_port(prefix))
+            self.add_node(prefix)
+            return
         for number in range(1, settings.nodes + 1):
             self.add_node(f"{prefix}.{number}")
+
+    def _listen_on(self, port: int) -> None:
+        """Another MQTT port than 1883, as `emqx.conf` would set it."""
+        listeners = self.store.config_file.setdefault("listeners", {}).setdefault("tcp", {})
+        listeners.setdefault("default", {})["bind"] = f"0.0.0.0:{port}"
+        self.store.boot()
+
+    def addresses(self, name: str) -> tuple[Address, Address]:
+        """Where a node's API and its MQTT listener are."""
+        node, bind = self.cluster.nodes[name], self.store.effective("listeners")["tcp"]["default"]["bind"]
+        return Address(node.ip, self.servers[name].port), Address(node.ip, int(str(bind).rpartition(":")[2]))
 
     def add_node(self, ip: str) -> BrokerNode:
         """One more node, stopped."""
         node = self.cluster.add_node(ip)
         api = NodeApi(self, node.name, *self._tables)
-        self.servers[node.name] = ApiServer(api, ip, API_PORT, self.settings.wall_seconds)
+        port = free_port(ip) if ip == LOOPBACK_6 else API_PORT
+        self.servers[node.name] = ApiServer(api, ip, port, self.settings.wall_seconds)
         return node
 
     async def start(self) -> None:

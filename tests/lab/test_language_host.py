@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ PolicyPack(
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     source = tmp_path / "source"
     (source / "policies").mkdir(parents=True)
     (source / "Pulumi.yaml").write_text(PROJECT)
@@ -111,7 +112,9 @@ def workspace(tmp_path: Path) -> Workspace:
         f"runtime: {{ name: python, options: {{ virtualenv: {tmp_path / 'lab/project/.venv'} }} }}\n"
     )
     (source / "policies" / "__main__.py").write_text(PACK)
-    return Workspace.create(tmp_path / "lab", source)
+    made = Workspace.create(tmp_path / "lab", source)
+    yield made
+    made.close()
 
 
 def resource(workspace: Workspace) -> dict[str, Any]:

@@ -57,11 +57,25 @@ def recorder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     # Pulumi asks for the current event loop, which is gone once another test has run one to its end.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # The mocks give each worker thread a loop, and close none.
+    threads: list[asyncio.AbstractEventLoop] = []
+
+    def loop_of_a_thread() -> asyncio.AbstractEventLoop:
+        found: asyncio.AbstractEventLoop = ensure()
+        if found not in threads:
+            threads.append(found)
+        return found
+
+    mocks: Any = pulumi.runtime.mocks
+    ensure = mocks._ensure_event_loop
+    monkeypatch.setattr(mocks, "_ensure_event_loop", loop_of_a_thread)
     pulumi.runtime.set_mocks(recorder, project="emqx", stack="test", preview=request.param)
     yield recorder
     pulumi.runtime.set_all_config({})
+    loop.run_until_complete(loop.shutdown_default_executor())
     asyncio.set_event_loop(None)
-    loop.close()
+    for each in (loop, *threads):
+        each.close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -80,7 +81,7 @@ class Thing(Resource, module="tiny", name="Thing"):
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     source = tmp_path / "source"
     source.mkdir()
     (source / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
@@ -89,7 +90,8 @@ def workspace(tmp_path: Path) -> Workspace:
     (source / "things.py").write_text(THINGS)
     workspace = Workspace.create(tmp_path / "lab", source)
     workspace.set_config({"clusters": {}})
-    return workspace
+    yield workspace
+    workspace.close()
 
 
 def started(workspace: Workspace, how: str) -> EngineRun:

@@ -26,8 +26,9 @@ from tests.handles import cluster_at
 UNFINISHED = (
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.usefixtures("swept"),
 )
-"""Marks of tests that leave coroutines where they were, which is the point: a run is killed, a look is cancelled before it began."""
+"""Marks of modules that leave coroutines where they were, which is the point: a run is killed, a look is cancelled before it began."""
 
 
 class Killed(BaseException):
