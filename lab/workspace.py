@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from components.system.environment import kept
+from components.system.files import replace
 from lab.engine_run import EngineRun, Finished, end, working_in
 from lab.guard import Guard
 
@@ -131,9 +132,7 @@ class Workspace:
             name = key if ":" in key else f"{self._project_name()}:{key}"
             encrypted.extend(secrets_of(name, value))
             config[name] = without_secrets(value)
-        new = path.with_suffix(".new")
-        new.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        new.replace(path)
+        replace(path, yaml.safe_dump(document, sort_keys=False))
         for name, secret in encrypted:
             self.run("config", "set", "--secret", "--path", name, stdin=secret.value, stack=stack).good()
 

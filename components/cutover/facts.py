@@ -5,7 +5,6 @@ The rule: units stand in the names, and nothing here is read from a clock.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -47,10 +46,10 @@ class Thresholds(Value):
 
 
 class NodeFacts(Value):
-    """One node of the new colour, as ``GET /nodes`` shows it; memory in bytes or as ``3.75G``."""
+    """One node of the new colour, as ``GET /nodes`` shows it; memory in bytes."""
 
-    memory_used: str | float | None = None
-    memory_total: str | float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
     load1: float | None = None
 
 
@@ -92,11 +91,3 @@ class Verdict(NamedTuple):
     threshold: float
     node: str
     reason: str
-
-
-def parse_bytes(text: str | float | None) -> float | None:
-    """``3.75G`` as bytes; None for what is no amount of memory."""
-    if text is None or isinstance(text, int | float):
-        return text
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
-    return float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from components.cutover.facts import Facts, NodeFacts, Thresholds, Verdict, parse_bytes
+from components.cutover.facts import Facts, NodeFacts, Thresholds, Verdict
 
 __all__ = [
     "Facts",
@@ -22,7 +22,6 @@ __all__ = [
     "judge",
     "may_be_away",
     "names",
-    "parse_bytes",
     "remember",
 ]
 
@@ -166,7 +165,7 @@ def _memory(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable
 
 
 def _used_fraction(node: NodeFacts) -> float | None:
-    used, total = parse_bytes(node.memory_used), parse_bytes(node.memory_total)
+    used, total = node.memory_used, node.memory_total
     return used / total if used is not None and total else None
 
 

@@ -13,10 +13,7 @@ Line = tuple[int, int]
 Known = Mapping[Edition, Mapping[Line, int]]
 """The newest patch of each line, by edition."""
 
-_SHAPE = re.compile(r"^[ve]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?$", re.ASCII)
-
-_BUILD = re.compile(r"[ve]?\d+\.\d+(\.\d+)?[-+.]\w", re.ASCII)
-"""A pre-release or a build of one's own: what it can do is not guessed from its number."""
+_LEADING = re.compile(r"[ve]?(\d{1,3})\.(\d{1,3})(?!\d)(?:\.(\d{1,3})(?!\d))?(.*)", re.ASCII | re.DOTALL)
 
 
 class BadVersion(ValueError):  # noqa: N818 - the word a person reads
@@ -37,6 +34,25 @@ class Version(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"
+
+
+class Leading(NamedTuple):
+    """The numbers that a text begins with, no patch where none is given, and what follows: ``-rc.1``, ``+g1a2b3c4``."""
+
+    major: int
+    minor: int
+    patch: int | None
+    rest: str
+
+    @property
+    def line(self) -> Line:
+        """Major and minor."""
+        return (self.major, self.minor)
+
+    @property
+    def is_build(self) -> bool:
+        """Whether what follows is the name of a pre-release or of a build of one's own."""
+        return self.rest[:1] in {"-", "+", "."} and self.rest[1:2].isalnum()
 
 
 _CE: Mapping[Line, int] = {
@@ -80,11 +96,20 @@ def parse(text: str) -> Version:
         BadVersion: the text has another shape.
 
     """
-    found = _SHAPE.fullmatch(text.strip())
-    if found is None:
-        seen = "no EMQX version that was released" if _BUILD.match(text.strip()) else "no EMQX version"
+    found = leading(text.strip())
+    if found is None or found.rest:
+        # what a pre-release or a build of one's own can do is not guessed from its number
+        seen = "no EMQX version that was released" if found and found.is_build else "no EMQX version"
         raise BadVersion(f"{text[:40]!r} is {seen}; write it like 5.8.11")
-    return Version(int(found[1]), int(found[2]), int(found[3] or 0))
+    return Version(found.major, found.minor, found.patch or 0)
+
+
+def leading(text: str) -> Leading | None:
+    """The version that a text begins with, whatever follows; None where it begins with none."""
+    found = _LEADING.fullmatch(text)
+    if found is None:
+        return None
+    return Leading(int(found[1]), int(found[2]), None if found[3] is None else int(found[3]), found[4])
 
 
 def newest(line: Line, edition: Edition, known: Known = KNOWN) -> Version:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
@@ -14,14 +16,13 @@ EvacuationState = Literal[
 ]
 """In this order, never another one; ``prohibiting`` does not end by itself (docs/emqx/evacuation.md#phases)."""
 
-_UNITS = {"B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?\s*", re.IGNORECASE)
 
 
 def _bytes(value: Any) -> Any:
-    """Read ``3.75G`` as bytes; a number is already bytes (docs/emqx/counters.md#health-during-a-move)."""
-    if isinstance(value, str) and value and value[-1].upper() in _UNITS:
-        return int(float(value[:-1]) * _UNITS[value[-1].upper()])
-    return value
+    """Read ``3.75G`` as bytes; a number is already bytes, and what is no amount stays for its own refusal (docs/emqx/counters.md#health-during-a-move)."""
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    return value if found is None else int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]
@@ -135,3 +136,11 @@ class SessionTotals(NamedTuple):
     connected: int
     offline: int
     queued_messages: int
+
+
+def unix_seconds(text: object) -> float | None:
+    """An RFC 3339 time as unix seconds; None for ``infinity`` and for what is no time."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None

@@ -6,20 +6,16 @@ false is refused before any of them is used. A colour that does not answer is no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from components.cutover.routes import RefusedRoute, route
-from components.cutover.versions import parse
+from components.cutover.versions import Version, leading, parse
 from components.cutover.words import Colour, Edition
 from components.emqx.answers import NodeFacts
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
 from components.emqx.registry import can_export
-
-_NUMBERS = re.compile(r"[ve]?(\d+\.\d+\.\d+)")
-"""How ``GET /nodes`` begins a version; a build of one's own has more behind it."""
 
 
 async def refuse_misdeclared(api: Cluster) -> None:
@@ -52,8 +48,9 @@ def _refuse_node(declared: ClusterHandle, facts: NodeFacts) -> None:
 
 
 def _version(facts: NodeFacts) -> str | None:
-    found = _NUMBERS.match(facts.version or "")
-    return None if found is None else found[1]
+    """How ``GET /nodes`` begins a version; a build of one's own has more behind it."""
+    found = leading(facts.version or "")
+    return None if found is None or found.patch is None else str(Version(*found.line, found.patch))
 
 
 def refuse_route(to: Colour, old: tuple[str, Edition], new: tuple[str, Edition]) -> None:

@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import tarfile
 import threading
 import zlib
@@ -23,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.emqx.errors import BadInput, Refused
 from components.migration.inventory import Inventory
+from components.system.files import replace
 from components.value import Value
 
 MANIFEST = "archives.json"
@@ -133,11 +133,7 @@ class ArchiveDirectory:
 
     def _write(self, name: str, content: Any) -> str:
         data = json.dumps(content, separators=(",", ":")).encode()
-        part = self.path / f"{name}.{os.getpid()}.part"
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-        part.replace(self.path / name)
+        replace(self.path / name, data)
         return hashlib.sha256(data).hexdigest()
 
 

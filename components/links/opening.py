@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.decide import Decision, decide
 from components.cutover.words import Colour, Direction, other
+from components.emqx.answers import unix_seconds
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.busy import emptied, refuse_busy
@@ -209,13 +209,8 @@ async def _remove_stale(run: Run, to: Colour, since: float | None) -> None:
         session.clientid
         async for page in api.session_pages()
         for session in page
-        if not session.connected and _unix(session.disconnected_at) >= since
+        if not session.connected and (unix_seconds(session.disconnected_at) or 0.0) >= since
     ]
     for batch in batches(stale):
         await run.act("loss", section="stale sessions", count=len(batch), colour=to)
         await api.kick(batch)
-
-
-def _unix(moment: str | None) -> float:
-    """Unix seconds of EMQX's RFC 3339 time; 0 when it is not given."""
-    return datetime.fromisoformat(moment).timestamp() if moment else 0.0

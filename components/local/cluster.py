@@ -18,6 +18,7 @@ from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
 from components.local import processes, release_processes
 from components.local.wanted import Wanted
+from components.system.files import replace
 
 KEY_FILE = "api-keys"
 CONTROL_SECONDS = 30.0
@@ -42,7 +43,7 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
     """
     with processes.one_start(wanted.directory, interrupted):
         keys = (wanted.directory / KEY_FILE).absolute()
-        processes.write_private(keys, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
+        replace(keys, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
         if wanted.emqx_home is None:
             ready = _serve_lab(wanted, keys, credentials, interrupted)
         else:

@@ -189,10 +189,3 @@ def last_line(directory: Path) -> str:
     except OSError:
         return "none"
     return lines[-1][:300] if lines else "none"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only we can read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)

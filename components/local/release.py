@@ -35,8 +35,8 @@ from random import Random
 from components.cutover.words import Edition
 from components.emqx.errors import BadInput, GaveUp
 from components.emqx.models import Credentials, Node
-from components.local import processes
 from components.system.environment import kept
+from components.system.files import replace
 
 MQTT_PORT, API_PORT = 1883, 18083
 _DIST_PORT, _RPC_PORT = 4370, 5369
@@ -187,7 +187,7 @@ def cookie(directory: Path) -> str:
     path = directory / "cookie"
     if not path.exists():
         # Begins with a letter, or hocon might read a number.
-        processes.write_private(path, "c" + secrets.token_hex(24))
+        replace(path, "c" + secrets.token_hex(24))
     return path.read_text()
 
 

@@ -28,6 +28,7 @@ from components.local import processes, release
 from components.local.release import Common, Place, Release
 from components.local.wanted import Wanted
 from components.system import living
+from components.system.files import replace
 
 START_SECONDS = 180.0
 END_SECONDS = 60.0
@@ -250,7 +251,7 @@ def _pid(place: Place) -> int | None:
 
 
 def _describe(directory: Path, network: str, nodes: int) -> None:
-    processes.write_private(directory / "release.json", json.dumps({"network": network, "nodes": nodes}))
+    replace(directory / "release.json", json.dumps({"network": network, "nodes": nodes}))
 
 
 def _described(directory: Path) -> list[Place]:

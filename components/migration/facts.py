@@ -5,14 +5,13 @@ That difference is the rule kept here: a detector that lacks its fact asks a per
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from components.cutover.routes import Strategy
-from components.cutover.versions import Version
+from components.cutover.versions import Version, leading
 from components.cutover.words import Edition
 from components.migration import downloads, strict
 from components.migration.archive import Archive
@@ -169,8 +168,8 @@ def require_declared(export: Export, source: Version) -> None:
 
     """
     said = str(export.data["version"])
-    found = re.match(r"(\d{1,3})\.(\d{1,3})(?!\d)", said, re.ASCII)
-    if found is None or (int(found[1]), int(found[2])) != source.line:
+    found = leading(said)
+    if found is None or found.line != source.line:
         raise BadSource(
             export.file,
             "version",

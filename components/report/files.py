@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from components.report.html import page
 from components.report.model import Report
 from components.report.numbers import report_of
 from components.report.terminal import summary
+from components.system.files import own_directory, replace
 
 
 class BadSummaryError(ValueError):
@@ -67,14 +67,7 @@ def write_report(
 
     """
     report = report_of(read_lines(journal), run=run, fleet=fleet)
-    directory.mkdir(parents=True, exist_ok=True)
-    _replace(directory / "report.json", json.dumps(report.model_dump(mode="json"), indent=1) + "\n")
-    _replace(directory / "report.html", page(report))
+    own_directory(directory)
+    replace(directory / "report.json", json.dumps(report.model_dump(mode="json"), indent=1) + "\n")
+    replace(directory / "report.html", page(report))
     return report, f"{summary(report)}\n  report       {directory / 'report.html'}"
-
-
-def _replace(path: Path, text: str) -> None:
-    """A reader sees the old file or the new one, never a half."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)

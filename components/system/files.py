@@ -10,13 +10,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 
 
 @contextmanager
-def replacing(path: Path, mode: int = PRIVATE_FILE) -> Iterator[IO[bytes]]:
+def replacing(path: Path, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
     """A new file beside ``path``, which takes its place when the block ends well and is gone when it does not."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:

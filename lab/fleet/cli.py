@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from components.system.address import parsed
+from components.system.files import replace
 from lab.fleet.processes import Parts
 from lab.fleet.settings import LAST_PORT, PORTS_PER_SOURCE, FleetError, FleetSettings
 
@@ -125,6 +126,4 @@ async def _run(parts: Parts, clients: int, ready_within_seconds: float, summary:
 
 def _write(path: Path, figures: dict[str, Any]) -> None:
     """Replace the file at once: whoever waits for it must not see half of it."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps(figures, indent=2) + "\n")
-    draft.replace(path)
+    replace(path, json.dumps(figures, indent=2) + "\n")

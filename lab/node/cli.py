@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import typer
 import uvloop
 
+from components.system.files import replace
 from lab.node.api.host import Settings
 from lab.node.archive.backup import numbers
 from lab.node.control import Control
@@ -115,7 +116,4 @@ def announce(settings: Settings, managed: Managed, control: str) -> None:
             for name, (api, mqtt) in ((name, managed.addresses(name)) for name in managed.cluster.nodes)
         ],
     }
-    path = settings.directory / READY
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(json.dumps(ready, indent=1))
-    fresh.replace(path)
+    replace(settings.directory / READY, json.dumps(ready, indent=1))

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from components.cutover.evacuation import Evacuation
+from components.emqx.answers import NodeFacts
 from components.emqx.errors import NotNow, Rejected, Unauthorized
 from components.emqx.models import Credentials
 from components.emqx.v5.cluster import ClusterApi
@@ -230,3 +231,12 @@ async def test_a_session_persists_by_its_expiry_and_not_by_clean_start() -> None
         assert set(found) == {"v5-clean-600", "gone"}
         assert found["v5-clean-600"].mqueue_len == 2
         assert not found["gone"].connected
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("3.75G", 3.75 * 2**30), ("512.00M", 2**29), ("1K", 1024), ("1KB", 1024), ("17", 17), (12, 12), (None, None)],
+)
+def test_memory_is_read_with_its_unit(text: str | int | None, number: float | None) -> None:
+    row = {"node": "emqx@a", "node_status": "running", "memory_used": text}
+    assert NodeFacts.model_validate(row).memory_used == number

@@ -17,14 +17,14 @@ from components.cutover.gates import (
     failure_rate,
     judge,
     names,
-    parse_bytes,
     remember,
 )
 
 pytestmark = pytest.mark.unit
 
 OFF = dict.fromkeys(names(Thresholds(load1=1)), None)
-FINE = NodeFacts(memory_used="1.00G", memory_total="4.00G", load1=0.5)
+GIB = 2**30
+FINE = NodeFacts(memory_used=1 * GIB, memory_total=4 * GIB, load1=0.5)
 
 
 def only(gate: str, value: float, **more: Any) -> Thresholds:
@@ -89,8 +89,8 @@ def test_the_baseline_of_too_few_connects_is_not_known() -> None:
     ("gate", "limit", "field", "good", "bad"),
     [
         ("connect_latency_p99_milliseconds", 250.0, "connect_latency_p99_milliseconds", 250.0, 250.1),
-        ("memory_used_fraction", 0.5, "nodes", {"a": FINE, "b": NodeFacts(memory_used="2.00G", memory_total="4.00G")},
-         {"a": FINE, "b": NodeFacts(memory_used="2.01G", memory_total="4.00G")}),
+        ("memory_used_fraction", 0.5, "nodes", {"a": FINE, "b": NodeFacts(memory_used=2 * GIB, memory_total=4 * GIB)},
+         {"a": FINE, "b": NodeFacts(memory_used=int(2.01 * GIB), memory_total=4 * GIB)}),
         ("load1", 1.5, "nodes", {"a": NodeFacts(load1=1.5)}, {"a": NodeFacts(load1=1.51)}),
     ],
 )  # fmt: skip
@@ -107,7 +107,7 @@ def test_a_measured_value_fails_above_its_threshold_and_not_at_it(
 
 
 def test_the_verdict_names_the_node() -> None:
-    facts = Facts(at=0, nodes={"a": FINE, "b": NodeFacts(memory_used="3.9G", memory_total="4G")})
+    facts = Facts(at=0, nodes={"a": FINE, "b": NodeFacts(memory_used=int(3.9 * GIB), memory_total=4 * GIB)})
     said = verdicts(only("memory_used_fraction", 0.9), [facts])
     assert [(verdict.node, verdict.verdict) for verdict in said] == [("a", "pass"), ("b", "fail")]
 
@@ -280,14 +280,6 @@ def test_the_history_is_bounded_and_forgetting_changes_no_verdict(steps: list[tu
         assert said == [verdict.verdict for verdict in judge(thresholds, None, facts, everything)]
         kept, everything = remember(thresholds, kept, facts), (*everything, facts)
         assert sum(old.at <= at - 10 for old in kept) <= 1
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("3.75G", 3.75 * 2**30), ("512.00M", 2**29), ("1K", 1024), ("17", 17), (12.5, 12.5), ("n/a", None), (None, None)],
-)
-def test_memory_is_read_with_its_unit(text: str | float | None, number: float | None) -> None:
-    assert parse_bytes(text) == number
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ Sources: docs/emqx/backup.md, recordings 05_data_backup and A_*.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from components.emqx.errors import BadInput, NotNow, Refused, Rejected, UpgradeE
 from components.emqx.kept_alive import PIPELINE_SECONDS, Call, post_kept_alive
 from components.emqx.reading import read_model
 from components.emqx.v5.calls import Calls
+from components.system.files import replacing
 
 TABLE_SETS = ("builtin_authn", "builtin_authz", "banned", "psk", "builtin_retainer")
 """One archive each; retained messages last and alone, because rebuilding their index takes minutes (docs/emqx/backup.md#the-60-second-wall)."""
@@ -118,13 +118,8 @@ class Archives:
         return sha256
 
     async def _download_once(self, facts: ExportFacts, path: Path, *, login: bool) -> str:
-        part = path.with_name(path.name + ".part")
-        part.unlink(missing_ok=True)
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                sha256, size = await self._stream(facts, _writer(file, path), login=login)
-                file.flush()
-                os.fsync(file.fileno())
+        with replacing(path) as file:
+            sha256, size = await self._stream(facts, _writer(file, path), login=login)
             if size != facts.size:
                 raise NotNow(
                     f"download of {facts.filename}",
@@ -132,9 +127,6 @@ class Archives:
                     seen=f"{size} of {facts.size} bytes arrived",
                     todo="run again; look at the node's disk when it stays so",
                 )
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
         return sha256
 
     async def sha256(self, facts: ExportFacts, *, login: bool = False) -> str:

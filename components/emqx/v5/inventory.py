@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from components.emqx.answers import unix_seconds
 from components.emqx.errors import Rejected
 from components.emqx.reading import read
 from components.emqx.v5.calls import Calls
@@ -243,11 +243,3 @@ async def _delayed(calls: Calls) -> Found:
         items[f"{topic}#{seen[topic]}"] = 0
         until[f"{topic}#{seen[topic]}"] = end
     return Section(items, until=until)
-
-
-def unix_seconds(text: object) -> float | None:
-    """An RFC 3339 time as unix seconds; None for ``infinity`` and for what is no time."""
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return None

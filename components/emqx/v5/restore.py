@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from components.emqx.answers import unix_seconds
 from components.emqx.base import Delayed, DelayedMessage, Exports, Portion
 from components.emqx.client import attempts
 from components.emqx.errors import Rejected
 from components.emqx.reading import read
 from components.emqx.v5.backup import Archives, portions
 from components.emqx.v5.calls import Calls
-from components.emqx.v5.inventory import unix_seconds
 from components.emqx.v5.traits import EditionTraits
 from components.migration.inventory import Inventory, Section
 

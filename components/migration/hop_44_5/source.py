@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from components.cutover.versions import leading
 from components.migration.kinds import kind_of
 from components.migration.manifest import BadSource
 from components.migration.sources import registry
@@ -130,8 +130,8 @@ def check_export(name: str, export: object, from_version: str) -> None:
     version = export.get("version")
     if not isinstance(version, str):
         raise BadSource(name, "version", "it has no version", "give the file that emqx_ctl data export wrote")
-    numbers = re.fullmatch(r"[ev]?(\d{1,3})\.(\d{1,3})(?:\D.*)?", version)
-    if numbers is None or (int(numbers[1]), int(numbers[2])) != minor(from_version):
+    said = leading(version)
+    if said is None or said.line != minor(from_version):
         seen = f"it is an export of {version[:20]!r}, declared as {from_version}"
         raise BadSource(name, "version", seen, f"say --from {version[:20]}, or upgrade to 4.4 first and export there")
     foreign = sorted(SECTIONS_OF_43 & export.keys())
@@ -198,7 +198,7 @@ def patch(version: str) -> tuple[int, int, int]:
         BadSource: it is not a version.
 
     """
-    match = re.fullmatch(r"[ev]?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[-+.][\w.+-]*)?", version)
-    if not match:
+    said = leading(version)
+    if said is None or (said.rest and not said.is_build):
         raise BadSource("--to/--from", version[:20], "it is not a version", "write it as 5.8.11")
-    return int(match[1]), int(match[2]), int(match[3] or 99)
+    return said.major, said.minor, said.patch or 99

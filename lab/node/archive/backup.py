@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from components.cutover.versions import leading
 from components.hocon.document import loads
 from components.hocon.errors import HoconError
 from lab.node.archive.printed import dumps, fault
@@ -46,7 +47,6 @@ ROOTS = {
     "ce": frozenset(f"{_COMMON_ROOTS} telemetry".split()),
 }
 """The root keys that POST /data/export accepts, by edition (A_root_keys)."""
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:[-.+].*)?")
 _NAME = re.compile(r"[^/\\]+\.tar\.gz")
 
 
@@ -81,10 +81,10 @@ def key_is_limited(version: str) -> bool:
 
 def numbers(version: str) -> tuple[int, int, int]:
     """Major, minor and patch of a version; raises ValueError when it is none."""
-    match = _VERSION.fullmatch(version)
-    if match is None:
+    found = leading(version)
+    if found is None or found.patch is None or found.rest[:1] not in {"", "-", ".", "+"}:
         raise ValueError(f"{version!r} is no version")
-    return int(match.group(1)), int(match.group(2)), int(match.group(3))
+    return found.major, found.minor, found.patch
 
 
 def new_name(now: float) -> str:
@@ -159,8 +159,10 @@ def _meta(raw: bytes | None) -> tuple[str, str]:
     edition, version = str(meta["edition"]), str(meta["version"])
     if edition not in {"ee", "ce"}:
         raise BackupError("invalid backup archive content: wrong EMQX edition value in META.hocon")
-    if not _VERSION.fullmatch(version):
-        raise BackupError("invalid backup archive content: wrong EMQX version value in META.hocon")
+    try:
+        numbers(version)
+    except ValueError:
+        raise BackupError("invalid backup archive content: wrong EMQX version value in META.hocon") from None
     return edition, version
 
 

@@ -6,7 +6,6 @@ Connectors' secrets stand in the configuration in clear, as in EMQX's own ``clus
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.mqtt import Property
+from components.system.files import replace
 from lab.node.kept.message import Message
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
 from lab.node.kept.store import Store
@@ -45,10 +45,7 @@ def write(store: Store, path: Path) -> None:
         "reindexing": store.reindexing,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    beside.touch(mode=0o600)
-    beside.write_text(json.dumps(document), encoding="utf-8")
-    beside.replace(path)
+    replace(path, json.dumps(document))
 
 
 def read(path: Path) -> Store:
