@@ -155,13 +155,12 @@ class After:
             rules = [rule for rule in self.rows[key] if action in rule.actions]
             self._indices[key, action] = (rules, Filters(_fixed(rule) for rule in rules))
         rules, index = self._indices[key, action]
-        best = index.first(asked, loose=self.dialect.loose)
-        for place in index.others:
-            if best is not None and place > best:
-                break
-            if self._one_matches(rules[place], client, asked):
-                return rules[place]
-        return None if best is None else rules[best]
+
+        def fits(place: int) -> bool:
+            return self._one_matches(rules[place], client, asked)
+
+        first = index.first_of(asked, fits, loose=self.dialect.loose)
+        return None if first is None else rules[first]
 
     @cached_property
     def _indices(self) -> dict[tuple[tuple[str, str], Action], tuple[list[Rule], Filters]]:

@@ -169,13 +169,12 @@ class Before:
             fixed = (words(row.topic) if self.is_literal or not _is_fed(row.topic) else None for row in rows)
             self._indices[key, action] = (rows, Filters(fixed))
         rows, index = self._indices[key, action]
-        best = index.first(asked, loose=False)
-        for place in index.others:
-            if best is not None and place > best:
-                break
-            if matches(asked, _fed_row(rows[place].topic, client), loose=False):
-                return rows[place]
-        return None if best is None else rows[best]
+
+        def fits(place: int) -> bool:
+            return matches(asked, _fed_row(rows[place].topic, client), loose=False)
+
+        first = index.first_of(asked, fits, loose=False)
+        return None if first is None else rows[first]
 
     @cached_property
     def _indices(self) -> dict[tuple[tuple[str, str], str], tuple[list[Row], Filters]]:

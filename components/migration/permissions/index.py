@@ -5,7 +5,7 @@ The rule kept here: the answer is that of ``topics.matches`` asked for one filte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from components.migration.permissions.topics import Words
 
@@ -45,6 +45,12 @@ class Filters:
             node.rest = place if node.rest is None else node.rest
         else:
             node.ends = place if node.ends is None else node.ends
+
+    def first_of(self, topic: Sequence[str], fits: Callable[[int], bool], *, loose: bool) -> int | None:
+        """The lowest place that matches; of those in ``others`` it is asked by ``fits``."""
+        best = self.first(topic, loose=loose)
+        before = (place for place in self.others if best is None or place < best)
+        return next((place for place in before if fits(place)), best)
 
     def first(self, topic: Sequence[str], *, loose: bool) -> int | None:
         """The lowest place of a known filter that matches; ``loose`` as in ``topics.matches``."""
