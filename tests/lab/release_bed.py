@@ -60,7 +60,7 @@ class Colour:
     """The operations of the resource as the engine calls them, one after the other, with the state between them."""
 
     def __init__(self, directory: Path, home: Path, nodes: int = 1) -> None:
-        self.directory, self.state = directory, dict[str, Any]()
+        self.directory, self.id, self.state = directory, "blue", dict[str, Any]()
         self.props: dict[str, Any] = {
             "name": "blue",
             "colour": "blue",
@@ -83,9 +83,10 @@ class Colour:
         news = {**self.props, **changes}
         assert not self.provider.check(self.state, news).failures
         if not self.state:
-            self.state = dict(self.provider.create(news).outs or {})
-        elif self.provider.diff("blue", self.state, news).changes:
-            self.state = dict(self.provider.update("blue", self.state, news).outs or {})
+            made = self.provider.create(news)
+            self.id, self.state = str(made.id), dict(made.outs or {})
+        elif self.provider.diff(self.id, self.state, news).changes:
+            self.state = dict(self.provider.update(self.id, self.state, news).outs or {})
         else:
             return False
         return True

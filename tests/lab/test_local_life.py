@@ -160,7 +160,7 @@ class Colour:
     """The resource as the engine calls it, with the state between the calls."""
 
     def __init__(self, directory: Path, **props: Any) -> None:
-        self.provider, self.state = LocalClusterProvider(), dict[str, Any]()
+        self.provider, self.id, self.state = LocalClusterProvider(), "blue", dict[str, Any]()
         self.provider.credentials = {"blue": CREDENTIALS}
         self.props = {
             "name": "blue",
@@ -181,11 +181,14 @@ class Colour:
     def up(self, **changes: Any) -> None:
         news = {**self.props, **changes}
         assert self.refusals(**changes) == []
-        made = self.provider.update("blue", self.state, news) if self.state else self.provider.create(news)
-        self.state = dict(made.outs or {})
+        if self.state:
+            self.state = dict(self.provider.update(self.id, self.state, news).outs or {})
+            return
+        made = self.provider.create(news)
+        self.id, self.state = str(made.id), dict(made.outs or {})
 
     def delete(self) -> None:
-        self.provider.delete("blue", self.state)
+        self.provider.delete(self.id, self.state)
         self.state = {}
 
     def api(self, method: str, path: str, body: Any = None) -> Any:

@@ -76,7 +76,7 @@ def test_its_deletion_ends_it_in_order_and_keeps_the_data_aside(colour: Colour) 
     colour.up()
     (pid,) = colour.state["pids"]
     assert release_processes.complete(colour.directory)
-    colour.provider.delete("blue", colour.state)
+    colour.provider.delete(colour.id, colour.state)
     assert gone(pid)
     assert not reachable(colour.nodes[0])
     assert not colour.directory.exists(), "the next cluster of this colour begins empty"
