@@ -102,12 +102,21 @@ class TestUsers:
         assert [row["user_id"] for row in imported(conversion)] == ["ann"]
         assert "joe" in written(conversion)
 
-    @pytest.mark.parametrize("bans", ["on", "off"])
-    def test_bans_that_nobody_asked_are_not_asked_on_green(self, bans: str) -> None:
+    @pytest.mark.parametrize(
+        ("settings", "banned"),
+        [
+            ({"zone.external.enable_ban": "on"}, True),
+            ({"zone.external.enable_ban": "off"}, False),
+            ({"zone.external.max_inflight": "32"}, False),  # a zone that does not say so does not ask
+            ({"zone.external.enable_ban": "off", "zone.mine.enable_ban": "on"}, True),
+            ({}, True),  # nobody knows
+        ],
+    )
+    def test_bans_that_nobody_asked_are_not_asked_on_green(self, settings: dict[str, str], banned: bool) -> None:
         ban = {"who": {"clientid": "bad"}, "until": NOW + 60}
-        conversion = run({"blacklist": [ban]}, {"zone.external.enable_ban": bans})
-        assert ("bad" in written(conversion)) is (bans == "on")
-        assert account(conversion, "blacklist") == {"clientid bad": "carried" if bans == "on" else "dropped"}
+        conversion = run({"blacklist": [ban]}, settings)
+        assert ("bad" in written(conversion)) is banned
+        assert account(conversion, "blacklist") == {"clientid bad": "carried" if banned else "dropped"}
 
 
 MODULE_SETTINGS = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from components.migration.hop_44_5.settings import Settings, is_on, of_zones
+from components.migration.hop_44_5.settings import Settings, is_on
 from components.migration.hop_44_5.source import Options, Source
 from components.migration.manifest import NOTHING, Ledger
 from components.migration.requests import Request
@@ -73,12 +73,12 @@ def convert_dashboard_users(source: Source, ledger: Ledger) -> None:
         )
 
 
-NO_BAN = "enable_ban is off in every zone, so it banned nobody"
+NO_BAN = "enable_ban is on in no zone, so it banned nobody"
 
 
 def convert_banned(source: Source, options: Options, settings: Settings, ledger: Ledger) -> Iterator[Request]:
     """One request for each who is still banned; none where 4.4 did not ask whether one is."""
-    asked = not all(value and not is_on(value) for value in of_zones(settings, "enable_ban").values())
+    asked = _asks_for_bans(settings)
     rows = (source.export or {}).get("blacklist", [])
     ledger.expect("blacklist", len(rows))
     for at, row in enumerate(rows):
@@ -97,6 +97,12 @@ def convert_banned(source: Source, options: Options, settings: Settings, ledger:
         else:
             ledger.carried("blacklist", at, f"{kind} {name}")
             yield Request("POST", "/banned", _ban(kind, name, row))
+
+
+def _asks_for_bans(settings: Settings) -> bool:
+    """Whether a zone asks; a zone of the files that does not say so does not (4.4's emqx.schema), and without any zone it is not known."""
+    zones = {match[1] for _, match in settings.matching(r"zone\.([\w-]+)\..+")}
+    return not zones or any(is_on(settings.peek(f"zone.{zone}.enable_ban")) for zone in zones)
 
 
 def _who(who: Any) -> tuple[str, str] | None:
