@@ -52,6 +52,7 @@ def page(report: Report) -> str:
         f"<p>{escape(began)}, {number(report.cutover_seconds)} seconds{escape(again)}</p>",
         _figures(report),
         "".join(f'<pre class="bad">{escape(error)}</pre>' for error in report.errors),
+        "".join(f"<pre>in a run before this one: {escape(error)}</pre>" for error in report.earlier_errors),
         _section("Connections", f'<div class="scroll">{chart}</div>' if chart else ""),
         _section("Time without a connection", f'<div class="scroll">{gaps}</div>' if gaps else ""),
         _section("Steps", _steps(report)),

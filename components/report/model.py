@@ -106,11 +106,19 @@ class LinkReport(Value):
     seconds: float | None
 
 
+class SentBack(Value):
+    """A gate has failed: everybody was moved to the colour ``to`` again, so many ``clients`` of them by a mover."""
+
+    to: str
+    clients: int
+
+
 class Report(Value):
     """One cutover, from the first run that began it to the one that ended it.
 
     ``moving_seconds`` is the time in which clients were seen to be disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one
     over the other: None unless the cutover is done and nobody was moved ``unwatched``. What only devices can tell is None without the fleet's part.
+    ``errors`` are those of the newest run, ``earlier_errors`` those of the runs that it went on from.
     """
 
     to: str
@@ -131,11 +139,13 @@ class Report(Value):
     limit_seconds: float | None
     ratio: float | None
     unwatched: int | None
+    sent_back: SentBack | None = None
     steps: tuple[StepReport, ...]
     gates: tuple[GateReport, ...]
     losses: tuple[Loss, ...]
     links: tuple[LinkReport, ...]
     errors: tuple[str, ...]
+    earlier_errors: tuple[str, ...] = ()
     samples: tuple[Sample, ...]
     levels: tuple[Level, ...]
     gaps: tuple[Bin, ...]

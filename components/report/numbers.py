@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from components.report.fleet import FleetPart
-from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, StepReport
+from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, SentBack, StepReport
 from components.report.unwatched import total, unwatched
 
 Event = Mapping[str, Any]
@@ -57,13 +57,15 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         gap_seconds=seen.gap_seconds,
         refused_connections=seen.refused_connections,
         refused_by_reason=None if seen.refused_by_reason is None else dict(seen.refused_by_reason),
-        connected=seen.connected or _connected(samples),
+        connected=seen.connected or _connected(samples, _clients(mine[0], mine)),
         messages=seen.messages,
         cutover_seconds=round((float(end["t"]) if end else last) - began, 3),
         gates=_gates(mine),
         losses=_losses(mine),
         links=_links(mine),
-        errors=_errors(mine),
+        sent_back=_sent_back(mine),
+        errors=_errors(runs[-1]),
+        earlier_errors=_errors([event for earlier in runs[:-1] for event in earlier]),
         samples=_thinned(samples),
         levels=seen.levels_between(began, last),
         gaps=seen.gaps,
@@ -193,9 +195,16 @@ def _samples(events: Sequence[Event], began: float) -> list[Sample]:
     ]
 
 
-def _connected(samples: Sequence[Sample]) -> Connected | None:
+def _connected(samples: Sequence[Sample], clients: int | None) -> Connected | None:
+    """The colours are not counted at the same moment, so who moves meanwhile is on both: of how many is what was counted before."""
     totals = [one.blue + one.green for one in samples if one.blue is not None and one.green is not None]
-    return Connected(min=min(totals), of=max(totals)) if totals else None
+    of = clients or max(totals, default=0)
+    return Connected(min=min(*totals, of), of=of) if totals else None
+
+
+def _sent_back(events: Sequence[Event]) -> SentBack | None:
+    found = next((event for event in reversed(events) if event["event"] == "sent-back"), None)
+    return None if found is None else SentBack(to=str(found.get("to", "?")), clients=_whole(found.get("clients")) or 0)
 
 
 def _thinned(samples: Sequence[Sample]) -> tuple[Sample, ...]:

@@ -20,6 +20,9 @@ def summary(report: Report) -> str:
     ]
     lines += [f"  not carried  {loss.count} {loss.section}" for loss in report.losses]
     lines += [f"  error        {error.splitlines()[0][:200]}" for error in report.errors[-1:]]
+    lines += [
+        f"  earlier      {error.splitlines()[0][:200]} (a run before this one)" for error in report.earlier_errors[-1:]
+    ]
     return "\n".join(lines)
 
 
@@ -35,6 +38,8 @@ def _head(report: Report) -> str:
 
 def _way(report: Report) -> str:
     """Who was moved: all of them only where it is done and there was somebody."""
+    if report.sent_back is not None:
+        return f"all clients are back on {report.sent_back.to}, {report.sent_back.clients} of them were moved back"
     way = f"back to {report.to}" if report.direction == "back" else f"to {report.to}"
     count = sum(step.clients for step in report.steps)
     if report.outcome == "done" and (count or report.unwatched is None):

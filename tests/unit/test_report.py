@@ -78,6 +78,29 @@ def test_a_cutover_that_was_sent_back_is_not_counted_into_the_next_one() -> None
     assert (report.runs, report.began_at) == (1, BEGAN + 60)
 
 
+def test_a_cutover_whose_clients_are_back_says_where_they_are() -> None:
+    back = {"t": BEGAN + 20, "run": "aaaa", "event": "sent-back", "to": "blue", "clients": 200}
+    report = report_of([*list(cutover("aaaa"))[:30], {**ERROR, "run": "aaaa"}, back])
+    assert summary(report).startswith("cutover: failed, all clients are back on blue, 200 of them were moved back")
+
+
+def test_an_error_of_a_run_before_is_not_told_as_this_ones() -> None:
+    cut = [*list(cutover("aaaa"))[:40], {**ERROR, "run": "aaaa"}]
+    report = report_of([*cut, *cutover("bbbb", began=BEGAN + 60)])
+    assert (report.outcome, report.errors) == ("done", ())
+    assert report.earlier_errors == ("Stopped: interrupted",)
+    assert "  error " not in summary(report)
+    assert "Stopped: interrupted (a run before this one)" in summary(report)
+
+
+def test_a_device_that_is_counted_on_both_colours_is_no_more_than_one() -> None:
+    twice = {"t": BEGAN + 13, "run": "aaaa", "event": "sample", "blue": 1_900, "green": 158, "share": 1_000}
+    connected = report_of([*list(cutover("aaaa"))[:40], twice]).connected
+    assert connected is not None
+    assert connected.of == 2_000
+    assert connected.min <= connected.of
+
+
 def test_a_run_can_be_asked_for_by_its_token() -> None:
     both = [*cutover("aaaa"), *cutover("bbbb", began=BEGAN + 99)]
     assert report_of(both).began_at == BEGAN + 99
@@ -135,6 +158,7 @@ def test_gates_that_failed_name_step_value_threshold_and_node() -> None:
     assert "memory_used_fraction failed in shift-10" in summary(report)
 
 
+ERROR = {"t": BEGAN + 19, "event": "error", "type": "Stopped", "message": "interrupted"}
 VALUES = st.none() | st.integers(-5, 5_000) | st.floats(-5, 5_000) | st.text(max_size=5) | st.booleans()
 EVENTS = st.fixed_dictionaries(
     {
