@@ -31,6 +31,7 @@ from components.migration.sources.tree import Tree
 SIZES = (10_000, 20_000, 50_000, 100_000)
 MOST_MEGABYTES = 500
 MOST_SPREAD = 2.0
+MOST_HOCON_SECONDS = 1.5
 
 
 def make_export(count: int, seed: int) -> bytes:
@@ -92,6 +93,38 @@ def readings_of_compose(variables: int = 200) -> tuple[int, float]:
         return count, time.process_time() - began
 
 
+def make_cluster_hocon(rules: int) -> str:
+    """As a node writes it: so many rules, each with an action and a connector of its own."""
+    lines = ["rule_engine {", "  rules {"]
+    for number in range(rules):
+        lines += (
+            f"    rule_{number} {{",
+            f'      actions = ["http:to_{number}"]',
+            f'      description = "readings of device {number}"',
+            "      enable = true",
+            '      sql = """~',
+            f'        SELECT payload.t FROM "devices/{number}/#"',  # noqa: S608 - a setting
+            f'        WHERE t > {number}~"""',
+            "    }",
+        )
+    lines += ["  }", "}", "actions {", "  http {"]
+    for number in range(rules):
+        lines.append(f"    to_{number} {{connector = hook, enable = true, parameters {{method = post}}}}")
+    return "\n".join((*lines, "  }", "}", "connectors.http.hook {", '  url = "http://127.0.0.1:8080"', "}", ""))
+
+
+def seconds_of_cluster_hocon(rules: int = 2000) -> tuple[int, float]:
+    """KiB of it, and the processor's seconds that a check of 5.6 to 5.10 takes."""
+    text = make_cluster_hocon(rules)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "cluster.hocon"
+        path.write_text(text, encoding="utf-8")
+        began = time.process_time()
+        with redirect_stdout(io.StringIO()):
+            program(["check", str(path), "--from", "5.6.1", "--to", "5.10.4", "--edition", "ee"])
+        return len(text) >> 10, time.process_time() - began
+
+
 def main() -> int:
     """Measure every size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -113,8 +146,10 @@ def main() -> int:
     spread, most = max(per_ten_thousand) / min(per_ten_thousand), max(one["megabytes"] for one in figures)
     good = spread <= MOST_SPREAD and most < MOST_MEGABYTES
     readings, seconds = readings_of_compose()
-    good = good and readings == 1
+    size, hocon_seconds = seconds_of_cluster_hocon()
+    good = good and readings == 1 and hocon_seconds < MOST_HOCON_SECONDS
     print(f"\ncompose file of 200 variables, checked: read {readings} time(s), {seconds:.2f} s")
+    print(f"cluster.hocon of 2,000 rules, {size} KiB, checked: {hocon_seconds:.2f} s (below {MOST_HOCON_SECONDS} s)")
     print(
         f"\nslowest/fastest per item {spread:.2f} (at most {MOST_SPREAD}), memory {most} MB (below {MOST_MEGABYTES}): {'good' if good else 'NOT good'}"
     )

@@ -21,7 +21,7 @@ PLAN = "the plan"
 
 def found(places: Iterable[Place]) -> Finding:
     """Hit at these places, clear when there are none."""
-    seen = tuple(places)
+    seen = tuple(dict.fromkeys(places))
     return Hit(seen) if seen else CLEAR
 
 
