@@ -9,6 +9,7 @@ RATE ?= 200
 STEPS ?= 10,50,100
 REPORT ?= report
 EDITION ?= ce
+SEED ?= 1
 SMALL ?= 1000
 
 BIN := .venv/bin
@@ -17,7 +18,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-migration bench-proof clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-migration bench-proof fuzz-migration clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -61,6 +62,10 @@ bench: setup  ## the figures of the cutover: SMALL and CLIENTS (the two sizes), 
 
 bench-migration: setup  ## the figures of the conversion
 	@exec $(BIN)/python -m tools.bench_migration
+
+fuzz-migration: SECONDS = 60
+fuzz-migration: setup  ## damaged and hostile inputs for the conversion, for SECONDS from SEED: no traceback, hang or false account
+	@exec $(BIN)/python -m tools.fuzz_migration --seconds '$(SECONDS)' --seed '$(SEED)'
 
 bench-proof: setup  ## the proof that no permission widens, with a million random decisions
 	@exec $(BIN)/python -m tools.bench_proof

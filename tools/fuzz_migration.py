@@ -30,7 +30,7 @@ from tools.mutate import Case, make
 CORPUS = Path(__file__).parent.parent / "tests/unit/recordings"
 MOST_CPU_SECONDS = 10
 MOST_MEGABYTES = 500
-BATCH = 50
+BATCH = 200
 BATCH_SECONDS = 1200
 KINDS = ("tracebacks", "hangs", "memory", "accounts")
 WORDS = {
@@ -54,7 +54,7 @@ def run_one(case: Case, run: Program = program) -> tuple[str, str]:
         for name, content in case.files.items():
             (sources / name).parent.mkdir(parents=True, exist_ok=True)
             (sources / name).write_bytes(content)
-        arguments = [word.replace("IN", str(sources)).replace("OUT", str(out)) for word in case.arguments]
+        arguments = [word.replace("{in}", str(sources)).replace("{out}", str(out)) for word in case.arguments]
         screen = io.StringIO()
         signal.signal(signal.SIGPROF, _hang)
         signal.setitimer(signal.ITIMER_PROF, MOST_CPU_SECONDS)
@@ -62,7 +62,7 @@ def run_one(case: Case, run: Program = program) -> tuple[str, str]:
             with redirect_stdout(screen), redirect_stderr(screen):
                 status = run(arguments)
         except HangError:
-            return "hangs", case.name
+            return "hangs", f"{case.name}\n{traceback.format_exc()[-1500:]}"
         except MemoryError:
             return "memory", case.name
         except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, it is what is looked for
@@ -103,7 +103,7 @@ def batch(seed: str, first: int, count: int) -> None:
     for number in range(first, first + count):
         kind, words = run_one(make(CORPUS, random.Random(f"{seed}:{number}")))
         print(json.dumps({"number": number, "kind": kind, "words": words[-2000:]}), flush=True)
-        if kind == "memory":
+        if kind in ("memory", "hangs"):
             return
 
 

@@ -10,6 +10,7 @@ import json
 import random
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -107,6 +108,28 @@ TOKENS = (
         b" " * 30,
     ),
 )
+ODD: tuple[Any, ...] = (
+    *(
+        None,
+        True,
+        -1,
+        0,
+        10**30,
+        1.5,
+        "",
+        " ",
+        "null",
+        "\x00",
+        "%c",
+        "%u/#",
+        "+/#",
+        "\U0001f335",
+        "a" * 300,
+        "${x}",
+        "SELECT",
+    ),
+    *([], {}, [[]], [{}], {"": ""}, [None], "{}", "[1]", '"', "\\", "1.2.3.4:99999", "http://", "10s", "true"),
+)
 MANY = (
     b"[",
     b"{",
@@ -131,7 +154,7 @@ MANY = (
 
 @dataclass(frozen=True)
 class Case:
-    """Files by name, and the arguments of the program, in which IN and OUT are their directories."""
+    """Files by name, and the arguments of the program, in which ``{in}`` and ``{out}`` are their directories."""
 
     name: str
     files: dict[str, bytes]
@@ -139,7 +162,7 @@ class Case:
 
     def exports(self) -> Iterator[dict[str, Any]]:
         """The exports among the files that are named one by one, as far as they still are any; in a directory a suffix hides them."""
-        for content in self.files.values() if "IN" not in self.arguments else ():
+        for content in self.files.values() if "{in}" not in self.arguments else ():
             try:
                 value = json.loads(content.decode("utf-8-sig"))
             except (ValueError, RecursionError):
@@ -175,9 +198,11 @@ def make(directory: Path, rng: random.Random) -> Case:
     }
     fitting = next((pairs for mark, pairs in FITTING.items() if mark in first[0]), COMMANDS)
     command, origin, target = rng.choice(fitting if rng.random() < 0.9 else COMMANDS)
-    sources = ("IN",) if rng.random() < 0.5 else tuple(f"IN/{name}" for name in files)
-    more = ("--out", "OUT") if command == "convert" else ()
-    arguments = (command, *sources, "--from", origin, "--to", target, "--edition", _edition(first[0], rng), *more)
+    sources = ("{in}",) if rng.random() < 0.5 else tuple("{in}/" + name for name in files)
+    more = ("--out", "{out}") if command == "convert" else ()
+    edition = _edition(first[0], rng)
+    target = "5.8.9" if (edition, target) == ("ce", "5.8.11") else target
+    arguments = (command, *sources, "--from", origin, "--to", target, "--edition", edition, *more)
     return Case(f"{command} {origin} {sorted(chosen)}", files, arguments)
 
 
@@ -207,7 +232,7 @@ def _span(content: bytes, rng: random.Random) -> tuple[int, int]:
 
 def _flip(content: bytes, rng: random.Random) -> bytes:
     begin, _ = _span(content, rng)
-    return content[:begin] + bytes([rng.randrange(256)]) + content[begin + 1 :]
+    return content[:begin] + bytes([rng.randrange(rng.choice((128, 256)))]) + content[begin + 1 :]
 
 
 def _drop(content: bytes, rng: random.Random) -> bytes:
@@ -246,6 +271,40 @@ def _lines(content: bytes, rng: random.Random) -> bytes:
     return b"".join(lines)
 
 
+def _value(content: bytes, rng: random.Random) -> bytes:
+    """JSON stays JSON, with other values: what is read as an export must survive what nobody exports."""
+    try:
+        tree = json.loads(content)
+    except (ValueError, RecursionError):
+        return _insert(content, rng)
+    for _ in range(rng.choice((1, 3, 10))):
+        tree = _changed(tree, rng)
+    return json.dumps(tree).encode()
+
+
+def _changed(tree: Any, rng: random.Random) -> Any:
+    keys = list(tree) if isinstance(tree, dict) else list(range(len(tree))) if isinstance(tree, list) else []
+    if not keys or rng.random() < 0.1:
+        return deepcopy(rng.choice(ODD))
+    key = rng.choice(keys)
+    if rng.random() < 0.1:
+        del tree[key]
+    elif rng.random() < 0.1 and isinstance(tree, list):
+        tree.insert(key, tree[key])
+    else:
+        tree[key] = _changed(tree[key], rng)
+    return tree
+
+
+def _line(content: bytes, rng: random.Random) -> bytes:
+    """A setting with another value, a line away or there twice."""
+    lines = content.splitlines(keepends=True) or [b""]
+    at = rng.randrange(len(lines))
+    key, mark, _ = lines[at].partition(b"=" if b"=" in lines[at] else b":")
+    lines[at : at + 1] = rng.choice(([], [lines[at]] * 2, [key + (mark or b"=") + rng.choice(TOKENS) + b"\n"]))
+    return b"".join(lines)
+
+
 MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    *(_flip, _drop, _drop, _cut, _repeat, _insert, _insert, _insert, _flood, _swap, _swap, _lines),
+    *(_flip, _drop, _cut, _repeat, _insert, _insert, _flood, _swap, _lines, *(_value,) * 12, *(_line,) * 12),
 )

@@ -33,7 +33,7 @@ NODE_FILES: dict[str, Kind] = {
     "ssl_dist.conf": "node file",
 }
 """Files of a node that are known by their name."""
-_REMARKS = r"(?:\s|%[^\n]*(?:\n|\Z))*"
+_REMARKS = r"(?:\s++|%[^\n]*+(?:\n|\Z))*+"
 _RULE = re.compile(_REMARKS + r"\{\s*'?(?:allow|deny)'?\s*[,}]")
 _FACT = re.compile(_REMARKS + r"(?:\{\s*'?(\w+)'?\s*,\s*(?:true|false)\s*\}|(emqx_\w+))\s*\.(?:\s|\Z)", re.ASCII)
 _SECRET = re.compile(r"[^\s:=#{}\"']+:[0-9A-Fa-f]{8,}")
@@ -96,6 +96,8 @@ def _unnamed(text: str, major: int) -> Kind:
     """A configuration file under another name: every line of it must be one."""
     if major >= 5 and _ROOT.search(text):
         return "hocon"
+    if text.count("\n") > flat.MOST_LINES:
+        return "other"
     rows = flat.parse("", text).rows
     settings = [row.setting for row in rows if row.setting is not None]
     keys = settings and all(_DOTTED.fullmatch(one.key) or _ALONE.fullmatch(one.key) for one in settings)

@@ -25,10 +25,12 @@ from components.migration.manifest import BadSource
 from components.migration.permissions.erlang import TermError
 from components.migration.permissions.erlang import parse as parse_terms
 from components.migration.sources import values
-from components.migration.sources.base import MOST_CHARACTERS, PREFIX
+from components.migration.sources.base import PREFIX
 
 MAY_SET = frozenset({"", ".env", ".yml", ".yaml", ".sh", ".service", ".mk"})
 """Suffixes of files that set variables, when they only lie in a directory; whoever names a file need not mind its suffix."""
+MOST_NAMED_BYTES = 2_000_000
+"""Of a file that only a setting or an include names."""
 WHAT_IS_READ = (
     "an export, an archive, files of etc/ and data/, or a file that sets EMQX_ variables (docs, 'What you can give')"
 )
@@ -194,7 +196,7 @@ def _leaves(tree: object) -> Iterator[str]:
 def _small_text(file: Path) -> str | None:
     """The text of a regular file that is not large; None for anything else, which no node reads as text."""
     try:
-        return read(file).decode("utf-8-sig") if file.stat().st_size <= MOST_CHARACTERS else None
+        return read(file).decode("utf-8-sig") if file.stat().st_size <= MOST_NAMED_BYTES else None
     except (OSError, UnicodeDecodeError, BadSource):
         return None
 

@@ -11,6 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from components.migration.manifest import BadSource
+
+MOST_LINES = 100_000
+"""The largest file that 4.x shipped has 2,400."""
 _SETTING = re.compile(r"^([ \t]*)([A-Za-z0-9_@/:\\-][^\s=#]*)([ \t]*=[ \t]*)(.*)$", re.DOTALL)
 _INCLUDE = re.compile(r"^\s*include\s+(\S.*)$")
 _PLACEHOLDER = re.compile(r"^\s*\{\{.+\}\}\s*$")
@@ -82,7 +86,15 @@ class Conf:
 
 
 def parse(file: str, text: str) -> Conf:
-    """Read a 4.x file; ``str()`` of the answer is ``text`` again."""
+    """Read a 4.x file; ``str()`` of the answer is ``text`` again.
+
+    Raises:
+        BadSource: more lines than any node's file has.
+
+    """
+    if text.count("\n") > MOST_LINES:
+        seen = f"more than {MOST_LINES:,} lines, for a configuration file"
+        raise BadSource(file, f"line {MOST_LINES + 1}", seen, "give the node's own file")
     rows = []
     for number, line in enumerate(_lines(text), start=1):
         end = _END.search(line)

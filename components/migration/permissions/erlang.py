@@ -59,9 +59,10 @@ class _Token(NamedTuple):
     line: int
 
 
+# Possessive throughout: what can be taken back is kept in memory for each letter.
 _TOKENS = re.compile(
-    r"""(?P<blank>(?:\s|%[^\n]*)+)|(?P<binary><<\s*"(?P<bits>(?:[^"\\]|\\.)*)"\s*(?P<utf8>/\s*utf8)?\s*>>)|(?P<string>"(?:[^"\\]|\\.)*")
-    |(?P<quoted>'(?:[^'\\]|\\.)*')|(?P<atom>[a-z][A-Za-z0-9_@]*)|(?P<number>-?\d+)|(?P<mark>[{}\[\],])|(?P<dot>\.(?=\s|%|\Z))""",
+    r"""(?P<blank>(?:\s++|%[^\n]*+)++)|(?P<binary><<\s*"(?P<bits>(?:[^"\\]++|\\.)*+)"\s*(?P<utf8>/\s*utf8)?\s*>>)
+    |(?P<string>"(?:[^"\\]++|\\.)*+")|(?P<quoted>'(?:[^'\\]++|\\.)*+')|(?P<atom>[a-z][A-Za-z0-9_@]*)|(?P<number>-?\d+)|(?P<mark>[{}\[\],])|(?P<dot>\.(?=\s|%|\Z))""",
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPES = {

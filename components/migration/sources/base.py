@@ -23,8 +23,8 @@ _NAMEABLE = re.compile(r"[\w.]+", re.ASCII)
 GIVE = "give it: EMQX_NAME=value in a file of its own, named as one more SOURCE"
 ODD = "it speaks of a variable of EMQX and does not set it in a form that is known here"
 ODD_TODO = "write it as EMQX_NAME=value in a file of its own and convert again"
-MOST_CHARACTERS = 2_000_000
-"""Of a file with variables; the largest chart's values have some 30,000."""
+MOST_CHARACTERS = 300_000
+"""Of a file with variables; the largest chart's values have some 30,000, and readers of shell and YAML take seconds for a megabyte."""
 
 
 class Document(NamedTuple):
