@@ -78,7 +78,9 @@ async def evacuate(
         await api.evacuation_start(node, knobs.model_copy(update={"conn_evict_rate": rate}))
         await run.clock.sleep(BURST_SECONDS / len(rates) if total else 0.0)
     limit = max(limit_seconds, evacuation_limit_seconds(live, {**adoption.rates, **rates}))
-    await _wait_until_empty(run, colour, _Emptying(live, step), limit, moved, notice)
+    await _wait_until_empty(
+        run, colour, _Emptying({**dict.fromkeys(api.node_names, 0), **live}, step), limit, moved, notice
+    )
 
 
 def _refuse_above(colour: Colour, live: Mapping[str, int], rates: Mapping[str, int], budget_per_second: int) -> None:

@@ -169,6 +169,16 @@ def test_a_node_that_stays_away_counts_as_empty_after_its_time_and_not_before() 
     assert LOST_NODE_SECONDS <= world.clock.now() - died <= LOST_NODE_SECONDS + 2
 
 
+def test_a_node_that_is_missing_when_the_drain_begins_is_not_passed_over() -> None:
+    world = World([f"dev-{number}" for number in range(30)])
+    world.was_at(everybody("green"))
+    blue = world.apis["blue"] = _Flickering(world, 1e9)
+    blue.back_at = began = world.clock.now() + 1e9
+    blue.rate, blue.evicting_from = 100, 0.0
+    asyncio.run(MOVERS["evacuation"](robbed(world, lambda _: False), task(100, Moved())))
+    assert world.clock.now() - (began - 1e9) >= LOST_NODE_SECONDS
+
+
 @pytest.mark.parametrize("act", get_args(Act))
 @pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
 def test_every_act_that_a_plan_may_have_is_one_that_the_link_can_do(act: Act, choice: Choice) -> None:
