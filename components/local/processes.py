@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from components.emqx.errors import GaveUp
-from components.system import living
+from components.system import detached, living
 from components.system.environment import kept
 from components.system.files import own_directory
 from components.system.locks import held
@@ -21,8 +19,6 @@ from components.system.locks import held
 PID = "pid"
 READY_SECONDS = 60.0
 END_SECONDS = 10.0
-LAUNCH_SECONDS = 10.0
-KILLED_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 
@@ -111,60 +107,47 @@ def _until_ready(
 
 
 def _launch(directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """The shell writes the pid file before it becomes the command, so that we may die at any moment."""
     (directory / "ready.json").unlink(missing_ok=True)
     (directory / PID).unlink(missing_ok=True)
-    script = 'echo $$ > "$0" && exec "$@"'
-    with (directory / "output.log").open("ab") as output:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", script, str(directory / PID), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env={**kept(os.environ), **environment},
-        )
-    end = time.monotonic() + LAUNCH_SECONDS
-    while _pid(directory) is None and process.poll() is None and time.monotonic() < end:
-        time.sleep(POLL_SECONDS / 10)
+    detached.launch(
+        command,
+        directory=Path.cwd(),
+        output=(directory / "output.log").absolute(),
+        pid_file=(directory / PID).absolute(),
+        environment={**kept(os.environ), **environment},
+    )
 
 
 def stop(directory: Path, limit_seconds: float = END_SECONDS) -> None:
     """End the process of this directory, ready or not: SIGTERM, then SIGKILL; one that is gone already is success."""
     pid = _pid(directory)
-    if pid is None:
-        return
-    os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + limit_seconds
-    while _pid(directory) is not None and time.monotonic() < end:
-        time.sleep(POLL_SECONDS)
-    _kill(directory)
+    if pid is not None:
+        detached.end([pid], limit_seconds)
+        _forget(directory)
 
 
 def _kill(directory: Path) -> None:
     """SIGKILL to what is left, and the files that name it go."""
     pid = _pid(directory)
-    end = time.monotonic() + KILLED_SECONDS
-    while pid is not None and time.monotonic() < end:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(POLL_SECONDS)
-        pid = _pid(directory)
+    if pid is not None:
+        detached.kill([pid])
+    _forget(directory)
+
+
+def _forget(directory: Path) -> None:
     for name in ("ready.json", PID):
         (directory / name).unlink(missing_ok=True)
 
 
 def _pid(directory: Path) -> int | None:
     """The living process of this directory, ready or not."""
-    found = [ready["pid"]] if (ready := running(directory)) else []
-    with suppress(OSError, ValueError):
-        found.append(int((directory / PID).read_text()))
-    return next((pid for pid in found if is_ours(pid, directory)), None)
+    if ready := running(directory):
+        return int(ready["pid"])
+    return detached.found(directory / PID, lambda pid: is_ours(pid, directory))
 
 
 def is_ours(pid: int, directory: Path) -> bool:
     """Whether the process lives and one of its arguments is the directory; a pid alone may be another's after a restart."""
-    reap(pid)
     try:
         arguments = [os.fsdecode(argument) for argument in living.arguments(pid)]
         where = Path(f"/proc/{pid}/cwd").resolve(strict=True)
@@ -172,14 +155,6 @@ def is_ours(pid: int, directory: Path) -> bool:
         return False
     wanted = directory.resolve()
     return any(argument and (where / argument).resolve() == wanted for argument in arguments)
-
-
-def reap(pid: int) -> None:
-    """A child that ended stays as a zombie, with an empty command line, until its parent has asked for it."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
 
 
 def last_line(directory: Path) -> str:

@@ -9,9 +9,7 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,15 +25,13 @@ from components.emqx.registry import cluster_of
 from components.local import processes, release
 from components.local.release import Common, Place, Release
 from components.local.wanted import Wanted
-from components.system import living
-from components.system.files import replace
+from components.system import detached, living
+from components.system.files import own_directory, replace
 
 START_SECONDS = 180.0
 END_SECONDS = 60.0
 """A node that has sessions to hand over takes its time after SIGTERM; killed before, it loses what it has not written."""
 
-_KILLED_SECONDS = 5.0
-_LAUNCH_SECONDS = 30.0
 _ASK_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 
@@ -133,31 +129,21 @@ def _start(found: Release, places: Sequence[Place], common: Common, interrupted:
         for place in places:
             _wait(place, interrupted)
     except BaseException:
-        _kill(started)
+        _end(started, 0.0)
         raise
 
 
 def _launch(found: Release, place: Place, common: Common, lock: tuple[int, ...]) -> None:
-    """Start one node; its shell writes the pid file before it becomes EMQX, so that we may die at any moment."""
     for directory in (place.data, place.home / "log"):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    pid_file = place.home / "pid"
-    pid_file.unlink(missing_ok=True)
-    script = 'echo $$ > "$1" && exec "$2" foreground'
-    command = ["/bin/sh", "-c", script, "emqx", str(pid_file), str(found.home / "bin" / "emqx")]
-    with (place.home / "output.log").open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            pass_fds=lock,
-            env=release.environment(place, common, os.environ),
-        )
-    end = time.monotonic() + _LAUNCH_SECONDS
-    while _pid(place) is None and process.poll() is None and time.monotonic() < end:
-        time.sleep(_POLL_SECONDS / 10)
+        own_directory(directory)
+    detached.launch(
+        [str(found.home / "bin" / "emqx"), "foreground"],
+        directory=Path.cwd(),
+        output=place.home / "output.log",
+        pid_file=place.home / "pid",
+        environment=release.environment(place, common, os.environ),
+        descriptors=lock,
+    )
 
 
 def _wait(place: Place, interrupted: Callable[[], None]) -> None:
@@ -206,48 +192,21 @@ async def _forget(handle: ClusterHandle, name: str, credentials: Credentials) ->
 
 
 def _end(places: Sequence[Place], limit_seconds: float) -> None:
-    """SIGTERM to each node, and SIGKILL to the process groups that are left after ``limit_seconds``."""
-    pids = [pid for place in places if (pid := _pid(place)) is not None]
-    for pid in pids:
-        # Only to the node: it needs its helpers (erl_child_setup) to stop in order.
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    _await_end(pids, limit_seconds)
-    _kill(places)
-
-
-def _kill(places: Sequence[Place]) -> None:
-    """SIGKILL to the process groups, and the pid files go."""
-    pids = [pid for place in places if (pid := _pid(place)) is not None]
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-    _await_end(pids, _KILLED_SECONDS)
+    """End the nodes at the same time, and the pid files go."""
+    detached.end([pid for place in places if (pid := _pid(place)) is not None], limit_seconds)
     for place in places:
         (place.home / "pid").unlink(missing_ok=True)
 
 
-def _await_end(pids: Sequence[int], limit_seconds: float) -> None:
-    """Until the processes are gone with their sockets, which takes a moment longer than their memory."""
-    end = time.monotonic() + limit_seconds
-    while time.monotonic() < end and not all(map(_ended, pids)):
-        time.sleep(_POLL_SECONDS)
-
-
-def _ended(pid: int) -> bool:
-    processes.reap(pid)
-    return living.ended(pid)
-
-
 def _pid(place: Place) -> int | None:
     """The pid of the node's process if it lives."""
-    try:
-        pid = int((place.home / "pid").read_text())
-        processes.reap(pid)
-        environment = living.environment(pid)
-    except (OSError, ValueError):
-        return None
-    return pid if f"EMQX_NODE__DATA_DIR={place.data}".encode() in environment else None
+
+    def ours(pid: int) -> bool:
+        with suppress(OSError):
+            return f"EMQX_NODE__DATA_DIR={place.data}".encode() in living.environment(pid)
+        return False
+
+    return detached.found(place.home / "pid", ours)
 
 
 def _describe(directory: Path, network: str, nodes: int) -> None:

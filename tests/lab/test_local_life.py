@@ -211,7 +211,7 @@ def test_the_next_cluster_of_a_colour_begins_empty_and_the_last_ones_data_are_ke
         written = b"".join(path.read_bytes() for path in (aside / "data").rglob("*") if path.is_file())
         assert f"who-{version}".encode() in written, "the newest one"
         assert not (aside / local.KEY_FILE).exists()
-    colour.provider.delete("blue", {**colour.props})
+    colour.provider.delete(colour.id, {**colour.props})
 
 
 @pytest.mark.parametrize("change", [{"max_sessions": 25}, {"proxy_protocol": True}, {"edition": "ce"}])

@@ -63,7 +63,7 @@ async def test_it_serves_at_its_own_address_with_our_key_and_user_and_is_left_al
 def test_a_node_that_died_comes_back_at_its_address_with_its_data(colour: Colour) -> None:
     colour.up()
     nodes, (pid,) = colour.nodes, colour.state["pids"]
-    os.killpg(pid, signal.SIGKILL)
+    os.killpg(os.getpgid(pid), signal.SIGKILL)
     while not gone(pid):
         release_processes.running(colour.directory)
         time.sleep(0.05)
@@ -154,7 +154,7 @@ def test_what_does_not_end_at_sigterm_is_killed_with_all_its_children(
             raise StoppedError
 
     # Left behind as by a killed provider: the pid file is there, the state is not.
-    monkeypatch.setattr(release_processes, "_kill", lambda _: None)
+    monkeypatch.setattr(release_processes, "_end", lambda *_: None)
     with pytest.raises(StoppedError):
         local.serve(wanted(colour), CREDENTIALS, interrupted)
     monkeypatch.undo()

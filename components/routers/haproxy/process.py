@@ -23,6 +23,7 @@ from components.emqx.errors import BadInput, GaveUp, Unreachable
 from components.ledger import files as maps
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.runtime import ask
+from components.system import detached
 from components.system.environment import kept
 from components.system.files import PRIVATE_FILE, own_directory, replace, replacing
 from components.system.living import arguments
@@ -35,9 +36,6 @@ OLDEST = (2, 8)
 TAKEN_SECONDS = 2.0
 BUSY_SECONDS = 30.0
 """A start, a reload or a stop gives up by itself after 10 s."""
-
-_SPAWN = 'umask 077; "$@" </dev/null >haproxy.log 2>&1 & echo $! >haproxy.pid'
-"""The shell ends at once, so that HAProxy is the init process's child and never a zombie of ours."""
 
 
 def binary() -> str:
@@ -133,14 +131,14 @@ def _digest(directory: Path) -> str:
 
 def running(directory: Path) -> int | None:
     """The process id of this directory's HAProxy (its master), or None."""
-    try:
-        pid = int((directory / PID).read_text())
-        command = arguments(pid)
-        where = Path(f"/proc/{pid}/cwd").resolve(strict=True)
-    except (OSError, ValueError):
-        return None
-    ours = where == directory.resolve() and CONFIG.encode() in command
-    return pid if ours else None
+
+    def ours(pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            where = Path(f"/proc/{pid}/cwd").resolve(strict=True)
+            return where == directory.resolve() and CONFIG.encode() in arguments(pid)
+        return False
+
+    return detached.found(directory / PID, ours)
 
 
 def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10.0) -> int:
@@ -165,8 +163,14 @@ def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10
         if pid is None:
             # what the servers were before a stop says nothing of now: all begin as UP 1/2
             replace(directory / STATE, "")
-            spawned = ["/bin/sh", "-c", _SPAWN, "sh", binary(), "-W", "-f", CONFIG]
-            subprocess.run(spawned, cwd=directory, env=kept(os.environ), start_new_session=True, timeout=10, check=True)
+            replace(directory / LOG, "")
+            detached.launch(
+                [binary(), "-W", "-f", CONFIG],
+                directory=directory,
+                output=Path(LOG),
+                pid_file=Path(PID),
+                environment=kept(os.environ),
+            )
         _wait("start of HAProxy", directory, patience_seconds, lambda: _worker(directory) is not None)
         if pid is None:
             replace(directory / LOADED, digest)
