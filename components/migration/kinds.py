@@ -96,7 +96,9 @@ def _unnamed(text: str, major: int) -> Kind:
     """A configuration file under another name: every line of it must be one."""
     if major >= 5 and _ROOT.search(text):
         return "hocon"
-    if text.count("\n") > flat.MOST_LINES:
+    first = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
+    if ("=" not in first and "include" not in first) or text.count("
+") > flat.MOST_LINES:
         return "other"
     rows = flat.parse("", text).rows
     settings = [row.setting for row in rows if row.setting is not None]

@@ -95,8 +95,8 @@ def complete(facts: Facts) -> Facts:
         facts = _add_text(facts, document.file, document.text)
     if facts.plan.source.major >= 5 and environment.variables:
         texts = {text.file: text.text for text in facts.texts or ()}
-        trees = (Hocon(file, texts[file], tree) for file, tree in values.trees(environment.variables).items())
-        facts = replace(facts, hocons=(*(facts.hocons or ()), *trees))
+        trees = [Hocon(file, texts[file], tree) for file, tree in values.trees(environment.variables).items()]
+        facts = replace(facts, hocons=(*(facts.hocons or ()), *trees)) if trees else facts
     return facts
 
 

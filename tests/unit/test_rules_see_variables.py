@@ -98,3 +98,9 @@ def test_what_starts_the_nodes_does_not_answer_for_scripts_that_were_not_given(t
     assert isinstance(DETECTORS["58-04"](load(PLAN, (file,))), Question)
     (tmp_path / "alerts.txt").write_text("nothing of it\n", encoding="utf-8")
     assert DETECTORS["58-04"](load(PLAN, (file, tmp_path / "alerts.txt"))) == Clear()
+
+
+def test_a_file_of_variables_that_are_all_unknown_is_no_empty_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yml"
+    file.write_text("services: {b: {environment: [EMQX_NODE__ROLE]}}\n", encoding="utf-8")
+    assert load(PLAN, (file,)).hocons is None
