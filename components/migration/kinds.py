@@ -97,8 +97,7 @@ def _unnamed(text: str, major: int) -> Kind:
     if major >= 5 and _ROOT.search(text):
         return "hocon"
     first = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
-    if ("=" not in first and "include" not in first) or text.count("
-") > flat.MOST_LINES:
+    if ("=" not in first and "include" not in first) or text.count("\n") > flat.MOST_LINES:
         return "other"
     rows = flat.parse("", text).rows
     settings = [row.setting for row in rows if row.setting is not None]
