@@ -27,6 +27,7 @@ from components.problems import problems_of
 from components.routers.registry import capabilities_of
 from components.settings import CREDENTIALS, KEYS, RENAMED, ClusterSettings, Settings, settings_of
 from components.strategies import STRATEGIES
+from components.strategies.base import LinkSpec
 from components.targets import TARGETS
 from components.targets.base import Site, Target
 
@@ -120,6 +121,11 @@ def mover_of(settings: Settings) -> Choice:
         budget_per_second=settings.cutover.budget_per_second,
     )
     return choose(settings.cutover.mover, here)
+
+
+def links_of(settings: Settings) -> tuple[LinkSpec, ...]:
+    """The links of the cutover in their order: one list, which the program declares and the plan forecasts."""
+    return STRATEGIES[settings.cutover.strategy].links(settings.cutover, mover_of(settings))
 
 
 def contradictions(settings: Settings, known: Remembered, now: float) -> list[Problem]:

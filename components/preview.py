@@ -27,7 +27,7 @@ from components.emqx.registry import cluster_of
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.guards.proxied import refuse_wrong_proxy
-from components.intent import mover_of, site, standing, target_of
+from components.intent import links_of, mover_of, site, standing, target_of
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import remembered
@@ -168,7 +168,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         direction=decision.direction,
         reason=decision.reason,
         share_parts=share,
-        steps=settings.cutover.steps,
+        steps=[link.step for link in links_of(settings) if link.step is not None],
         mover=mover_of(settings),
         budget_per_second=settings.cutover.budget_per_second,
         fleet=fleet,

@@ -10,7 +10,7 @@ from components.balancer.base import Fronted
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
-from components.intent import mover_of, site, standing, theirs
+from components.intent import links_of, site, standing, theirs
 from components.ledger.remembered import Remembered, directory_of, remembered
 from components.local import balancer as balancing
 from components.resources.chain import KINDS
@@ -18,7 +18,6 @@ from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
 from components.resources.link import Link
 from components.settings import Settings
-from components.strategies import STRATEGIES
 
 CHAIN = "cutover"
 """Links are called by what they do, never by a direction: a flip of ``live`` must be an update in place of each of them."""
@@ -92,7 +91,7 @@ class BlueGreen(pulumi.ComponentResource):
         }
         last: Link = first
         declared: dict[str, Link] = {}
-        for spec in STRATEGIES[self._settings.cutover.strategy].links(self._settings.cutover, mover_of(self._settings)):
+        for spec in links_of(self._settings):
             name = f"{CHAIN}-{spec.name}"
             taken = {key: declared[link].facts for key, link in spec.takes.items()}
             inputs = {"name": name, **handed, "after": last.token, **spec.inputs, **taken}

@@ -5,7 +5,7 @@ The rule: what could not be counted is shown as unknown, never as zero; the size
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic.alias_generators import to_camel
 
@@ -41,6 +41,9 @@ class Fleet(Value):
     cohorts: tuple[int, ...] | None = None
     assigned: int = 0
     sample: Sample | None = None
+
+
+NOBODY = Fleet(clients=0, mqtt5_clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
 
 
 class StepForecast(Value):
@@ -119,24 +122,14 @@ def forecast(
 ) -> Forecast:
     """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them."""
     if direction == "nothing":
-        steps, fleet = (
-            (),
-            Fleet(clients=0, mqtt5_clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0),
-        )
+        steps, fleet = (), NOBODY
     if direction == "back":
         # it does not wait: holds and gates are for a colour that nobody knows yet
         steps = [step for step in steps if step.kind == "share"]
-    rows: list[StepForecast] = []
-    start, emptied = share_percent(to, share_parts), 0.0
-    shares = [step.share for step in steps if step.kind == "share"]
-    for step in steps:
-        clients = None
-        if step.kind == "share":
-            # The step of a reached share moves those who were left when a run was cut off; of several the last one does.
-            passed = any(step.share < share <= start for share in shares)
-            high = emptied if passed else max(step.share, start)
-            clients, emptied = _clients(fleet, to, start, emptied, high), high
-        rows.append(_row(step, clients, mover, budget_per_second, wait_health_check_seconds))
+    rows = [
+        _row(step, clients, mover, budget_per_second, wait_health_check_seconds)
+        for step, clients in _cohorts(steps, fleet, to, share_percent(to, share_parts))
+    ]
     return Forecast(
         to=to,
         direction=direction,
@@ -152,6 +145,20 @@ def forecast(
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
         sample=fleet.sample,
     )
+
+
+def _cohorts(steps: Sequence[Step], fleet: Fleet, to: Colour, start: float) -> Iterator[tuple[Step, int | None]]:
+    """Each step with the clients that it moves; ``start`` is the share of ``to`` in percent that is reached already."""
+    emptied = 0.0
+    shares = [step.share for step in steps if step.kind == "share"]
+    for step in steps:
+        clients = None
+        if step.kind == "share":
+            # The step of a reached share moves those who were left when a run was cut off; of several the last one does.
+            passed = any(step.share < share <= start for share in shares)
+            high = emptied if passed else max(step.share, start)
+            clients, emptied = _clients(fleet, to, start, emptied, high), high
+        yield step, clients
 
 
 def _sum(seconds: Iterable[float | None]) -> float | None:

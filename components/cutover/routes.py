@@ -1,7 +1,6 @@
 """Which version may go where, and how: the whole matrix is one table, and a move that is not in it is refused with the path to take.
 
-The table is docs/emqx/routes.md#matrix (condensed from EMQX's rolling-upgrades notes 1 to 4 and the 4.x guides); the
-two documents in ``seeds/`` give 4.2 -> 4.3, 4.4 -> 5.x and open source -> Enterprise. Nothing goes down, nothing is skipped.
+The table is docs/emqx/routes.md#matrix, with 4.2 -> 4.3, 4.4 -> 5.x and open source -> Enterprise. Nothing goes down, nothing is skipped.
 """
 
 from __future__ import annotations
@@ -291,9 +290,7 @@ def _why_not_straight(source: Version, target: Version, path: tuple[Hop, ...], n
     if source.line <= (5, 3) and source.major == 5 and target.line >= (5, 10):
         why = "a cluster that began before 5.4 keeps routing table v1, with which 5.10 and later do not start (510-02)"
     elif source.major == 4:
-        why = (
-            "4.3 comes before 4.4 and 4.4 before 5.x (51-01); exports and node protocols are not understood across them"
-        )
+        why = "4.3 comes before 4.4 and 4.4 before 5.x (51-01); exports and node protocols do not fit across them"
     else:
         why = "this step is not among those that EMQX allows at once"
     return f"{source} -> {target} cannot be done at once: {why}; go {_then(path)}"
