@@ -18,6 +18,7 @@ from components.cutover.forecast import Fleet, Forecast, forecast, render
 from components.cutover.gates import names
 from components.cutover.sample import Looked, fleet_of
 from components.cutover.words import COLOURS, Colour, other
+from components.differing import Differing, differing
 from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
 from components.emqx.known import known
@@ -71,6 +72,7 @@ class Outlook(NamedTuple):
     advice: Report | None
     asked: bool
     silent: Mapping[Colour, str]
+    differing: Differing
 
 
 def plan_of(settings: Settings, credentials: str | None) -> Plan:
@@ -92,10 +94,11 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     _refuse(settings, outlook)
     advice = (LATE.format(other(settings.live)), *lines(outlook.advice)) if outlook.advice else ()
     silent = [SILENT.format(colour, why) for colour, why in outlook.silent.items()]
-    text = "\n".join([render(outlook.forecast), *silent, *advice])
+    text = "\n".join([render(outlook.forecast), *silent, *outlook.differing.told, *advice])
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
     numbers = outlook.forecast.model_dump(mode="json", by_alias=True)
-    return Plan(text, {**numbers, "advice": rules, "notAsked": list(outlook.silent)})
+    things = outlook.differing.things
+    return Plan(text, {**numbers, "advice": rules, "notAsked": list(outlook.silent), "configuration": things})
 
 
 def _refuse_credentials(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
@@ -159,6 +162,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         await _refuse_busy(apis, old, held)
         fleet = await _fleet(apis[old], live[old]) if old in apis else Fleet()
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
+        apart = await differing(settings, held.memory, apis, effective)
         if decision.direction == "back":
             back = settings.live
             there = await _fleet(apis[back], live[back]) if back in apis else Fleet()
@@ -176,7 +180,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         wait_health_check_seconds=settings.cutover.evacuation.wait_health_check_seconds,
     )
     advice = _advice(settings, fleet, effective) if decision.direction == "forward" else None
-    return Outlook(plan, advice, asked=effective is not None, silent=silent)
+    return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart)
 
 
 def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:

@@ -23,6 +23,12 @@ async def compare_effective(source: Cluster, target: Cluster) -> tuple[Unlike, .
     return None if ours is None or theirs is None else unlike(ours, theirs)
 
 
+def compare_texts(source: str | None, target: str | None) -> tuple[Unlike, ...] | None:
+    """The same of two answers to ``GET /configs``; None also where one of them is no configuration."""
+    ours, theirs = (None if text is None else hashes_of(text) for text in (source, target))
+    return None if ours is None or theirs is None else unlike(ours, theirs)
+
+
 async def _hashes(api: Cluster) -> dict[Path, str] | None:
     text = await api.configs_text(api.node_names[0])
     if text is None:

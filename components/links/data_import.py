@@ -27,7 +27,7 @@ from components.migration.inventory import (
     some,
     written_by_clients,
 )
-from components.migration.unlike import Unlike
+from components.migration.unlike import Unlike, lines
 from components.run.run import Run
 from components.value import Value
 
@@ -98,6 +98,9 @@ async def import_(
         seconds=round(run.clock.now() - began, 3),
     )
     run.record("fact", section="import", **result.model_dump(mode="json"))
+    differ = lines(result.configuration, source, target, "the report")
+    if differ:
+        run.warn("\n".join(differ))
     return result
 
 

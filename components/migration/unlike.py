@@ -7,7 +7,7 @@ one difference, not one for each of its settings.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from components.value import Value
@@ -30,6 +30,9 @@ _NAMED: Mapping[Path, tuple[str, ...]] = {
     ("authorization", "sources"): ("type",),
 }
 """Lists whose entries have a name, of these parts; in which order they stand is the inventory's to compare."""
+
+MOST_TOLD = 5
+"""Of the grave ones, where a person reads them in passing."""
 
 _GRAVITY: tuple[Kind, ...] = ("authenticator", "authorization", "listener", "limit", "mqtt", "other")
 
@@ -98,15 +101,24 @@ def unlike(source: Mapping[Path, str], target: Mapping[Path, str]) -> tuple[Unli
     return tuple(sorted(entries, key=lambda one: (not one.grave, _GRAVITY.index(one.kind), one.name)))
 
 
-def lines(found: tuple[Unlike, ...] | None, source: str, target: str) -> list[str]:
-    """What is told of it: each grave one, and how many others; nothing where nothing differs."""
+def counted(found: Sequence[Unlike]) -> str:
+    """``2 grave, 19 others``."""
+    grave = sum(one.grave for one in found)
+    return f"{grave} grave, {len(found) - grave} others"
+
+
+def lines(found: Sequence[Unlike] | None, source: str, target: str, whole: str) -> list[str]:
+    """What is told of it: how many, the first grave ones, and that ``whole`` names the rest; nothing where nothing differs."""
     if found is None:
         return [f"the configurations of {source} and {target} cannot be compared: one of them does not show its own"]
-    told = [f"carry it by hand: {one.said(source, target)}" for one in found if one.grave]
-    others = [one.name for one in found if not one.grave]
-    if others:
-        told.append(f"{len(others)} settings of less weight differ: {', '.join(others)}")
-    return told
+    if not found:
+        return []
+    shown = [one for one in found if one.grave][:MOST_TOLD]
+    todo = f"; carry the grave ones to {target} by hand" if shown else ""
+    told = [f"{target}'s configuration differs from {source}'s ({counted(found)}), and no import carries it{todo}"]
+    told += [f"  {one.said(source, target)}" for one in shown]
+    more = len(found) - len(shown)
+    return [*told, f"  and {more} more, all in {whole}" if more else f"  also in {whole}"]
 
 
 def _thing(path: Path) -> _Thing:

@@ -58,6 +58,7 @@ def page(report: Report) -> str:
         _section("Steps", _steps(report)),
         _section("Gates that did not pass", _gates(report)),
         _section("Not carried over", _losses(report)),
+        _section("Configuration that no import carries", _configuration(report)),
         _section("Connects refused", _refused(report)),
         _section("Links", _links(report)),
     ]
@@ -164,6 +165,19 @@ def _losses(report: Report) -> str:
     accepted = {True: "yes", False: "no", None: ""}
     rows = ((loss.section, accepted[loss.acknowledged], str(loss.count)) for loss in report.losses)
     return _table(("section", "acknowledged", "count"), rows, text=2)
+
+
+def _configuration(report: Report) -> str:
+    found = report.configuration
+    if found is None or not found.things:
+        return ""
+    where = {"missing": f"not on {report.to}", "extra": f"only on {report.to}", "different": "different on both"}
+    rows = (
+        (one.name, one.kind, "yes" if one.grave else "no", where[one.state], ", ".join(one.paths))
+        for one in found.things
+    )
+    table = _table(("what", "kind", "grave", "where", "settings"), rows, text=5)
+    return f"<details><summary>{found.grave} grave, {found.others} others</summary>\n{table}\n</details>"
 
 
 def _links(report: Report) -> str:

@@ -5,6 +5,7 @@ The rule: what is not known is None, never zero; its size is bounded, whatever t
 
 from __future__ import annotations
 
+from components.migration.unlike import Unlike
 from components.value import Value
 
 
@@ -106,6 +107,14 @@ class LinkReport(Value):
     seconds: float | None
 
 
+class Configuration(Value):
+    """In what the effective configurations differed when the import was done, every thing, the grave ones first; paths, never values."""
+
+    grave: int
+    others: int
+    things: tuple[Unlike, ...]
+
+
 class SentBack(Value):
     """A gate has failed: everybody was moved to the colour ``to`` again, so many ``clients`` of them by a mover."""
 
@@ -118,6 +127,7 @@ class Report(Value):
 
     ``moving_seconds`` is the time in which clients were seen to be disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one
     over the other: None unless the cutover is done and nobody was moved ``unwatched``. What only devices can tell is None without the fleet's part.
+    ``configuration`` is None where nothing was imported or a colour does not show its own.
     ``errors`` are those of the newest run, ``earlier_errors`` those of the runs that it went on from.
     """
 
@@ -143,6 +153,7 @@ class Report(Value):
     steps: tuple[StepReport, ...]
     gates: tuple[GateReport, ...]
     losses: tuple[Loss, ...]
+    configuration: Configuration | None
     links: tuple[LinkReport, ...]
     errors: tuple[str, ...]
     earlier_errors: tuple[str, ...] = ()

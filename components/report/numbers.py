@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from components.report.configuration import configuration_of
 from components.report.fleet import FleetPart
 from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, SentBack, StepReport
 from components.report.unwatched import total, unwatched
@@ -62,6 +63,7 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         cutover_seconds=round((float(end["t"]) if end else last) - began, 3),
         gates=_gates(mine),
         losses=_losses(mine),
+        configuration=configuration_of(mine),
         links=_links(mine),
         sent_back=_sent_back(mine),
         errors=_errors(runs[-1]),

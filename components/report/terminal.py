@@ -19,11 +19,21 @@ def summary(report: Report) -> str:
         f"  gate         {gate.name} failed in {gate.step}: {gate.reason}" for gate in report.gates if gate.failed
     ]
     lines += [f"  not carried  {loss.count} {loss.section}" for loss in report.losses]
+    lines += _configuration(report)
     lines += [f"  error        {error.splitlines()[0][:200]}" for error in report.errors[-1:]]
     lines += [
         f"  earlier      {error.splitlines()[0][:200]} (a run before this one)" for error in report.earlier_errors[-1:]
     ]
     return "\n".join(lines)
+
+
+def _configuration(report: Report) -> list[str]:
+    found = report.configuration
+    if found is None or not found.things:
+        return []
+    return [
+        f"  differs      {found.grave} grave, {found.others} other settings of {report.to}, each named in the report"
+    ]
 
 
 def number(value: float | None, digits: int = 1) -> str:

@@ -10,7 +10,6 @@ from components.ledger.base import IMPORTED
 from components.links.data_export import ExportResult
 from components.links.data_import import import_
 from components.links.opening import serves_imported
-from components.migration.unlike import lines
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
 from components.run.run import Run
@@ -38,8 +37,6 @@ class DataImportProvider(LinkProvider[DataImportInputs]):
         result = await import_(run, other(inputs.to), inputs.to, exported, archives(inputs))
         await run.act("imported", colour=inputs.to)
         await run.remember({IMPORTED: f"{inputs.to} {run.clock.now():.3f}"})
-        for line in lines(result.configuration, other(inputs.to), inputs.to):
-            run.progress(line)
         return result.model_dump(mode="json")
 
 

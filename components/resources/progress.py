@@ -1,6 +1,6 @@
-"""Progress lines in the update's output, at the resource that they are about.
+"""Progress lines and warnings in the update's output, at the resource that they are about.
 
-The rule: a line is shown live and not repeated at the end, as a print would be.
+The rule: progress is shown live and not repeated at the end, as a print would be; what is still to be done when the update has ended is a warning.
 """
 
 from __future__ import annotations
@@ -45,22 +45,33 @@ def serving() -> Iterator[None]:
 
 def progress(line: str) -> None:
     """Show a line in the update's output now, and only once (a print would appear again in the summary at the end)."""
-    row, log = _row.get(_Row()), _engine_log()
+    row = _row.get(_Row())
     row.shown = True
-    if (log is None or not log(row.urn, line)) and line:
+    if not _sent(row, line, engine_pb2.INFO, ephemeral=True) and line:
         sys.stdout.write(f"{line}\n")
 
 
+def warning(line: str) -> None:
+    """Show a warning that stays in the update's diagnostics, at the resource that it is about; it may have several lines."""
+    if not _sent(_row.get(_Row()), line, engine_pb2.WARNING, ephemeral=False):
+        sys.stdout.write(f"warning: {line}\n")
+
+
+def _sent(row: _Row, line: str, severity: engine_pb2.LogSeverity.ValueType, *, ephemeral: bool) -> bool:
+    log = _engine_log()
+    request = engine_pb2.LogRequest(severity=severity, message=line, urn=row.urn, ephemeral=ephemeral)
+    return log is not None and log(request)
+
+
 @cache
-def _engine_log() -> Callable[[str, str], bool] | None:
-    """Sends a line to the engine whose address is the provider's last argument; None where there is no engine."""
+def _engine_log() -> Callable[[engine_pb2.LogRequest], bool] | None:
+    """Sends to the engine whose address is the provider's last argument; None where there is no engine."""
     address = sys.argv[-1]
     if len(sys.argv) < 2 or ":" not in address:
         return None
     stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
-    def log(urn: str, line: str) -> bool:
-        request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True)
+    def log(request: engine_pb2.LogRequest) -> bool:
         with contextlib.suppress(grpc.RpcError):
             stub.Log(request, timeout=LOG_SECONDS)
             return True

@@ -77,6 +77,7 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
             token=token,
             record=journal(inputs, token).record,
             progress=progress.progress,
+            warn=progress.warning,
             interrupted=engine.interrupted,
             clock=SystemClock(),
             connect_milliseconds=connect_milliseconds,

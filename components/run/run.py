@@ -45,7 +45,7 @@ class Run:
     """What the links of one run share.
 
     ``record(event, **facts)`` appends to the journal, ``progress(line)`` shows a line in the update's output (never
-    repeated at the end), ``interrupted()`` raises Stopped after Ctrl-C or when the engine is gone, ``connect_milliseconds(handle)``
+    repeated at the end), ``warn(line)`` one that stays in its diagnostics, ``interrupted()`` raises Stopped after Ctrl-C or when the engine is gone, ``connect_milliseconds(handle)``
     is how long a cluster takes to accept a client, ``answers(node, proxied)`` whether a node
     answers a CONNECT with the PROXY header or without.
     """
@@ -56,6 +56,7 @@ class Run:
     token: str
     record: Callable[..., None]
     progress: Callable[[str], None]
+    warn: Callable[[str], None]
     interrupted: Callable[[], None]
     clock: Clock
     connect_milliseconds: Callable[[ClusterHandle], Awaitable[float | None]]

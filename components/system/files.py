@@ -37,7 +37,7 @@ def replace(path: Path, content: str | bytes, mode: int = PRIVATE_FILE) -> None:
 
 def own_directory(path: Path) -> None:
     """Make the directory, and those above it that are missing, for their owner only; one that was open to others is closed to them."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+    missing = [one for one in (path, *path.parents) if not one.is_dir()]
     for one in reversed(missing):
         one.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     if path not in missing:

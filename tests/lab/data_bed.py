@@ -48,6 +48,13 @@ class Cluster:
             answer = await client.post(f"{self.control}/faults", json={"kind": kind, **options})
             assert answer.status_code == 200, answer.text
 
+    async def configure(self, hocon: str) -> None:
+        """Set roots of the configuration, as an operator does it with a file."""
+        async with httpx.AsyncClient(trust_env=False, auth=(KEY, SECRET)) as client:
+            url, plain = f"{self.handle.nodes[0].api}/api/v5/configs", {"content-type": "text/plain"}
+            answer = await client.put(url, content=hocon, headers=plain)
+            assert answer.status_code == 200, answer.text
+
     async def heal(self) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             await client.delete(f"{self.control}/faults")
@@ -93,6 +100,7 @@ class Bed:
     ledger: FakeLedger
     events: list[dict[str, Any]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -108,6 +116,7 @@ def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
 
     events: list[dict[str, Any]] = []
     lines: list[str] = []
+    warnings: list[str] = []
     run = Run(
         clusters={"blue": blue, "green": green},
         router=FakeRouter(ledger),
@@ -115,12 +124,13 @@ def bed(blue: ClusterApi, green: ClusterApi) -> Bed:
         token="token-of-this-run",
         record=lambda event, **facts: events.append({"event": event, **facts}),
         progress=lines.append,
+        warn=warnings.append,
         interrupted=interrupted,
         clock=SystemClock(),
         connect_milliseconds=_not_measured,
         answers=answers,
     )
-    found = Bed(run, ledger, events, lines)
+    found = Bed(run, ledger, events, lines, warnings)
     return found
 
 

@@ -256,8 +256,9 @@ class MovingBed:
 @contextmanager
 def _progress_into(lines: list[str]) -> Iterator[None]:
     """There is no engine that lines could be sent to."""
-    real, progress.progress = progress.progress, lines.append  # type: ignore[assignment]  # the same for callers
+    real = progress.progress, progress.warning
+    progress.progress = progress.warning = lines.append  # type: ignore[assignment]  # the same for callers
     try:
         yield
     finally:
-        progress.progress = real
+        progress.progress, progress.warning = real

@@ -133,6 +133,25 @@ async def test_what_blue_has_beside_its_data_is_named_by_path(tmp_path: Path) ->
         assert found.differences == ()
 
 
+async def test_what_no_import_carries_is_one_warning_that_a_logger_is_no_part_of(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
+        await fill(blue)
+        here = bed(blue, green)
+        exported = await export(here.run, "blue", tmp_path / "archives")
+        extra = {"type": "tcp", "name": "extra", "bind": "127.0.0.1:0", "max_connections": 5}
+        await blue.http.call("POST", "/listeners", body=extra)
+        await one.configure('log.console.level = debug\nsysmon.os.cpu_check_interval = "33s"\n')
+        await import_(here.run, "blue", "green", exported, tmp_path / "archives")
+        (told,) = here.warnings
+        head, listener, rest = told.splitlines()
+        assert "green's configuration differs from blue's (1 grave, 1 others)" in head
+        assert listener.startswith("  listener tcp:extra: only on blue (")
+        assert rest == "  and 1 more, all in the report"
+        (fact,) = [event for event in here.events if event["event"] == "fact" and event["section"] == "import"]
+        found = [(one["name"], one["state"]) for one in fact["configuration"]]
+        assert found == [("tcp:extra", "missing"), ("sysmon.os.cpu_check_interval", "different")]
+
+
 async def test_a_fleet_that_goes_on_writing_on_blue_fails_neither_import_nor_verification(tmp_path: Path) -> None:
     async with pair(tmp_path) as (one, two), one.api() as blue, two.api() as green:
         await fill(blue)

@@ -12,8 +12,9 @@ import pytest
 
 from components.emqx.errors import Refused
 from components.intent import declared
-from components.preview import plan_of
-from tests.lab.data_bed import KEY, SECRET, Cluster, cluster
+from components.migration.unlike import MOST_TOLD
+from components.preview import Plan, plan_of
+from tests.lab.data_bed import KEY, SECRET, Cluster, cluster, pair
 
 pytestmark = pytest.mark.lab
 
@@ -71,3 +72,43 @@ async def test_a_rebalance_or_evacuation_of_somebody_else_is_refused(tmp_path: P
                 plan(tmp_path, theirs, edition="ee")
             (await api.post(f"{path}/stop")).raise_for_status()
         assert plan(tmp_path, theirs, edition="ee")
+
+
+def plan_of_both(work: Path, blue: Cluster, green: Cluster) -> Plan:
+    colours = {
+        cluster.handle.colour: {
+            "target": "external",
+            "version": cluster.handle.version,
+            "nodes": [node.model_dump() for node in cluster.handle.nodes],
+        }
+        for cluster in (blue, green)
+    }
+    settings = declared({"live": "green", "clusters": colours, "workDirectory": str(work)})
+    return plan_of(settings, json.dumps({key: {"apiKey": KEY, "apiSecret": SECRET} for key in colours}))
+
+
+async def test_what_green_lacks_after_an_import_is_in_the_plan_the_grave_first_and_whole_in_its_json(
+    tmp_path: Path,
+) -> None:
+    """Before an import nothing is told: most of it will be carried."""
+    (tmp_path / "balancer").mkdir()
+    (tmp_path / "balancer" / "share.map").write_text("green 0\n")
+    memory = tmp_path / "balancer" / "memory.map"
+    async with pair(tmp_path, blue=("--nodes", "1"), green=("--nodes", "1")) as (one, two), one.api() as blue:
+        for number in range(7):
+            extra = {"type": "tcp", "name": f"extra{number}", "bind": "127.0.0.1:0"}
+            await blue.http.call("POST", "/listeners", body=extra)
+        await one.configure('sysmon.os.cpu_check_interval = "33s"\n')
+        memory.write_text("run =x\norigin =blue\n")
+        before = await asyncio.to_thread(plan_of_both, tmp_path, one, two)
+        memory.write_text("run =x\norigin =blue\nimported =green 1795346000.000\n")
+        after = await asyncio.to_thread(plan_of_both, tmp_path, one, two)
+    assert "tcp:extra" not in before.text
+    assert before.numbers["configuration"] is None
+    told = [line for line in after.text.splitlines() if "listener tcp:extra" in line]
+    assert len(told) == MOST_TOLD
+    assert "differs from blue's (7 grave, 1 others)" in after.text
+    assert f"and 3 more, all in {tmp_path / 'plan.json'}" in after.text
+    things = [(thing["name"], thing["grave"]) for thing in after.numbers["configuration"]]
+    assert things == [*((f"tcp:extra{number}", True) for number in range(7)), ("sysmon.os.cpu_check_interval", False)]
+    json.dumps(after.numbers)

@@ -58,6 +58,7 @@ class ThingProvider(TypedProvider[Inputs]):
         for number in range(5):
             progress.progress(f"step {number} of 5")
             time.sleep(0.3)
+        progress.warning("two things to do:\\n  the first of two\\n  the second of two")
         return {"secrets": sorted(len(each.api_secret) for each in self.credentials.values())}
 
     def round(self, number):
@@ -114,6 +115,16 @@ def test_progress_appears_at_once_and_only_once(workspace: Workspace) -> None:
     assert "step 4 of 5" not in run.output()
     output = run.wait(60).good().output
     assert [output.count(f"step {number} of 5") for number in range(5)] == [1] * 5
+
+
+def test_a_warning_stays_in_the_diagnostics_whole_at_its_resource(workspace: Workspace) -> None:
+    workspace.set_config({"live": "quick"})
+    told = workspace.up().good().output.partition("Diagnostics:")[2]
+    resource, found, rest = told.partition("warning: two things to do:")
+    assert found
+    assert resource.strip().endswith("(thing):")
+    assert [line.strip() for line in rest.splitlines()[1:3]] == ["the first of two", "the second of two"]
+    assert "step 4 of 5" not in told
 
 
 def test_an_error_is_one_line_and_its_traceback_is_kept(workspace: Workspace) -> None:

@@ -244,6 +244,7 @@ class World:
             token=token,
             record=record,
             progress=self.lines.append,
+            warn=self.lines.append,
             interrupted=lambda: None,
             clock=self.clock,
             connect_milliseconds=one_millisecond,

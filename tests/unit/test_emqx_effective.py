@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from components.cutover.words import Colour
-from components.emqx.effective import compare_effective, hashes_of
+from components.emqx.effective import compare_effective, compare_texts, hashes_of
 from components.emqx.errors import NotNow
 from components.emqx.models import Credentials
 from components.emqx.v5.cluster import ClusterApi
@@ -85,6 +85,13 @@ async def test_a_colour_that_does_not_show_its_configuration_is_not_called_equal
 
     shy = Shy(cluster_at("a", colour="green"), Credentials(api_key="k", api_secret="s"))
     assert await compare_effective(api(RECORDED, "blue"), shy) is None
+
+
+def test_two_texts_of_which_one_is_missing_or_no_configuration_are_not_called_equal() -> None:
+    assert compare_texts(RECORDED, RECORDED) == ()
+    assert [compare_texts(*pair) for pair in ((RECORDED, None), (None, RECORDED), (RECORDED, "<html>{{{"))] == [
+        None
+    ] * 3
 
 
 @pytest.mark.parametrize("text", ["", "<html>{{{", 'password = "planted-s3cret', "\x00"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.hocon.document import loads
-from components.migration.unlike import Path, Unlike, leaves, lines, unlike
+from components.migration.unlike import MOST_TOLD, Path, Unlike, leaves, lines, unlike
 
 pytestmark = pytest.mark.unit
 
@@ -84,15 +84,38 @@ def test_an_authenticator_that_stands_elsewhere_in_the_chain_is_not_another_one(
     ]
 
 
-def test_the_grave_ones_are_told_first_each_and_none_is_cut_off() -> None:
+def test_what_is_told_is_bounded_counts_all_and_says_where_the_rest_is() -> None:
     many = "".join(f"\nsysmon.vm.s{number} = 1" for number in range(30))
-    told = lines(unlike(marks(COMMON + EXTRA_LISTENER + many), marks(COMMON)), "blue", "green")
-    assert told[0] == "carry it by hand: listener tcp:extra: only on blue (4 settings)"
-    assert len(told) == 2
-    assert told[1].startswith("30 settings of less weight differ: ")
-    assert all(f"sysmon.vm.s{number}" in told[1] for number in range(30))
-    assert lines((), "blue", "green") == []
-    assert "cannot be compared" in lines(None, "blue", "green")[0]
+    told = lines(unlike(marks(COMMON + EXTRA_LISTENER + many), marks(COMMON)), "blue", "green", "the report")
+    assert told == [
+        "green's configuration differs from blue's (1 grave, 30 others), and no import carries it; carry the grave ones to green by hand",
+        "  listener tcp:extra: only on blue (4 settings)",
+        "  and 30 more, all in the report",
+    ]
+    limits = "".join(f"\nlimiter.l{number} = 1" for number in range(22))
+    told = lines(unlike(marks(COMMON + limits), marks(COMMON)), "blue", "green", "the report")
+    assert told[0].startswith("green's configuration differs from blue's (22 grave, 0 others)")
+    assert len(told) == MOST_TOLD + 2
+    assert told[-1] == f"  and {22 - MOST_TOLD} more, all in the report"
+
+
+def test_where_nothing_differs_nothing_is_told_and_what_cannot_be_compared_is_not_called_equal() -> None:
+    assert lines((), "blue", "green", "the report") == []
+    assert "cannot be compared" in lines(None, "blue", "green", "the report")[0]
+    (one,) = unlike(marks(COMMON + "\nsysmon.a = 1"), marks(COMMON))
+    assert lines((one,), "blue", "green", "the report") == [
+        "green's configuration differs from blue's (0 grave, 1 others), and no import carries it",
+        "  and 1 more, all in the report",
+    ]
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_what_is_shown_and_the_rest_are_all(grave: int, others: int) -> None:
+    more = "".join(f"\nlimiter.l{number} = 1" for number in range(grave))
+    more += "".join(f"\nsysmon.s{number} = 1" for number in range(others))
+    told = lines(unlike(marks(COMMON + more), marks(COMMON)), "blue", "green", "the report")
+    rest = [int(line.split()[1]) for line in told if line.endswith(" more, all in the report")]
+    assert sum(": only on blue" in line for line in told) + sum(rest) == grave + others
 
 
 PATHS = st.lists(
