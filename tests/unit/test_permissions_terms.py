@@ -73,3 +73,8 @@ def test_the_forms_that_44_takes_are_taken() -> None:
 
 def test_escapes_are_read_as_erlang_reads_them() -> None:
     assert parse(r'["\x41\x{42}\103\n\"\\\s"].')[0].term == [Text('ABC\n"\\ ')]
+
+
+def test_a_file_of_more_rules_than_any_node_asks_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(TermError, match="more than 300,000 words and marks"):
+        parse("{allow, all}.\n" * 60_000)

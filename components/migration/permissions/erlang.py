@@ -9,9 +9,12 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 MAX_DEPTH = 50
+MOST_TOKENS = 300_000
+"""Of a file: some 20,000 rules."""
 
 
 class TermError(ValueError):
@@ -191,7 +194,12 @@ def parse(text: str) -> list[Placed]:
         TermError: at the first place that is no term, or where a term is not ended by a dot.
 
     """
-    reader = _Reader(list(_tokens(text)))
+    found = list(islice(_tokens(text), MOST_TOKENS + 1))
+    if len(found) > MOST_TOKENS:
+        raise TermError(
+            found[-1].line, f"more than {MOST_TOKENS:,} words and marks; 4.x would ask each rule for each message"
+        )
+    reader = _Reader(found)
     terms = []
     while reader.peek().kind != "end":
         line = reader.peek().line
