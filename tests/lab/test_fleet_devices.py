@@ -69,6 +69,7 @@ async def test_a_kick_is_one_disconnect_with_its_reason_and_a_short_gap() -> Non
         for client_id in list(responder.live):
             responder.kick(client_id)
         await until(lambda: sum(running.tally().disconnects) == 8 and running.connected_now == 8, "all back")
+        await until(lambda: sum(responder.subscribes.values()) == 16, "all subscribed again")
         whole = figures(running.tally())
         assert whole["disconnects"] == {"max": 1, "mean": 1.0, "by_reason": {"0x98": 4, "FIN": 4}}
         assert whole["refused_connections"] == 0
@@ -83,6 +84,7 @@ async def test_a_device_trusts_the_session_that_is_present() -> None:
         for client_id in list(responder.live):
             responder.cut(client_id, 0x9C)
         await until(lambda: running.connected_now == 8 and sum(running.tally().disconnects) == 8, "all back")
+        await until(lambda: sum(responder.subscribes.values()) == 12, "who has no session subscribed again")
         assert figures(running.tally())["reconnected"] == {"session_present": 4, "no_session": 4}
         assert sorted(responder.subscribes.values()) == [1] * 4 + [2] * 4
         before = len(responder.publishes)
