@@ -61,8 +61,7 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
     def refuse(self, inputs: MqttBalancerInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
         before = Path(olds.get("directory") or inputs.directory)
-        runs = partial(balancing.running, before)
-        refuse_moved("the balancer", before, Path(inputs.directory), before.parent, runs)
+        refuse_moved("the balancer", before, Path(inputs.directory), before.parent, partial(balancing.running, before))
         for handle in left(_before(olds), inputs.clusters):
             ours = handle.colour not in (olds.get("external") or ())
             leaving = Leaving(handle, credentials_of(handle.colour, self.credentials), inputs.soak_seconds, ours)
