@@ -182,3 +182,8 @@ def test_a_path_of_hocon_has_a_line() -> None:
     text = "actions.http.x { connector = wh }\nconnectors {\n  http {\n    wh {}\n  }\n}\n"
     assert hocon.parse("c", text).line("connectors.http.wh") == 4
     assert json.loads(json.dumps(file.tree)) == file.tree
+
+
+def test_more_plugins_than_any_node_has_are_refused() -> None:
+    with pytest.raises(BadSource, match=r"line 10001: more than 10,000 plugins"):
+        parse_loaded("loaded_plugins", "{emqx_x, true}.\n" * 10_001)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from components.migration.manifest import BadSource
 
+MOST_FACTS = 10_000
+"""4.4 has some fifty plugins."""
 _FACT = re.compile(
     r"(?:\{\s*'?([a-z][A-Za-z0-9_@]*)'?\s*,\s*(true|false)\s*\}|'?([a-z][A-Za-z0-9_@]*)'?)\s*\.(?:\s+|\Z)", re.ASCII
 )
@@ -28,7 +30,7 @@ def parse_loaded(file: str, text: str) -> tuple[Loaded, ...]:
     """Read ``loaded_plugins`` or ``loaded_modules``.
 
     Raises:
-        BadSource: a line that is no such fact.
+        BadSource: a line that is no such fact, or more of them than any node has.
 
     """
     facts: list[Loaded] = []
@@ -44,6 +46,9 @@ def parse_loaded(file: str, text: str) -> tuple[Loaded, ...]:
                 "no term like {emqx_retainer, true}.",
                 "copy the file from the node again, or mend the line",
             )
+        if len(facts) == MOST_FACTS:
+            seen = f"more than {MOST_FACTS:,} plugins or modules"
+            raise BadSource(file, f"line {line}", seen, "copy the file from the node again")
         facts.append(Loaded(file, line, found[1] or found[3], found[2] != "false"))
         line += found[0].count("\n")
         at = found.end()
