@@ -76,6 +76,7 @@ def read(name: str, text: str) -> dict[str, str | None]:
 @pytest.mark.parametrize("name", WRITERS)
 @PATIENT
 @given(VALUES)
+@example({"EMQX_ALLOW_ANONYMOUS": "EMQX_0"})
 @example({"EMQX_ACL_NOMATCH": "x\ny", "EMQX_MQTT__MAX_PACKET_SIZE": "$(X) # 'a' \\ \"b\""})
 def test_a_value_is_the_same_in_every_spelling(name: str, values: dict[str, str]) -> None:
     text = WRITERS[name](values)

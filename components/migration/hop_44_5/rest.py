@@ -11,6 +11,7 @@ from components.migration.hop_44_5.plugins import MODULES, is_loaded
 from components.migration.hop_44_5.psk import PSK_NAMES, SECTION
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import LIST_SECTIONS, Source
+from components.migration.kinds import kind_of
 from components.migration.manifest import NOTHING, Ledger
 
 OWN = "green's nodes have their own"
@@ -132,9 +133,7 @@ def account_files(source: Source, settings: Settings, ledger: Ledger) -> None:
 
 def _account_lines(source: Source, path: str, ledger: Ledger) -> None:
     """Lines of a configuration file that set nothing: an ``include`` of Enterprise, and what 4.4 itself could not have read."""
-    kind = source.kinds.get(path) or (
-        "flat" if path.endswith(".conf") and not PurePath(path).name.startswith("acl") else ""
-    )
+    kind = source.kinds.get(path) or kind_of(path, source.files[path], 4)
     given = {PurePath(one).name for one in source.files}
     for row in flat.parse(path, source.files[path]).rows if kind == "flat" else ():
         if not row.is_foreign:

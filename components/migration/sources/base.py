@@ -153,10 +153,13 @@ class Places:
 
 def odd(document: Document, read: Iterable[Variable], comment: str = r"(?:^|\s)#.*") -> Iterator[Variable]:
     """Lines that speak of variables which this reading did not find: they are in the account, not passed over."""
-    names = {one.name for one in read}
+    found = list(read)
+    names = {one.name for one in found}
+    # a value may be the name of a variable, which is not set by that
+    values = {name for one in found for name in MENTION.findall(one.value or "")}
     for number, line in enumerate(lines_of_text(document.text), start=1):
         spoken = set(MENTION.findall(re.sub(comment, "", line)))
-        if spoken - names:
+        if spoken - names - values:
             yield Variable(document.file, number, "", None, why=ODD, todo=ODD_TODO)
 
 
