@@ -142,13 +142,7 @@ def _refuse(settings: Settings, outlook: Outlook) -> None:
 async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -> Outlook:
     old = other(settings.live)
     async with AsyncExitStack() as stack:
-        apis = {
-            colour: await stack.enter_async_context(
-                cluster_of(handle, credentials[colour], patience_seconds=PATIENCE_SECONDS)
-            )
-            for colour in COLOURS
-            if colour in credentials and (handle := _observed(settings, colour)) is not None
-        }
+        apis = await _opened(stack, settings, credentials)
         answers = dict(zip(apis, await asyncio.gather(*(_live(api) for api in apis.values())), strict=True))
         silent = {colour: answer for colour, answer in answers.items() if isinstance(answer, str)}
         live = {colour: None if isinstance(answer, str) else answer for colour, answer in answers.items()}
@@ -181,6 +175,19 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
     )
     advice = _advice(settings, fleet, effective) if decision.direction == "forward" else None
     return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart)
+
+
+async def _opened(
+    stack: AsyncExitStack, settings: Settings, credentials: Mapping[str, Credentials]
+) -> dict[Colour, Cluster]:
+    """The colours whose addresses are known before an update, as long as the stack is open."""
+    return {
+        colour: await stack.enter_async_context(
+            cluster_of(handle, credentials[colour], patience_seconds=PATIENCE_SECONDS)
+        )
+        for colour in COLOURS
+        if colour in credentials and (handle := _observed(settings, colour)) is not None
+    }
 
 
 def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:

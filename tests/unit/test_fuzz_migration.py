@@ -11,7 +11,8 @@ import pytest
 
 from tools import fuzz_migration
 from tools.fuzz_migration import CORPUS, KINDS, run_one
-from tools.mutate import MOST_BYTES, Case, make
+from tools.mutate import Case, make
+from tools.mutations import MOST_BYTES
 
 pytestmark = pytest.mark.unit
 INPUTS = 40

@@ -287,17 +287,13 @@ def test_the_history_is_bounded_and_forgetting_changes_no_verdict(steps: list[tu
 )
 def test_a_client_or_two_are_no_deviation_of_a_small_fleet(clients: int, away: int, says: str) -> None:
     gate = only("share_deviation_percent", 5.0, settle_seconds=1)
-    measured = 75.0 - 100 * away / clients
-    seen = [
-        Facts(at=at, clients=clients, share_wanted_percent=75.0, share_measured_percent=measured) for at in (0.0, 2.0)
-    ]
-    assert one(gate, seen).verdict == says
+    measured = {"share_wanted_percent": 75.0, "share_measured_percent": 75.0 - 100 * away / clients}
+    assert one(gate, [Facts(at=at, clients=clients, **measured) for at in (0.0, 2.0)]).verdict == says
 
 
 def test_a_deviation_says_how_many_moved_clients_have_not_come_back() -> None:
     gate = only("share_deviation_percent", 5.0, settle_seconds=1)
     facts = {"clients": 400, "clients_away": 200, "moved": 300}
     seen = [Facts(at=at, share_wanted_percent=75.0, share_measured_percent=60.0, **facts) for at in (0.0, 2.0)]
-    found = one(gate, seen)
-    assert found.verdict == "fail"
+    assert (found := one(gate, seen)).verdict == "fail"
     assert "200 of the 300 clients that were moved have not come back" in found.reason

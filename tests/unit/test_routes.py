@@ -280,8 +280,7 @@ def test_the_newest_of_an_unknown_line_names_the_known_ones() -> None:
 )
 def test_where_no_way_leads_the_nearest_target_that_can_be_reached_is_named(source: str, target: str, way: str) -> None:
     for edition in EDITIONS:
-        answer = route(source, target, edition, edition)
-        assert isinstance(answer, RefusedRoute)
+        assert isinstance(answer := route(source, target, edition, edition), RefusedRoute)
         assert answer.path == ()
         assert f"the nearest that can be reached is {way}" in answer.reason
 
@@ -297,6 +296,5 @@ def test_a_refused_route_names_a_way_or_says_what_no_way_can_mend(move: tuple[st
 
 @pytest.mark.parametrize("target", ["5.1.6", "5.4.1", "5.8.9"])
 def test_the_way_off_5_0_says_that_it_exports_nothing(target: str) -> None:
-    answer = route("5.0.26", target, "ce", "ce")
-    assert isinstance(answer, Route)
+    assert isinstance(answer := route("5.0.26", target, "ce", "ce"), Route)
     assert "off-5.0" in answer.hops[0].conditions
