@@ -289,8 +289,7 @@ def test_4_3_asks_the_newest_first_and_of_one_millisecond_by_topic_and_action_an
     rows: list[Row],
 ) -> None:
     ordered = evaluation_order(rows)
-    keys = [(row.created_at, row.topic.encode(), row.action) for row in ordered]
-    assert keys == sorted(keys, reverse=True)
+    assert ordered == sorted(rows, key=lambda row: (row.created_at, row.topic.encode(), row.action), reverse=True)
     turned = [row._replace(access={"allow": "deny", "deny": "allow"}[row.access]) for row in rows]
     assert [row[:4] for row in evaluation_order(turned)] == [row[:4] for row in ordered]
 
