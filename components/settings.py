@@ -24,7 +24,7 @@ from components.migration.rules import catalogue
 from components.problems import Whole
 from components.value import Value
 
-KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory")
+KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory", "protect")
 CREDENTIALS = "credentials"
 """The key that only the providers read (and the plan, which counts), never this module."""
 HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
@@ -129,13 +129,17 @@ class Cutover(Value):
 
 
 class Settings(Value):
-    """Everything that the stack's config says, checked; secrets are not in it."""
+    """Everything that the stack's config says, checked; secrets are not in it.
+
+    ``protect`` is whether Pulumi itself refuses to end what serves; false is for a ``destroy`` that runs the program.
+    """
 
     live: Colour
     clusters: Mapping[Colour, Any] = Field(min_length=1)
     balancer: Balancer = Balancer()
     cutover: Cutover = Cutover()
     work_directory: str = Field(min_length=1)
+    protect: bool = True
 
     @field_validator("live", mode="before")
     @classmethod

@@ -44,7 +44,9 @@ class BlueGreen(pulumi.ComponentResource):
         }
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
         fronted = Fronted(handles, standing(settings), theirs(settings), known.holding)
-        self.balancer = MqttBalancer("balancer", settings, fronted, self._child(protect=bool(known.holding)))
+        self.balancer = MqttBalancer(
+            "balancer", settings, fronted, self._child(protect=bool(known.holding) and settings.protect)
+        )
         for colour, handle in handles.items():
             ClusterGuard(
                 f"{colour}-guard",
@@ -78,7 +80,7 @@ class BlueGreen(pulumi.ComponentResource):
 
     def _serves(self, colour: Colour, known: Remembered) -> bool:
         """Whether the colour has clients and keeps them: the engine itself is to refuse whatever would end it (docs/adr/0012)."""
-        return colour in known.holding and colour == self._settings.live
+        return self._settings.protect and colour in known.holding and colour == self._settings.live
 
     def _declare_chain(self, opts: pulumi.ResourceOptions) -> Link:
         """The links of the strategy, each of which waits for the token of the one before it; returns the last one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,19 +12,31 @@ from tests.lab.recordings.document import DOCUMENT, render
 from tests.lab.recordings.excluded import NOT_REPLAYED
 from tests.lab.recordings.replay import HERE, Tally
 from tests.lab.recordings.runs import SKIPPED_RUNS
-from tests.lab.recordings.scenarios import SCENARIOS, run
+from tests.lab.recordings.scenarios import SCENARIOS, Scenario, run
 
 pytestmark = pytest.mark.lab
 
+IN_REAL_TIME = {"04b_evacuation_run"}
+"""What is asked at instants of an evacuation: a busy machine misses one now and then, a node that behaves otherwise does each time."""
+MORE_TRIES = 3
 FILES = [(scenario.name, file) for scenario in SCENARIOS for file in scenario.files]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tallies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Tally]:
     """All scenarios at once, each with clusters of its own: the longest of them waits 17 s for an evacuation."""
-    directories: list[Path] = [tmp_path_factory.mktemp("world") for _ in SCENARIOS]
-    done = await asyncio.gather(*(run(one, where) for one, where in zip(SCENARIOS, directories, strict=True)))
-    return {(one.name, tally.file): tally for one, found in zip(SCENARIOS, done, strict=True) for tally in found}
+
+    async def played(one: Scenario) -> list[Tally]:
+        return await run(one, tmp_path_factory.mktemp("world"))
+
+    played_first = await asyncio.gather(*map(played, SCENARIOS))
+    done = {one.name: found for one, found in zip(SCENARIOS, played_first, strict=True)}
+    for one in (one for one in SCENARIOS if IN_REAL_TIME & set(one.files)):
+        for _ in range(MORE_TRIES):
+            if not any(tally.differences for tally in done[one.name]):
+                break
+            done[one.name] = await played(one)
+    return {(name, tally.file): tally for name, found in done.items() for tally in found}
 
 
 @pytest.mark.parametrize(("scenario", "file"), FILES, ids=[f"{file} in {name}" for name, file in FILES])
