@@ -25,6 +25,7 @@ from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
 from components.routers.registry import router_of
 from components.routers.share import set_share, settle
+from components.system import generation
 from components.system.address import parsed
 from components.system.files import own_directory, replace
 
@@ -165,7 +166,7 @@ def remove(directory: Path) -> None:
     stop(directory)
     for place in _places(directory):
         shutil.rmtree(place)
-    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK, EXTERNAL, "generation"):
+    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK, EXTERNAL, generation.FILE):
         (directory / name).unlink(missing_ok=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from components.links.finalizing import forget_cutover
 from components.resources.props import State, own
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
+from components.system import generation
 from components.value import Value
 
 
@@ -49,10 +49,10 @@ class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):
 
     def create(self, props: State) -> dynamic.CreateResult:
         """From now on this is the guard of its colour, as the ledger says."""
-        made, token = super().create(props), secrets.token_hex(4)
+        made, token = super().create(props), generation.fresh()
         inputs = ClusterGuardInputs.model_validate(own(props))
         asyncio.run(_noted(inputs, token))
-        return dynamic.CreateResult(f"{made.id}@{token}", made.outs)
+        return dynamic.CreateResult(generation.named(str(made.id), token), made.outs)
 
     def delete(self, id_: str, props: State) -> None:
         """Refuse while clients are connected, or while nobody can say that none are; a replaced guard lets go, a finalize ends the cutover."""
@@ -75,7 +75,8 @@ async def _is_replaced(inputs: ClusterGuardInputs, id_: str) -> bool:
         record = await ledger_of(inputs.balancer).read()
     except UpgradeError:
         return False
-    return record.memory.get(guard_key(inputs.colour), id_.partition("@")[2]) != id_.partition("@")[2]
+    mine = generation.of(id_)
+    return record.memory.get(guard_key(inputs.colour), mine) != mine
 
 
 class ClusterGuard(Resource, module="emqx", name="ClusterGuard"):

@@ -6,7 +6,6 @@ deletes "the original", which is the same thing: its id names an older generatio
 
 from __future__ import annotations
 
-import secrets
 from abc import abstractmethod
 from pathlib import Path
 from typing import TypeVar
@@ -16,9 +15,8 @@ from pydantic import BaseModel
 
 from components.resources.props import State
 from components.resources.provider import TypedProvider
-from components.system.files import replace
+from components.system import generation
 
-FILE = "generation"
 Inputs = TypeVar("Inputs", bound=BaseModel)
 
 
@@ -28,29 +26,13 @@ class OwnedProvider(TypedProvider[Inputs]):
     def create(self, props: State) -> dynamic.CreateResult:
         """Make it, or take over what runs there: from now on it is this resource's."""
         made = super().create(props)
-        return dynamic.CreateResult(begin(Path(props["directory"]), str(made.id)), made.outs)
+        return dynamic.CreateResult(generation.begin(Path(props["directory"]), str(made.id)), made.outs)
 
     def delete(self, id_: str, props: State) -> None:
         """End it, unless a later resource has taken it over."""
-        if is_current(Path(props["directory"]), id_):
+        if generation.is_current(Path(props["directory"]), id_):
             self.end(props)
 
     @abstractmethod
     def end(self, props: State) -> None:
         """End what works there; whoever had to refuse this has been asked before."""
-
-
-def begin(directory: Path, name: str) -> str:
-    """A new generation of what works in the directory; returns the resource's id."""
-    token = secrets.token_hex(4)
-    replace(directory / FILE, token)
-    return f"{name}@{token}"
-
-
-def is_current(directory: Path, id_: str) -> bool:
-    """Whether the resource with this id is the last that began here; ids of before there were generations name none."""
-    try:
-        held = (directory / FILE).read_text(encoding="utf-8").strip()
-    except OSError:
-        return True
-    return id_.partition("@")[2] == held
