@@ -6,9 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,27 +15,9 @@ from components.guards import leaving
 from components.local import balancer as balancing
 from components.local import cluster as local
 from components.routers.haproxy import process
-from tests.lab.balancer_life_bed import Balancer, Clients, Clusters, until
+from tests.lab.balancer_life_bed import Balancer, Clients, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
-    made = Clusters(tmp_path_factory.mktemp("clusters"))
-    with ExitStack() as stack:
-        for name in ("old", "new", "other"):
-            stack.callback(local.stop, made.directory / name)
-            made.serve(name)
-        yield made
-
-
-@pytest.fixture
-def balancer(tmp_path: Path, clusters: Clusters) -> Iterator[Balancer]:
-    made = Balancer(tmp_path / "balancer", clusters)
-    yield made
-    clusters.heal()
-    balancing.stop(made.directory)
 
 
 def test_a_cluster_that_answers_500_for_seconds_is_waited_for(balancer: Balancer) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,29 +17,10 @@ from components.ledger import files as maps
 from components.ledger.base import drained, origin
 from components.ledger.remembered import EXTERNAL, remembered
 from components.local import balancer as balancing
-from components.local import cluster as local
 from components.routers.haproxy import process
-from tests.lab.balancer_life_bed import Balancer, Clients, Clusters, clients_of, until
+from tests.lab.balancer_life_bed import Balancer, Clients, clients_of, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
-    made = Clusters(tmp_path_factory.mktemp("clusters"))
-    with ExitStack() as stack:
-        for name in ("old", "new", "other"):
-            stack.callback(local.stop, made.directory / name)
-            made.serve(name)
-        yield made
-
-
-@pytest.fixture
-def balancer(tmp_path: Path, clusters: Clusters) -> Iterator[Balancer]:
-    made = Balancer(tmp_path / "balancer", clusters)
-    yield made
-    clusters.heal()
-    balancing.stop(made.directory)
 
 
 # -- replicas -----------------------------------------------------------------------------------------------------------
