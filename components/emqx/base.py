@@ -205,8 +205,8 @@ class Cluster(Clients, Protocol):
         """The MQTT listeners that are on, by port: ``tcp:default``."""
         ...
 
-    async def inventory(self) -> Inventory:
-        """Everything that can be listed; what cannot is said."""
+    async def inventory(self, *, node: str = "") -> Inventory:
+        """Everything that can be listed, as ``node`` (or any) has it; what cannot is said."""
         ...
 
     async def force_leave(self, node: str) -> None:

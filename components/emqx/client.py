@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
@@ -86,7 +87,6 @@ class EmqxHttp:
         self.handle, self.root, self.patience_seconds = handle, root, patience_seconds
         self.credentials = credentials
         self._timeout_seconds = timeout_seconds
-        self._nodes = {node.name: node for node in handle.nodes}
         self._preferred = 0
         # The server closes idle connections after 60 s without notice, so ours go first (docs/emqx/api.md#connections-and-keep-alive).
         limits = httpx.Limits(max_connections=32, keepalive_expiry=20.0)
@@ -96,7 +96,7 @@ class EmqxHttp:
 
     def __repr__(self) -> str:
         """Say which cluster, and nothing that is secret."""
-        return f"EmqxHttp({self.handle.colour}, {len(self._nodes)} nodes)"
+        return f"EmqxHttp({self.handle.colour}, {len(self.handle.nodes)} nodes)"
 
     async def __aenter__(self) -> Self:
         """Use as a context, so that the connections are closed."""
@@ -115,16 +115,23 @@ class EmqxHttp:
         """Whether a dashboard login is configured."""
         return self.credentials.has_login
 
+    def at(self, name: str) -> Self:
+        """The same calls, of this node alone; it uses our connections, and is not to be closed."""
+        alone = copy.copy(self)
+        alone.handle = self.handle.model_copy(update={"nodes": (self.node(name),)})
+        return alone
+
     def node(self, name: str) -> Node:
         """The node of that name; BadInput when the cluster has none."""
-        if name not in self._nodes:
-            known = ", ".join(self._nodes)
+        nodes = {node.name: node for node in self.handle.nodes}
+        if name not in nodes:
+            known = ", ".join(nodes)
             raise BadInput(
                 f"a call to {name}",
                 seen=f"{self.handle.colour} has {known}",
                 todo="correct the node's name in the stack config",
             )
-        return self._nodes[name]
+        return nodes[name]
 
     async def call(
         self,

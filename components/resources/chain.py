@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.resources.backup import Backup
 from components.resources.data_export import DataExport
 from components.resources.data_import import DataImport
 from components.resources.drain import Drain
@@ -10,5 +11,5 @@ from components.resources.traffic_shift import TrafficShift
 from components.resources.verification import Verification
 
 KINDS: dict[str, type[Link]] = {
-    kind.__name__: kind for kind in (DataExport, DataImport, Verification, TrafficShift, Drain)
+    kind.__name__: kind for kind in (DataExport, DataImport, Verification, TrafficShift, Drain, Backup)
 }

@@ -64,6 +64,7 @@ class FakeApi:
         self.ahead_seconds = 0.0
         self.batches: list[int] = []
         self.rebalances: list[dict[str, Any]] = []
+        self.exports: Any = self
 
     @property
     def node_names(self) -> tuple[str, ...]:

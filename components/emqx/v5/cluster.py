@@ -197,9 +197,9 @@ class ClusterApi(Listing):
         )
         return reply.body.decode("utf-8", errors="replace")
 
-    async def inventory(self) -> Inventory:
-        """Everything that can be listed; seconds at 50,000 users and retained messages."""
-        return await read_inventory(self.http)
+    async def inventory(self, *, node: str = "") -> Inventory:
+        """Everything that can be listed, as ``node`` (or any) has it; seconds at 50,000 users and retained messages."""
+        return await read_inventory(self.http.at(node) if node else self.http)
 
     async def force_leave(self, node: str) -> None:
         """Make the cluster forget a node that has ended; forgotten already is fine."""

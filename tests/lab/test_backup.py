@@ -1,0 +1,31 @@
+"""A backup is the cluster's data on our own disk, checked, and it changes nothing on the cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.emqx.base import exports_of
+from components.links.archives import Archive, ArchiveDirectory
+from components.links.backup import back_up
+from tests.lab.data_bed import bed, cluster, fill
+
+pytestmark = pytest.mark.lab
+
+
+async def test_a_backup_holds_everything_and_leaves_nothing_on_the_cluster(tmp_path: Path) -> None:
+    store = ArchiveDirectory(tmp_path / "archives")
+    async with cluster(tmp_path / "blue", "blue") as one, one.api() as blue, one.api() as green:
+        await fill(blue)
+        before = await blue.inventory()
+        here = bed(blue, green)
+        kept = await back_up(here.run, "green", store.path)
+        assert await exports_of(blue).archives() == []
+        assert await blue.inventory() == before
+        by_node = [await blue.inventory(node=name) for name in blue.node_names]
+    archives = [Archive.model_validate(one) for one in kept["archives"]]
+    await store.check(archives)
+    assert "configuration" in {one.table_set for one in archives}
+    assert {one.node for one in archives} <= set(blue.node_names)
+    assert all(one == before for one in by_node), "tables and configuration are the same on each node"
