@@ -1,4 +1,4 @@
-"""``python -m components.migration check|convert|prove``: the edge where files are read and written; status 0, 1 (blocks), 2 (bad input).
+"""``python -m components.migration check|convert|prove``: the edge where files are read and written; status 0, 1 (blocks, or not proven), 2 (bad input).
 
 No traceback and no secret leaves here: what goes wrong is one line with file, place and remedy.
 """
@@ -177,7 +177,7 @@ def _prove(options: argparse.Namespace) -> int:
         said = _options(facts, options)
         proof = prove(source_of(facts), str(plan.source), str(plan.target), topics=options.topic, options=said)
     sys.stdout.write(f"{proof}\n")
-    return BLOCKED if proof.widened else OK
+    return OK if proof.holds else BLOCKED
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -250,9 +251,26 @@ def test_4_4_is_converted_and_proved(capsys: pytest.CaptureFixture[str], tmp_pat
     assert (status, err) == (0, "")
     assert "read manifest.md" in out
     assert (tmp_path / "o/manifest.json").exists()
-    status, out, err = run(capsys, "prove", SAMPLES / "v4.4.19.json", *hop, "--topic", "x/1")
+    files = (tmp_path / "emqx.conf", tmp_path / "acl.conf")
+    files[0].write_text("allow_anonymous = true\nacl_nomatch = allow\n", encoding="utf-8")
+    files[1].write_text("{allow, all}.\n", encoding="utf-8")
+    status, out, err = run(capsys, "prove", SAMPLES / "v4.4.19.json", *files, *hop, "--topic", "x/1")
     assert (status, err) == (0, "")
-    assert re.match(r"\d+ decisions: 0 wider", out)
+    assert re.match(r"\d+ decisions: 0 wider, \d+ narrower\n", out)
+
+
+@pytest.mark.parametrize("given", [(), ("emqx.conf",), ("acl.conf",)])
+def test_a_proof_without_a_fact_is_no_proof(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, given: Sequence[str]
+) -> None:
+    (tmp_path / "emqx.conf").write_text("allow_anonymous = true\nacl_nomatch = allow\n", encoding="utf-8")
+    (tmp_path / "acl.conf").write_text("{allow, all}.\n", encoding="utf-8")
+    hop = ("--from", "4.4.19", "--to", "5.8.9", "--edition", "ce", "--credential", "username")
+    sources = (SAMPLES / "v4.4.19.json", *(tmp_path / name for name in given))
+    status, out, err = run(capsys, "prove", *sources, *hop, "--topic", "x/1")
+    assert (status, err) == (1, "")
+    assert " 0 wider" in out
+    assert "not known without" in out
 
 
 def test_a_fault_of_ours_is_one_line_without_values(

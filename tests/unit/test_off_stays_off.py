@@ -9,6 +9,7 @@ import pytest
 
 from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import Conversion, Options, Source, convert
+from components.migration.hop_44_5.listeners import PSK_CIPHERS
 from components.migration.manifest import Verdict
 from tests.unit.hop_44_5_bed import NOW, imported, run, user
 
@@ -38,7 +39,7 @@ def account(conversion: Conversion, section: str) -> dict[str, str]:
 
 
 class TestPsk:
-    """Identities that nobody could use are not there; nothing here makes a handshake, so nothing of them may be in the result."""
+    """Identities that nobody could use are not there (handshakes: tests/lab/test_psk_handshake.py)."""
 
     @pytest.mark.parametrize("text", [SAMPLE, EDITED])
     @pytest.mark.parametrize("loaded", [*OFF, None])
@@ -64,6 +65,49 @@ class TestPsk:
         conversion = with_psk(SAMPLE + EDITED, ON, DOOR)
         assert conversion.bootstrap["init.psk"] == SAMPLE + EDITED
         assert account(conversion, "psk") == {"client1": "changed", "client2": "changed", "pump-7": "carried"}
+
+    @pytest.mark.parametrize(
+        ("text", "kept", "gone"),
+        [
+            ("a:1\n\nb:2\n", "a:1\n", {"a": "carried", "b": "dropped"}),
+            (
+                "a:1\n# sample:2\nb:2\n",
+                "a:1\n# sample:2\nb:2\n",
+                {"a": "carried", "# sample": "carried", "b": "carried"},
+            ),
+            ("a:1\n# no more\nb:2\n", "a:1\n", {"a": "carried", "line 2": "dropped", "b": "dropped"}),
+            ("a:1\r\nb:2\r\n", "a:1\nb:2\n", {"a": "carried", "b": "carried"}),
+            ("a:1\nb:2\na:3\n", "b:2\na:3\n", {"a": "carried", "b": "carried"}),
+            ("a:\nb:2\n", "b:2\n", {"a": "dropped", "b": "carried"}),
+            ("a:1:2", "a:1:2\n", {"a": "carried"}),
+        ],
+        ids=["blank line", "comment with a colon", "comment", "CRLF", "twice", "no key", "separator in the key"],
+    )
+    def test_whom_4_4_did_not_read_is_not_there_and_a_file_of_5_x_has_no_line_that_stops_it(
+        self, text: str, kept: str, gone: dict[str, str]
+    ) -> None:
+        conversion = with_psk(text, ON, DOOR)
+        assert conversion.bootstrap["init.psk"] == kept
+        assert account(conversion, "psk") == gone
+
+    @pytest.mark.parametrize(
+        ("ciphers", "versions", "expected"),
+        [
+            ("RSA-PSK-AES128-CBC-SHA,PSK-AES256-CBC-SHA", "", ["RSA-PSK-AES128-CBC-SHA", "PSK-AES256-CBC-SHA"]),
+            ("PSK-RC4-SHA, PSK-AES128-CBC-SHA", "tlsv1.2,tlsv1.1", ["PSK-AES128-CBC-SHA"]),
+            ("PSK-RC4-SHA", "tlsv1.3", list(PSK_CIPHERS)),
+        ],
+    )
+    @pytest.mark.parametrize("loaded", [ON, ""])
+    def test_a_door_that_takes_psk_takes_nothing_else_whether_the_plugin_is_on_or_not(
+        self, loaded: str, ciphers: str, versions: str, expected: list[str]
+    ) -> None:
+        door = {"listener.ssl.external": "8883", "listener.ssl.external.psk_ciphers": ciphers}
+        conversion = with_psk(
+            EDITED, loaded, door | ({"listener.ssl.external.tls_versions": versions} if versions else {})
+        )
+        options = json.loads(conversion.bootstrap["base.hocon"])["listeners"]["ssl"]["default"]["ssl_options"]
+        assert (options["ciphers"], options["versions"]) == (expected, ["tlsv1.2"])
 
     def test_a_module_of_enterprise_that_is_off_leaves_nothing(self) -> None:
         module = {"type": "psk_authentication", "enabled": False, "config": {"psk_file": {"file": EDITED}}}

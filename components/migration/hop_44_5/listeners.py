@@ -13,7 +13,7 @@ from components.migration.hop_44_5.mqtt import MAIN_ZONE
 from components.migration.hop_44_5.settings import Settings, is_on
 from components.migration.hop_44_5.source import Source
 from components.migration.hop_44_5.values import tls_versions
-from components.migration.manifest import Ledger
+from components.migration.manifest import Ledger, shorten
 
 Json = dict[str, Any]
 Reader = Callable[[str], Any]
@@ -101,13 +101,20 @@ GONE = {
         "4.4's list has names that 5.x refuses to start with",
         "set ssl_options.ciphers if you need another list than 5.x's own",
     ),
-    "psk_ciphers": (
-        "5.x has PSK ciphers in the one list",
-        "set ssl_options.ciphers to RSA-PSK-... and versions to tlsv1.2",
-    ),
     "tune_buffer": ("5.x has no such setting", "nothing"),
 }
 PARTIAL_CHAIN_SINCE = (5, 4)
+_HASHED = (
+    "AES256-GCM-SHA384",
+    "AES256-CBC-SHA384",
+    "AES128-GCM-SHA256",
+    "AES128-CBC-SHA256",
+    "AES256-CBC-SHA",
+    "AES128-CBC-SHA",
+)
+PSK_CIPHERS = tuple(f"{exchange}-{rest}" for exchange in ("RSA-PSK", "PSK") for rest in _HASHED)
+"""What 4.4 and every 5.x know of these (emqx.schema of v4.4.19, emqx_tls_lib.erl of v5.1.0 to v5.8.9)."""
+PSK_KEY = "psk_ciphers"
 
 
 def convert_listeners(settings: Settings, target: tuple[int, int]) -> Json:
@@ -141,12 +148,14 @@ def _fill(settings: Settings, listener: Json, kind: str, name: str, target: tupl
             key in ("partial_chain", "verify_peer_ext_key_usage") and target < PARTIAL_CHAIN_SINCE
         ):
             _set(settings, listener, found.key, key)
-        elif not key.startswith("peer_cert_as_"):
+        elif not key.startswith("peer_cert_as_") and key != PSK_KEY:
             settings.dropped(
                 found.key,
                 f"no setting of a {kind} listener in {target[0]}.{target[1]} that this table knows",
                 "set it on green",
             )
+    if settings.peek(f"listener.{kind}.{name}.{PSK_KEY}"):
+        _psk(settings, listener, f"listener.{kind}.{name}.{PSK_KEY}")
     _rates(settings, listener)
 
 
@@ -166,6 +175,21 @@ def _set(settings: Settings, listener: Json, full: str, key: str) -> None:
         settings.changed(full, path, CERTIFICATES)
     else:
         settings.carried(full, path, value)
+
+
+def _psk(settings: Settings, listener: Json, full: str) -> None:
+    """A listener that takes PSK takes nothing else, on green too: 4.4 starts with no other ciphers beside them, and without TLS 1.3."""
+    asked = [name for part in settings.peek(full).split(",") if (name := part.strip())]
+    kept = [name for name in asked if name in PSK_CIPHERS]
+    options = listener.setdefault("ssl_options", {})
+    options["ciphers"] = kept or list(PSK_CIPHERS)
+    options["versions"] = [one for one in options.get("versions", []) if one != "tlsv1.3"] or ["tlsv1.2"]
+    if kept == asked:
+        settings.carried(full, "ssl_options.ciphers", ", ".join(kept))
+    else:
+        gone = ", ".join(shorten(name) for name in asked if name not in kept) or "no cipher"
+        how = f"ssl_options.ciphers = {', '.join(options['ciphers'])}; 5.x does not know: {gone}"
+        settings.changed(full, how, "see that each device speaks one of these")
 
 
 def _rates(settings: Settings, listener: Json) -> None:

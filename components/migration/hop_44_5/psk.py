@@ -106,21 +106,42 @@ def _account(settings: Settings, ledger: Ledger, found: Found) -> None:
 
 
 def _identities(found: Found, separator: str, ledger: Ledger) -> Iterator[str]:
-    """The lines that are on green; every line that is not blank is accounted by its identity."""
-    lines = [line for line in found.text.splitlines() if line.strip()]
+    """The lines that are on green; every line that is not blank is accounted by its identity.
+
+    4.4 reads until the first line without separator, a blank one too, and of one identity it takes the last line (emqx_psk_file.erl of v4.4.19).
+    5.x takes the first of several, and nothing of a file that has a line without a key (emqx_psk.erl of v5.8.0).
+    """
+    lines = [line.removesuffix("\r") for line in found.text.removesuffix("\n").split("\n")] if found.text else []
+    end = next((at for at, line in enumerate(lines) if separator not in line), len(lines))
+    last = {line.partition(separator)[0]: at for at, line in enumerate(lines[:end])}
     if found.text:
-        ledger.expect(SECTION, len(lines))
+        ledger.expect(SECTION, sum(1 for line in lines if line.strip()))
+    index = -1
     for at, line in enumerate(lines):
+        if not line.strip():
+            continue
+        index += 1
         identity, has_key, key = line.partition(separator)
-        if not has_key:
-            ledger.dropped(SECTION, at, f"line {at + 1}", "no identity and key", "write the line anew")
-        elif found.why_not:
-            ledger.dropped(SECTION, at, identity, found.why_not, found.todo)
-        elif (identity.strip(), key.strip()) in SAMPLES:
-            ledger.changed(
-                SECTION, at, identity, SAMPLE, f"take it out of {PSK_FILE} unless a device of yours needs it"
-            )
-            yield line
+        why = _unusable(found, at, end, is_last=at >= end or last[identity] == at, key=key)
+        if why:
+            ledger.dropped(SECTION, index, identity if has_key else f"line {at + 1}", *why)
+            continue
+        if (identity.strip(), key.strip()) in SAMPLES:
+            remedy = f"take it out of {PSK_FILE} unless a device of yours needs it"
+            ledger.changed(SECTION, index, identity, SAMPLE, remedy)
         else:
-            ledger.carried(SECTION, at, identity, f"in {PSK_FILE}")
-            yield line
+            ledger.carried(SECTION, index, identity, f"in {PSK_FILE}")
+        yield line
+
+
+def _unusable(found: Found, at: int, end: int, *, is_last: bool, key: str) -> tuple[str, str] | None:
+    """Why nobody could come in by a line of the file on 4.4, and what to do; None where somebody could."""
+    if at == end:
+        return "no identity and key: 4.4 reads the file up to here", "write the line anew if devices need it"
+    if found.why_not:
+        return found.why_not, found.todo
+    if at > end:
+        return f"4.4 stops reading at line {end + 1}, which has no separator, so nobody could come in by it", NOTHING
+    if not is_last:
+        return "a later line has this identity too, and 4.4 takes the last", NOTHING
+    return None if key else ("it has no key", "give it one if a device needs it")

@@ -76,6 +76,11 @@ class Proof:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def holds(self) -> bool:
+        """Whether it is proven that nothing is wider: no decision is, and none rests on a fact that was not given."""
+        return not (self.widened or self.unknown or self.missing)
+
     def __str__(self) -> str:
         """For the person who reads it."""
         head = f"{self.decisions} decisions: {self.widened} wider, {self.narrowed} narrower"
