@@ -204,8 +204,11 @@ def _twice(clusters: Mapping[Colour, ClusterSettings]) -> list[Problem]:
         nodes = getattr(clusters[colour], "nodes", ())
         for index, node in enumerate(nodes if isinstance(nodes, tuple) else ()):
             for field in type(node).model_fields:
+                value = getattr(node, field)
+                if value is None:
+                    continue
                 path = f"emqx:clusters.{colour}.nodes[{index}].{field}"
-                first = seen.setdefault((field, getattr(node, field).rstrip("/").lower()), path)
+                first = seen.setdefault((field, value.rstrip("/").lower()), path)
                 if first != path:
                     problems.append(Problem(path, "given twice", f"another one than {first}"))
     return problems

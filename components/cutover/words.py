@@ -12,6 +12,10 @@ PARTS = 10_000
 Direction = Literal["forward", "back", "nothing"]
 Mover = Literal["close", "kick", "evacuation"]
 Edition = Literal["ee", "ce"]
+Carried = Literal["mqtt", "mqtts", "ws", "wss"]
+"""What carries MQTT to a balancer: a bare connection, TLS that ends there, WebSocket, WebSocket in TLS that ends there."""
+TLS: frozenset[Carried] = frozenset({"mqtts", "wss"})
+WEBSOCKET: frozenset[Carried] = frozenset({"ws", "wss"})
 
 
 def other(colour: Colour) -> Colour:

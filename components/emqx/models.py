@@ -4,35 +4,27 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from components.cutover.words import Colour, Edition
+from components.cutover.words import WEBSOCKET, Carried, Colour, Edition
 from components.emqx.errors import BadInput
 from components.value import Value
 
 
 class Node(Value):
-    """One EMQX node: ``emqx@127.0.1.1``, ``http://127.0.1.1:18083``, ``127.0.1.1:1883``."""
+    """One EMQX node: ``emqx@127.0.1.1``, ``http://127.0.1.1:18083``, ``127.0.1.1:1883``.
+
+    ``ws`` is its listener for WebSocket (``127.0.1.1:8083``), None where it has none that the balancer should use.
+    """
 
     name: str
     api: str
     mqtt: str
-
-
-class KeeperHandle(Value):
-    """Who stops, starts and copies the nodes of a cluster (``components.keepers``).
-
-    ``kind`` is the keeper's word in its registry, ``place`` where the nodes live, as that keeper reads it; ``release`` is the release that
-    they are to run, None where the keeper has only one kind.
-    """
-
-    kind: str
-    place: str
-    release: str | None = None
+    ws: str | None = None
 
 
 class ClusterHandle(Value):
     """All that the code after the target needs; the credentials are looked up by colour.
 
-    ``edition`` is the declared one, None where a target knows it by itself; ``keeper`` is None where the nodes are not ours to stop and start.
+    ``edition`` is the declared one, None where a target knows it by itself.
     """
 
     colour: Colour
@@ -40,13 +32,26 @@ class ClusterHandle(Value):
     version: str
     edition: Edition | None = None
     proxy_protocol: bool = False
-    keeper: KeeperHandle | None = None
+
+
+class Endpoint(Value):
+    """A listener of a balancer as it is served.
+
+    ``certificate`` and ``client_ca`` are the sha256 of the chains (of what is public in them), ``until`` is when the balancer's own certificate
+    expires (ISO 8601, UTC).
+    """
+
+    protocol: Carried
+    address: str
+    certificate: str | None = None
+    client_ca: str | None = None
+    until: str | None = None
 
 
 class BalancerHandle(Value):
     """Where devices connect, and where the share is kept.
 
-    ``admin`` are the stats sockets of all replicas (unix paths or ``host:port``); ``maps`` is the directory of
+    ``mqtt`` is the first address, ``endpoints`` are all of them where the stack declares listeners. ``admin`` are the stats sockets of all replicas (unix paths or ``host:port``); ``maps`` is the directory of
     ``share.map``, from which a restarted replica starts, and of the ledger ``files``. A handle without the words is ``haproxy`` and
     ``files``, as the states of 2026 have it.
     """
@@ -54,12 +59,18 @@ class BalancerHandle(Value):
     router: str = "haproxy"
     ledger: str = "files"
     mqtt: str
+    endpoints: tuple[Endpoint, ...] = ()
     admin: tuple[str, ...]
     maps: str
 
+    @property
+    def websocket(self) -> bool:
+        """Whether clients come through it by WebSocket."""
+        return any(one.protocol in WEBSOCKET for one in self.endpoints)
+
 
 class Credentials(Value):
-    """An API key, a dashboard login for what API keys may not see, and the licence that nodes of ours are started with; only ever in memory."""
+    """An API key, and a dashboard login for what API keys may not see; only ever in memory."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -67,7 +78,6 @@ class Credentials(Value):
     api_secret: str = Field(repr=False, min_length=1)
     username: str | None = Field(default=None, repr=False)
     password: str | None = Field(default=None, repr=False)
-    license: str | None = Field(default=None, repr=False, min_length=1)
 
     @property
     def has_login(self) -> bool:

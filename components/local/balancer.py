@@ -23,6 +23,7 @@ from components.ledger.remembered import EXTERNAL, STACK
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.frontends import Bind
 from components.routers.registry import router_of
 from components.routers.share import set_share, settle
 from components.system import generation
@@ -95,7 +96,9 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
         counts = asyncio.run(live_counts(wanted.clusters, credentials))
         maps.write_share(directory, first_share(wanted.live, counts, wanted.standing))
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
-    settings = HaproxySettings(listen=(address,), sides=sides, maps="..", max_connections=wanted.max_connections)
+    settings = HaproxySettings(
+        binds=(Bind(address=address),), sides=sides, maps="..", max_connections=wanted.max_connections
+    )
     with _kept(directory / ADDRESS, address):
         _bring(directory, render(settings), wanted.replicas)
     handle = handle_of(directory)

@@ -18,6 +18,7 @@ SHAPES = {
     "name": (re.compile(r"[^\s@/]+@[^\s@/]+"), "a node's name like emqx@10.0.0.1"),
     "api": (re.compile(rf"https?://{HOST}:{PORT}/?"), "http://host:port, without credentials and path"),
     "mqtt": (re.compile(f"{HOST}:{PORT}"), "host:port"),
+    "ws": (re.compile(f"{HOST}:{PORT}"), "host:port of its listener for WebSocket, or left out"),
 }
 
 
@@ -42,10 +43,10 @@ class External:
     def problems(self, site: Site) -> list[Problem]:
         """An address or a name that has not the shape of one."""
         return [
-            Problem(f"{site.path}.nodes[{index}].{field}", shown(getattr(node, field)), allowed)
+            Problem(f"{site.path}.nodes[{index}].{field}", shown(value), allowed)
             for index, node in enumerate(site.settings.nodes)
             for field, (shape, allowed) in SHAPES.items()
-            if not shape.fullmatch(getattr(node, field))
+            if (value := getattr(node, field)) is not None and not shape.fullmatch(value)
         ]
 
     def credentials_problem(self, credentials: Credentials) -> str | None:  # noqa: ARG002  -- whatever its cluster takes

@@ -96,8 +96,7 @@ class Local:
 
     def observed(self, site: Site) -> ClusterHandle | None:
         """The handle of the processes that run now, if any do."""
-        directory = processes.place(site.work_directory, site.colour)
-        ready = processes.running(directory)
+        ready = processes.running(processes.place(site.work_directory, site.colour))
         if ready is None:
             return None
         return ClusterHandle(
@@ -105,7 +104,6 @@ class Local:
             nodes=ready["nodes"],
             version=site.settings.version,
             proxy_protocol=site.settings.proxy_protocol,
-            keeper=processes.keeper_handle(directory, site.settings.emqx_home),
         )
 
     def standing(self, site: Site) -> bool:

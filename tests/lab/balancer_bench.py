@@ -14,6 +14,7 @@ from components.emqx.models import BalancerHandle, Node
 from components.ledger.files import FilesLedger
 from components.routers.haproxy import process
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.frontends import Bind
 from components.routers.haproxy.router import HaproxyRouter
 from components.routers.haproxy.runtime import ask
 from components.routers.share import set_share
@@ -152,7 +153,7 @@ class Bench:
 def settings_of(address: str, brokers: list[Broker], *, maps: str = ".") -> HaproxySettings:
     present = [colour for colour in COLOURS if any(broker.colour == colour for broker in brokers)]
     return HaproxySettings(
-        listen=(f"{address}:1883",),
+        binds=(Bind(address=f"{address}:1883"),),
         sides=tuple(_side(colour, [broker for broker in brokers if broker.colour == colour]) for colour in present),
         maps=maps,
     )

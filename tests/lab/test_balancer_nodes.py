@@ -15,6 +15,7 @@ from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle
 from components.routers.haproxy import process
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.frontends import Bind
 from components.routers.haproxy.router import HaproxyRouter
 from lab.fleet.fleet import Fleet
 from lab.fleet.settings import FleetSettings
@@ -54,7 +55,7 @@ async def test_a_whole_move_over_real_health_checks_is_one_disconnect_each(tmp_p
         api = await stack.enter_async_context(httpx.AsyncClient(auth=KEY, timeout=10))
         stack.callback(process.stop, tmp_path / "balancer")
         address = loopback()
-        text = render(HaproxySettings(listen=(f"{address}:1883",), sides=(blue, green)))
+        text = render(HaproxySettings(binds=(Bind(address=f"{address}:1883"),), sides=(blue, green)))
         await asyncio.to_thread(process.bring, tmp_path / "balancer", text)
         admin = (str(tmp_path / "balancer" / process.ADMIN),)
         router = HaproxyRouter(BalancerHandle(mqtt=f"{address}:1883", admin=admin, maps=str(tmp_path / "balancer")))

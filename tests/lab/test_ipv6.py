@@ -20,6 +20,7 @@ from components.ledger.files import FilesLedger
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.frontends import Bind
 from components.routers.haproxy.router import HaproxyRouter
 from components.routers.haproxy.runtime import ask
 from components.routers.share import set_share
@@ -119,7 +120,7 @@ async def test_a_balancer_listens_checks_and_moves_on_ipv6(tmp_path: Path) -> No
         blue = await stack.enter_async_context(six("blue", proxied=True))
         green = await stack.enter_async_context(six("green"))
         sides = tuple(Side(cluster=one.handle, edition="ce") for one in (blue, green))
-        text = render(HaproxySettings(listen=(listen,), sides=sides, admin=(admin,)))
+        text = render(HaproxySettings(binds=(Bind(address=listen),), sides=sides, admin=(admin,)))
         assert "resolvers" not in text, "an address is no name"
         stack.callback(process.stop, tmp_path)
         await asyncio.to_thread(process.bring, tmp_path, text)
@@ -146,7 +147,7 @@ async def test_every_address_is_both_kinds(tmp_path: Path) -> None:
         port = free().rpartition(":")[2]
         side = Side(cluster=blue.handle, edition="ce")
         await asyncio.to_thread(
-            process.bring, tmp_path, render(HaproxySettings(listen=(f"[::]:{port}",), sides=(side,)))
+            process.bring, tmp_path, render(HaproxySettings(binds=(Bind(address=f"[::]:{port}"),), sides=(side,)))
         )
         try:
             for host in ("::1", "127.0.0.1"):

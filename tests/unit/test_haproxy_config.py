@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ from components.cutover.words import Colour
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
-from components.routers.haproxy.names import node_name, server_name
+from components.routers.haproxy.frontends import Bind
+from components.routers.haproxy.names import colour_of, node_name, server_name
 from tests.handles import node_at
 
 pytestmark = pytest.mark.unit
@@ -26,7 +29,7 @@ def side(colour: Colour = "blue", *nodes: Node, proxy_protocol: bool = False) ->
 
 
 def settings(**values: object) -> HaproxySettings:
-    return HaproxySettings.model_validate({"listen": (":1883",), "sides": (side(),), **values})
+    return HaproxySettings.model_validate({"binds": (Bind(address=":1883"),), "sides": (side(),), **values})
 
 
 def lines(**values: object) -> list[str]:
@@ -76,11 +79,90 @@ def test_numbers_and_files_are_parameters() -> None:
     assert "bind *:1883" in text
 
 
+CERTIFIED = {"certificate": "../tls/a.pem"}
+
+
+def frontend(text: list[str], name: str) -> list[str]:
+    """The lines of a block that a frontend or a backend begins."""
+    begin = next(index for index, line in enumerate(text) if line in {f"frontend {name}", f"backend {name}"})
+    end = next((index for index in range(begin + 1, len(text)) if not text[index]), len(text))
+    return text[begin + 1 : end]
+
+
+def bound(*binds: dict[str, Any], sides: tuple[Side, ...] = ()) -> list[str]:
+    """The lines of a balancer with these binds, at ports of their own."""
+    made = tuple(Bind(address=f":{1883 + index}", **bind) for index, bind in enumerate(binds))
+    return [line.strip() for line in render(settings(binds=made, sides=sides or (side(),))).split("\n")]
+
+
+def with_ws(colour: Colour, number: int) -> Side:
+    return side(colour, node(number).model_copy(update={"ws": f"10.0.0.{number}:8083"}), proxy_protocol=True)
+
+
+def test_one_plain_listener_is_as_it_always_was() -> None:
+    text = lines(sides=(side("blue", proxy_protocol=True), side("green", node(2), proxy_protocol=True)))
+    assert [line for line in text if line.startswith(("bind", "frontend", "backend"))] == [
+        "frontend mqtt",
+        "bind *:1883",
+        "backend blue",
+        "backend green",
+    ]
+    assert not any("ssl" in line for line in text)
+
+
+def test_a_client_has_the_same_cohort_at_each_listener_that_shows_its_id() -> None:
+    text = bound({}, {"protocol": "mqtts", **CERTIFIED}, {"accept_proxy": True})
+    assert [line for line in frontend(text, "mqtt") if line.startswith("bind")] == [
+        "bind *:1883",
+        "bind *:1884 ssl crt ../tls/a.pem",
+        "bind *:1885 accept-proxy",
+    ]
+    assert sum("mqtt_field_value" in line for line in text) == 1
+    assert "ssl-default-bind-options ssl-min-ver TLSv1.2" in text
+
+
+def test_a_certificate_is_demanded_of_clients_where_authorities_are_given_and_its_name_handed_on() -> None:
+    named = {"protocol": "mqtts", **CERTIFIED, "client_ca": "../tls/ca.pem"}
+    text = bound({}, named, sides=(side("blue", proxy_protocol=True), side("green", node(2))))
+    assert "bind *:1884 ssl crt ../tls/a.pem ca-file ../tls/ca.pem verify required" in text
+    servers = [line.rpartition(" ")[2] for line in text if line.startswith("server ")]
+    assert servers == ["send-proxy-v2-ssl-cn", "18083"], "no header where the colour wants none"
+
+
+def test_websocket_goes_to_the_other_port_of_the_same_servers_and_follows_their_state() -> None:
+    text = bound({"protocol": "ws"}, {"protocol": "wss", **CERTIFIED}, sides=(with_ws("blue", 1), with_ws("green", 2)))
+    assert "frontend mqtt" not in text
+    assert [line for line in frontend(text, "mqtt_ws") if line.startswith("bind")] == [
+        "bind *:1883",
+        "bind *:1884 ssl crt ../tls/a.pem alpn http/1.1",
+    ]
+    assert frontend(text, "green_ws")[-1] == (
+        "server emqx:4010.0.0.2 10.0.0.2:8083 track green/emqx:4010.0.0.2 send-proxy-v2"
+    )
+    assert "use_backend green_ws if { var(sess.h),sub(sess.share) lt 0 }" in text
+    assert "tcp-request content reject if !{ var(sess.h),sub(sess.share) lt 0 } { nbsrv(blue_ws) eq 0 }" in text
+
+
+def test_a_client_whose_id_is_masked_is_known_by_its_address() -> None:
+    (cohort,) = [line for line in bound({"protocol": "ws"}, sides=(with_ws("blue", 1),)) if "set-var(sess.h)" in line]
+    assert cohort.endswith("src,crc32,mod(10000)")
+
+
+def test_every_backend_is_a_colours() -> None:
+    text = bound({}, {"protocol": "ws"}, sides=(with_ws("blue", 1), with_ws("green", 2)))
+    names = [line.partition(" ")[2] for line in text if line.startswith("backend ")]
+    assert [colour_of(name) for name in names] == ["blue", "green", "blue", "green"]
+    assert colour_of("mqtt") is None
+
+
 @pytest.mark.parametrize(
     ("values", "seen"),
     [
-        ({"listen": ("127.0.0.1",)}, "address 127.0.0.1"),
-        ({"listen": (":1883\nglobal",)}, "address :1883\nglobal"),
+        ({"binds": (Bind(address="127.0.0.1"),)}, "address 127.0.0.1"),
+        ({"binds": (Bind(address=":1883\nglobal"),)}, "address :1883\nglobal"),
+        ({"binds": (Bind(address=":1", certificate="a b"),)}, "file a b"),
+        ({"binds": (Bind(address=":1", protocol="ws"),)}, "node emqx@10.0.0.1 without ws"),
+        ({"sides": (side("blue", node().model_copy(update={"ws": "x y"})),)}, "address x y"),
         ({"admin": ("x y:1",)}, "address x y:1"),
         ({"maps": "a b"}, "maps a b"),
         ({"sides": (side(), side())}, "colour blue twice"),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.emqx.errors import BadInput, GaveUp, LeaseLost, Refused
-from components.emqx.models import BalancerHandle
+from components.emqx.models import BalancerHandle, Endpoint
 from components.ledger.base import LEASE, Record
 from components.ledger.files import LOCK, MEMORY, SHARE, FilesLedger, create, decode, decode_value, encode, encode_value
 from components.ledger.registry import LEDGERS, ledger_of
@@ -194,10 +194,14 @@ class TestRegistries:
             ledger_of(HANDLE.model_copy(update={"ledger": "paper"}))
 
     def test_what_a_router_can_do_is_known_before_there_is_one(self) -> None:
-        assert capabilities_of("haproxy") == router_of(HANDLE).can
+        websocket = HANDLE.model_copy(update={"endpoints": (Endpoint(protocol="wss", address="127.0.0.1:8084"),)})
+        assert capabilities_of("haproxy") == router_of(websocket).can
         assert capabilities_of("haproxy") == Capabilities(
             "client-id", closes_clients=False, late_clients=frozenset({"no-id", "assigned-id", "websocket"})
         )
+
+    def test_nobody_is_late_for_websocket_where_nothing_listens_for_it(self) -> None:
+        assert capabilities_of("haproxy").late_clients - router_of(HANDLE).can.late_clients == {"websocket"}
 
     def test_each_replica_can_be_asked_alone(self) -> None:
         assert len(router_of(HANDLE).replicas()) == 2

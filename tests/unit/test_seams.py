@@ -21,6 +21,7 @@ from components.guards.declared import refuse_without_exports
 from components.links.opening import open_run
 from components.links.shift import carry_out
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.frontends import Bind
 from tests.handles import cluster_at
 from tests.unit.cutover_bed import manner
 from tests.unit.fake_world import World
@@ -59,7 +60,7 @@ def test_a_dialect_is_one_module_and_one_registry_line(monkeypatch: pytest.Monke
     opened: Any = cluster_of(handle, KEY, scope="colour")
     assert opened is world.apis["green"]
     assert fake.opened == [("green", {"scope": "colour", "patience_seconds": 15.0})]
-    text = render(HaproxySettings(listen=(":1883",), sides=(Side(cluster=handle, edition="ee"),)))
+    text = render(HaproxySettings(binds=(Bind(address=":1883"),), sides=(Side(cluster=handle, edition="ee"),)))
     assert "option httpchk GET /fake/ee" in text
 
 

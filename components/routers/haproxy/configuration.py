@@ -21,22 +21,18 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from components.cutover.words import PARTS, Edition
+from components.cutover.words import Edition
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
 from components.emqx.registry import dialect_of
-from components.ledger import files as maps
-from components.routers.haproxy.names import server_name
+from components.routers.haproxy.frontends import Bind, bound, frontends
+from components.routers.haproxy.names import backend, server_name
 from components.routers.haproxy.process import ADMIN, STATE
 from components.system.address import bracketed, parsed
 from components.value import Value
 
 BUFFER_BYTES = 131_072
 """Holds the CONNECTs that EMQX takes and a 16 KB buffer refused: large wills, passwords that are tokens, user properties."""
-
-_BRIDGE = (("4", "00044d51545484", 10), ("3", "00064d514973647083", 12))
-"""Level, protocol name and level with the bridge bit, bytes from the end of the fixed header to the client id: HAProxy's own
-parser refuses these (docs/emqx/balancer.md#connects-that-need-care). The CONNECT's remaining length takes 1 to 3 bytes."""
 
 
 class Side(Value):
@@ -49,18 +45,28 @@ class Side(Value):
 class HaproxySettings(Value):
     """What the configuration depends on.
 
-    ``listen`` and ``admin`` are ``host:port``; a unix admin socket ``admin.sock`` beside the configuration is always there.
+    ``admin`` are ``host:port``; a unix admin socket ``admin.sock`` beside the configuration is always there.
     Who reaches an admin port may move every client, it knows no password: only for networks that nobody else is in.
     ``maps`` is the directory of the maps, absolute or relative to the configuration. ``max_connections`` counts clients (two
     files each); without it HAProxy takes what its file limit allows.
     """
 
-    listen: tuple[str, ...] = Field(min_length=1)
+    binds: tuple[Bind, ...] = Field(min_length=1)
     sides: tuple[Side, ...] = Field(min_length=1, max_length=2)
     admin: tuple[str, ...] = ()
     maps: str = "."
     max_connections: int | None = Field(default=None, gt=0)
     log: bool = False
+
+    @property
+    def websocket(self) -> bool:
+        """Whether it listens for WebSocket."""
+        return any(bind.websocket for bind in self.binds)
+
+    @property
+    def names_clients(self) -> bool:
+        """Whether clients prove who they are by a certificate, whose name is for the brokers."""
+        return any(bind.client_ca is not None for bind in self.binds)
 
 
 def render(settings: HaproxySettings) -> str:
@@ -71,8 +77,14 @@ def render(settings: HaproxySettings) -> str:
 
     """
     _check(settings)
-    blocks = [_global(settings), _defaults(settings), _frontend(settings), *map(_backend, settings.sides)]
-    if any(_is_name(node) for side in settings.sides for node in side.cluster.nodes):
+    colours = [side.cluster.colour for side in settings.sides]
+    blocks = [_global(settings), _defaults(settings), *frontends(settings.binds, colours, settings.maps)]
+    blocks += [_backend(side, names_clients=settings.names_clients) for side in settings.sides]
+    if settings.websocket:
+        blocks += [_backend_ws(side, names_clients=settings.names_clients) for side in settings.sides]
+    if any(
+        _resolved(node.mqtt) or _resolved(node.ws or ":0") for side in settings.sides for node in side.cluster.nodes
+    ):
         blocks.append(_resolvers())
     return "\n".join("\n".join(block) + "\n" for block in blocks)
 
@@ -80,11 +92,13 @@ def render(settings: HaproxySettings) -> str:
 def _check(settings: HaproxySettings) -> None:
     colours = [side.cluster.colour for side in settings.sides]
     nodes = [node for side in settings.sides for node in side.cluster.nodes]
-    places = [*settings.listen, *settings.admin, *(node.mqtt for node in nodes)]
+    places = [*settings.admin, *(node.mqtt for node in nodes), *(node.ws for node in nodes if node.ws is not None)]
     apis = [node.api for node in nodes if not re.fullmatch(r"https?://[\w.:\[\]-]+/?", node.api)]
     wrong = [
+        *(odd for bind in settings.binds for odd in bind.odd),
         *(f"address {place}" for place in places if not re.fullmatch(r"[\w.:\[\]-]*:\d+", place)),
         *(f"API address {api}" for api in apis),
+        *(f"node {node.name} without ws" for node in nodes if settings.websocket and node.ws is None),
         *([f"maps {settings.maps}"] if not re.fullmatch(r"[\w./-]+", settings.maps) else []),
         *([f"colour {colours[0]} twice"] if len(set(colours)) < len(colours) else []),
         *(
@@ -110,10 +124,12 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
     yield "  default-path config"  # names relative to this file, so that no path is too long or has odd characters
     yield f"  stats socket unix@{ADMIN} mode 600 level admin expose-fd listeners"
     for place in settings.admin:
-        yield f"  stats socket {_bound(place)} level admin"
+        yield f"  stats socket {bound(place)} level admin"
     yield "  stats timeout 1m"
     yield f"  server-state-file {STATE}"
     yield f"  tune.bufsize {BUFFER_BYTES}"
+    if any(bind.certificate is not None for bind in settings.binds):
+        yield "  ssl-default-bind-options ssl-min-ver TLSv1.2"
     if settings.max_connections is not None:
         yield f"  maxconn {settings.max_connections}"
     if settings.log:
@@ -146,79 +162,50 @@ def _defaults(settings: HaproxySettings) -> Iterator[str]:
     yield "  option redispatch 1"  # a node that refuses is left for the next one at once
 
 
-def _frontend(settings: HaproxySettings) -> Iterator[str]:
-    content = "  tcp-request content"
-    colours = [side.cluster.colour for side in settings.sides]
-    yield "frontend mqtt"
-    for place in settings.listen:
-        yield f"  bind {_bound(place)}"
-    yield "  tcp-request inspect-delay 30s"  # EMQX waits 15 s for a CONNECT and for the rest of it (docs/emqx/balancer.md#connects-that-need-care)
-    yield f"{content} reject unless {{ req.payload(0,1) -m bin 10 }}"
-    yield from _bridge(content)
-    valid = "{ req.payload(0,0),mqtt_is_valid }"
-    yield f"{content} reject unless {{ var(sess.br) -m found }} or {valid}"
-    field = "req.payload(0,0),mqtt_field_value(connect,client_identifier)"
-    yield f"{content} set-var(sess.cid) {field} unless {{ var(sess.br) -m found }}"
-    yield f"{content} set-var(sess.h) var(sess.cid),crc32,mod({PARTS})"
-    # without an id there is no cohort: a new random one at each connect, none of them below 0, all of them below 10000
-    yield f"{content} set-var(sess.h) rand({PARTS}) unless {{ var(sess.cid) -m found }} !{{ var(sess.cid) -m len 0 }}"
-    yield f"{content} set-var(sess.share) str({maps.SHARE_KEY}),map_str_int({settings.maps}/{maps.SHARE},0)"
-    green = "{ var(sess.h),sub(sess.share) lt 0 }"
-    if len(colours) > 1:
-        yield f"{content} reject if {green} {{ nbsrv(green) eq 0 }}"
-        yield f"{content} reject if !{green} {{ nbsrv(blue) eq 0 }}"
-        yield f"  use_backend green if {green}"
-        yield "  default_backend blue"
-    else:
-        yield f"{content} reject if {{ nbsrv({colours[0]}) eq 0 }}"
-        yield f"  default_backend {colours[0]}"
-
-
-def _bridge(content: str) -> Iterator[str]:
-    for level, name, distance in _BRIDGE:
-        for length in (1, 2, 3):
-            yield f"  acl bridge{level}_{length} req.payload({1 + length},{len(name) // 2}) -m bin {name}"
-            at = 1 + length + distance
-            yield f"{content} set-var(sess.cid) req.payload_lv({at},2) if bridge{level}_{length}"
-            yield f"{content} set-var(sess.br) int(1) if bridge{level}_{length}"
-
-
-def _backend(side: Side) -> Iterator[str]:
-    yield f"backend {side.cluster.colour}"
+def _backend(side: Side, *, names_clients: bool) -> Iterator[str]:
+    yield f"backend {backend(side.cluster.colour)}"
     yield "  balance leastconn"
     yield f"  option httpchk GET {dialect_of(side.cluster.version).health_check(side.edition)}"
     yield "  http-check expect status 200"
     yield "  default-server check inter 500ms fall 2 rise 2 init-addr last,libc,none"
+    header = _header(side, names_clients=names_clients)
     for node in side.cluster.nodes:
-        yield f"  server {_server(node, proxied=side.cluster.proxy_protocol)}"
+        yield f"  server {' '.join([server_name(node.name), node.mqtt, *_check_words(node), *header, *_resolved(node.mqtt)])}"
 
 
-def _server(node: Node, *, proxied: bool) -> str:
+def _backend_ws(side: Side, *, names_clients: bool) -> Iterator[str]:
+    """The same servers at their other port: they follow the first ones in health, and in what is said of them on the socket."""
+    first, name = (backend(side.cluster.colour, websocket=websocket) for websocket in (False, True))
+    yield f"backend {name}"
+    yield "  balance leastconn"
+    yield "  default-server init-addr last,libc,none"
+    header = _header(side, names_clients=names_clients)
+    for node in side.cluster.nodes:
+        server, place = server_name(node.name), node.ws or ""
+        yield f"  server {' '.join([server, place, f'track {first}/{server}', *header, *_resolved(place)])}"
+
+
+def _check_words(node: Node) -> Iterator[str]:
     api = urlsplit(node.api)
     port = api.port or (443 if api.scheme == "https" else 80)
-    words = [server_name(node.name), node.mqtt, f"addr {bracketed(api.hostname or '')} port {port}"]
+    yield f"addr {bracketed(api.hostname or '')} port {port}"
     if api.scheme == "https":
-        words.append("check-ssl verify none")  # one open GET without credentials: nothing to steal
-    if proxied:
-        words.append("send-proxy-v2")
-    if _is_name(node):
-        words.append("resolvers system")
-    return " ".join(words)
+        yield "check-ssl verify none"  # one open GET without credentials: nothing to steal
 
 
-def _is_name(node: Node) -> bool:
+def _header(side: Side, *, names_clients: bool) -> list[str]:
+    """The PROXY header; with the name in the client's certificate where any has one (docs/emqx/balancer.md#the-name-in-a-clients-certificate)."""
+    if not side.cluster.proxy_protocol:
+        return []
+    return ["send-proxy-v2-ssl-cn" if names_clients else "send-proxy-v2"]
+
+
+def _resolved(place: str) -> list[str]:
     """A host name, whose address may change under it (pods)."""
-    return parsed(node.mqtt).is_name
+    return ["resolvers system"] if parsed(place).is_name else []
 
 
 def _resolvers() -> Iterator[str]:
     yield "resolvers system"
     yield "  parse-resolv-conf"
     yield "  hold valid 5s"
-
-
-def _bound(place: str) -> str:
-    """``:1883`` is every address of IPv4, for which HAProxy's own word is ``*:1883``; ``[::]:1883`` is every address, whatever the system's default."""
-    if place.startswith("[::]:"):
-        return f"{place} v4v6"
-    return f"*{place}" if place.startswith(":") else place

@@ -9,6 +9,7 @@ import asyncio
 import csv
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import stamina
@@ -19,7 +20,7 @@ from components.emqx.models import BalancerHandle
 from components.ledger import files as maps
 from components.ledger.base import require_parts
 from components.routers.base import Capabilities
-from components.routers.haproxy.names import node_name
+from components.routers.haproxy.names import colour_of, node_name
 from components.routers.haproxy.runtime import ask
 
 stamina.instrumentation.set_on_retry_hooks([])
@@ -38,13 +39,17 @@ class HaproxyRouter:
 
     """
 
-    can = CAN
-
     def __init__(self, handle: BalancerHandle, *, timeout_seconds: float = 2.0, patience_seconds: float = 5.0) -> None:
         self._handle = handle
         self._replicas = handle.admin
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
+
+    @property
+    def can(self) -> Capabilities:
+        """What this one can do; nobody comes by WebSocket where it does not listen for it."""
+        late = CAN.late_clients if self._handle.websocket else CAN.late_clients - {"websocket"}
+        return replace(CAN, late_clients=late)
 
     @property
     def end_command(self) -> str:
@@ -86,6 +91,9 @@ class HaproxyRouter:
         """For each colour and node name, whether every replica has it fully ``UP`` (``UP 1/2`` is not)."""
         health: dict[Colour, dict[str, bool]] = {colour: {} for colour in COLOURS}
         for colour, row in await self._rows("4"):
+            # those for WebSocket follow these
+            if row["pxname"] != colour:
+                continue
             node = node_name(row["svname"])
             health[colour][node] = health[colour].get(node, True) and row["status"] == "UP"
         return health
@@ -105,7 +113,7 @@ class HaproxyRouter:
         """The statistics of all replicas: of backends (kind 2) or of servers (kind 4)."""
         answers = await asyncio.gather(*(self._ask(replica, f"show stat -1 {kind} -1") for replica in self._replicas))
         rows = [row for answer in answers for row in _parsed(answer)]
-        return [(colour, row) for row in rows for colour in COLOURS if row["pxname"] == colour]
+        return [(colour, row) for row in rows if (colour := colour_of(row["pxname"])) is not None]
 
     async def _change(self, replica: str, value: str) -> None:
         number = await self._number(replica)
