@@ -5,29 +5,18 @@ The rule: everything that must go wrong at once does so here, before ``ready.jso
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-import uvloop
 
-from components.system.files import replace
 from lab.node.api.host import Settings
 from lab.node.archive.backup import numbers
-from lab.node.control import Control
+from lab.node.lifeline import live
 from lab.node.network import LOOPBACK_6
-from lab.node.place import free_network
-from lab.node.process import Managed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 MOST_NODES = 253
-READY = "ready.json"
-LOOK_SECONDS = 1.0
 
 
 def played(version: str) -> str:
@@ -57,8 +46,9 @@ def node(
     boot_factor: Annotated[float, typer.Option(min=0.0, help="scales the boot delays")] = 1.0,
     import_rate: Annotated[float, typer.Option(min=0.0, help="retained messages indexed a second; 0 is at once")] = 0.0,
     wall_seconds: Annotated[float, typer.Option(min=0.1, help="silence after which a connection is closed")] = 60.0,
+    join: Annotated[str | None, typer.Option(help="control address of the cluster that its nodes are to join")] = None,
 ) -> None:
-    """An EMQX cluster in one process."""
+    """An EMQX cluster, or more nodes of one, until SIGTERM."""
     if network == LOOPBACK_6 and nodes != 1:
         raise typer.BadParameter(f"{network} is one address: give --nodes 1", param_hint="--network")
     settings = Settings(
@@ -75,45 +65,4 @@ def node(
         wall_seconds=wall_seconds,
     )
     settings.directory.mkdir(parents=True, exist_ok=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
-
-
-async def serve(settings: Settings) -> None:
-    """Start, say that it serves, wait for SIGTERM or SIGINT, stop."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    network = free_network(settings.network, settings.directory)
-    managed = Managed(settings, os.environ, network)
-    address = ""
-    control = Control(managed, lambda: announce(settings, managed, address))
-    try:
-        await managed.start()
-        address = await control.start(network if network == LOOPBACK_6 else f"{network}.1")
-        announce(settings, managed, address)
-        while not stop.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-            if not stop.is_set() and settings.directory.is_dir() and not (settings.directory / READY).exists():
-                announce(settings, managed, address)  # somebody has removed it, and nobody would find us
-    finally:
-        await control.stop()
-        await managed.stop()
-
-
-def announce(settings: Settings, managed: Managed, control: str) -> None:
-    """Write ready.json at one stroke."""
-    ready = {
-        "pid": os.getpid(),
-        "network": managed.network,
-        "version": settings.version,
-        "edition": settings.edition,
-        "control": control,
-        "nodes": [
-            {"name": name, "api": f"http://{api}", "mqtt": str(mqtt)}
-            for name, (api, mqtt) in ((name, managed.addresses(name)) for name in managed.cluster.nodes)
-        ],
-    }
-    replace(settings.directory / READY, json.dumps(ready, indent=1))
+    raise SystemExit(live(settings, join))

@@ -29,11 +29,19 @@ Handler = Callable[[Request], Awaitable[JSONResponse]]
 
 
 class Control:
-    """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``, ``POST /reindex``."""
+    """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``, ``POST /reindex``, ``GET /tie``.
 
-    def __init__(self, managed: Managed, scaled: Callable[[], None] = lambda: None) -> None:
-        """Nothing listens yet; ``scaled`` is called when a node has come or gone."""
-        self.managed, self._scaled = managed, scaled
+    ``POST /nodes`` adds a node to the life line that its body names with ``of``, to the first without one.
+    """
+
+    def __init__(
+        self,
+        managed: Managed,
+        scaled: Callable[[], None] = lambda: None,
+        tie: Callable[[], tuple[str, int] | None] = lambda: None,
+    ) -> None:
+        """Nothing listens yet; ``scaled`` is called when a node has come or gone, ``tie`` says where life lines are tied."""
+        self.managed, self._scaled, self._tie = managed, scaled, tie
         self._server: QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
         self._undo: set[asyncio.Task[None]] = set()
@@ -43,6 +51,7 @@ class Control:
         listening = bound(host, 0)
         routes = [
             Route("/state", self._state),
+            Route("/tie", self._tied),
             Route("/faults", self._add, methods=["POST"]),
             Route("/faults", self._clear, methods=["DELETE"]),
             Route("/nodes", self._add_node, methods=["POST"]),
@@ -64,11 +73,17 @@ class Control:
             self._server.should_exit = self._server.force_exit = True
             await asyncio.wait({self._task}, timeout=STOP_SECONDS)
 
+    async def _tied(self, _request: Request) -> JSONResponse:
+        return JSONResponse(self._tie())
+
     async def _state(self, _request: Request) -> JSONResponse:
         managed = self.managed
         nodes = [
             {
                 "name": node.name,
+                "version": node.terms.version,
+                "edition": node.terms.edition,
+                "data": str(managed.place(node.name)),
                 "state": node.state,
                 "live": node.live_connections,
                 "sessions": node.connections,
@@ -160,11 +175,17 @@ class Control:
         self.managed.store.reindexing = False
         return JSONResponse({})
 
-    async def _add_node(self, _request: Request) -> JSONResponse:
-        if self.managed.network == LOOPBACK_6:
+    async def _add_node(self, request: Request) -> JSONResponse:
+        body = await request.body()
+        of = json.loads(body).get("of") if body else None
+        lodgings = self.managed.lodgings.values()
+        lodging = next((one for one in lodgings if of in {None, one.name}), None)
+        if lodging is None:
+            return JSONResponse({"error": f"{of!r} is none of {', '.join(one.name for one in lodgings)}"}, 404)
+        if lodging.network == LOOPBACK_6:
             return JSONResponse({"error": f"{LOOPBACK_6} has room for one node"}, 409)
         taken = {node.ip for node in self.managed.cluster.nodes.values()}
-        free = (f"{self.managed.network}.{number}" for number in range(1, 254))
+        free = (f"{lodging.network}.{number}" for number in range(1, 254))
         node = self.managed.add_node(next(ip for ip in free if ip not in taken))
         await self.managed.revive_node(node.name)
         self._scaled()

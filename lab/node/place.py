@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Container
 from pathlib import Path
 
 from lab.node import network
 
 
-def free_network(wanted: str, directory: Path) -> str:
-    """A network that is ours until the process ends (`lab.node.network`).
+def free_network(wanted: str, directory: Path, ours: Container[str] = ()) -> str:
+    """A network that is ours until the process ends (`lab.node.network`); it may be one of those that are ours already.
 
     ``::1`` is held by nobody.  ``auto`` takes the one of the last run in ``directory`` if nobody has it, since nodes are named after it.
 
@@ -18,7 +19,7 @@ def free_network(wanted: str, directory: Path) -> str:
         OSError: the wanted one is held by another lab process, or none is free.
 
     """
-    if wanted == network.LOOPBACK_6:
+    if wanted == network.LOOPBACK_6 or wanted in ours:
         return wanted
     if wanted != "auto":
         network.hold(wanted)
@@ -27,6 +28,7 @@ def free_network(wanted: str, directory: Path) -> str:
     if ready.exists():
         with contextlib.suppress(OSError):
             last = str(json.loads(ready.read_text())["network"])
-            network.hold(last)
+            if last not in ours:
+                network.hold(last)
             return last
     return network.allocate()

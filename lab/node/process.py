@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from components.system.address import Address
 from lab.node.api.app import NodeApi
@@ -17,12 +19,30 @@ from lab.node.api.server import STOP_SECONDS, ApiServer
 from lab.node.boot import Boot, Delays
 from lab.node.broker.node import BrokerNode
 from lab.node.kept.persistence import write
+from lab.node.kept.terms import Terms
 from lab.node.network import LOOPBACK_6, free_port
 
 API_PORT = 18083
 DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0
 """How long the other nodes answer 500 when a member dies and when it comes back (docs/emqx/cluster.md#a-node-dies)."""
+STOPPING_SECONDS = 0.5
+"""The same for a member that stops in order (D1_roll_plain_ce_5.8.8_5.8.9: up to 1.2 s, poll interval included)."""
 SAVE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Lodging:
+    """Where the nodes of one life line are: the line's ``name``, their ``network``, what they start with, and their ``data`` directory."""
+
+    name: str
+    network: str
+    terms: Terms
+    data: Path
+
+    @classmethod
+    def of(cls, settings: Settings, network: str) -> Lodging:
+        """That of a life line which asked for this."""
+        return cls(settings.name, network, Terms(settings.version, settings.edition), settings.directory / "data")
 
 
 class Managed(Host):
@@ -32,7 +52,8 @@ class Managed(Host):
         """Load what an earlier process left; nothing listens yet."""
         super().__init__(settings, environment, prefix)
         self.servers: dict[str, ApiServer] = {}
-        self._tables = tables(self.edition)
+        self.lodgings = {prefix: Lodging.of(settings, prefix)}
+        self._saved_in = {self.directory}
         self._keeper: asyncio.Task[None] | None = None
         if prefix == LOOPBACK_6:
             self._listen_on(free_port(prefix))
@@ -52,10 +73,36 @@ class Managed(Host):
         node, bind = self.cluster.nodes[name], self.store.effective("listeners")["tcp"]["default"]["bind"]
         return Address(node.ip, self.servers[name].port), Address(node.ip, int(str(bind).rpartition(":")[2]))
 
+    def of(self, network: str) -> dict[str, tuple[Address, Address]]:
+        """The nodes of a life line by name, with their addresses."""
+        return {
+            name: self.addresses(name) for name, node in self.cluster.nodes.items() if network_of(node.ip) == network
+        }
+
+    async def lodge(self, lodging: Lodging, count: int) -> None:
+        """The nodes of one more life line join, or come back; raises OSError when an address is taken."""
+        self.lodgings[lodging.network] = lodging
+        self._saved_in.add(lodging.data)
+        for number in range(1, count + 1):
+            ip = f"{lodging.network}.{number}"
+            if f"emqx@{ip}" not in self.cluster.nodes:
+                self.add_node(ip)
+        for name in self.of(lodging.network):
+            if self.cluster.nodes[name].state == "stopped":
+                await self.revive_node(name)
+
+    async def leave(self, network: str, *, dead: bool) -> None:
+        """The life line of these nodes is gone: they die with it, or stop in order; members they stay."""
+        self._saved_in.discard(self.lodgings[network].data)
+        for name in self.of(network):
+            await (self.kill_node(name) if dead else self.stop_node(name))
+
     def add_node(self, ip: str) -> BrokerNode:
-        """One more node, stopped."""
-        node = self.cluster.add_node(ip)
-        api = NodeApi(self, node.name, *self._tables)
+        """One more node, stopped; it belongs to the life line of its network."""
+        lodging = self.lodgings[network_of(ip)]
+        node = self.cluster.add_node(ip, lodging.terms)
+        self.places[node.name] = lodging.data / node.name
+        api = NodeApi(self, node.name, tables)
         port = free_port(ip) if ip == LOOPBACK_6 else API_PORT
         self.servers[node.name] = ApiServer(api, ip, port, self.settings.wall_seconds)
         return node
@@ -100,6 +147,14 @@ class Managed(Host):
         await self.cluster.nodes[name].die(busy, cut)
         self.trouble(name, joins=False, seconds=DEATH_SECONDS)
 
+    async def stop_node(self, name: str) -> None:
+        """A node stops in order (SIGTERM): it stays a member that does not run, until it is forced out."""
+        self.trouble(name, joins=False, seconds=STOPPING_SECONDS + STOP_SECONDS)
+        self.evacuations.pause(name)
+        await self.servers[name].stop()
+        await self.cluster.nodes[name].stop()
+        self.trouble(name, joins=False, seconds=STOPPING_SECONDS)
+
     async def revive_node(self, name: str) -> None:
         """A dead node comes back: two seconds of 500 from everybody, then it is a member again."""
         self.trouble(name, joins=True, seconds=RETURN_SECONDS)
@@ -115,7 +170,8 @@ class Managed(Host):
     def save(self) -> None:
         """Write the tables now."""
         self.dirty = False
-        write(self.store, self.directory / "store.json")
+        for directory in self._saved_in:
+            write(self.store, directory / "store.json")
 
     async def _keep(self) -> None:
         pause = SAVE_SECONDS
@@ -127,3 +183,8 @@ class Managed(Host):
                 self.save()
             # Large tables are written less often, so that writing never takes more than a tenth of the time.
             pause = max(SAVE_SECONDS, 10 * (time.monotonic() - began))
+
+
+def network_of(ip: str) -> str:
+    """The network of a node's address: 127.a.b, or IPv6's loopback itself."""
+    return ip if ip == LOOPBACK_6 else ip.rpartition(".")[0]

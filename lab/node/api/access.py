@@ -29,7 +29,7 @@ _BASIC = {"www-authenticate": 'Basic Realm="emqx-dashboard"'}
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks: ``kind`` is ``key`` or ``token``; ``role`` None where the edition has no roles."""
+    """Who asks: ``kind`` is ``key`` or ``token``; ``role`` None where it was made on a node without roles."""
 
     name: str
     kind: str
@@ -54,7 +54,6 @@ class Access:
     """
 
     store: Store
-    edition: str
     tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
     signing: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
@@ -73,8 +72,10 @@ class Access:
         text = ".".join(_b64(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
         return f"{text}.{_b64(hmac.new(self.signing, text.encode(), hashlib.sha256).digest())}"
 
-    def authorize(self, header: str | None, method: str, path: str, now: float) -> Actor:
+    def authorize(self, header: str | None, method: str, path: str, now: float, *, roles: bool) -> Actor:
         """The actor of an ``Authorization`` header, who may call ``method`` on ``path`` (without /api/v5).
+
+        ``roles`` says whether the node that is asked knows roles: open source does not.
 
         Raises:
             ApiError: 401 with the recorded bodies, 400 without a body for broken base64, 403 for the role.
@@ -91,7 +92,7 @@ class Access:
         if actor.kind == "key" and section in BEARER_ONLY:
             sentence = f"Please use bearer Token instead, using API key/secret in {section} path is not permitted"
             raise ApiError(401, "API_KEY_NOT_ALLOW", sentence, _BASIC)
-        if not _permitted(actor.role, method, section):
+        if roles and not _permitted(actor.role, method, section):
             subject = "This API Key don't" if actor.kind == "key" else "You don't"
             raise ApiError(403, "UNAUTHORIZED_ROLE", f"{subject} have permission to access this resource")
         return actor
@@ -103,7 +104,7 @@ class Access:
             raise ApiError(400, "", None) from None
         for key in self.store.api_keys.values():
             if key.key == name and key.enable and not expired(key, now) and secret_fits(secret, key.secret_hash):
-                return Actor(key.name, "key", key.role if self.edition == "ee" else None)
+                return Actor(key.name, "key", key.role)
         raise ApiError(401, "BAD_API_KEY_OR_SECRET", "Check api_key/api_secret", _BASIC)
 
     def _token(self, token: str, now: float) -> Actor:
@@ -112,7 +113,7 @@ class Access:
         if user is None or end <= now:
             self.tokens.pop(token, None)
             raise ApiError(401, "BAD_TOKEN", "Get a token by POST /login")
-        return Actor(username, "token", user.role if self.edition == "ee" else None)
+        return Actor(username, "token", user.role)
 
 
 def _permitted(role: str | None, method: str, section: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,9 +54,9 @@ def _pattern(path: str) -> re.Pattern[str]:
 class NodeApi:
     """What uvicorn calls for each request to one node."""
 
-    def __init__(self, managed: Host, here: str, table: Table, outside: Table) -> None:
-        """``table`` is below /api/v5, ``outside`` beside it (/status)."""
-        self.managed, self.here, self.table, self.outside = managed, here, table, outside
+    def __init__(self, managed: Host, here: str, tables: Callable[[str], tuple[Table, Table]]) -> None:
+        """``tables`` gives for an edition what is below /api/v5, and what is beside it (/status)."""
+        self.managed, self.here, self.tables = managed, here, tables
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; a fault may swallow, delay or replace the answer."""
@@ -85,17 +85,20 @@ class NodeApi:
     async def _dispatch(self, request: Request, raw: str) -> Response:
         inside = raw.startswith(f"{PREFIX}/")
         path = raw.removeprefix(PREFIX) if inside else raw
-        found = (self.table if inside else self.outside).find(path)
+        seen = self.managed.view(self.here)
+        below, beside = self.tables(seen.edition)
+        found = (below if inside else beside).find(path)
         if found is None or (inside and not self.managed.serves_api(self.here)):
             return Response(NOT_FOUND_HTML, 404, media_type="text/html")
         methods, parts = found
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             return Response(status_code=405, headers={"allow": ", ".join(methods)})
-        call = Call(self.managed.view(self.here), self.here, request, parts)
+        call = Call(seen, self.here, request, parts)
         if not endpoint.open:
             header = request.headers.get("authorization")
-            call.actor = self.managed.access.authorize(header, request.method, path, call.now())
+            roles = seen.edition == "ee"
+            call.actor = seen.access.authorize(header, request.method, path, call.now(), roles=roles)
         self.managed.passing_trouble(self.here, path)
         answer: Answer = await endpoint.handler(call)
         if request.method not in {"GET", "HEAD"}:

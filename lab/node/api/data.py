@@ -39,7 +39,7 @@ _MISSING = "backup file not found"
 
 
 def _directory(call: Call, node: str) -> Path:
-    return call.managed.directory / node / "backup"
+    return call.managed.place(node) / "backup"
 
 
 def _node(call: Call, name: str | None) -> str:

@@ -70,7 +70,7 @@ def _ip(here: str) -> str:
 
 
 def _own(managed: Host, here: str) -> dict[str, Any]:
-    directory = managed.directory / here
+    directory = managed.place(here)
     listener = {
         "backlog": 1024,
         "bind": f"{_ip(here)}:18083",

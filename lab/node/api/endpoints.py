@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from lab.node.api import (
     accounts,
     authn,
@@ -21,6 +23,7 @@ from lab.node.api import (
 from lab.node.api.app import Table
 
 
+@cache
 def tables(edition: str) -> tuple[Table, Table]:
     """The paths below /api/v5 and those beside it, of one edition."""
     modules = (

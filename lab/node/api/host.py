@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from lab.node.api.access import Access, hash_secret, read_bootstrap
 from lab.node.api.errors import ApiError, internal
@@ -24,6 +24,7 @@ from lab.node.broker.node import BrokerNode
 from lab.node.kept.persistence import read
 from lab.node.kept.records import DashboardUser
 from lab.node.kept.store import Store
+from lab.node.kept.terms import Edition, Terms
 from lab.node.moving.draining import Evacuations
 from lab.node.moving.rebalance import Rebalances
 
@@ -50,7 +51,7 @@ class Settings:
     directory: Path
     name: str = "blue"
     nodes: int = 3
-    edition: Literal["ee", "ce"] = "ee"
+    edition: Edition = "ee"
     version: str = "5.8.11"
     network: str = "auto"
     proxy_protocol: bool = False
@@ -60,11 +61,12 @@ class Settings:
     wall_seconds: float = 60.0
 
 
-class _Lonely:
-    """A host with other tables: what is written to them is gone after the join (I_write_before_join)."""
+class _View:
+    """A host as one node shows it: with the node's own release, and with tables of its own until it has joined (I_write_before_join)."""
 
-    def __init__(self, host: Host, store: Store) -> None:
+    def __init__(self, host: Host, store: Store, terms: Terms) -> None:
         self._host, self.store = host, store
+        self.version, self.edition = terms.version, terms.edition
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
@@ -104,14 +106,15 @@ class Host:
             self.clock.now,
             Random(),
         )
-        self.access = Access(self.store, self.edition)
+        self.access = Access(self.store)
         self.faults = Board(self.clock)
         self.rebalances = Rebalances(self.cluster)
-        self.evacuations = Evacuations(self.cluster, self.directory, self.rebalances.busy)
+        self.evacuations = Evacuations(self.cluster, self.place, self.rebalances.busy)
         self.sampler = Sampler()
         self.alone: set[str] = set()
         self.mute: set[str] = set()
         self.lonely: dict[str, Store] = {}
+        self.places: dict[str, Path] = {}
         self._troubles: list[Trouble] = []
         self.dirty = False
 
@@ -150,11 +153,13 @@ class Host:
 
     def view(self, here: str) -> Host:
         """What the API of ``here`` works on: the cluster, or tables of its own while the node has not joined it."""
-        if here not in self.lonely:
-            return self
-        lonely: Any = _Lonely(self, self.lonely[here])
-        found: Host = lonely
+        seen: Any = _View(self, self.lonely.get(here, self.store), self.cluster.nodes[here].terms)
+        found: Host = seen
         return found
+
+    def place(self, name: str) -> Path:
+        """The data directory of a node."""
+        return self.places.get(name, self.directory / name)
 
     def visible(self, here: str) -> list[BrokerNode]:
         """The running members as ``here`` sees them: itself alone before it has joined."""

@@ -39,9 +39,7 @@ async def status(call: Call) -> Answer:
     return Answer(text.encode(), media=TEXT, headers=RETRY_AFTER)
 
 
-def edition(call: Call) -> str:
-    """The edition's name in GET /nodes."""
-    return "Enterprise" if call.managed.edition == "ee" else "Opensource"
+_EDITIONS = {"ee": "Enterprise", "ce": "Opensource"}
 
 
 def _node(call: Call, node: BrokerNode) -> dict[str, Any]:
@@ -49,11 +47,11 @@ def _node(call: Call, node: BrokerNode) -> dict[str, Any]:
     total, used = call.managed.memory()
     return {
         "node": node.name,
-        "version": call.managed.version,
+        "version": node.terms.version,
         "otp_release": "27.3.4.1/15.2.7",
         "load1": round(load1, 2),
         "uptime": node.uptime_ms,
-        "edition": edition(call),
+        "edition": _EDITIONS[node.terms.edition],
         "role": "core",
         "node_status": "running",
         "max_fds": call.managed.max_files(),
@@ -62,7 +60,7 @@ def _node(call: Call, node: BrokerNode) -> dict[str, Any]:
         "connections": node.connections,
         "cluster_sessions": len(call.managed.cluster.sessions),
         "live_connections": node.live_connections,
-        "log_path": str(call.managed.directory / node.name / "log"),
+        "log_path": str(call.managed.place(node.name) / "log"),
         "memory_total": f"{total / GIGABYTE:.2f}G",
         "memory_used": f"{used / GIGABYTE:.2f}G",
         "process_available": PROCESSES,

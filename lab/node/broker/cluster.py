@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Literal
 
 from lab.node.broker.node import STATS_SECONDS, BrokerNode
 from lab.node.broker.shared import Shared
 from lab.node.kept.message import Message, message_id
 from lab.node.kept.store import Store
+from lab.node.kept.terms import Edition, Terms
 
 TICK_SECONDS = 0.05
 SWEEP_SECONDS = 60.0
@@ -26,8 +26,7 @@ class Cluster(Shared):
 
     Args:
         name: for messages only (``blue``).
-        version: ``5.8.11``.
-        edition: ``ee`` or ``ce``; the open-source edition has no licence.
+        version, edition: of the nodes that are added without terms of their own; the open-source edition has no licence.
         store, licence_max_sessions, clock, random: see `Shared`.
 
     Attributes:
@@ -40,25 +39,25 @@ class Cluster(Shared):
         name: str,
         store: Store,
         version: str = "5.8.11",
-        edition: Literal["ee", "ce"] = "ee",
+        edition: Edition = "ee",
         licence_max_sessions: int | None = 25,
         clock: Callable[[], float] = time.time,
         random: Random | None = None,
     ) -> None:
         super().__init__(store, licence_max_sessions if edition == "ee" else None, clock, random or Random())
-        self.name, self.version, self.edition = name, version, edition
+        self.name, self.terms = name, Terms(version, edition)
         self.nodes: dict[str, BrokerNode] = {}
         self._stats_due = self._sweep_due = 0.0
         self._ticker: asyncio.Task[None] | None = None
 
-    def add_node(self, ip: str) -> BrokerNode:
-        """A new node, stopped, named ``emqx@<ip>``.
+    def add_node(self, ip: str, terms: Terms | None = None) -> BrokerNode:
+        """A new node, stopped, named ``emqx@<ip>``; with the cluster's terms unless it has its own.
 
         Raises:
             ValueError: there is a node of that name.
 
         """
-        node = BrokerNode(self, ip, self._node_started)
+        node = BrokerNode(self, ip, terms or self.terms, self._node_started)
         if node.name in self.nodes:
             raise ValueError(f"{node.name} is a member of {self.name} already")
         self.nodes[node.name] = node
@@ -120,9 +119,9 @@ class Cluster(Shared):
     def _publish_sys(self, started: BrokerNode) -> None:
         now = self.clock()
         names = ",".join(sorted(node.name for node in self.running_nodes()))
-        described = "EMQX Enterprise" if self.edition == "ee" else "EMQX"
+        described = "EMQX Enterprise" if started.terms.edition == "ee" else "EMQX"
         for topic, text in (
-            (f"$SYS/brokers/{started.name}/version", self.version),
+            (f"$SYS/brokers/{started.name}/version", started.terms.version),
             (f"$SYS/brokers/{started.name}/sysdescr", described),
             ("$SYS/brokers", names),
         ):

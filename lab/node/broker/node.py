@@ -14,6 +14,7 @@ from lab.node.broker.member import AuthPhase, Member
 from lab.node.broker.metrics import METRICS, Gauges
 from lab.node.broker.session import Connection
 from lab.node.broker.shared import Shared
+from lab.node.kept.terms import Terms
 
 STATS_SECONDS = 1.9
 """How late the gauges are (08_count_latency)."""
@@ -27,9 +28,9 @@ class BrokerNode(Member):
 
     """
 
-    def __init__(self, cluster: Shared, ip: str, started: Callable[[BrokerNode], None]) -> None:
+    def __init__(self, cluster: Shared, ip: str, terms: Terms, started: Callable[[BrokerNode], None]) -> None:
         """A stopped node; `started` is called each time that it has opened its listeners."""
-        super().__init__(cluster, ip)
+        super().__init__(cluster, ip, terms)
         self.listeners: dict[str, Listener] = {}
         self._started = started
 

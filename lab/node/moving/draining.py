@@ -34,10 +34,10 @@ class NotStartedError(Exception):
 class Evacuations:
     """All evacuations of a cluster.
 
-    ``directory`` holds one directory per node with its ``.evacuation`` file; ``busy`` says whether a rebalance has the node.
+    ``directory`` says where a node keeps its ``.evacuation`` file; ``busy`` whether a rebalance has the node.
     """
 
-    def __init__(self, cluster: Cluster, directory: Path, busy: Callable[[str], bool]) -> None:
+    def __init__(self, cluster: Cluster, directory: Callable[[str], Path], busy: Callable[[str], bool]) -> None:
         """Nothing evacuates yet; `resume` picks up what a restart left."""
         self.cluster, self.directory, self.busy = cluster, directory, busy
         self.running: dict[str, Evacuation] = {}
@@ -119,7 +119,7 @@ class Evacuations:
         return Census(node.live_connections, node.connections, self.recipients(name, parameters))
 
     def _path(self, name: str) -> Path:
-        return self.directory / name / FILE
+        return self.directory(name) / FILE
 
     def _write(self, name: str, parameters: Parameters) -> None:
         path = self._path(name)
