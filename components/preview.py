@@ -42,6 +42,7 @@ from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
 from components.routers.registry import router_of
 from components.settings import Settings, is_rule
+from components.strategies import STRATEGIES
 
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 8.0
@@ -181,9 +182,10 @@ async def _opened(
     stack: AsyncExitStack, settings: Settings, credentials: Mapping[str, Credentials]
 ) -> dict[Colour, Cluster]:
     """The colours whose addresses are known before an update, as long as the stack is open."""
+    scope = STRATEGIES[settings.cutover.strategy].scope
     return {
         colour: await stack.enter_async_context(
-            cluster_of(handle, credentials[colour], patience_seconds=PATIENCE_SECONDS)
+            cluster_of(handle, credentials[colour], scope=scope, patience_seconds=PATIENCE_SECONDS)
         )
         for colour in COLOURS
         if colour in credentials and (handle := _observed(settings, colour)) is not None

@@ -18,6 +18,7 @@ from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
 from components.resources.link import Link
 from components.settings import Settings
+from components.strategies import STRATEGIES
 
 CHAIN = "cutover"
 """Links are called by what they do, never by a direction: a flip of ``live`` must be an update in place of each of them."""
@@ -105,6 +106,7 @@ class BlueGreen(pulumi.ComponentResource):
             "clusters": {colour: cluster.handle for colour, cluster in self.clusters.items()},
             "balancer": self.balancer.handle,
             "work_directory": self._settings.work_directory,
+            "scope": STRATEGIES[self._settings.cutover.strategy].scope,
         }
 
     def _intent(self) -> dict[str, Any]:

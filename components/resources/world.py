@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.cutover.words import Colour
+from components.emqx.base import Scope
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, missing_credentials
 from components.emqx.probes import answers
 from components.emqx.registry import cluster_of
@@ -27,12 +28,13 @@ from components.value import Value
 
 
 class WorldInputs(Value):
-    """A link's name, where the clusters and the balancer are, and where the journal is written."""
+    """A link's name, where the clusters and the balancer are, whose clients a colour has, and where the journal is written."""
 
     name: str
     clusters: Mapping[Colour, ClusterHandle]
     balancer: BalancerHandle
     work_directory: str
+    scope: Scope = "cluster"
 
 
 async def journaled(run: Run, name: str, work: Callable[[Run], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
@@ -67,7 +69,9 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
     """
     async with AsyncExitStack() as stack:
         clusters = {
-            colour: await stack.enter_async_context(cluster_of(handle, credentials_of(colour, credentials)))
+            colour: await stack.enter_async_context(
+                cluster_of(handle, credentials_of(colour, credentials), scope=inputs.scope)
+            )
             for colour, handle in inputs.clusters.items()
         }
         yield Run(

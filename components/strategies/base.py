@@ -12,6 +12,7 @@ from components.cutover.movers import Choice
 from components.cutover.routes import Strategy as Word
 from components.cutover.steps import Step
 from components.cutover.words import Mover
+from components.emqx.base import Scope
 from components.settings import Cutover
 
 
@@ -34,10 +35,12 @@ class Strategy(Protocol):
     """A way to bring the clients from one colour to the other; the word in the stack file is ``cutover.strategy``.
 
     ``route`` is its word in the matrix of routes, which says between which versions it may be used; ``movers`` are those that it may use, the best first.
+    ``scope`` is what a colour is: a cluster, or some nodes of the one cluster that both share.
     """
 
     route: Word
     movers: tuple[Mover, ...]
+    scope: Scope
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """The links behind the first one, in order; each waits for the one before it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from components.cutover.movers import Choice
 from components.cutover.routes import Strategy as Word
 from components.cutover.words import Mover
+from components.emqx.base import Scope
 from components.links.shift import Manner
 from components.settings import Cutover
 from components.strategies.base import LinkSpec
@@ -15,6 +16,7 @@ class TwoCluster:
 
     route: Word = "two-cluster"
     movers: tuple[Mover, ...] = ("kick", "evacuation")
+    scope: Scope = "cluster"
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """Export, import, verification, a link for each step, and the drain."""

@@ -14,8 +14,9 @@ from components.balancer.base import Fronted
 from components.cutover.movers import Choice
 from components.cutover.routes import Strategy as Word
 from components.cutover.steps import Problem
-from components.cutover.words import COLOURS, Mover
+from components.cutover.words import COLOURS, Colour, Mover
 from components.emqx import registry as dialects
+from components.emqx.base import Scope
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import Dialect
@@ -92,10 +93,11 @@ class PaperBalancer:
 
 
 class Straight:
-    """A strategy that moves everybody without carrying anything."""
+    """A strategy that moves everybody without carrying anything, between colours of one cluster."""
 
     route: Word = "two-cluster"
     movers: tuple[Mover, ...] = ("kick",)
+    scope: Scope = "colour"
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         manner = manner_of(cutover, mover).model_dump(mode="json")
@@ -108,7 +110,15 @@ class Straight:
 
 
 class OpenApi(FakeApi):
-    """A cluster of a world in memory that may be opened."""
+    """A cluster of a world in memory that may be opened; ``scopes`` are those that it was opened with."""
+
+    def __init__(self, world: World, colour: Colour) -> None:
+        super().__init__(world, colour, evacuates=False)
+        self.scopes: list[Scope] = []
+
+    def opened(self, *_: Any, scope: Scope = "cluster", **__: Any) -> Self:
+        self.scopes.append(scope)
+        return self
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,7 +131,7 @@ class OpenApi(FakeApi):
 def paper(monkeypatch: pytest.MonkeyPatch) -> World:
     """One registry line for each fake; the world in memory that they stand for."""
     world = World([f"dev-{number}" for number in range(20)])
-    world.apis = {colour: OpenApi(world, colour, evacuates=False) for colour in COLOURS}
+    world.apis = {colour: OpenApi(world, colour) for colour in COLOURS}
     assert isinstance(world.ledger, FakeLedger)
     assert isinstance(world.router, FakeRouter)
     monkeypatch.setitem(TARGETS, "paper", Paper())
@@ -129,7 +139,8 @@ def paper(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setitem(STRATEGIES, "straight", Straight())
     monkeypatch.setitem(ROUTERS, "paper", ROUTERS["haproxy"]._replace(make=lambda _: world.router))
     monkeypatch.setitem(LEDGERS, "paper", lambda _: world.ledger)
-    opens = Dialect("paper", lambda handle, *_, **__: world.apis[handle.colour], lambda _: "/", exports_since=(5, 8))  # type: ignore[arg-type]
+    apis: Any = world.apis
+    opens = Dialect("paper", lambda handle, *_, **more: apis[handle.colour].opened(**more), lambda _: "/", (5, 8))
     monkeypatch.setitem(dialects.DIALECTS, (5, 8), opens)
     return world
 
@@ -159,6 +170,7 @@ def test_the_program_declares_what_is_registered(recorder: Recorder, paper: Worl
     assert chain == ["cutover", "cutover-shift-100", "cutover-drain"]
     first = recorder.named("cutover").inputs
     assert first["balancer"]["router"] == "paper"
+    assert {one.inputs["scope"] for one in recorder.seen if one.name.startswith("cutover")} == {"colour"}
     assert [node["name"] for node in first["clusters"]["green"]["nodes"]] == [
         node.name for node in cluster_at("paper").nodes
     ]
@@ -187,7 +199,9 @@ async def test_a_cutover_runs_through_all_of_them(
     monkeypatch.setattr(worlds, "answers", as_declared)
     settings, kick = load(stack().get, stack="test"), Choice(mover="kick")
     handles = {colour: cluster_at(colour, colour=colour, version="5.8.9") for colour in COLOURS}
-    inputs = worlds.WorldInputs(name="cutover", clusters=handles, balancer=BALANCER, work_directory=str(tmp_path))
+    inputs = worlds.WorldInputs(
+        name="cutover", clusters=handles, balancer=BALANCER, work_directory=str(tmp_path), scope="colour"
+    )
     keys: dict[str, Credentials] = {colour: Credentials(api_key="k", api_secret="s") for colour in COLOURS}
     async with worlds.opened(inputs, keys, "token") as run:
         opened = await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
@@ -195,3 +209,5 @@ async def test_a_cutover_runs_through_all_of_them(
             await carry_out(run, spec.name, "green", manner_of(settings.cutover, kick), opened.direction)
     assert set(paper.at.values()) == {"green"}
     assert set(paper.disconnects.values()) == {1}
+    opened_as = [api.scopes for api in paper.apis.values() if isinstance(api, OpenApi)]
+    assert opened_as == [["colour"], ["colour"]], "whose clients a colour has is the strategy's to say"

@@ -50,6 +50,19 @@ def test_a_node_that_does_not_answer_or_has_no_clock_leaves_it_to_the_others() -
     assert asked(lambda _: httpx.Response(200, json=[]), "brokers_now") is None
 
 
+@pytest.mark.parametrize(("mine", "edition"), [("n1", "ce"), ("n2", "ee")])
+async def test_a_colour_of_a_cluster_that_goes_to_enterprise_has_an_edition_of_its_own(mine: str, edition: str) -> None:
+    """As the nodes of a mixed cluster list themselves (recording F1_ce_to_ee_mixed_and_roll)."""
+    rows = [
+        {"node": "emqx@n1", "node_status": "running", "edition": "Opensource"},
+        {"node": "emqx@n2", "node_status": "running", "edition": "Enterprise"},
+    ]
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=rows))
+    key = Credentials(api_key="k", api_secret="s")
+    async with cluster_of(cluster_at(mine, version="5.8.9"), key, scope="colour", transport=transport) as api:
+        assert await api.edition() == edition
+
+
 def test_who_speaks_mqtt_5_is_told_in_the_same_listing() -> None:
     rows = [
         {"clientid": "a", "connected": True, "proto_ver": 5},

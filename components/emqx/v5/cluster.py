@@ -146,7 +146,8 @@ class ClusterApi(Listing):
         """What this cluster's edition can do; asked once, of any running node."""
         if self._traits is None:
             nodes = await self.nodes(patience_seconds=patience_seconds)
-            editions = {facts.edition for facts in nodes if facts.running}
+            whole = self.scope == "cluster"  # a colour of a cluster that is halfway between two has one all the same
+            editions = {facts.edition for facts in nodes if facts.running and (whole or facts.name in self.node_names)}
             edition = next(iter(editions)) if len(editions) == 1 else None
             if edition is None:
                 raise NotNow(
