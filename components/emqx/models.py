@@ -21,10 +21,22 @@ class Node(Value):
     ws: str | None = None
 
 
+class KeeperHandle(Value):
+    """Who stops, starts and copies the nodes of a cluster (``components.keepers``).
+
+    ``kind`` is the keeper's word in its registry, ``place`` where the nodes live, as that keeper reads it; ``release`` is the release that
+    they are to run, None where the keeper has only one kind.
+    """
+
+    kind: str
+    place: str
+    release: str | None = None
+
+
 class ClusterHandle(Value):
     """All that the code after the target needs; the credentials are looked up by colour.
 
-    ``edition`` is the declared one, None where a target knows it by itself.
+    ``edition`` is the declared one, None where a target knows it by itself; ``keeper`` is None where the nodes are not ours to stop and start.
     """
 
     colour: Colour
@@ -32,6 +44,7 @@ class ClusterHandle(Value):
     version: str
     edition: Edition | None = None
     proxy_protocol: bool = False
+    keeper: KeeperHandle | None = None
 
 
 class Endpoint(Value):
@@ -70,7 +83,7 @@ class BalancerHandle(Value):
 
 
 class Credentials(Value):
-    """An API key, and a dashboard login for what API keys may not see; only ever in memory."""
+    """An API key, a dashboard login for what API keys may not see, and the licence that nodes of ours are started with; only ever in memory."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -78,6 +91,7 @@ class Credentials(Value):
     api_secret: str = Field(repr=False, min_length=1)
     username: str | None = Field(default=None, repr=False)
     password: str | None = Field(default=None, repr=False)
+    license: str | None = Field(default=None, repr=False, min_length=1)
 
     @property
     def has_login(self) -> bool:

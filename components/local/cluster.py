@@ -9,19 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from components.cutover.words import Colour, other
-from components.emqx.errors import NotNow, Refused
+from components.emqx.errors import Refused
 from components.emqx.known import known
-from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
 from components.emqx.registry import cluster_of
 from components.local import processes, release_processes
+from components.local.control import control, node_url
 from components.local.wanted import Wanted
 from components.system.files import replace
 
 KEY_FILE = "api-keys"
-CONTROL_SECONDS = 30.0
 
 
 def place(work_directory: str, colour: Colour) -> Path:
@@ -49,9 +47,18 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
         else:
             ready = release_processes.serve(wanted, wanted.emqx_home, keys, credentials, interrupted)
     handle = ClusterHandle(
-        colour=wanted.name, nodes=ready["nodes"], version=wanted.version, proxy_protocol=wanted.proxy_protocol
+        colour=wanted.name,
+        nodes=ready["nodes"],
+        version=wanted.version,
+        proxy_protocol=wanted.proxy_protocol,
+        keeper=keeper_handle(wanted.directory, wanted.emqx_home),
     )
     return {"handle": handle.model_dump(mode="json"), "network": ready["network"], "pids": ready["pids"]}
+
+
+def keeper_handle(directory: Path, emqx_home: str | None) -> KeeperHandle | None:
+    """Who keeps the nodes of this directory; of lab nodes nobody does yet."""
+    return None if emqx_home is None else KeeperHandle(kind="local", place=str(directory.absolute()), release=emqx_home)
 
 
 def running(directory: Path) -> dict[str, Any] | None:
@@ -169,15 +176,6 @@ def _scale(ready: dict[str, Any], wanted: Wanted) -> None:
     """Add nodes, or remove the last ones; a node that leaves must have been emptied before."""
     have = len(ready["nodes"])
     for _ in range(have, wanted.nodes):
-        _control(ready["control"] + "/nodes", "POST")
+        control(ready["control"] + "/nodes", "POST")
     for node in ready["nodes"][wanted.nodes :]:
-        _control(f"{ready['control']}/nodes/{node['name']}", "DELETE")
-
-
-def _control(url: str, method: str) -> None:
-    """One call of the lab's control port."""
-    try:
-        httpx.request(method, url, json={}, timeout=CONTROL_SECONDS).raise_for_status()
-    except httpx.HTTPError as failure:
-        seen = f"{type(failure).__name__}"
-        raise NotNow(f"{method} {url}", node="the lab", seen=seen, todo="run pulumi up again") from None
+        control(node_url(ready, node["name"]), "DELETE")

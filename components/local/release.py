@@ -43,8 +43,10 @@ _DIST_PORT, _RPC_PORT = 4370, 5369
 _FIRST, _LAST = 16, 250
 LOCK = ("254", API_PORT)
 """Host and port that hold a network of ours; the lab holds its own at port 1883, which is looked at too."""
+RUNS = "runs.json"
+"""In a node's directory: the release that it was started with last."""
 LICENSE = "EMQX_LICENSE__KEY"
-"""The one variable of EMQX's own that is taken from our environment, since it is the user's to give."""
+"""The one variable of EMQX's own that is taken from our environment, since it is the user's to give; the licence of the credentials goes first."""
 
 _VARIABLE = re.compile(r"""^(REL_VSN|IS_ENTERPRISE)=["']?([^"'\s]*)["']?\s*$""", re.MULTILINE)
 _PLAIN_PATH = re.compile(r"/[\w./@+-]*")
@@ -89,6 +91,21 @@ class Release:
             for name, declared, own in pairs
             if declared != own
         ]
+
+
+def remember(place: Place, found: Release) -> None:
+    """Write down beside the node's data what it is started with."""
+    said = {"home": str(found.home), "version": found.version, "edition": found.edition}
+    replace(place.home / RUNS, json.dumps(said))
+
+
+def last_of(place: Place) -> Release | None:
+    """The release that the node was started with last; None where nobody wrote it down."""
+    try:
+        said = json.loads((place.home / RUNS).read_text())
+        return Release(Path(said["home"]), said["version"], said["edition"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _no_release(home: str, seen: str) -> BadInput:
@@ -163,6 +180,8 @@ def environment(place: Place, common: Common, ours: Mapping[str, str]) -> dict[s
     if common.credentials.username and common.credentials.password:
         values["EMQX_DASHBOARD__DEFAULT_USERNAME"] = _quoted(common.credentials.username)
         values["EMQX_DASHBOARD__DEFAULT_PASSWORD"] = _quoted(common.credentials.password)
+    if common.credentials.license:
+        values[LICENSE] = _quoted(common.credentials.license)
     return values
 
 

@@ -59,17 +59,10 @@ def serve(
     found = _declared(wanted, home)
     directory = wanted.directory.resolve()
     release.require_plain(directory)
-    before = _described(directory)
+    before = described(directory)
     network = wanted.network or (before[0].network if before else release.free_network(Random(), wanted.nodes))
     places = [Place(directory, network, number + 1) for number in range(wanted.nodes)]
-    common = Common(
-        seeds=tuple(place.node.name for place in places),
-        proxy_protocol=wanted.proxy_protocol,
-        keys=keys.resolve(),
-        own_address=release.own_address_library(directory),
-        cookie=release.cookie(directory),
-        credentials=credentials,
-    )
+    common = common_of(places, keys, credentials, proxy_protocol=wanted.proxy_protocol)
     _describe(directory, network, max(wanted.nodes, len(before)))
     _start(found, places, common, interrupted)
     for place in before[wanted.nodes :]:
@@ -80,19 +73,47 @@ def serve(
 
 def running(directory: Path) -> dict[str, Any] | None:
     """As ``serve`` returns it when any node runs; ``pids`` are those that do."""
-    facts = _facts(_described(directory.resolve()))
+    facts = _facts(described(directory.resolve()))
     return facts if facts["pids"] else None
 
 
 def complete(directory: Path) -> bool:
     """Whether every node runs."""
-    places = _described(directory.resolve())
-    return bool(places) and all(map(_pid, places))
+    places = described(directory.resolve())
+    return bool(places) and all(map(pid_of, places))
 
 
 def stop(directory: Path, limit_seconds: float = END_SECONDS) -> None:
     """End all nodes, at the same time; gone already is success. Their data stays."""
-    _end(_described(directory.resolve()), limit_seconds)
+    _end(described(directory.resolve()), limit_seconds)
+
+
+def start_node(found: Release, place: Place, common: Common, interrupted: Callable[[], None]) -> None:
+    """Start one node of a cluster, or wait for it where it runs already.
+
+    Raises:
+        GaveUp: it does not serve in time; ended again, with the last line of its output.
+
+    """
+    _start(found, [place], common, interrupted)
+
+
+def stop_node(place: Place, limit_seconds: float = END_SECONDS) -> None:
+    """End one node in order; gone already is success."""
+    _end([place], limit_seconds)
+
+
+def common_of(places: Sequence[Place], keys: Path, credentials: Credentials, *, proxy_protocol: bool) -> Common:
+    """What the nodes at these places share."""
+    directory = places[0].directory
+    return Common(
+        seeds=tuple(place.node.name for place in places),
+        proxy_protocol=proxy_protocol,
+        keys=keys.resolve(),
+        own_address=release.own_address_library(directory),
+        cookie=release.cookie(directory),
+        credentials=credentials,
+    )
 
 
 def _declared(wanted: Wanted, home: str) -> Release:
@@ -123,7 +144,7 @@ def _start(found: Release, places: Sequence[Place], common: Common, interrupted:
     try:
         with _held(places[0].network) as lock:
             for place in places:
-                if _pid(place) is None:
+                if pid_of(place) is None:
                     started.append(place)
                     _launch(found, place, common, lock)
         for place in places:
@@ -136,6 +157,7 @@ def _start(found: Release, places: Sequence[Place], common: Common, interrupted:
 def _launch(found: Release, place: Place, common: Common, lock: tuple[int, ...]) -> None:
     for directory in (place.data, place.home / "log"):
         own_directory(directory)
+    release.remember(place, found)
     detached.launch(
         [str(found.home / "bin" / "emqx"), "foreground"],
         directory=Path.cwd(),
@@ -156,7 +178,7 @@ def _wait(place: Place, interrupted: Callable[[], None]) -> None:
     end, seen, alive = time.monotonic() + START_SECONDS, "nothing", True
     while alive and time.monotonic() < end:
         interrupted()
-        alive = _pid(place) is not None
+        alive = pid_of(place) is not None
         try:
             status = httpx.get(f"{place.node.api}/status", timeout=_ASK_SECONDS, trust_env=False).status_code
             if alive and status == httpx.codes.OK:
@@ -193,12 +215,12 @@ async def _forget(handle: ClusterHandle, name: str, credentials: Credentials) ->
 
 def _end(places: Sequence[Place], limit_seconds: float) -> None:
     """End the nodes at the same time, and the pid files go."""
-    detached.end([pid for place in places if (pid := _pid(place)) is not None], limit_seconds)
+    detached.end([pid for place in places if (pid := pid_of(place)) is not None], limit_seconds)
     for place in places:
         (place.home / "pid").unlink(missing_ok=True)
 
 
-def _pid(place: Place) -> int | None:
+def pid_of(place: Place) -> int | None:
     """The pid of the node's process if it lives."""
 
     def ours(pid: int) -> bool:
@@ -213,7 +235,7 @@ def _describe(directory: Path, network: str, nodes: int) -> None:
     replace(directory / "release.json", json.dumps({"network": network, "nodes": nodes}))
 
 
-def _described(directory: Path) -> list[Place]:
+def described(directory: Path) -> list[Place]:
     """The nodes that the directory had last."""
     try:
         said = json.loads((directory / "release.json").read_text())
@@ -226,5 +248,5 @@ def _facts(places: Sequence[Place]) -> dict[str, Any]:
     return {
         "nodes": [place.node.model_dump(mode="json") for place in places],
         "network": places[0].network if places else "",
-        "pids": [pid for place in places if (pid := _pid(place)) is not None],
+        "pids": [pid for place in places if (pid := pid_of(place)) is not None],
     }

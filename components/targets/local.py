@@ -96,7 +96,8 @@ class Local:
 
     def observed(self, site: Site) -> ClusterHandle | None:
         """The handle of the processes that run now, if any do."""
-        ready = processes.running(processes.place(site.work_directory, site.colour))
+        directory = processes.place(site.work_directory, site.colour)
+        ready = processes.running(directory)
         if ready is None:
             return None
         return ClusterHandle(
@@ -104,6 +105,7 @@ class Local:
             nodes=ready["nodes"],
             version=site.settings.version,
             proxy_protocol=site.settings.proxy_protocol,
+            keeper=processes.keeper_handle(directory, site.settings.emqx_home),
         )
 
     def standing(self, site: Site) -> bool:

@@ -1,0 +1,51 @@
+"""``python -m components.keepers restore DIRECTORY``: put the copy of a node back where it was taken.
+
+The rule: a node that runs keeps its data, and nothing is put back that is not what the manifest says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.emqx.errors import Refused, UpgradeError
+from components.keepers.copies import manifest_of, restore
+from components.local import release_processes
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.callback()
+def _commands() -> None:
+    """Copies of nodes."""
+
+
+@app.command("restore")
+def restore_command(directory: Annotated[Path, typer.Argument(help="the copy, with its manifest.json")]) -> None:
+    """Put the copy back; what lies there now is moved aside."""
+    try:
+        manifest = manifest_of(directory)
+        for part in manifest.belongs.values():
+            _refuse_running(Path(part), manifest.node)
+        restore(directory)
+    except UpgradeError as failure:
+        typer.echo(str(failure), err=True)
+        raise typer.Exit(1) from None
+    places = ", ".join(manifest.belongs.values())
+    typer.echo(f"{manifest.node} has the data of {manifest.version} ({manifest.edition}) again: {places}")
+    typer.echo("what was there lies beside it, as *.aside-N")
+
+
+def _refuse_running(part: Path, node: str) -> None:
+    """The node whose directory this is in must not run."""
+    for place in release_processes.described(part.parent.parent):
+        pid = release_processes.pid_of(place) if part.is_relative_to(place.home) else None
+        if pid is not None:
+            seen, todo = f"it runs as process {pid}", f"stop it first: kill {pid}"
+            raise Refused("restoring a copy", node=node, seen=seen, todo=todo)
+
+
+if __name__ == "__main__":
+    app()
