@@ -137,7 +137,7 @@ def test_a_node_that_never_serves_is_given_up_and_what_was_seen_is_said(
     colour: Colour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(release_processes, "START_SECONDS", 0.5)
-    with pytest.raises(GaveUp, match=r"/status: ConnectError after 0.5 s, last output: 5.8.8 starts with"):
+    with pytest.raises(GaveUp, match=r"/status: ConnectError after 0\.5 s, last output: "):
         colour.up()
     assert release_processes.running(colour.directory) is None
 
