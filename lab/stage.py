@@ -48,6 +48,7 @@ class Scene:
     nodes: int = 3
     persistent_fraction: float = 0.0
     publish_interval_seconds: float = 1.0
+    kinds: str = "plain"
     gates: Mapping[str, Any] = field(default_factory=dict)
     cutover: Mapping[str, Any] = field(default_factory=dict)
 
@@ -174,7 +175,7 @@ class Stage:
         command = [sys.executable, "-m", "lab", "fleet", "--address", self.mqtt, "--clients", str(scene.clients)]
         command += ["--log", str(self.fleet_log), "--username", DEVICE_USER, "--password-file", str(password)]
         command += ["--processes", str(-(-scene.clients // CLIENTS_A_PROCESS))]
-        command += ["--persistent-fraction", str(scene.persistent_fraction)]
+        command += ["--kinds", scene.kinds, "--persistent-fraction", str(scene.persistent_fraction)]
         command += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
         self._fleet = subprocess.Popen(
             command, cwd=ROOT, env=kept(os.environ), stdout=subprocess.PIPE, text=True, start_new_session=True

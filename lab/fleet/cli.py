@@ -14,6 +14,7 @@ import typer
 
 from components.system.address import parsed
 from components.system.files import replace
+from lab.fleet.mixture import MIXED, UnknownKindError, mixture
 from lab.fleet.processes import Parts
 from lab.fleet.settings import LAST_PORT, PORTS_PER_SOURCE, FleetError, FleetSettings
 
@@ -27,6 +28,9 @@ def fleet(
     log: Annotated[Path, typer.Option(help="event log, JSON lines")],
     summary: Annotated[Path | None, typer.Option(help="summary file; summary.json beside the log")] = None,
     processes: Annotated[int, typer.Option(min=1, help="5,000 devices fit in one")] = 1,
+    kinds: Annotated[
+        str, typer.Option(help="kinds of client (lab/fleet/kinds.py): mixture, plain, or NAME[=WEIGHT] with commas")
+    ] = MIXED,
     prefix: Annotated[str, typer.Option(help="client ids are PREFIX-000000 and so on")] = "dev",
     username: Annotated[str | None, typer.Option(help="with --password-file")] = None,
     password_file: Annotated[Path | None, typer.Option(help="file with the password in its first line")] = None,
@@ -41,11 +45,12 @@ def fleet(
     log_messages: Annotated[bool, typer.Option("--log-messages", help="a line for every message")] = False,
     seed: Annotated[int, typer.Option(help="of the jitter")] = 0,
 ) -> None:
-    """Devices that reconnect like firmware and record every disconnect, gap and message."""
+    """Devices that reconnect as MQTT libraries do and record every disconnect, gap and message."""
     with _in_one_line():
         settings = FleetSettings(
             addresses=_addresses(address),
             clients=clients,
+            kinds=mixture(kinds),
             prefix=prefix,
             username=_username(username, password_file, anonymous=anonymous),
             password=password_file.read_text().partition("\n")[0] if password_file else None,
@@ -66,7 +71,7 @@ def _in_one_line() -> Iterator[None]:
     """What cannot work ends the command with status 1."""
     try:
         yield
-    except FleetError as error:
+    except (FleetError, UnknownKindError) as error:
         said = str(error)
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -5,7 +5,7 @@ The states are the module constants below, in the order in which a connection go
     AWAY -> DIALLING -> CONNECTING -> SUBSCRIBING -> SERVING
       ^--------------------- any end ---------------------+
 
-Like firmware, a device trusts its session: with session_present 1 it does not subscribe again.
+What a device does after an end, and whether it subscribes again, is its kind's (``kind``); here is what happens on the wire.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from components.mqtt import (
     Subscription,
     encode,
 )
+from lab.fleet.kind import Cause, End, Tries
 from lab.fleet.ledger import LIMIT, Ledger
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class Host(Protocol):
     def serving(self, device: Device) -> None:
         """Subscribed: all that the device does from here on counts."""
 
-    def ended(self, device: Device, reason: str, *, live: bool) -> None:
-        """The connection is over; ``live`` when it had a CONNACK 0. The host dials again."""
+    def ended(self, device: Device, end: End) -> None:
+        """The connection, or the try to make one, is over. The host dials again, or never."""
 
     def received(self, device: Device, sequence: int, order: str) -> None:
         """A message of its own came back."""
@@ -67,45 +68,53 @@ class Device(asyncio.Protocol):
         "_asked",
         "_awaits_ping",
         "_decoder",
+        "_end",
+        "_greeted",
         "_host",
-        "_reason",
         "_sent",
         "_since",
+        "_subscribed",
         "_transport",
         "disconnects",
-        "failures",
+        "gone",
         "ledger",
         "lost_at",
+        "silent",
         "spec",
         "state",
+        "tries",
     )
 
     def __init__(self, spec: Spec, host: Host) -> None:
         self.spec, self._host = spec, host
         self.ledger = Ledger()
-        self.state, self.failures, self.disconnects = AWAY, 0, 0
+        self.state, self.tries = AWAY, Tries()
+        self.disconnects = 0
         self.lost_at: float | None = None
+        self.gone: str | None = None  # why it stays away for good
+        self.silent = False  # connected, without a subscription
+        self._greeted = self._subscribed = False
         self._transport: asyncio.Transport | None = None
         self._decoder = Decoder(spec.level)
-        self._reason = ""
+        self._end: tuple[Cause, str, int] | None = None
         self._since = self._sent = self._asked = 0.0
         self._awaits_ping = False
 
     def dialling(self) -> None:
         """The fleet opens a connection now; the time to CONNACK counts from here."""
-        self.state, self._since, self._reason = DIALLING, self._host.now(), ""
+        self.state, self._since, self._end = DIALLING, self._host.now(), None
 
     def failed(self, reason: str) -> None:
         """There was no connection at all."""
         if self.state == DIALLING:
             self.state = AWAY
-            self._host.ended(self, reason, live=False)
+            self._host.ended(self, End(Cause.TCP, reason, live=False))
 
     def publish(self) -> int | None:
         """Send the next message; its sequence number, or None when away or when too many are not acknowledged."""
         if self.state != SERVING or len(self.ledger.unacknowledged) >= LIMIT:
             return None
-        sequence = self.ledger.publish(self._host.now())
+        sequence = self.ledger.publish(self._host.now(), heard=not self.silent)
         packet_id = None
         if self.spec.qos:
             packet_id = 1 + sequence % (SUBSCRIBE_ID - 1)
@@ -119,7 +128,7 @@ class Device(asyncio.Protocol):
             return
         now, settings = self._host.now(), self._host.settings
         if (self.state != SERVING or self._awaits_ping) and now - self._asked > settings.answer_timeout_seconds:
-            self._close("no answer")
+            self._close(Cause.GIVEN_UP, "no answer")
         elif settings.keep_alive_seconds and now - self._sent >= 0.75 * settings.keep_alive_seconds:
             self._awaits_ping = True
             self._ask(Pingreq())
@@ -137,7 +146,8 @@ class Device(asyncio.Protocol):
         self._decoder = Decoder(self.spec.level)
         self._awaits_ping = False
         self.state = CONNECTING
-        self._ask(_connect(self.spec, self._host.settings))
+        self._ask(_connect(self.spec, self._host.settings, first=not self._greeted))
+        self._greeted = True
 
     def data_received(self, data: bytes) -> None:
         """Handle every packet that is complete."""
@@ -147,13 +157,15 @@ class Device(asyncio.Protocol):
                 if handle is not None:
                     handle(self, packet)
         except MalformedPacket as error:
-            self._close(f"malformed: {error}")
+            self._close(Cause.GIVEN_UP, f"malformed: {error}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say why it ended, in the broker's words where it had any."""
         live = self.state >= SUBSCRIBING
         self.state, self._transport = AWAY, None
-        self._host.ended(self, self._reason or ("FIN" if exc is None else "RST"), live=live)
+        unsaid = Cause.FIN if exc is None else Cause.RST
+        cause, said, code = self._end or (unsaid, unsaid.value, 0)
+        self._host.ended(self, End(cause, said, live, code))
 
     def _send(self, packet: Packet) -> None:
         if self._transport is not None:
@@ -166,8 +178,8 @@ class Device(asyncio.Protocol):
             self._asked = self._host.now()
         self._send(packet)
 
-    def _close(self, reason: str) -> None:
-        self._reason = reason
+    def _close(self, cause: Cause, said: str, code: int = 0) -> None:
+        self._end = (cause, said, code)
         if self._transport is not None:
             self._transport.abort()
 
@@ -178,19 +190,38 @@ class Device(asyncio.Protocol):
     def _on_connack(self, packet: Connack) -> None:
         if packet.reason:
             # "connack": the same number means something else in a 3.1.1 CONNACK than in MQTT 5, so both are kept apart
-            self._close(f"connack {packet.reason:#04x}")
+            self._close(Cause.CONNACK, f"connack {packet.reason:#04x}", packet.reason)
             return
         self.state = SUBSCRIBING
         self._host.connected(self, session_present=packet.session_present, latency=self._host.now() - self._since)
-        if packet.session_present:
-            self._serve()
-        else:
+        if not packet.session_present:
+            self._without_session()
+        if self._subscribes(session_present=packet.session_present):
+            self.silent = False
             self._ask(Subscribe(SUBSCRIBE_ID, (Subscription(self.spec.topic, qos=1),)))
+            return
+        if not packet.session_present:
+            self.silent = True
+            self.ledger.deafen()
+        self._serve()
+
+    def _subscribes(self, *, session_present: bool) -> bool:
+        """An application that subscribes once in its life would never have worked with a session that ends with each connection."""
+        habit = self.spec.kind.subscribes
+        if habit == "once" and self.spec.persistent:
+            return not self._subscribed
+        return habit == "each connect" or not session_present
+
+    def _without_session(self) -> None:
+        forgets = self.spec.kind.forgets
+        if forgets == "everybody" or (forgets == "clean" and not self.spec.persistent):
+            self.ledger.forget()
 
     def _on_suback(self, packet: Suback) -> None:
         if packet.reasons[0] >= 0x80:
-            self._close(f"suback {packet.reasons[0]:#04x}")
+            self._close(Cause.GIVEN_UP, f"suback {packet.reasons[0]:#04x}")
         else:
+            self._subscribed = True
             self._serve()
 
     def _serve(self) -> None:
@@ -213,7 +244,7 @@ class Device(asyncio.Protocol):
         self._awaits_ping = False
 
     def _on_disconnect(self, packet: Disconnect) -> None:
-        self._reason = f"{packet.reason:#04x}"
+        self._end = (Cause.DISCONNECT, f"{packet.reason:#04x}", packet.reason)
 
 
 _HANDLERS: Mapping[type, Callable[[Device, Any], None]] = {
@@ -226,11 +257,12 @@ _HANDLERS: Mapping[type, Callable[[Device, Any], None]] = {
 }
 
 
-def _connect(spec: Spec, settings: FleetSettings) -> Connect:
+def _connect(spec: Spec, settings: FleetSettings, *, first: bool) -> Connect:
     expires = spec.level == 5 and spec.persistent
+    asks_once = spec.level in spec.kind.clean_once
     return Connect(
         client_id=spec.client_id,
-        clean_start=not spec.persistent,
+        clean_start=not spec.persistent and (first or not asks_once),
         keep_alive=settings.keep_alive_seconds,
         username=settings.username,
         password=None if settings.password is None else settings.password.encode(),

@@ -1,4 +1,4 @@
-"""All devices of one process: dials them at a rate, again after every end, keeps the figures; it never gives a device up."""
+"""All devices of one process: dials them at a rate, again when their kind does, keeps the figures; it never gives a device up itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 
-from lab.fleet.device import AWAY, SERVING, Device
+from lab.fleet.device import AWAY, SERVING, SUBSCRIBING, Device
+from lab.fleet.kind import End, decide
 from lab.fleet.ledger import Counts
 from lab.fleet.log import EventLog
 from lab.fleet.settings import FleetError, FleetSettings
-from lab.fleet.tally import Tally
+from lab.fleet.tally import OfKind, Tally
 
 _BEAT_SECONDS = 0.02
 
@@ -42,7 +43,7 @@ class Fleet:
         self.ready_at: float | None = None
         self._log = EventLog(log, now)
         self._chance = chance or random.Random()
-        self._tally = Tally()
+        self._tally = Tally(kinds={kind.name: OfKind() for kind in settings.kinds.kinds})
         self._started: set[int] = set()
         self._ready = asyncio.Event()
         self._stopping = self._closing = False
@@ -52,7 +53,7 @@ class Fleet:
         """Connect everybody; returns when each has been connected and subscribed once.
 
         Raises:
-            FleetError: not all are within the time; says how many are, and why the others were refused.
+            FleetError: not all are within the time, or one stays away for good; says how many are, and why the others were refused.
 
         """
         for work in (self._dial_all(), self._beat(), self._publish_all()):
@@ -61,8 +62,13 @@ class Fleet:
             async with asyncio.timeout(ready_within_seconds):
                 await self._ready.wait()
         except TimeoutError:
-            seen = f"{len(self._started)} of {len(self.devices)} were ready, refused {dict(self._tally.refused)}"
-            raise FleetError(f"after {ready_within_seconds:g} s {seen}") from None
+            raise FleetError(f"after {ready_within_seconds:g} s {self._seen()}") from None
+        if self.ready_at is None:
+            gone = next(device for device in self.devices if device.gone)
+            raise FleetError(f"{gone.spec.client_id} ({gone.spec.kind.name}) stays away: {gone.gone}; {self._seen()}")
+
+    def _seen(self) -> str:
+        return f"{len(self._started)} of {len(self.devices)} were ready, refused {dict(self._tally.refused)}"
 
     async def stop(self) -> Tally:
         """Publish no more, wait (bounded) for what is on its way, disconnect in order; the final figures."""
@@ -93,8 +99,13 @@ class Fleet:
         before = self.now() - (self.settings.settle_seconds if settle_seconds is None else settle_seconds)
         self._tally.disconnects = [device.disconnects for device in self.devices]
         self._tally.messages = {"0": Counts(), "1": Counts()}
+        for kind in self._tally.kinds.values():
+            kind.count()
         for device in self.devices:
             self._tally.messages[str(device.spec.qos)].add(device.ledger.counts(before))
+            self._tally.kinds[device.spec.kind.name].add_device(
+                device.disconnects, device.gone, away=device.state < SUBSCRIBING, silent=device.silent
+            )
         self._log.flush()
         return self._tally
 
@@ -105,7 +116,7 @@ class Fleet:
         gap = None
         if device.lost_at is not None:
             gap = round(self.now() - device.lost_at, 4)
-            self._tally.gaps.append(gap)
+            self._tally.kinds[device.spec.kind.name].gaps.append(gap)
             if session_present:
                 self._tally.resumed += 1
             else:
@@ -116,7 +127,7 @@ class Fleet:
             session_present=session_present,
             seconds=round(latency, 4),
             gap=gap,
-            failed_tries=device.failures or None,
+            failed_tries=device.tries.failed or None,
         )
 
     def serving(self, device: Device) -> None:
@@ -128,20 +139,29 @@ class Fleet:
             self._tally.levels = [(self.ready_at, -1)] * (len(self.devices) - self.connected_now)
             self._ready.set()
 
-    def ended(self, device: Device, reason: str, *, live: bool) -> None:
-        """Over (`Host`): counted, written down, dialled again."""
+    def ended(self, device: Device, end: End) -> None:
+        """Over (`Host`): counted, written down, and dialled again when its kind does."""
         if self._closing:
             return
-        if live:
+        if end.live:
             self._level(-1)
-            device.disconnects, device.failures, device.lost_at = device.disconnects + 1, 0, self.now()
-            self._tally.reasons[reason] += 1
+            device.disconnects, device.lost_at = device.disconnects + 1, self.now()
+            self._tally.reasons[end.said] += 1
         else:
-            device.failures += 1
-            self._tally.refused[reason] += 1
-        self._log.write("disconnected" if live else "refused", device.spec.client_id, reason=reason)
-        delay = self.settings.backoff(device.failures, self._chance.random())
-        asyncio.get_running_loop().call_later(delay, lambda: self._spawn(self._dial(device)))
+            self._tally.refused[end.said] += 1
+            self._tally.kinds[device.spec.kind.name].refused += 1
+        self._log.write("disconnected" if end.live else "refused", device.spec.client_id, reason=end.said)
+        device.tries, wait = decide(device.spec.kind, device.tries, end, self._chance.random())
+        if wait is None:
+            self._stays_away(device, end)
+        else:
+            asyncio.get_running_loop().call_later(wait, lambda: self._spawn(self._dial(device)))
+
+    def _stays_away(self, device: Device, end: End) -> None:
+        device.gone = end.said
+        self._log.write("stays_away", device.spec.client_id, kind=device.spec.kind.name, reason=end.said)
+        if self.ready_at is None:
+            self._ready.set()  # it never will be
 
     def received(self, device: Device, sequence: int, order: str) -> None:
         """A message came back (`Host`)."""
@@ -172,7 +192,7 @@ class Fleet:
 
     async def _dial(self, device: Device) -> None:
         settings, number = self.settings, device.spec.number
-        host, port = settings.addresses[(number + device.failures) % len(settings.addresses)]
+        host, port = settings.addresses[(number + device.tries.failed) % len(settings.addresses)]
         source = (settings.sources[number % len(settings.sources)], 0) if settings.sources else None
         device.dialling()
         try:

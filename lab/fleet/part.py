@@ -13,8 +13,10 @@ import random
 import resource
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from lab.fleet.fleet import Fleet
 from lab.fleet.settings import FleetError, FleetSettings
@@ -33,16 +35,15 @@ class Order:
 
     def line(self) -> bytes:
         """As one line."""
-        return json.dumps(asdict(self)).encode() + b"\n"
+        return _ORDER.dump_json(self) + b"\n"
 
-    @classmethod
-    def of(cls, line: bytes) -> Order:
+    @staticmethod
+    def of(line: bytes) -> Order:
         """The same again."""
-        data = json.loads(line)
-        settings = data["settings"]
-        settings["addresses"] = tuple((host, port) for host, port in settings["addresses"])
-        settings["sources"] = tuple(settings["sources"])
-        return cls(**{**data, "settings": FleetSettings(**settings)})
+        return _ORDER.validate_json(line)
+
+
+_ORDER = TypeAdapter(Order)
 
 
 def main() -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from components.system.address import Address
+from lab.fleet.kind import Kind
+from lab.fleet.mixture import Mixture, plain
 
-MQTT_3_1_1, MQTT_5 = 4, 5
 LAST_PORT = 65_535
 PORTS_PER_SOURCE = 28_000
 """Connections that one source address can have to one destination (Linux's ephemeral ports 32768 to 60999)."""
@@ -19,10 +20,11 @@ class FleetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One device: an even number speaks MQTT 5, an odd one 3.1.1; two in four publish at QoS 1."""
+    """One device: of a kind that speaks both levels one in two speaks MQTT 5; two in four publish at QoS 1."""
 
     number: int
     client_id: str
+    kind: Kind
     level: int
     persistent: bool
     qos: int
@@ -53,9 +55,7 @@ class FleetSettings:
     expiry_seconds: int = 7200
     publish_interval_seconds: float = 10.0
     connects_per_second: float = 500.0
-    first_retry_seconds: float = 0.2
-    backoff_seconds: float = 0.5
-    backoff_cap_seconds: float = 10.0
+    kinds: Mixture = field(default_factory=plain)
     answer_timeout_seconds: float = 15.0
     settle_seconds: float = 5.0
     sources: tuple[str, ...] = ()
@@ -87,24 +87,13 @@ class FleetSettings:
     def specs(self) -> Iterator[Spec]:
         """The devices of this part."""
         for number in range(self.first, self.first + self.clients):
-            group = number // 4
+            kind, place = self.kinds.of(number)
+            group = place // 4
             yield Spec(
                 number=number,
                 client_id=f"{self.prefix}-{number:06}",
-                level=MQTT_3_1_1 if number % 2 else MQTT_5,
+                kind=kind,
+                level=kind.levels[place % len(kind.levels)],
                 persistent=int((group + 1) * self.persistent_fraction) > int(group * self.persistent_fraction),
-                qos=number // 2 % 2,
+                qos=place // 2 % 2,
             )
-
-    def backoff(self, attempt: int, chance: float) -> float:
-        """Seconds until the next try: at once with jitter after a disconnect (attempt 0), then doubling to the cap.
-
-        Args:
-            attempt: failed tries since the device was last connected.
-            chance: a random number of 0 to 1.
-
-        """
-        if attempt == 0:
-            return chance * self.first_retry_seconds
-        longest = min(self.backoff_cap_seconds, self.backoff_seconds * 2.0 ** min(attempt - 1, 16))
-        return longest * (0.5 + chance / 2)

@@ -4,42 +4,89 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from lab.fleet.ledger import Counts
+
+
+@dataclass(slots=True)
+class OfKind:
+    """One kind of client in one process: devices, those that were disconnected, that are away now, that have no subscription now.
+
+    ``gaps`` are seconds, one for each time that a device came back; ``stayed_away`` counts those who never will by what ended them.
+    """
+
+    devices: int = 0
+    disconnected: int = 0
+    away: int = 0
+    silent: int = 0
+    refused: int = 0
+    gaps: list[float] = field(default_factory=list)
+    stayed_away: Counter[str] = field(default_factory=Counter)
+
+    def count(self) -> None:
+        """Begin to count the devices again; what happened stays."""
+        self.devices = self.disconnected = self.away = self.silent = 0
+        self.stayed_away = Counter()
+
+    def add_device(self, disconnects: int, gone: str | None, *, away: bool, silent: bool) -> None:
+        """One device as it is now; ``gone`` says why it stays away for good."""
+        self.devices += 1
+        self.disconnected += disconnects > 0
+        self.away += away
+        self.silent += silent and not away
+        if gone is not None:
+            self.stayed_away[gone] += 1
+
+    def add(self, other: OfKind) -> None:
+        """Add another process's part."""
+        self.devices += other.devices
+        self.disconnected += other.disconnected
+        self.away += other.away
+        self.silent += other.silent
+        self.refused += other.refused
+        self.gaps += other.gaps
+        self.stayed_away += other.stayed_away
 
 
 @dataclass(slots=True)
 class Tally:
     """One process's part.
 
-    ``disconnects`` has one number per client, ``gaps`` and ``latencies`` are seconds, ``levels`` is every change of the number of
-    connected clients as (unix seconds, +1 or -1) since all of the part were connected, ``messages`` is by QoS.
+    ``disconnects`` has one number per client, ``latencies`` are seconds, ``levels`` is every change of the number of
+    connected clients as (unix seconds, +1 or -1) since all of the part were connected, ``messages`` is by QoS, ``kinds`` by name.
     """
 
     disconnects: list[int] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
-    gaps: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     levels: list[tuple[float, int]] = field(default_factory=list)
     resumed: int = 0
     started_anew: int = 0
     messages: dict[str, Counts] = field(default_factory=lambda: {"0": Counts(), "1": Counts()})
+    kinds: dict[str, OfKind] = field(default_factory=dict)
+
+    @property
+    def gaps(self) -> list[float]:
+        """Of all kinds."""
+        return [gap for kind in self.kinds.values() for gap in kind.gaps]
 
     def as_json(self) -> dict[str, Any]:
-        """As plain JSON (`asdict` alone would break the counters: it rebuilds a dict from pairs, which a Counter counts)."""
-        messages = {qos: asdict(counts) for qos, counts in self.messages.items()}
-        return {**{one.name: getattr(self, one.name) for one in fields(self)}, "messages": messages}
+        """As plain JSON."""
+        plain: dict[str, Any] = _TALLY.dump_python(self, mode="json")
+        return plain
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Tally:
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Tally:
         """The same again."""
-        counters = {name: Counter(data[name]) for name in ("reasons", "refused")}
-        levels = [(moment, change) for moment, change in data["levels"]]
-        messages = {qos: Counts(**counts) for qos, counts in data["messages"].items()}
-        return cls(**{**data, **counters, "levels": levels, "messages": messages})
+        return _TALLY.validate_python(data)
+
+
+_TALLY = TypeAdapter(Tally)
 
 
 def merge(tallies: Iterable[Tally]) -> Tally:
@@ -49,13 +96,14 @@ def merge(tallies: Iterable[Tally]) -> Tally:
         whole.disconnects += part.disconnects
         whole.reasons += part.reasons
         whole.refused += part.refused
-        whole.gaps += part.gaps
         whole.latencies += part.latencies
         whole.levels += part.levels
         whole.resumed += part.resumed
         whole.started_anew += part.started_anew
         for qos, counts in part.messages.items():
             whole.messages[qos].add(counts)
+        for name, kind in part.kinds.items():
+            whole.kinds.setdefault(name, OfKind()).add(kind)
     whole.levels.sort()
     return whole
 
@@ -103,6 +151,23 @@ def summary(tally: Tally, ready_at: float) -> dict[str, Any]:
             "lost_qos1": tally.messages["1"].lost,
             "by_qos": {qos: asdict(counts) for qos, counts in tally.messages.items()},
         },
+        "away": sum(kind.away for kind in tally.kinds.values()),
+        "stayed_away": sum(kind.stayed_away.total() for kind in tally.kinds.values()),
+        "silent": sum(kind.silent for kind in tally.kinds.values()),
+        "kinds": {name: _of_kind(kind) for name, kind in tally.kinds.items() if kind.devices},
+    }
+
+
+def _of_kind(kind: OfKind) -> dict[str, Any]:
+    return {
+        "devices": kind.devices,
+        "disconnected": kind.disconnected,
+        "away": kind.away,
+        "stayed_away": kind.stayed_away.total(),
+        "stayed_away_by_reason": dict(sorted(kind.stayed_away.items())),
+        "silent": kind.silent,
+        "refused_connections": kind.refused,
+        "gap_seconds": spread(kind.gaps),
     }
 
 

@@ -6,9 +6,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from lab.fleet.fleet import Fleet
+from lab.fleet.kinds import PLAIN
+from lab.fleet.mixture import only
 from lab.fleet.settings import FleetSettings
 
 SECONDS = 30.0
@@ -31,7 +34,7 @@ class Devices:
             persistent_fraction=0.0,
             publish_interval_seconds=0,
             settle_seconds=0,
-            backoff_cap_seconds=1.0,
+            kinds=only(replace(PLAIN, then=(0.5, 1.0))),
         )
         self.fleet = Fleet(settings)
         self._call(self.fleet.start(SECONDS))

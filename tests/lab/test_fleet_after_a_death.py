@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from components.mqtt import Connack
 from lab.fleet.fleet import Fleet
+from lab.fleet.kinds import PLAIN
+from lab.fleet.mixture import only
 from lab.fleet.settings import FleetSettings
 from lab.fleet.tally import summary
 from lab.node.broker.cluster import Cluster
@@ -60,7 +63,8 @@ async def test_of_few_clients_none_meets_anything_unless_it_is_asked_for(cluster
 async def test_the_fleet_copes_and_counts_what_it_met(cluster: Cluster, clock: Time) -> None:
     dead = node(cluster)
     addresses = tuple((one.ip, 1883) for one in cluster.nodes.values())
-    settings = FleetSettings(addresses, 12, first_retry_seconds=0.02, backoff_seconds=0.05, backoff_cap_seconds=0.1)
+    quick = replace(PLAIN, first=(0.0, 0.02), then=(0.05, 0.1))
+    settings = FleetSettings(addresses, 12, kinds=only(quick))
     fleet = Fleet(settings, log=None, chance=random.Random(7))
     await fleet.start(10)
     await dead.die(busy=1, cut=2)

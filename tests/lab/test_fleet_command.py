@@ -30,7 +30,7 @@ async def command(directory: Path, responder: Responder, *options: str) -> Async
     address = f"{responder.host}:{responder.port}"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "lab", "fleet", "--address", address, "--log", str(directory / "fleet.jsonl")),
-        *("--connects-per-second", "5000", "--publish-interval-seconds", "0.2", *options),
+        *("--connects-per-second", "5000", "--publish-interval-seconds", "0.2", "--kinds", "plain", *options),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

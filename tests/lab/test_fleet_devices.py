@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +10,13 @@ import pytest
 
 from components.mqtt import Property
 from lab.fleet.fleet import Fleet
+from lab.fleet.mixture import only
 from lab.fleet.settings import FleetError, FleetSettings
-from lab.fleet.tally import Tally, summary
+from tests.lab.fleet_bed import QUICK, figures, fleet
 from tests.lab.fleet_responder import Responder
 from tests.lab.node_process import until
 
 pytestmark = pytest.mark.lab
-
-
-@asynccontextmanager
-async def fleet(responder: Responder, clients: int = 8, log: int | None = None, **values: Any) -> AsyncIterator[Fleet]:
-    settings = FleetSettings(
-        (responder.address,),
-        clients,
-        **{"publish_interval_seconds": 0.1, "first_retry_seconds": 0.02, "backoff_seconds": 0.05, **values},
-    )
-    running = Fleet(settings, log=log, chance=random.Random(7))
-    await running.start(10)
-    try:
-        yield running
-    finally:
-        await running.stop()
-
-
-def figures(tally: Tally) -> dict[str, Any]:
-    return summary(tally, ready_at=0.0)
 
 
 async def test_undisturbed_devices_lose_nothing() -> None:
@@ -143,12 +122,14 @@ async def test_lost_and_doubled_messages_are_counted_by_qos() -> None:
 
 async def test_unacknowledged_messages_are_sent_again_and_so_are_not_lost() -> None:
     disturbed = Responder(withhold_pubacks=True, drop=True)
-    async with disturbed as responder, fleet(responder, 8, settle_seconds=0.5) as running:
+    async with disturbed as responder, fleet(responder, 8, settle_seconds=3.0) as running:
         await until(lambda: sum(len(device.ledger.unacknowledged) for device in running.devices) > 20, "20 waiting")
         responder.withhold_pubacks = responder.drop = False
         for client_id in list(responder.live):
             responder.kick(client_id)
-        await until(lambda: running.connected_now == 8, "all back")
+        await until(lambda: sum(running.tally().disconnects) == 8 and running.connected_now == 8, "all back")
+        sure = [device.ledger for device in running.devices if device.spec.qos]
+        await until(lambda: not any(ledger.lost(running.now()) for ledger in sure), "all of QoS 1 have come")
         whole = figures(await running.stop())["messages"]
         assert whole["lost_qos1"] == 0
         assert whole["lost_qos0"] > 0, "nobody sends QoS 0 again"
@@ -194,7 +175,7 @@ async def test_a_start_that_does_not_succeed_says_how_far_it_came() -> None:
 async def test_a_dead_replica_is_left_for_the_next_one() -> None:
     async with Responder() as dead, Responder() as alive:
         await dead.shut()
-        settings = FleetSettings((dead.address, alive.address), 10, first_retry_seconds=0.01, backoff_seconds=0.01)
+        settings = FleetSettings((dead.address, alive.address), 10, kinds=only(QUICK))
         running = Fleet(settings)
         await running.start(10)
         assert len(alive.live) == 10

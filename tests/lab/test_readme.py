@@ -70,7 +70,19 @@ class Reader:
         mqtt = balancing.handle_of(self.work / "balancer").mqtt
         log = self.workspace.directory / "fleet" / "fleet.jsonl"
         log.parent.mkdir()
-        command = [sys.executable, "-m", "lab", "fleet", "--address", mqtt, "--clients", str(DEVICES), "--anonymous"]
+        command = [
+            sys.executable,
+            "-m",
+            "lab",
+            "fleet",
+            "--address",
+            mqtt,
+            "--clients",
+            str(DEVICES),
+            "--anonymous",
+            "--kinds",
+            "plain",
+        ]
         self._fleet = subprocess.Popen([*command, "--log", log], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._fleet.stdout is not None
         assert self._fleet.stdout.readline().startswith("ready")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lab.fleet.ledger import Counts, Ledger
 from lab.fleet.settings import FleetError, FleetSettings
-from lab.fleet.tally import Tally, lowest, merge, spread, summary
+from lab.fleet.tally import OfKind, Tally, lowest, merge, spread, summary
 
 pytestmark = pytest.mark.unit
 
@@ -66,10 +66,11 @@ def test_the_lowest_number_counts_from_the_moment_when_all_are_ready() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 2)), max_size=30))
 def test_the_parts_together_are_the_whole(events: list[tuple[float, int]]) -> None:
-    parts = [Tally(disconnects=[0]) for _ in range(3)]
+    parts = [Tally(disconnects=[0], kinds={"plain": OfKind(devices=1)}) for _ in range(3)]
     for moment, part in events:
         parts[part].levels += [(moment, -1), (moment + 0.5, +1)]
-        parts[part].gaps.append(0.5)
+        parts[part].kinds["plain"].gaps.append(0.5)
+        parts[part].kinds["plain"].stayed_away["0x98"] += 1
         parts[part].reasons["0x98"] += 1
         parts[part].messages["1"].add(Counts(published=2, received=1, expected=2, lost=1))
     whole = summary(merge(Tally.from_json(json.loads(json.dumps(part.as_json()))) for part in parts), ready_at=0.0)
@@ -77,6 +78,11 @@ def test_the_parts_together_are_the_whole(events: list[tuple[float, int]]) -> No
     assert whole["disconnects"]["by_reason"] == ({"0x98": len(events)} if events else {})
     assert whole["messages"]["lost_qos1"] == whole["messages"]["lost"] == len(events)
     assert whole["messages"]["lost_qos0"] == 0
+    assert whole["stayed_away"] == len(events)
+    mine = whole["kinds"]["plain"]
+    assert mine["devices"] == 3
+    assert mine["stayed_away_by_reason"] == ({"0x98": len(events)} if events else {})
+    assert mine["gap_seconds"] == whole["gap_seconds"] == spread([0.5] * len(events))
     changes = sorted(level for part in parts for level in part.levels)
     running = [3 + sum(change for _, change in changes[: count + 1]) for count in range(len(changes))]
     assert whole["connected"]["min"] == min([3, *running])
@@ -98,7 +104,7 @@ def test_parts_have_the_same_devices_as_the_whole(clients: int, processes: int, 
     assert sum(part.connects_per_second for part in parts) == pytest.approx(whole.connects_per_second)
 
 
-def test_a_fleet_has_every_kind_of_device() -> None:
+def test_a_plain_fleet_has_every_sort_of_device() -> None:
     specs = list(FleetSettings(HERE, 800, persistent_fraction=0.25).specs())
     kinds = Counter((spec.level, spec.qos, spec.persistent) for spec in specs)
     assert kinds == {
@@ -108,14 +114,6 @@ def test_a_fleet_has_every_kind_of_device() -> None:
         for persistent in (False, True)
     }
     assert len({spec.client_id for spec in specs}) == 800
-
-
-@given(st.integers(1, 100), st.floats(0, 1))
-def test_backoff_grows_with_jitter_and_never_over_the_cap(failures: int, chance: float) -> None:
-    settings = FleetSettings(HERE, 1)
-    longest = min(settings.backoff_cap_seconds, settings.backoff_seconds * 2 ** (failures - 1))
-    assert longest / 2 <= settings.backoff(failures, chance) <= longest
-    assert 0 <= settings.backoff(0, chance) <= settings.first_retry_seconds
 
 
 @pytest.mark.parametrize(
