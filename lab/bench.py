@@ -18,6 +18,7 @@ from rich.table import Table
 
 from components.report.files import read_fleet, write_report
 from components.report.model import Report
+from lab.fleet.shown import KindsOption
 from lab.stage import Scene, Stage, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -47,12 +48,13 @@ def bench(
     small: Annotated[int, typer.Option(min=1)] = 1_000,
     clients: Annotated[int, typer.Option(min=1)] = 15_000,
     rate: Annotated[int, typer.Option(min=1, help="budget, clients per second")] = 500,
+    kinds: KindsOption = "plain",
 ) -> None:
     """Two cutovers of different size, and the table."""
     if small >= clients:
         raise typer.BadParameter(f"{small} is no smaller than {clients}", param_hint="--small")
     with told_in_lines("bench"):
-        found = measure(small, rate), measure(clients, rate)
+        found = measure(small, rate, kinds), measure(clients, rate, kinds)
     console = Console(width=120)
     console.print(_figures(found))
     console.print(_needs(found))
@@ -82,14 +84,15 @@ def missed(less: Measured, more: Measured) -> list[str]:
     ]
 
 
-def measure(clients: int, rate: int) -> Measured:
-    """One cutover with so many devices."""
+def measure(clients: int, rate: int, kinds: str) -> Measured:
+    """One cutover with so many devices of these kinds."""
     scene = Scene(
         clients=clients,
         budget_per_second=rate,
         edition="ce",
         steps=({"share": 10}, {"share": 50}, {"share": 100}),
         publish_interval_seconds=10.0,
+        kinds=kinds,
     )
     with tempfile.TemporaryDirectory(prefix="emqx-bench-") as directory, Stage(Path(directory), scene) as stage:
         stage.build_blue()

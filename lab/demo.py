@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.console import Console
 
 from components.report.files import read_fleet, write_report
 from lab.engine_run import EngineRun, diagnostics
+from lab.fleet.shown import KindsOption, account, table
 from lab.stage import Scene, Stage, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 SHOW_SECONDS = 0.1
 END_SECONDS = 30.0
+BACK_SECONDS = 60.0
+"""Longer than the first wait of any kind of client (10 s)."""
 
 
 @app.command()
@@ -29,6 +33,7 @@ def demo(
     rate: Annotated[int, typer.Option(min=1, help="budget, clients per second")] = 200,
     steps: Annotated[str, typer.Option(help="shares in percent, with commas")] = "10,50,100",
     report: Annotated[Path, typer.Option(help="directory for report.json and report.html")] = Path("report"),
+    kinds: KindsOption = "plain",
     edition: Annotated[
         Literal["ce", "ee"],
         typer.Option(help="ce is open source, ee Enterprise, whose old colour is evacuated at the end and stays shut"),
@@ -42,6 +47,7 @@ def demo(
         edition=edition,
         steps=_shares(steps),
         persistent_fraction=0.5,
+        kinds=kinds,
         cutover={"acknowledge": ["sessions"]},
     )
     with (
@@ -58,11 +64,13 @@ def demo(
         print(_plan(stage.workspace.preview().good().output), flush=True)
         print("== pulumi up", flush=True)
         code = follow(stage.workspace.start_up(), scene.up_seconds)
-        fleet, journal = stage.end_fleet(), stage.work / "journal.jsonl"
+        fleet, journal = stage.end_fleet(BACK_SECONDS), stage.work / "journal.jsonl"
         if not journal.exists():
             raise typer.Exit(code or 1)
         seen = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
         print(f"== report\n{write_report(journal, report, fleet=seen)[1]}", flush=True)
+        print(f"== devices, by kind\n{account(fleet)}", flush=True)
+        Console(width=120).print(table(fleet))
     raise typer.Exit(code or _missed(fleet))
 
 
@@ -124,5 +132,5 @@ def _plan(output: str) -> str:
 
 
 def _missed(fleet: dict[str, Any]) -> int:
-    """1 when a device was disconnected twice or refused."""
-    return int(fleet["disconnects"]["max"] > 1 or fleet["refused_connections"] > 0)
+    """1 when a device was disconnected twice, refused, or has not come back."""
+    return int(fleet["disconnects"]["max"] > 1 or fleet["refused_connections"] > 0 or fleet["away"] > 0)

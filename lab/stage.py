@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +19,14 @@ from typing import Any, Self
 import httpx
 
 from components.local import balancer as balancing
-from components.system.environment import kept
 from lab.engine_run import Finished, NotDone
+from lab.fleet.running import RunningFleet, SilentFleetError
 from lab.workspace import Secret, Workspace
 
 ROOT = Path(__file__).parents[1]
 CLIENTS_A_REPLICA = 8_000
 """A HAProxy needs two files for each client, and a process may open 20,000 here."""
 CLIENTS_A_PROCESS = 5_000
-END_SECONDS = 30.0
 UP_SECONDS = 1800.0
 WORK_DIRECTORY = ".emqx/lab"
 DEVICE_USER = "device"
@@ -68,7 +65,7 @@ class Stage:
         self.work = self.workspace.project / WORK_DIRECTORY
         self.secrets = {name: secrets.token_urlsafe(24) for name in ("blue", "green", "admin", "device")}
         self.nodes = {"blue": scene.nodes, "green": scene.nodes}
-        self._fleet: subprocess.Popen[str] | None = None
+        self._fleet: RunningFleet | None = None
         self._configured = False
 
     def __enter__(self) -> Self:
@@ -78,7 +75,8 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         """End devices, engines, balancer and clusters by pid."""
         try:
-            self._end_fleet_process()
+            if self._fleet is not None:
+                self.end_fleet()
         finally:
             self.workspace.close()
 
@@ -168,33 +166,34 @@ class Stage:
     def start_fleet(self) -> None:
         """Start the devices and wait until all of them are connected, or NotDone; the fleet bounds the wait and says what it saw."""
         scene = self.scene
-        self.fleet_log.parent.mkdir(exist_ok=True)
         password = self.directory / "device-password"
         password.touch(mode=0o600)
         password.write_text(self.secrets["device"])
-        command = [sys.executable, "-m", "lab", "fleet", "--address", self.mqtt, "--clients", str(scene.clients)]
-        command += ["--log", str(self.fleet_log), "--username", DEVICE_USER, "--password-file", str(password)]
-        command += ["--processes", str(-(-scene.clients // CLIENTS_A_PROCESS))]
-        command += ["--kinds", scene.kinds, "--persistent-fraction", str(scene.persistent_fraction)]
-        command += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
-        self._fleet = subprocess.Popen(
-            command, cwd=ROOT, env=kept(os.environ), stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-        timer = time.monotonic()
-        line = self._fleet.stdout.readline() if self._fleet.stdout else ""
-        if not line.startswith("ready"):
-            raise NotDone(f"the fleet said {line!r} after {time.monotonic() - timer:.0f} s")
+        options = ["--address", self.mqtt, "--clients", str(scene.clients), "--username", DEVICE_USER]
+        options += ["--password-file", str(password), "--processes", str(-(-scene.clients // CLIENTS_A_PROCESS))]
+        options += ["--kinds", scene.kinds, "--persistent-fraction", str(scene.persistent_fraction)]
+        options += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
+        try:
+            self._fleet = RunningFleet.start(self.fleet_log, options)
+        except SilentFleetError as silent:
+            raise NotDone(str(silent)) from None
 
     @property
     def fleet_log(self) -> Path:
         """The devices' log; their summary is ``summary.json`` beside it."""
         return self.directory / "fleet" / "fleet.jsonl"
 
-    def end_fleet(self) -> dict[str, Any]:
-        """Let the devices finish, and what they saw."""
-        self._end_fleet_process()
-        summary: dict[str, Any] = json.loads(self.fleet_log.with_name("summary.json").read_text())
-        return summary
+    def end_fleet(self, patience_seconds: float = 0.0) -> dict[str, Any]:
+        """Let the devices finish, and what they saw; those who still wait for their next try are given so many seconds."""
+        fleet, self._fleet = self._fleet, None
+        if fleet is None:
+            raise NotDone("no fleet was started")
+        try:
+            if patience_seconds:
+                fleet.wait_for_all(patience_seconds)
+        finally:
+            seen = fleet.end()
+        return seen
 
     def journal(self) -> list[dict[str, Any]]:
         """All that the runs have written down."""
@@ -209,20 +208,6 @@ class Stage:
                 nodes = api.get("/nodes").raise_for_status().json()
                 counts[colour] = sum(node.get("live_connections", 0) for node in nodes)
         return counts
-
-    def _end_fleet_process(self) -> None:
-        fleet, self._fleet = self._fleet, None
-        if fleet is None or fleet.poll() is not None:
-            return
-        fleet.send_signal(signal.SIGTERM)
-        try:
-            fleet.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            fleet.kill()
-            fleet.wait(END_SECONDS)
-        finally:
-            if fleet.stdout:
-                fleet.stdout.close()
 
 
 AUTHENTICATOR = {

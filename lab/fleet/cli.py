@@ -14,9 +14,10 @@ import typer
 
 from components.system.address import parsed
 from components.system.files import replace
-from lab.fleet.mixture import MIXED, UnknownKindError, mixture
+from lab.fleet.mixture import MIXED, mixture
 from lab.fleet.processes import Parts
 from lab.fleet.settings import LAST_PORT, PORTS_PER_SOURCE, FleetError, FleetSettings
+from lab.fleet.shown import KindsOption
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -28,9 +29,7 @@ def fleet(
     log: Annotated[Path, typer.Option(help="event log, JSON lines")],
     summary: Annotated[Path | None, typer.Option(help="summary file; summary.json beside the log")] = None,
     processes: Annotated[int, typer.Option(min=1, help="5,000 devices fit in one")] = 1,
-    kinds: Annotated[
-        str, typer.Option(help="kinds of client (lab/fleet/kinds.py): mixture, plain, or NAME[=WEIGHT] with commas")
-    ] = MIXED,
+    kinds: KindsOption = MIXED,
     prefix: Annotated[str, typer.Option(help="client ids are PREFIX-000000 and so on")] = "dev",
     username: Annotated[str | None, typer.Option(help="with --password-file")] = None,
     password_file: Annotated[Path | None, typer.Option(help="file with the password in its first line")] = None,
@@ -71,7 +70,7 @@ def _in_one_line() -> Iterator[None]:
     """What cannot work ends the command with status 1."""
     try:
         yield
-    except (FleetError, UnknownKindError) as error:
+    except FleetError as error:
         said = str(error)
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)

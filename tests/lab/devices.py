@@ -11,17 +11,26 @@ from typing import Any
 
 from lab.fleet.fleet import Fleet
 from lab.fleet.kinds import PLAIN
-from lab.fleet.mixture import only
+from lab.fleet.mixture import Mixture, only
 from lab.fleet.settings import FleetSettings
 
 SECONDS = 30.0
+SOON = only(replace(PLAIN, then=(0.5, 1.0)))
 
 
 class Devices:
     """A fleet on an event loop of its own."""
 
-    def __init__(self, address: str, clients: int, *, username: str | None = None, password: str | None = None) -> None:
-        """Connect all; they publish nothing, and come back at once."""
+    def __init__(
+        self,
+        address: str,
+        clients: int,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        kinds: Mixture = SOON,
+    ) -> None:
+        """Connect all; they publish nothing, and come back at once unless their kinds say otherwise."""
         host, _, port = address.rpartition(":")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -34,7 +43,7 @@ class Devices:
             persistent_fraction=0.0,
             publish_interval_seconds=0,
             settle_seconds=0,
-            kinds=only(replace(PLAIN, then=(0.5, 1.0))),
+            kinds=kinds,
         )
         self.fleet = Fleet(settings)
         self._call(self.fleet.start(SECONDS))

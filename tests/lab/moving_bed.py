@@ -31,7 +31,8 @@ from components.resources.traffic_shift import TrafficShiftProvider
 from components.routers.base import Router
 from components.routers.registry import router_of
 from components.routers.share import set_share
-from tests.lab.devices import SECONDS, Devices
+from lab.fleet.mixture import Mixture
+from tests.lab.devices import SECONDS, SOON, Devices
 from tests.lab.local_bed import VERSIONS, wanted
 
 QUICK = {"stallSeconds": 20, "settleSeconds": 1, "unknownSeconds": 20, "connectLatencyP99Milliseconds": None}
@@ -41,8 +42,8 @@ QUICK = {"stallSeconds": 20, "settleSeconds": 1, "unknownSeconds": 20, "connectL
 class MovingBed:
     """Blue with devices on it, and an empty green."""
 
-    def __init__(self, directory: Path, clients: int, nodes: int = 3) -> None:
-        self.directory, self.clients, self.nodes = directory, clients, nodes
+    def __init__(self, directory: Path, clients: int, nodes: int = 3, kinds: Mixture = SOON) -> None:
+        self.directory, self.clients, self.nodes, self.kinds = directory, clients, nodes, kinds
         self.credentials: dict[str, Credentials] = {
             colour: Credentials(
                 api_key=f"bed-{colour}", api_secret=f"secret-{colour}", username="admin", password="pw-1"
@@ -244,7 +245,7 @@ class MovingBed:
             stack.enter_context(_progress_into(self.lines))
             self._beside = stack.enter_context(ThreadPoolExecutor())
             self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
-            self.devices = Devices(self.balancer.mqtt, self.clients)
+            self.devices = Devices(self.balancer.mqtt, self.clients, kinds=self.kinds)
             stack.callback(self.devices.end)
             self._stack = stack.pop_all()
         return self

@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer import Typer
 from typer.testing import CliRunner
 
+from lab.bench import app as bench
 from lab.demo import app, follow
 from lab.engine_run import EngineRun, Finished
 from lab.stage import told_in_lines
@@ -38,6 +40,14 @@ def test_an_impossible_value_is_refused(name: str, value: str) -> None:
     answer = CliRunner().invoke(app, [name, value])
     assert answer.exit_code == 2
     assert name in answer.output
+
+
+@pytest.mark.parametrize("command", [app, bench])
+def test_a_kind_of_client_that_there_is_not_is_refused_with_those_that_there_are(command: Typer) -> None:
+    answer = CliRunner().invoke(command, ["--kinds", "paho-phyton"], env={"COLUMNS": "4000"})
+    assert answer.exit_code == 2
+    assert "'paho-phyton' is no kind of client: give mixture, or of these" in answer.output
+    assert "paho-python" in answer.output
 
 
 def test_what_stops_a_stage_is_told_in_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from collections import Counter
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from lab.fleet.ledger import Counts, Ledger
 from lab.fleet.settings import FleetError, FleetSettings
+from lab.fleet.shown import account, table
 from lab.fleet.tally import OfKind, Tally, lowest, merge, spread, summary
 
 pytestmark = pytest.mark.unit
@@ -136,3 +139,23 @@ def test_a_fleet_that_cannot_be_is_refused(values: dict[str, object], seen: str)
 
 def test_the_password_is_in_no_representation() -> None:
     assert "hunter2" not in repr(FleetSettings(HERE, 1, username="u", password="hunter2"))
+
+
+@pytest.mark.parametrize(
+    ("away", "stayed_away", "silent", "told"),
+    [
+        (0, 0, 0, "40 of 40 devices are connected"),
+        (3, 2, 0, "37 of 40 devices are connected; 2 stay away for good; 1 have not come back yet"),
+        (0, 0, 5, "40 of 40 devices are connected; 5 have no subscription any more and do not ask for one"),
+    ],
+)
+def test_the_account_says_who_is_connected_and_who_is_not(away: int, stayed_away: int, silent: int, told: str) -> None:
+    gone = Counter({"0x98": stayed_away} if stayed_away else {})
+    kind = OfKind(devices=40, disconnected=40, away=away, silent=silent, gaps=[1.0], stayed_away=gone)
+    fleet = summary(Tally(disconnects=[1] * 40, kinds={"libmosquitto-old": kind}), ready_at=0.0)
+    assert account(fleet) == told
+    console = Console(width=120, file=io.StringIO())
+    console.print(table(fleet))
+    written = console.file.getvalue()  # type: ignore[attr-defined]  # the file is ours
+    assert f" {40 - away} " in written
+    assert (f"{stayed_away} (0x98)" in written) == bool(stayed_away)
