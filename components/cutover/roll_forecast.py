@@ -1,0 +1,151 @@
+"""What a roll will do, node by node and in numbers, before the first node is touched: the plan of ``pulumi preview``.
+
+The rule: what could not be counted is unknown, never zero; every figure that is no count says where it is from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from components.cutover.pace import limit_seconds
+from components.cutover.roll import Release, RollNode, order
+from components.cutover.roll_way import WayBack, conditions, direction, way_back
+from components.cutover.spread import WITHIN, moves
+from components.value import Value
+
+RESTART_SECONDS = 30.0
+"""The longest that a node took from SIGTERM until it was ready, all in all (docs/emqx/rolling.md#three-ways)."""
+
+By = Literal["evacuation", "close", "stop"]
+"""What takes the clients off a node: Enterprise's evacuation, their connections closed at the balancer, or nothing before the stop."""
+Evens = Literal["close", "rebalance", "nothing"]
+
+BY: Mapping[By, str] = {
+    "evacuation": "each node is evacuated to the others, out of the balancer: sessions follow, offline ones too",
+    "close": "each node is drained at the balancer and its connections are closed there: sessions follow their clients; those of offline clients end with their node",
+    "stop": "no balancer of ours can keep clients from a node: they lose their connection when it stops, all at once and with their sessions, and a stopping node lets anonymous clients in",
+}
+EVENS: Mapping[Evens, str] = {
+    "close": "connections are closed at the balancer until the loads are within {} % of each other",
+    "rebalance": "Enterprise's load_rebalance evens the nodes out until they are within {} % of each other",
+    "nothing": "nothing can even the nodes out: the last one stays empty until clients come to it by themselves",
+}
+
+
+class NodeForecast(Value):
+    """One node: what it runs, how many clients leave it, how long it is out, how often one of its clients is disconnected at most."""
+
+    node: str
+    runs: str
+    clients: int | None
+    expected_seconds: float | None
+    most_disconnects: int
+
+
+class RollForecast(Value):
+    """The plan of a roll; no node at all where nothing is to be done."""
+
+    declared: str
+    of: int
+    by: By
+    evens: Evens
+    nodes: tuple[NodeForecast, ...]
+    evened: int | None
+    left: Mapping[str, int] | None
+    expected_seconds: float | None
+    back: WayBack | None
+    conditions: tuple[str, ...] = ()
+    down: bool = False
+
+
+def forecast(
+    nodes: Sequence[RollNode], declared: Release, *, by: By, evens: Evens, budget_per_second: int, counted: bool
+) -> RollForecast:
+    """The plan for nodes as they are observed; ``counted`` is whether their clients could be counted."""
+    rolled = order(nodes, declared)
+    runs = {node.name: node.release for node in nodes}
+    played = moves(rolled, {node.name: node.clients for node in nodes}, evens=evens != "nothing")
+    rows = tuple(
+        NodeForecast(
+            node=one.node,
+            runs=str(runs[one.node] or "unknown"),
+            clients=one.clients if counted else None,
+            expected_seconds=_seconds(one.clients, by, budget_per_second) if counted else None,
+            most_disconnects=one.most_disconnects,
+        )
+        for one in played.nodes
+    )
+    old = [release for name in rolled if (release := runs[name]) is not None and release != declared]
+    evening = played.evened / budget_per_second
+    return RollForecast(
+        declared=str(declared),
+        of=len(nodes),
+        by=by,
+        evens=evens,
+        nodes=rows,
+        evened=played.evened if counted else None,
+        left=played.left if counted else None,
+        expected_seconds=sum(row.expected_seconds or 0 for row in rows) + evening if counted else None,
+        back=_back(old, declared),
+        conditions=conditions(dict.fromkeys(old), declared),
+        down=any(direction(one, declared) == "down" for one in old),
+    )
+
+
+def _back(old: Sequence[Release], declared: Release) -> WayBack | None:
+    ways = {way_back(one, declared) for one in old}
+    return None if not ways else "backup" if "backup" in ways else "in place"
+
+
+def _seconds(clients: int, by: By, budget_per_second: int) -> float:
+    return RESTART_SECONDS + (0.0 if by == "stop" else limit_seconds(clients, budget_per_second))
+
+
+def render(plan: RollForecast) -> str:
+    """A short table for preview."""
+    if not plan.nodes:
+        return f"roll to {plan.declared}: nothing to do (every node runs it)"
+    short = f"{plan.of - 1} of {plan.of} nodes serve meanwhile"
+    if plan.of == 1:
+        short = "it is the only node: nobody is served while it restarts"
+    rows = [("node", "runs", "clients", "seconds", "disconnects at most")]
+    rows += [
+        (row.node, row.runs, _shown(row.clients), _shown(row.expected_seconds), str(row.most_disconnects))
+        for row in plan.nodes
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    minutes = None if plan.expected_seconds is None else plan.expected_seconds / 60
+    return "\n".join(
+        [
+            f"roll {'down ' if plan.down else ''}to {plan.declared}: {len(plan.nodes)} of {plan.of} nodes, one after the other; {short}",
+            *table,
+            f"  expected {_shown(minutes)} minutes in all",
+            f"  clients leave by {plan.by}: {BY[plan.by]}",
+            f"  a client is disconnected {max(row.most_disconnects for row in plan.nodes)} times at most: once with its node,"
+            " once for each node behind it in the order" + ("" if plan.evens == "nothing" else ", once to even out"),
+            f"  at the end: {EVENS[plan.evens].format(f'{WITHIN:.0%}'.removesuffix('%'))}{_left(plan)}",
+            f"  the way back: {_way_back(plan)}",
+            *(f"  the route asks: {one}" for one in plan.conditions),
+        ]
+    )
+
+
+def _left(plan: RollForecast) -> str:
+    if plan.left is None:
+        return ""
+    loads = " / ".join(map(str, plan.left.values()))
+    return f" (after the last node {loads}; {plan.evened} clients are moved once more)"
+
+
+def _way_back(plan: RollForecast) -> str:
+    if plan.back == "in place":
+        return "the same roll downwards, `acknowledge: [way_back]`; and the backup of each node"
+    return "the backup of each node and the export beside them; no roll leads down from there"
+
+
+def _shown(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.1f}".removesuffix(".0")
