@@ -5,7 +5,6 @@ The rule: these are forecasts; what really came of it is counted on the brokers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -74,5 +73,7 @@ def excess(loads: Mapping[str, int], within: float = WITHIN) -> dict[str, int]:
     """How many clients each node has to give so that all are even; nothing where they are."""
     if even(loads, within):
         return {}
-    fair = math.ceil(sum(loads.values()) / len(loads))
-    return {name: load - fair for name, load in loads.items() if load > fair}
+    low, more = divmod(sum(loads.values()), len(loads))
+    fullest = sorted(loads, key=lambda name: (-loads[name], name))
+    keep = {name: low + (place < more) for place, name in enumerate(fullest)}
+    return {name: load - keep[name] for name, load in loads.items() if load > keep[name]}
