@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,12 +22,31 @@ class Spot(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Texts:
+    """Texts by name, in their order, what their includes were, and whether anything is substituted in them."""
+
+    named: tuple[tuple[str, str], ...]
+    found: Mapping[tuple[str, str], tuple[str, str] | None]
+    substitutes: bool
+
+
+NO_TEXTS = Texts((), {}, substitutes=False)
+
+
+@dataclass(frozen=True, eq=False)
 class Document:
-    """Several texts are one document when EMQX reads them as one: later over earlier, substitutions through all of them."""
+    """Several texts are one document when EMQX reads them as one: later over earlier, substitutions through all of them.
+
+    ``included`` are files by name; ``passed_over`` are includes of files that are not there, with line and file. ``texts`` is what it was read
+    from, and ``open`` the first of its substitutions that names what stands nowhere in it.
+    """
 
     root: Object
     tree: Tree
     included: tuple[str, ...] = ()
+    passed_over: tuple[tuple[str, int, str], ...] = ()
+    texts: Texts = NO_TEXTS
+    open: HoconError | None = None
 
     @cached_property
     def spots(self) -> dict[str, Spot]:
@@ -39,28 +58,41 @@ class Document:
         return spots
 
 
-def read(texts: Iterable[tuple[str, str]], given: Given = nothing_given) -> Document:
-    """Read (name, text) of files as one document.
+def read(texts: Iterable[tuple[str, str]], given: Given = nothing_given, *, is_part: bool = False) -> Document:
+    """Read (name, text) of files as one document; of a part, what a substitution names may stand in another, and nothing stands in its place.
 
     Raises:
         HoconError: one of them is no HOCON, or is larger by its substitutions than any configuration.
         NotGivenError: one includes a file that was not given.
 
     """
-    reader = Reader(given)
+    reader, named = Reader(given), tuple(texts)
     try:
-        root = Object([field for name, text in texts for field in reader.text(text, name).fields])
+        root = Object([field for name, text in named for field in reader.text(text, name).fields])
         budget = Budget() if reader.slots else None
-        if budget is not None:
-            resolve(root, reader.slots, budget)
-        return Document(root, Builder(budget).object(root.fields), tuple(reader.included))
+        fault = resolve(root, reader.slots, budget) if budget is not None else None
+        if fault is not None and not is_part:
+            raise fault
+        kept = Texts(named, reader.found, substitutes=bool(reader.slots))
+        tree = Builder(budget).object(root.fields)
+        return Document(root, tree, tuple(reader.included), tuple(reader.passed_over), kept, fault)
     except RecursionError:  # substitutions of substitutions; brackets and keys have bounds of their own
         raise HoconError("values in one another without an end") from None
 
 
 def together(documents: Iterable[Document]) -> Tree:
-    """The tree of documents that EMQX reads one after the other, each with its own substitutions."""
-    return Builder(Budget()).object([field for document in documents for field in document.root.fields])
+    """The tree of documents that EMQX reads as one (``hocon:files`` in emqx_config.erl of v5.0.26 and v5.8.9).
+
+    Raises:
+        HoconError: a substitution names what stands in none of them.
+
+    """
+    parts = [*documents]
+    if not any(part.texts.substitutes for part in parts):
+        return Builder(Budget()).object([field for part in parts for field in part.root.fields])
+    found = {key: value for part in parts for key, value in part.texts.found.items()}
+    named = [text for part in parts for text in part.texts.named]
+    return read(named, lambda name, file: found.get((name, file))).tree
 
 
 def loads(text: str) -> Tree:

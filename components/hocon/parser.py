@@ -17,7 +17,9 @@ MOST_DEPTH = 100
 """Brackets in brackets; EMQX's own configuration has eight."""
 MOST_INCLUDES = 100
 Given = Callable[[str, str], tuple[str, str] | None]
-"""Name as it stands in the text, file that it stands in -> the given file's name and text; None when it was not given."""
+"""Name as it stands in the text, file that it stands in -> the given file's name and text; None when it was not given, NO_FILE when it is known that there is none."""
+NO_FILE = ("", "")
+"""EMQX passes over an ``include`` of it, and refuses ``include required(...)`` (``hocon_token.erl`` of 0.43.3, load_include)."""
 _ENDS = frozenset(("key", "include", ",", "}", "]", END))
 _SIMPLE = frozenset(("null", "bool", "integer", "float"))
 _TEXTS = frozenset(("string", "unqstr"))
@@ -36,6 +38,8 @@ class Reader:
         self.given = given
         self.slots: list[tuple[Pieces, int]] = []
         self.included: list[str] = []
+        self.found: dict[tuple[str, str], tuple[str, str] | None] = {}
+        self.passed_over: list[tuple[str, int, str]] = []
         self.key_parts = 0
 
     def text(self, text: str, file: str = "", prefix: tuple[str, ...] = (), above: tuple[str, ...] = ()) -> Object:
@@ -51,13 +55,18 @@ class Reader:
             error.file = error.file or file
             raise
 
-    def include(self, name: Token, file: str, path: tuple[str, ...], above: tuple[str, ...]) -> list[Field]:
-        """The fields of an included file."""
+    def include(
+        self, name: Token, file: str, path: tuple[str, ...], above: tuple[str, ...], *, is_required: bool
+    ) -> list[Field]:
+        """The fields of an included file; none of one that is not there."""
         if len(self.included) >= MOST_INCLUDES:
             raise HoconError(f"more than {MOST_INCLUDES} includes", name.line, file)
-        found = self.given(name.value, file)
-        if found is None:
+        found = self.found[name.value, file] = self.given(name.value, file)
+        if found is None or (found == NO_FILE and is_required):
             raise NotGivenError(name.value, name.line, file)
+        if found == NO_FILE:
+            self.passed_over.append((name.value, name.line, file))
+            return []
         if found[0] in (*above, file):
             raise HoconError(f"{name.value} includes itself", name.line, file)
         self.included.append(found[0])
@@ -120,12 +129,13 @@ class _Parser:
         fields.append(Field(path[0], value, line, self.file, isinstance(key, str)))
 
     def _include(self) -> list[Field]:
-        self.at += self.tokens[self.at].kind == "required"
+        is_required = self.tokens[self.at].kind == "required"
+        self.at += is_required
         name = self.tokens[self.at]
         if name.kind not in _TEXTS:
             raise self._unexpected()
         self.at += 1
-        return self.reader.include(name, self.file, self.path, self.above)
+        return self.reader.include(name, self.file, self.path, self.above, is_required=is_required)
 
     def _value(self) -> Any:
         kind, value, _ = self.tokens[self.at]

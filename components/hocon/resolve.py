@@ -34,11 +34,11 @@ class Budget:
             raise HoconError("its substitutions name too much")
 
 
-def resolve(root: Object, slots: list[tuple[Pieces, int]], budget: Budget) -> None:
-    """Put a value into each slot, in place.
+def resolve(root: Object, slots: list[tuple[Pieces, int]], budget: Budget) -> HoconError | None:
+    """Put a value into each slot, in place; nothing into those that name what stands nowhere, of which the first comes back as an error.
 
     Raises:
-        HoconError: a path at which nothing stands, or more than the budget.
+        HoconError: more than the budget.
 
     """
     pending = list(slots)
@@ -53,7 +53,10 @@ def resolve(root: Object, slots: list[tuple[Pieces, int]], budget: Budget) -> No
                 break
         else:
             first = pending[0][0].parts[pending[0][1]]
-            raise HoconError("a substitution of what stands nowhere", first.line, first.file)
+            for pieces, at in pending:
+                pieces.parts[at] = ABSENT
+            return HoconError("a substitution of what stands nowhere", first.line, first.file)
+    return None
 
 
 def _lookup(path: tuple[str, ...], elements: list[Any], found: Any, budget: Budget) -> Any:

@@ -139,7 +139,7 @@ def check(
     losses = tuple(map(_loss, account.losses())) if account else ()
     if plan.source.major > 4 and plan.strategy in {None, "two-cluster"}:
         losses = (*losses, *(f"in no archive: {what}" for what in NEVER_CARRIED), *_left_out(facts.archive))
-    not_given, idle = (account.not_given, account.without_effect()) if account else ((), 0)
+    not_given, idle = (account.not_given, account.without_effect()) if account else (facts.not_read, 0)
     return Report(facts, answer, evaluate(facts, DETECTORS, acknowledged), losses, refusal, not_given, idle)
 
 

@@ -7,8 +7,9 @@ anywhere, so a file is also known by the end of its path. The rule kept here: of
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from components.hocon.parser import NO_FILE
 from components.migration.manifest import BadSource
 
 Text = Callable[[], str | None]
@@ -18,18 +19,23 @@ Text = Callable[[], str | None]
 class Includes:
     """The given files by their paths."""
 
-    def __init__(self, texts: Mapping[str, Text]) -> None:
-        """All that was given, directories with what lies in them."""
+    def __init__(self, texts: Mapping[str, Text], whole: Iterable[str] = ()) -> None:
+        """All that was given, directories with what lies in them; ``whole`` are those directories."""
         self.texts = {path.replace("\\", "/"): text for path, text in texts.items()}
+        self.whole = tuple(posixpath.normpath(directory.replace("\\", "/")) for directory in whole)
 
     def find(self, name: str, file: str) -> tuple[str, str] | None:
-        """The path and text that ``name`` in ``file`` means; None when it was not given.
+        """The path and text that ``name`` in ``file`` means; None when it was not given, NO_FILE when it would lie in a whole directory and does not.
 
         Raises:
             BadSource: several files are called so.
 
         """
-        path = self._path(name.replace("\\", "/"), file.replace("\\", "/"))
+        name, file = name.replace("\\", "/"), file.replace("\\", "/")
+        path = self._path(name, file)
+        if path is None and not name.startswith("/"):
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), name))
+            return NO_FILE if any(beside.startswith(f"{directory}/") for directory in self.whole) else None
         text = self.texts[path]() if path is not None else None
         return None if path is None or text is None else (path, text)
 

@@ -17,7 +17,7 @@ from components.hocon.errors import HoconError
 from components.hocon.tree import copied, index, merged
 from components.migration.configs.hocon import Hocon, refused
 from components.migration.sources.base import PREFIX, Variable
-from components.migration.sources.values import value
+from components.migration.sources.values import put, value
 
 _RANKS = (
     (re.compile(r"base\.hocon"), 0),
@@ -68,6 +68,9 @@ def in_effect(files: Iterable[Hocon], variables: Iterable[Variable]) -> tuple[In
     included = {name for file in given if file.document for name in file.document.included}
     given = sorted((file for file in given if file.file not in included), key=_rank)
     overrides = [file for file in given if _rank(file) >= _OVERRIDE]
+    alone = next((file.document.open for file in overrides if file.document and file.document.open), None)
+    if alone is not None:  # an override file is read by itself
+        raise refused(alone)
     least = _OF_A_NODE if overrides and _rank(overrides[0]) == _OVERRIDE else 0
     common = [file for file in given if least <= _rank(file) < _OF_A_NODE]
     nodes = [[file] for file in given if _rank(file) == _OF_A_NODE] or [[]]
@@ -91,21 +94,6 @@ def _laid(files: list[Hocon], variables: list[Variable], overrides: list[Hocon])
     for file in overrides:
         tree = merged(tree, copied(file.tree))
     return InEffect(tree, tuple(reversed([*files, *overrides])), spots)
-
-
-def put(tree: Any, path: list[str], content: Any) -> Any:
-    """The tree with a variable's value at its path, which replaces what was there; a number is an item of a list, or the first of a new one."""
-    if not path:
-        return content
-    first, rest = path[0], path[1:]
-    number = index(first)
-    items = [] if tree == {} else tree
-    if isinstance(items, list) and number is not None and 1 <= number <= len(items) + 1:
-        old = items[number - 1] if number <= len(items) else {}
-        return [*items[: number - 1], put(old, rest, content), *items[number:]]
-    fields = tree if isinstance(tree, dict) else {}
-    fields[first] = put(fields.get(first, {}), rest, content)
-    return fields
 
 
 def _path_of(tree: Any, path: list[str]) -> str:

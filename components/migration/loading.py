@@ -112,7 +112,8 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
     """
     facts = Facts(plan)
     files, others = _given(paths)
-    includes = Includes({str(file): partial(_small_text, file) for file in (*files.values(), *others)})
+    given = {str(file): partial(_small_text, file) for file in (*files.values(), *others)}
+    includes = Includes(given, [str(path) for path in paths if path.is_dir()])
     for file in files.values():
         try:
             facts = add(facts, str(file), read(file), includes.find)
@@ -123,7 +124,25 @@ def load(plan: Plan, paths: tuple[Path, ...]) -> Facts:
         require_declared(facts.export, plan.source)
     if facts.archive is not None:
         _require_archive(facts.archive, plan)
-    return facts
+    return _substituted(facts)
+
+
+def _substituted(facts: Facts) -> Facts:
+    """The facts, of which no substitution names what stands nowhere; an include that EMQX passes over is among what was not read.
+
+    Raises:
+        BadSource: one does.
+
+    """
+    documents = [file.document for file in facts.hocons or () if file.document is not None]
+    if any(document.open for document in documents):
+        _ = facts.in_effect
+    passed_over = (
+        f"{file}, line {line} includes {name[:80]}, which does not lie in the directory: EMQX passes over it; give it if the nodes have it elsewhere"
+        for document in documents
+        for name, line, file in document.passed_over
+    )
+    return replace(facts, not_read=(*facts.not_read, *dict.fromkeys(passed_over)))
 
 
 def _given(paths: tuple[Path, ...]) -> tuple[dict[str, Path], list[Path]]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.cutover.versions import parse
+from components.migration.__main__ import main
 from components.migration.check import check
 from components.migration.configs import hocon
 from components.migration.facts import Facts, Plan
@@ -128,6 +129,24 @@ class TestIncludes:
         (tmp_path / "more" / "extra").write_text("a = 2\n")
         assert load(BELOW_5_1, (tmp_path,)).in_effect[0].tree == {"a": 2}
 
+    @pytest.mark.parametrize("line", ["include missing.conf", 'include "more/missing"', 'a { include "missing.conf" }'])
+    def test_what_does_not_lie_in_the_directory_is_passed_over_as_emqx_does_and_said(
+        self, tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "emqx.conf").write_text(f"a.b = 1\n{line}\n")
+        facts = load(BELOW_5_1, (tmp_path,))
+        assert facts.in_effect[0].tree == {"a": {"b": 1}}
+        (said,) = facts.not_read
+        assert f"{tmp_path}/emqx.conf, line 2 includes m" in said
+        main(["check", str(tmp_path), "--from", "5.6.1", "--to", "5.10.4", "--edition", "ee"])
+        assert f"Not given: {said}" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("line", ['include required("missing.conf")', 'include "/etc/other/missing.conf"'])
+    def test_what_must_be_there_or_may_lie_elsewhere_is_asked_for(self, tmp_path: Path, line: str) -> None:
+        (tmp_path / "emqx.conf").write_text(f"a.b = 1\n{line}\n")
+        with pytest.raises(BadSource, match="missing\\.conf, which was not given"):
+            load(BELOW_5_1, (tmp_path,))
+
     def test_of_two_files_that_it_could_be_none_is_taken(self, tmp_path: Path) -> None:
         for name in ("x", "y"):
             (tmp_path / name).mkdir()
@@ -172,3 +191,35 @@ def test_the_same_settings_give_the_same_hits_as_file_as_variables_and_as_both(s
     variables = "".join(lines) or "# none\n"
     assert hits(add(base, "x.env", variables.encode())) == by_file
     assert hits(add(add(base, "emqx.conf", flat.encode()), "x.env", variables.encode())) == by_file
+
+
+class TestSubstitutions:
+    """EMQX reads base.hocon, cluster.hocon and emqx.conf as one text, each override file by itself."""
+
+    @pytest.mark.parametrize("names", [("cluster.hocon", "emqx.conf"), ("base.hocon", "cluster.hocon")])
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_what_another_file_defines_is_put_in(self, tmp_path: Path, names: tuple[str, str], turned: bool) -> None:
+        first, second = reversed(names) if turned else names
+        (tmp_path / first).write_text('site = "plant 7"\nb = { x = 1 }\n')
+        (tmp_path / second).write_text('a.b = ${site}"/in"\nb = ${b} { y = 2 }\nc = ${?nowhere}\n')
+        (whole,) = load(BELOW_5_1, (tmp_path / first, tmp_path / second)).in_effect
+        assert whole.tree["a"] == {"b": "plant 7/in"}
+        assert whole.tree["b"]["y"] == 2
+        assert "c" not in whole.tree
+
+    def test_the_later_file_counts_in_what_the_earlier_one_names(self, tmp_path: Path) -> None:
+        (tmp_path / "cluster.hocon").write_text("x = 1\na = ${x}\n")
+        (tmp_path / "emqx.conf").write_text("x = 2\n")
+        assert load(BELOW_5_1, (tmp_path,)).in_effect[0].tree == {"x": 2, "a": 2}
+
+    def test_what_no_given_file_defines_is_refused_with_its_place(self, tmp_path: Path) -> None:
+        (tmp_path / "cluster.hocon").write_text("x = 1\n")
+        (tmp_path / "emqx.conf").write_text("\na = ${y}\n")
+        with pytest.raises(BadSource, match=r"emqx\.conf, line 2: .*stands nowhere"):
+            load(BELOW_5_1, (tmp_path,))
+
+    def test_an_override_file_is_read_by_itself(self, tmp_path: Path) -> None:
+        (tmp_path / "emqx.conf").write_text("x = 1\n")
+        (tmp_path / "cluster-override.conf").write_text("a = ${x}\n")
+        with pytest.raises(BadSource, match=r"cluster-override\.conf, line 1: .*stands nowhere"):
+            load(BELOW_5_1, (tmp_path,))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
+from pathlib import PurePath
 from typing import Any
 
 from components.hocon.document import Document, read
@@ -47,12 +48,14 @@ class Hocon:
 def parse(file: str, text: str, given: Given = nothing_given) -> Hocon:
     """Read a HOCON text; files that it includes are looked for by ``given`` and nowhere else.
 
+    What a substitution names may stand in a file that EMQX reads with it (``layers``).
+
     Raises:
         BadSource: it is no HOCON, or it includes a file that was not given.
 
     """
     try:
-        document = read([(file, text)], given)
+        document = read([(file, text)], given, is_part=True)
     except HoconError as error:
         raise refused(error) from None
     return Hocon(file, text, document.tree, document)
@@ -64,9 +67,8 @@ def refused(error: HoconError) -> BadSource:
     if isinstance(error, NotGivenError):
         name = error.name[:80]
         seen = f"an include of {name}, which was not given"
-        return BadSource(
-            error.file, place, seen, f"give {name} too; where the node has no such file, take the line out"
-        )
+        remedy = f"give {name} too, or the whole directory that {PurePath(error.file).name} lies in: EMQX passes over an include of what is not there"
+        return BadSource(error.file, place, seen, remedy)
     seen = f"no HOCON: {error.reason}"
     return BadSource(
         error.file or "the files together", place, seen, "take the file from the node again; it may be truncated"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from components.hocon.tree import index
 from components.migration.configs import hocon
 from components.migration.manifest import BadSource
 from components.migration.sources.base import Variable
@@ -17,8 +18,9 @@ def trees(variables: Iterable[Variable]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for one in variables:
         if one.value is not None:
-            _put(found.setdefault(one.file, {}), one.key.split("."), value(one.value))
-    return {file: _listed(tree) for file, tree in found.items()}
+            path = [part for part in one.key.split(".") if part]
+            found[one.file] = put(found.get(one.file, {}), path, value(one.value)) if path else found.get(one.file, {})
+    return found
 
 
 def value(text: str) -> Any:
@@ -29,20 +31,16 @@ def value(text: str) -> Any:
         return text
 
 
-def _put(tree: Json, path: list[str], content: Any) -> None:
-    for name in path[:-1]:
-        below = tree.setdefault(name, {})
-        if not isinstance(below, dict):
-            below = tree[name] = {}
-        tree = below
-    tree[path[-1]] = content
-
-
-def _listed(tree: Any) -> Any:
-    """Keys 1, 2, 3 are the places of a list."""
-    if not isinstance(tree, dict):
-        return tree
-    below = {name: _listed(one) for name, one in tree.items()}
-    if below and all(name.isdecimal() for name in below):
-        return [below[name] for name in sorted(below, key=int)]
-    return below
+def put(tree: Any, path: list[str], content: Any) -> Any:
+    """The tree with a variable's value at its path, which replaces what was there; a number is an item of a list, or the first of a new one."""
+    if not path:
+        return content
+    first, rest = path[0], path[1:]
+    number = index(first)
+    items = [] if tree == {} else tree
+    if isinstance(items, list) and number is not None and 1 <= number <= len(items) + 1:
+        old = items[number - 1] if number <= len(items) else {}
+        return [*items[: number - 1], put(old, rest, content), *items[number:]]
+    fields = tree if isinstance(tree, dict) else {}
+    fields[first] = put(fields.get(first, {}), rest, content)
+    return fields
