@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import Refused
 from components.ledger.base import Record, require_lease, require_parts
-from components.routers.base import Capabilities
+from components.routers.base import Capabilities, Mark, SeenAs, Server, ServerState
+from components.routers.share import out_of_service
 
 
 class FakeLedger:
@@ -64,6 +65,12 @@ class FakeRouter:
     down: set[Colour] = field(default_factory=set)
     shares: list[int] = field(default_factory=list)
     can: Capabilities = field(default_factory=lambda: Capabilities("client-id"))
+    states: dict[tuple[Colour, str], ServerState] = field(default_factory=dict)
+    """Of the nodes ``n1`` of both colours, or of those that are named here."""
+    held: dict[str, tuple[Colour, str]] = field(default_factory=dict)
+    """The connections by their address: the colour, and another word each time one begins."""
+    closed: Callable[[str], None] = lambda _: None
+    """Called with the address of each connection that is closed."""
 
     end_command = "true"
 
@@ -91,7 +98,38 @@ class FakeRouter:
         return {colour: {"n1": colour not in self.down} for colour in COLOURS}
 
     async def connections(self) -> Mapping[Colour, int]:
-        return dict.fromkeys(COLOURS, 0)
+        return {colour: sum(one == colour for one, _ in self.held.values()) for colour in COLOURS}
+
+    async def servers(self) -> Mapping[Colour, Mapping[str, Server]]:
+        nodes = {(colour, "n1"): "ready" for colour in COLOURS} | self.states
+        return {
+            colour: {node: Server(state, 0) for (one, node), state in nodes.items() if one == colour}  # type: ignore[arg-type]  # the words of a dict of both
+            for colour in COLOURS
+        }
+
+    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
+        assert self.ledger.writer is not None, "another run may write now"
+        remembered = out_of_service(self.ledger.memory).get((colour, node), "ready")
+        assert remembered == state, "a replica that restarts would come back with another state"
+        self.states[colour, node] = state
+        await asyncio.sleep(0)
+
+    async def mark(self) -> Mark:
+        return {}
+
+    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+        await asyncio.sleep(0)
+        return {one: self.held[one][1] for one in addresses if one in self.held and self.held[one][0] == colour}
+
+    async def close(
+        self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
+    ) -> frozenset[str]:
+        await asyncio.sleep(0)
+        ended = frozenset(one for one, word in found.items() if self.held.get(one) == (colour, word))
+        for one in sorted(ended):
+            del self.held[one]
+            self.closed(one)
+        return ended
 
     def replicas(self) -> list[FakeRouter]:
         return [replace(self, in_force=[parts]) for parts in self.in_force]

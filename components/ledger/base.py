@@ -18,6 +18,8 @@ LEASE = "run"
 ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "opened_at", "drained_at", "imported"
 CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
+SERVERS = "servers"
+"""The nodes that are to be out of service at the balancer (``routers.servers``)."""
 
 
 def guard_key(colour: Colour) -> str:

@@ -17,15 +17,16 @@ from components.emqx.errors import Refused, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
 from components.ledger import files as maps
-from components.ledger.base import CUTOVER
+from components.ledger.base import CUTOVER, SERVERS
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import EXTERNAL, STACK
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
 from components.routers.haproxy.frontends import Bind
+from components.routers.haproxy.names import server_name
 from components.routers.registry import router_of
-from components.routers.share import set_share, settle
+from components.routers.share import kept_out, out_of_service, set_share, settle
 from components.system import generation
 from components.system.address import parsed
 from components.system.files import own_directory, replace
@@ -138,12 +139,14 @@ def _bring(directory: Path, text: str, count: int) -> None:
     A replica that is ending keeps its directory; a new one takes another number.
     """
     kept = _replicas(directory)[:count]
+    remembered = out_of_service(maps.record_of(directory).memory)
+    out = {f"{colour}/{server_name(node)}": state for (colour, node), state in remembered.items()}
     numbers = (directory / str(number) for number in itertools.count(1))
     free = (place for place in numbers if place not in kept and process.running(place) is None)
     places = [*kept, *itertools.islice(free, count - len(kept))]
     for place in places:
         beside = any(process.running(one) is not None for one in _replicas(directory))
-        process.bring(place, text, map_directory=directory, beside=beside)
+        process.bring(place, text, map_directory=directory, beside=beside, out=out)
     for surplus in _places(directory):
         if surplus not in places:
             process.retire(surplus)
@@ -242,6 +245,10 @@ async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
         await set_share(router, ledger, everybody(next(iter(wanted.clusters))), holder=None)
     else:
         await settle(router, ledger)
-    if wanted.ended:
-        async with ledger.held(None) as writing:
-            await writing.write(dict.fromkeys(CUTOVER))
+    declared = {(colour, node.name) for colour, handle in wanted.clusters.items() for node in handle.nodes}
+    async with ledger.held(None) as writing:
+        gone = out_of_service(writing.record.memory).keys() - declared
+        ended = dict.fromkeys(CUTOVER) if wanted.ended else {}
+        if gone or ended:
+            left = kept_out(writing.record.memory, dict.fromkeys(gone, "ready"))
+            await writing.write({**ended, SERVERS: left})

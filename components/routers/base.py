@@ -5,15 +5,28 @@ The rule: a router knows only the share that is in force. The one that is wanted
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from components.cutover.words import Colour
 
 Knows = Literal["client-id", "new-connections", "all-or-nothing"]
 """By what a router divides the clients: cohorts of ids, so that the same ones always go the same way; whoever connects anew; not at all."""
 Late = Literal["no-id", "assigned-id", "websocket"]
+ServerState = Literal["ready", "drain", "maint"]
+"""Takes clients when it is healthy; takes none, keeps those that it has, and is checked; takes none and is not checked."""
+SeenAs = Literal["client", "balancer"]
+"""Whose address a node reports for a client: its own (PROXY protocol), or that of the balancer's connection to the node."""
+Mark = Mapping[str, int]
+"""A moment, as the processes of a router count their connections."""
+
+
+class Server(NamedTuple):
+    """A node behind the balancer: its state (None: replicas have different ones), and the connections that all of them hold to it."""
+
+    state: ServerState | None
+    connections: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,31 @@ class Router(Protocol):
 
     async def connections(self) -> Mapping[Colour, int]:
         """How many connections it holds to each colour that it has."""
+        ...
+
+    async def servers(self) -> Mapping[Colour, Mapping[str, Server]]:
+        """For each colour and node name what it is to the balancer."""
+        ...
+
+    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
+        """Set a node's state on every replica, and read it back; only while the ledger is held (``routers.servers``). Refused where there is no such node."""
+        ...
+
+    async def mark(self) -> Mark:
+        """The present moment, for ``close``; empty where connections cannot be closed."""
+        ...
+
+    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+        """The router's own word for the connections to a colour with these addresses (``system.address.peer``), by address; what it does not have, or has twice, is missing."""
+        ...
+
+    async def close(
+        self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
+    ) -> frozenset[str]:
+        """End connections that were found, each with a FIN to both ends; the addresses of those that were ended.
+
+        One that has ended meanwhile is passed over, and so is another connection in its place, or one that began after ``mark``.
+        """
         ...
 
     def replicas(self) -> Sequence[Router]:

@@ -13,7 +13,7 @@ from components.emqx.base import Cluster
 from components.emqx.models import ClusterHandle, Node
 from components.ledger.base import LEASE, Ledger, require_lease
 from components.routers import share
-from components.routers.base import Router
+from components.routers.base import Router, ServerState
 
 
 class Clock(Protocol):
@@ -76,6 +76,10 @@ class Run:
     async def set_share(self, parts: int) -> None:
         """Bring green's share (parts of 10,000) into force, under this run's lease."""
         await share.set_share(self.router, self.ledger, parts, holder=self.token)
+
+    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
+        """Take a node out of service at the balancer, or put it back, under this run's lease; a balancer that restarts keeps it so."""
+        await share.set_server(self.router, self.ledger, colour, node, state, holder=self.token)
 
     async def memory(self) -> Mapping[str, str]:
         """What is remembered of the cutover, by name (``ledger.base``)."""

@@ -44,3 +44,12 @@ def parsed(text: str) -> Address:
         message = f"{text!r} is not host:port"
         raise ValueError(message)
     return Address("" if bare == "*" else bare, int(port))
+
+
+def peer(host: str, port: int | str) -> str:
+    """One end of a connection in one spelling, whoever reports it: ``10.0.0.7:40152``, ``fd00::7:40152``; an IPv4 host in IPv6's clothes is an IPv4 host."""
+    try:
+        known = ipaddress.ip_address(host)
+    except ValueError:
+        return f"{host}:{port}"
+    return f"{getattr(known, 'ipv4_mapped', None) or known}:{port}"

@@ -17,6 +17,7 @@ from components.routers.haproxy.configuration import HaproxySettings, Side, rend
 from components.routers.haproxy.frontends import Bind
 from components.routers.haproxy.router import HaproxyRouter
 from components.routers.haproxy.runtime import ask
+from components.routers.haproxy.servers import NONE_OUT, Out
 from components.routers.share import set_share
 from tests.handles import cluster_at, node_at
 
@@ -191,8 +192,8 @@ async def bench(directory: Path, *brokers: Broker, replicas: int = 1) -> AsyncIt
             await broker.close()
 
 
-async def change(bench: Bench, *brokers: Broker) -> None:
-    """Reload HAProxy with these brokers instead."""
+async def change(bench: Bench, *brokers: Broker, out: Out = NONE_OUT) -> None:
+    """Reload HAProxy with these brokers instead; ``out`` begin out of service."""
     for broker in brokers:
         if not broker.servers:
             await broker.serve()
@@ -200,7 +201,7 @@ async def change(bench: Bench, *brokers: Broker) -> None:
     bench.settings = replace_sides(bench.settings, list(brokers))
     for place in bench.directories:
         await asyncio.to_thread(process.write, place, render(bench.settings))
-        await asyncio.to_thread(process.reload, place)
+        await asyncio.to_thread(process.reload, place, out=out)
 
 
 def replace_sides(settings: HaproxySettings, brokers: list[Broker]) -> HaproxySettings:

@@ -14,13 +14,43 @@ from components.cutover.decide import decide
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import Refused, UpgradeError
 from components.ledger import files as maps
-from components.ledger.base import drained, origin
+from components.ledger.base import SERVERS, drained, origin
+from components.ledger.registry import ledger_of
 from components.ledger.remembered import EXTERNAL, remembered
 from components.local import balancer as balancing
 from components.routers.haproxy import process
+from components.routers.share import set_server
 from tests.lab.balancer_life_bed import Balancer, Clients, clients_of, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+
+# -- nodes out of service ----------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_is_out_of_service_is_so_at_each_replica_that_comes_and_until_its_colour_leaves(
+    balancer: Balancer,
+) -> None:
+    both: dict[Colour, str] = {"blue": "old", "green": "new"}
+    balancer.up(both)
+    node = balancer.clusters.handles["new"]["nodes"][0]["name"]
+    ledger = ledger_of(balancer.handle)
+    asyncio.run(set_server(balancer.router, ledger, "green", node, "maint", holder=None))
+
+    def states() -> list[str | None]:
+        return [asyncio.run(one.servers())["green"][node].state for one in balancer.router.replicas()]
+
+    assert balancer.up(both, replicas=2)
+    assert states() == ["maint"] * 2
+    balancing.stop(balancer.directory)
+    balancer.state |= {"replicas": 0}
+    assert balancer.up(both, replicas=2), "as after a refresh that found it dead"
+    assert states() == ["maint"] * 2
+    balancer.remember({"drained_at": "green 2.0"})
+    assert balancer.up({"blue": "old"}, replicas=2)
+    assert SERVERS not in balancer.memory()
+    assert balancer.up(both, replicas=2)
+    assert states() == ["ready"] * 2
 
 
 # -- replicas -----------------------------------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ class TestRegistries:
         websocket = HANDLE.model_copy(update={"endpoints": (Endpoint(protocol="wss", address="127.0.0.1:8084"),)})
         assert capabilities_of("haproxy") == router_of(websocket).can
         assert capabilities_of("haproxy") == Capabilities(
-            "client-id", closes_clients=False, late_clients=frozenset({"no-id", "assigned-id", "websocket"})
+            "client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"})
         )
 
     def test_nobody_is_late_for_websocket_where_nothing_listens_for_it(self) -> None:

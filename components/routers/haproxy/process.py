@@ -23,6 +23,8 @@ from components.emqx.errors import BadInput, GaveUp, Unreachable
 from components.ledger import files as maps
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.runtime import ask
+from components.routers.haproxy.servers import NONE_OUT, Out, beginning
+from components.routers.haproxy.workers import MASTER
 from components.system import detached
 from components.system.environment import kept
 from components.system.files import PRIVATE_FILE, own_directory, replace, replacing
@@ -103,7 +105,9 @@ def _validate(directory: Path, name: str) -> None:
         )
 
 
-def bring(directory: Path, text: str, *, map_directory: Path | None = None, beside: bool = False) -> int:
+def bring(
+    directory: Path, text: str, *, map_directory: Path | None = None, beside: bool = False, out: Out = NONE_OUT
+) -> int:
     """Bring this directory's HAProxy to a configuration, whatever it does now: started, reloaded, or left as it is.
 
     Killed at any point, the next call goes on: what the running process has read is remembered only once it has read it.
@@ -116,8 +120,8 @@ def bring(directory: Path, text: str, *, map_directory: Path | None = None, besi
     """
     write(directory, text, map_directory=map_directory)
     if running(directory) is not None and not _is_loaded(directory):
-        reload(directory)
-    return start(directory, beside=beside)
+        reload(directory, out=out)
+    return start(directory, beside=beside, out=out)
 
 
 def _is_loaded(directory: Path) -> bool:
@@ -141,13 +145,14 @@ def running(directory: Path) -> int | None:
     return detached.found(directory / PID, ours)
 
 
-def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10.0) -> int:
+def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10.0, out: Out = NONE_OUT) -> int:
     """Start HAProxy in this directory, or adopt the one that runs there; its process id, once its socket answers.
 
     Args:
         directory: where it works.
         beside: whether another replica of the same balancer runs, with which it shares the port.
         patience_seconds: how long a start may take.
+        out: servers that begin out of service.
 
     Raises:
         Refused: somebody else listens on its address.
@@ -161,11 +166,11 @@ def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10
             bound = re.findall(r"^ *bind (\S+)", (directory / CONFIG).read_text(), re.MULTILINE)
             alone.enter_context(claimed(bound, TAKEN_SECONDS))
         if pid is None:
-            # what the servers were before a stop says nothing of now: all begin as UP 1/2
-            replace(directory / STATE, "")
+            # what the servers were before a stop says nothing of now: all begin as UP 1/2, but for those that are kept out
+            replace(directory / STATE, beginning((directory / CONFIG).read_text(), out))
             replace(directory / LOG, "")
             detached.launch(
-                [binary(), "-W", "-f", CONFIG],
+                [binary(), "-W", "-S", f"unix@{MASTER},mode,600,level,admin", "-f", CONFIG],
                 directory=directory,
                 output=Path(LOG),
                 pid_file=Path(PID),
@@ -177,7 +182,7 @@ def start(directory: Path, *, beside: bool = False, patience_seconds: float = 10
         return running(directory) or _gave_up("start of HAProxy", directory)
 
 
-def reload(directory: Path, *, patience_seconds: float = 10.0) -> None:
+def reload(directory: Path, *, patience_seconds: float = 10.0, out: Out = NONE_OUT) -> None:
     """Let a new worker take over the listening sockets; the old one keeps its connections until they end.
 
     Raises:
@@ -188,7 +193,8 @@ def reload(directory: Path, *, patience_seconds: float = 10.0) -> None:
         before, pid = _worker(directory), running(directory)
         if before is None or pid is None:
             _gave_up("reload of HAProxy", directory)
-        replace(directory / STATE, ask(str(directory / ADMIN), "show servers state", 5.0))
+        standing = ask(str(directory / ADMIN), "show servers state", 5.0)
+        replace(directory / STATE, beginning((directory / CONFIG).read_text(), out, standing))
         digest = _digest(directory)
         _signal(pid, signal.SIGUSR2, "reload of HAProxy", directory, patience_seconds, _is_new(directory, before))
         replace(directory / LOADED, digest)

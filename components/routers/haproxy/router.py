@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +19,17 @@ from components.emqx.errors import NotNow, Refused, Unreachable
 from components.emqx.models import BalancerHandle
 from components.ledger import files as maps
 from components.ledger.base import require_parts
-from components.routers.base import Capabilities
-from components.routers.haproxy.names import colour_of, node_name
+from components.routers.base import Capabilities, Mark, SeenAs, Server, ServerState
+from components.routers.haproxy import closing
+from components.routers.haproxy.names import colour_of, node_name, server_name
 from components.routers.haproxy.runtime import ask
+from components.routers.haproxy.servers import standing
+from components.routers.haproxy.workers import Worker, ask_older, listening, older
 
 stamina.instrumentation.set_on_retry_hooks([])
 """A replica that is asked again is no news; it would be printed between the lines of the update."""
 
-CAN = Capabilities("client-id", late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
+CAN = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
 
 
 class HaproxyRouter:
@@ -99,11 +102,60 @@ class HaproxyRouter:
         return health
 
     async def connections(self) -> Mapping[Colour, int]:
-        """How many connections all replicas together hold to each colour."""
+        """How many connections all replicas together hold to each colour, with those of before a reload."""
         held: dict[Colour, int] = {}
-        for colour, row in await self._rows("2"):
+        for colour, row in [*await self._rows("2"), *await self._older_rows("2")]:
             held[colour] = held.get(colour, 0) + int(row["scur"])
         return held
+
+    async def servers(self) -> Mapping[Colour, Mapping[str, Server]]:
+        """For each colour and node its state on the replicas, and how many connections all of them hold to it, with those of before a reload."""
+        answers = await self._of_all("show servers state")
+        states: dict[tuple[Colour, str], set[ServerState]] = {}
+        for colour, node, state in (one for answer in answers for one in standing(answer)):
+            states.setdefault((colour, node), set()).add(state)
+        held = dict.fromkeys(states, 0)
+        for colour, row in [*await self._rows("4"), *await self._older_rows("4")]:
+            name = colour, node_name(row["svname"])
+            held[name] = held.get(name, 0) + int(row["scur"])
+        servers: dict[Colour, dict[str, Server]] = {colour: {} for colour in COLOURS}
+        for (colour, node), found in states.items():
+            servers[colour][node] = Server(found.pop() if len(found) == 1 else None, held[colour, node])
+        return servers
+
+    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
+        """Set the state of a node's server on every replica, and read it back.
+
+        Raises:
+            Refused: a replica has no such server.
+            NotNow: a replica took it and still has another state.
+            Unreachable: a replica does not answer.
+
+        """
+        command = f"set server {colour}/{server_name(node)} state {state}"
+        for replica, answer in zip(self._replicas, await self._of_all(command), strict=True):
+            if answer.strip():
+                todo = "run pulumi up: it brings the balancer to the declared nodes"
+                raise Refused(f"setting {node} to {state}", node=replica, seen=answer.strip(), todo=todo)
+        for replica, answer in zip(self._replicas, await self._of_all("show servers state"), strict=True):
+            seen = {(one.colour, one.node): one.state for one in standing(answer)}.get((colour, node))
+            if seen != state:
+                todo = "run the update again"
+                raise NotNow(f"setting {node} to {state}", node=replica, seen=f"it is {seen}", todo=todo)
+
+    async def mark(self) -> Mark:
+        """How many connections each process has had until now."""
+        return {closing.key(one): one.connections for one in await self._workers()}
+
+    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+        """Where the connections to a colour with these addresses are, by address, on whichever replica; one that two have is missing."""
+        return await closing.find(self._ask_worker, await self._workers(), colour, addresses, seen_as)
+
+    async def close(
+        self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
+    ) -> frozenset[str]:
+        """End connections that were found; the addresses of those that were still there (``Router.close``)."""
+        return await closing.close(self._ask_worker, await self._workers(), colour, found, seen_as, mark)
 
     def _alone(self, admin: str) -> HaproxyRouter:
         handle = self._handle.model_copy(update={"admin": (admin,)})
@@ -111,9 +163,29 @@ class HaproxyRouter:
 
     async def _rows(self, kind: str) -> list[tuple[Colour, dict[str, str]]]:
         """The statistics of all replicas: of backends (kind 2) or of servers (kind 4)."""
-        answers = await asyncio.gather(*(self._ask(replica, f"show stat -1 {kind} -1") for replica in self._replicas))
-        rows = [row for answer in answers for row in _parsed(answer)]
-        return [(colour, row) for row in rows if (colour := colour_of(row["pxname"])) is not None]
+        return _rows(await self._of_all(f"show stat -1 {kind} -1"))
+
+    async def _older_rows(self, kind: str) -> list[tuple[Colour, dict[str, str]]]:
+        """Those of the processes that listen no more."""
+        old = [one for one in await self._workers() if not one.listens]
+        return _rows(await asyncio.gather(*(self._ask_worker(one, [f"show stat -1 {kind} -1"]) for one in old)))
+
+    async def _workers(self) -> list[Worker]:
+        """Every process of every replica: those that listen, and those that still keep clients of before a reload."""
+        infos = await self._of_all("show info")
+        found = [listening(replica, info) for replica, info in zip(self._replicas, infos, strict=True)]
+        old = await asyncio.gather(*(older(replica, self._ask_master) for replica in self._replicas))
+        before = [one for some in old for one in some]
+        said = await asyncio.gather(*(ask_older(one, ["show info"], self._ask_master) for one in before))
+        return [*found, *(one.counted(info) for one, info in zip(before, said, strict=True) if "Pid: " in info)]
+
+    async def _ask_worker(self, worker: Worker, commands: Sequence[str]) -> str:
+        if worker.listens:
+            return await self._ask(worker.admin, "; ".join(commands))
+        return await ask_older(worker, commands, self._ask_master)
+
+    async def _of_all(self, command: str) -> Sequence[str]:
+        return await asyncio.gather(*(self._ask(replica, command) for replica in self._replicas))
 
     async def _change(self, replica: str, value: str) -> None:
         number = await self._number(replica)
@@ -137,15 +209,19 @@ class HaproxyRouter:
         lines = (await self._ask(replica, f"show map #{await self._number(replica)}")).splitlines()
         return dict(line.split(" ", 2)[1:] for line in lines if line).get(maps.SHARE_KEY, "0")
 
-    async def _ask(self, replica: str, command: str) -> str:
+    async def _ask_master(self, master: str, command: str) -> str:
+        return await self._ask(master, command, closing=True)
+
+    async def _ask(self, place: str, command: str, *, closing: bool = False) -> str:
         retrying = stamina.retry_context(
             on=Unreachable, attempts=None, timeout=self._patience_seconds, wait_initial=0.05, wait_max=0.5
         )
         async for attempt in retrying:
             with attempt:
-                return await asyncio.to_thread(ask, replica, command, self._timeout_seconds)
+                return await asyncio.to_thread(ask, place, command, self._timeout_seconds, closing=closing)
         raise AssertionError(command)
 
 
-def _parsed(answer: str) -> Iterable[dict[str, str]]:
-    return csv.DictReader(answer.removeprefix("# ").strip().splitlines())
+def _rows(answers: Iterable[str]) -> list[tuple[Colour, dict[str, str]]]:
+    rows = [row for answer in answers for row in csv.DictReader(answer.strip().removeprefix("# ").splitlines())]
+    return [(colour, row) for row in rows if (colour := colour_of(row["pxname"])) is not None]

@@ -16,13 +16,14 @@ SUN_PATH = 107
 """Bytes that a unix socket's address may have on Linux (``sun_path`` is 108 with its closing zero)."""
 
 
-def ask(place: str, command: str, timeout_seconds: float) -> str:
-    """The answer to one command.
+def ask(place: str, command: str, timeout_seconds: float, *, closing: bool = False) -> str:
+    """The answer to one line of commands.
 
     Args:
         place: a unix path (of any length) or ``host:port``.
-        command: one line of HAProxy's management guide, without the line end; ``;`` would start a second command.
+        command: one line of HAProxy's management guide, without the line end; ``;`` starts a second command.
         timeout_seconds: for connecting, writing and reading together.
+        closing: say that nothing more will be asked; a master keeps the connection open otherwise.
 
     Raises:
         BadInput: the address is neither.
@@ -34,6 +35,8 @@ def ask(place: str, command: str, timeout_seconds: float) -> str:
     try:
         with _connected(reached, deadline) as stream:
             stream.sendall(command.encode() + b"\n")
+            if closing:
+                stream.shutdown(socket.SHUT_WR)
             answer = b"".join(_received(stream, deadline))
     except OSError as error:  # TimeoutError is one
         raise _unreachable(place, command, str(error) or type(error).__name__) from error
