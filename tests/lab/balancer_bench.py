@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from tests.handles import cluster_at, node_at
 CONNACK = bytes.fromhex("20020000")
 PROXY_V2 = bytes.fromhex("0d0a0d0a000d0a515549540a")
 PATHS: dict[Edition, str] = {"ee": "/api/v5/load_rebalance/availability_check", "ce": "/status"}
+
+_Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 def loopback() -> str:
@@ -46,6 +48,7 @@ class Broker:
     checks: set[str] = field(default_factory=set)
     servers: list[asyncio.Server] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    tasks: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
     def node(self) -> Node:
@@ -53,21 +56,32 @@ class Broker:
 
     async def serve(self) -> None:
         self.servers = [
-            await asyncio.start_server(self._mqtt, self.address, 1883, backlog=4096, limit=2**20),
-            await asyncio.start_server(self._api, self.address, 18083),
+            await asyncio.start_server(self._each(self._mqtt), self.address, 1883, backlog=4096, limit=2**20),
+            await asyncio.start_server(self._each(self._api), self.address, 18083),
         ]
+
+    def _each(self, serve: _Serve) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+        """Known from the moment when it is there, so that ``close`` misses none."""
+
+        def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.writers.append(writer)
+            self.tasks.append(asyncio.ensure_future(serve(reader, writer)))
+
+        return begin
 
     async def close(self) -> None:
         for server in self.servers:
             server.close()
+        for _ in range(3):
+            await asyncio.sleep(0)  # what asyncio has accepted it makes known within as many turns
         for writer in self.writers:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def _mqtt(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
-            self.writers.append(writer)
             if self.proxied:
                 self.peers.append(await _proxy_header(reader))
             self.packets.append(await _packet(reader))
@@ -77,7 +91,6 @@ class Broker:
 
     async def _api(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
-            self.writers.append(writer)
             request = await reader.readuntil(b"\r\n\r\n")
             path = request.split(b" ")[1].decode()
             self.checks.add(path)
