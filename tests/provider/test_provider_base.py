@@ -18,7 +18,7 @@ from pulumi.dynamic.dynamic import serialize_provider
 pytestmark = pytest.mark.provider
 
 MODULE = """
-import asyncio, os, time
+import asyncio, gc, os, time
 from components.emqx.errors import Refused, Unreachable
 from components.resources import engine, progress
 from components.resources.provider import TypedProvider
@@ -69,6 +69,8 @@ class ThingProvider(TypedProvider[Thing]):
             return {"never": 1 // 0}
         if inputs.name == "full":
             open("/proc/nowhere/planted", "w")
+        if inputs.name == "heap":
+            return {"frozen": gc.get_freeze_count(), "walked": len(gc.get_objects())}
         if inputs.name == "long":
             return engine.run_bounded(self.wait)
         progress.progress(f"doing {inputs.name}")
@@ -166,6 +168,11 @@ def test_create_and_update_return_all_outputs_and_a_natural_id(things: ModuleTyp
     outs = running.update(provider, "a", outs, {"name": "a", "share": 4})
     assert outs == {"name": "a", "share": 4.0, "seen": ["a", 4.0], "key_length": 11.0, "again": True}
     running.delete(provider, "a", outs)
+
+
+def test_a_full_collection_does_not_walk_all_of_pulumi(things: ModuleType, running: Any) -> None:
+    _, outputs = running.create(things.ThingProvider(), {"name": "heap", "share": 1})
+    assert outputs["frozen"] > 2 * outputs["walked"]
 
 
 def test_trouble_with_this_machines_files_is_one_line_without_a_traceback(things: ModuleType, running: Any) -> None:
