@@ -197,8 +197,7 @@ class Stage:
 
     def journal(self) -> list[dict[str, Any]]:
         """All that the runs have written down."""
-        path = self.work / "journal.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return whole_lines(self.work / "journal.jsonl")
 
     def live(self) -> dict[str, int]:
         """Live connections by colour, as the brokers say."""
@@ -208,6 +207,12 @@ class Stage:
                 nodes = api.get("/nodes").raise_for_status().json()
                 counts[colour] = sum(node.get("live_connections", 0) for node in nodes)
         return counts
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The values of a file of JSON lines, without one that is being written; none where there is no file yet."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
 
 
 AUTHENTICATOR = {

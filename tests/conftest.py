@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,8 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 TIERS = ("unit", "program", "provider", "policy", "lab")
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that the kernel sends us when our parent ends, whatever ended it."""
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +29,7 @@ def swept() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Headings go where results are shown; pytest makes that place after the conftests are read."""
+    end_in_order(worker=hasattr(config, "workerinput"))
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal:
         config.pluginmanager.register(Headings(terminal))
@@ -38,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.user_properties.append(("tier", tiers(item)[0]))
     items.sort(key=lambda item: TIERS.index(tiers(item)[0]))
+
+
+def end_in_order(*, worker: bool) -> None:
+    """A SIGTERM is a Ctrl-C: what runs is taken down. A worker hears one when whoever started it is gone, and begins no other test."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if worker:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Headings:

@@ -16,7 +16,8 @@ from pathlib import Path
 import get_pulumi
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+VENV = (ROOT / ".venv").resolve()
+"""A link to another checkout's is that one, and is not made anew for this place."""
 STAMP = VENV / "emqx-setup.stamp"
 UNFINISHED = VENV / "emqx-setup.unfinished"
 LOCK = ROOT / "requirements.lock"

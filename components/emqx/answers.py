@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -10,19 +9,18 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from components.cutover.evacuation import DONE_STATES
 from components.cutover.words import Edition
+from components.system.sizes import in_bytes
 
 EvacuationState = Literal[
     "waiting_health_check", "evicting_conns", "waiting_takeover", "evicting_sessions", "prohibiting"
 ]
 """In this order, never another one; ``prohibiting`` does not end by itself (docs/emqx/evacuation.md#phases)."""
 
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?\s*", re.IGNORECASE)
-
 
 def _bytes(value: Any) -> Any:
     """Read ``3.75G`` as bytes; a number is already bytes, and what is no amount stays for its own refusal (docs/emqx/counters.md#health-during-a-move)."""
-    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    return value if found is None else int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    found = in_bytes(value) if isinstance(value, str) else None
+    return value if found is None else found
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]

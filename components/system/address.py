@@ -31,6 +31,16 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def port_of(bind: object) -> int:
+    """The port of a listener's ``bind`` as EMQX has it: ``0.0.0.0:1883``, ``[::]:1883``, ``:1883``, ``1883``.
+
+    Raises:
+        ValueError: there is none.
+
+    """
+    return int(str(bind).rpartition(":")[2])
+
+
 def parsed(text: str) -> Address:
     """The parts of ``host:port``; ``*:port`` and ``:port`` are every address.
 

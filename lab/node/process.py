@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.system.address import Address
+from components.system.address import Address, port_of
 from lab.node.api.app import NodeApi
 from lab.node.api.endpoints import tables
 from lab.node.api.host import Host, Settings
@@ -71,7 +71,7 @@ class Managed(Host):
     def addresses(self, name: str) -> tuple[Address, Address]:
         """Where a node's API and its MQTT listener are."""
         node, bind = self.cluster.nodes[name], self.store.effective("listeners")["tcp"]["default"]["bind"]
-        return Address(node.ip, self.servers[name].port), Address(node.ip, int(str(bind).rpartition(":")[2]))
+        return Address(node.ip, self.servers[name].port), Address(node.ip, port_of(bind))
 
     def of(self, network: str) -> dict[str, tuple[Address, Address]]:
         """The nodes of a life line by name, with their addresses."""

@@ -140,9 +140,10 @@ class Bench:
         for broker in self.brokers:
             broker.packets.clear()
 
-    async def until(self, wanted: Callable[[dict[Colour, dict[str, bool]]], bool], seconds: float = 10.0) -> None:
+    async def until(self, wanted: Callable[[dict[Colour, dict[str, bool]]], bool], seconds: float = 60.0) -> None:
         health: dict[Colour, dict[str, bool]] = {}
-        for _ in range(int(seconds / 0.05)):
+        end = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < end:
             health = {colour: dict(nodes) for colour, nodes in (await self.router.health()).items()}
             if wanted(health):
                 return
@@ -271,7 +272,7 @@ async def send(
         for start in range(0, len(data), size):
             writer.write(data[start : start + size])
             await asyncio.sleep(pause_seconds)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 return await reader.readexactly(4)
             except (asyncio.IncompleteReadError, ConnectionResetError):

@@ -10,10 +10,19 @@ import pytest
 
 from components.local import balancer as balancing
 from components.local import cluster as local
+from lab.guard import Guard
 from lab.node.broker.cluster import Cluster
 from tests.lab.balancer_life_bed import Balancer, Clusters
 from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_client import Time
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever ends these tests, SIGKILL too: what they made to stay ends with them."""
+    guard = Guard(tmp_path_factory.getbasetemp())
+    yield
+    guard.end()
 
 
 @pytest.fixture

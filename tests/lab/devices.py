@@ -14,7 +14,7 @@ from lab.fleet.kinds import PLAIN
 from lab.fleet.mixture import Mixture, only
 from lab.fleet.settings import FleetSettings
 
-SECONDS = 30.0
+SECONDS = 90.0
 SOON = only(replace(PLAIN, then=(0.5, 1.0)))
 
 

@@ -6,7 +6,6 @@ The rule: what acts here is what acts in a `pulumi up`; only Pulumi itself is mi
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +31,7 @@ from components.routers.base import Router
 from components.routers.registry import router_of
 from components.routers.share import set_share
 from lab.fleet.mixture import Mixture
+from lab.stage import whole_lines
 from tests.lab.devices import SECONDS, SOON, Devices
 from tests.lab.local_bed import VERSIONS, wanted
 
@@ -127,8 +127,7 @@ class MovingBed:
         }
 
     def journal(self) -> list[dict[str, Any]]:
-        path = self.directory / "journal.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return whole_lines(self.directory / "journal.jsonl")
 
     def last_run(self) -> list[dict[str, Any]]:
         """What the run that was begun last has written."""

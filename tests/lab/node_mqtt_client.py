@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from components.mqtt import Connack, Connect, Decoder, Disconnect, Packet, Publish, Subscribe, Subscription, encode
 
 P = TypeVar("P")
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 class Time:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 
 
-async def until(wanted: Callable[[], bool], what: str, seconds: float = 40.0) -> None:
+async def until(wanted: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Wait until it is so.
 
     Raises:

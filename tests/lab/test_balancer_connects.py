@@ -108,7 +108,7 @@ async def test_packets_in_the_same_segment_follow_their_connect(fork: Bench) -> 
     for more in (subscribe, publish):
         reader, writer = await asyncio.open_connection(fork.address, 1883)
         writer.write(four() + more)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await reader.readexactly(4) == CONNACK
             assert await reader.readexactly(len(more)) == more
         writer.close()

@@ -82,7 +82,7 @@ async def test_something_is_sent_while_the_server_works_and_the_first_answer_is_
     )
     async with server(answering(answer, after=1.8)) as (node, seen):
         reply = await post_kept_alive(call(node), limit_seconds=30, waiting=nothing, pipeline_seconds=0.4)
-        await asyncio.wait_for(seen.closed.wait(), 5)
+        await asyncio.wait_for(seen.closed.wait(), 60)
     assert reply.status == 204
     assert seen.pipelined >= 2
     assert seen.post.startswith(b"POST /api/v5/data/import HTTP/1.1\r\n")
@@ -134,17 +134,17 @@ async def test_ctrl_c_closes_the_connection_at_once() -> None:
     async with server(answering(b"", after=60)) as (node, seen):
         with pytest.raises(Stopped):
             await post_kept_alive(call(node), limit_seconds=30, waiting=interrupted)
-        await asyncio.wait_for(seen.closed.wait(), 5)
+        await asyncio.wait_for(seen.closed.wait(), 60)
 
 
 async def test_cancellation_closes_the_connection() -> None:
     async with server(answering(b"", after=60)) as (node, seen):
         task = asyncio.create_task(post_kept_alive(call(node), limit_seconds=30, waiting=nothing))
-        await asyncio.wait_for(seen.posted.wait(), 5)
+        await asyncio.wait_for(seen.posted.wait(), 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(seen.closed.wait(), 5)
+        await asyncio.wait_for(seen.closed.wait(), 60)
 
 
 def test_the_call_shows_no_credential() -> None:

@@ -63,17 +63,17 @@ async def test_an_import_that_applied_half_is_named_and_the_next_run_completes_i
 
 async def test_an_import_that_was_cut_off_while_indexing_names_the_remedy(tmp_path: Path) -> None:
     async with pair(tmp_path, green=("--import-rate", "2")) as (one, two), one.api() as blue, two.api() as green:
-        await fill(blue, retained=12)
+        await fill(blue, retained=40)
         here = bed(blue, green)
         exported = await export(here.run, "blue", tmp_path / "archives")
         task = asyncio.create_task(import_(here.run, "blue", "green", exported, tmp_path / "archives"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not any("builtin_retainer" in line for line in here.lines[len(exported.archives) :]):  # noqa: ASYNC110 - a line in a list has no event
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(3)
         here.stopped = True
         with pytest.raises(Stopped):
-            await asyncio.wait_for(task, 3)
+            await asyncio.wait_for(task, 60)
         here.stopped = False
         with pytest.raises(Refused, match="emqx ctl retainer reindex start true"):
             await import_(here.run, "blue", "green", exported, tmp_path / "archives")

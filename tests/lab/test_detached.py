@@ -15,17 +15,17 @@ import pytest
 
 from components.system import detached, living
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 STUBBORN = """
 import os, pathlib, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
 pathlib.Path("child").write_text(str(child.pid))
 print("begun", flush=True)
-time.sleep(60)
+time.sleep(300)
 """
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def until(what: Callable[[], bool]) -> None:

@@ -36,7 +36,7 @@ async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
         control = Control(managed)
         address = await control.start(host(managed))
         try:
-            async with httpx.AsyncClient(base_url=address, timeout=10) as client:
+            async with httpx.AsyncClient(base_url=address, timeout=60) as client:
                 yield Bed(managed, client)
         finally:
             await control.stop()
@@ -85,7 +85,7 @@ async def test_slow_answers_come_and_come_late(bed: Bed) -> None:
 async def test_idle_connections_are_closed_when_asked_for(bed: Bed) -> None:
     await bed.fault(kind="close_idle", node=bed.names[0], after_seconds=0.2)
     reader, writer = await asyncio.open_connection(host(bed.managed), 18083)
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
 
 
@@ -103,8 +103,12 @@ async def test_connects_are_refused_with_the_wanted_reason_or_answered_late(bed:
     await late.close()
 
 
-async def test_a_dying_node_makes_the_others_stumble_then_it_is_stopped_and_a_return_stumbles_again(bed: Bed) -> None:
+async def test_a_dying_node_makes_the_others_stumble_then_it_is_stopped_and_a_return_stumbles_again(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """H_node_killed_and_back: which calls are 500, and that /nodes shows it missing, stopped, missing, running."""
+    now = bed.managed.clock.now()  # it stands still but for what we add, so that a busy machine is not too late
+    monkeypatch.setattr(bed.managed.clock, "now", lambda: now)
     dead = bed.names[2]
     device = await Device.connect(host(bed.managed, 3), "there", level=5)
     async with api(bed.managed) as client:
@@ -115,7 +119,7 @@ async def test_a_dying_node_makes_the_others_stumble_then_it_is_stopped_and_a_re
         answer = await client.post("/clients/kickout/bulk", json=["x"])
         assert (answer.status_code, answer.json()) == (500, {"code": "UNKNOWN_ERROR", "message": "nodedown"})
         assert len((await client.get("/nodes")).json()) == 2
-        await asyncio.sleep(0.3)
+        now += 0.3
         assert {(await client.get(path)).status_code for path in stumbling[:-1]} == {200}
         assert (await client.get(f"/nodes/{dead}")).status_code == 404
         assert (await client.get("/cluster")).json()["nodes"] == bed.names[:2]
@@ -125,7 +129,7 @@ async def test_a_dying_node_makes_the_others_stumble_then_it_is_stopped_and_a_re
         assert (await client.get("/cluster")).json()["nodes"] == bed.names
         assert (await client.get("/clients")).status_code == 500
         assert len((await client.get("/nodes")).json()) == 2
-        await asyncio.sleep(2.1)
+        now += 2.1
         assert (await client.get("/clients")).status_code == 200
         assert [row["node_status"] for row in (await client.get("/nodes")).json()] == ["running"] * 3
     await device.close()

@@ -16,9 +16,10 @@ from components.movers import evacuation as drain
 from components.routers.haproxy import process
 from tests.lab.moving_bed import MovingBed
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(280)]
 
 CLIENTS = 60
+UP_SECONDS = 150.0
 GREEN, BLUE = {"blue": 0, "green": CLIENTS}, {"blue": CLIENTS, "green": 0}
 
 
@@ -49,7 +50,7 @@ class TestTheApiIsAwayForAWhile:
         in_the_middle(bed, going, "shift-50")
         for colour in ("blue", "green"):
             bed.fault(colour, "status", status=500, seconds=10)
-        assert going.result(60) == "forward"
+        assert going.result(UP_SECONDS) == "forward"
         assert bed.live() == GREEN
         assert set(bed.devices.disconnects()) == {1}
 
@@ -58,7 +59,7 @@ class TestTheApiIsAwayForAWhile:
         in_the_middle(bed, going, "shift-50")
         bed.fault("blue", "hang", node=bed.node("blue", 0), seconds=6)
         bed.fault("green", "hang", node=bed.node("green", 0), seconds=6)
-        assert going.result(60) == "forward"
+        assert going.result(UP_SECONDS) == "forward"
         assert bed.live() == GREEN
         assert set(bed.devices.disconnects()) == {1}
 
@@ -79,7 +80,7 @@ class TestAGateFails:
             r"gate connect_failure_rate_above_baseline during shift-50 on green: .*\(value 0\.\d+, threshold 0\.05\); "
         )
         with pytest.raises(GateFailed, match=wanted + "all clients are back on blue"):
-            going.result(60)
+            going.result(UP_SECONDS)
         bed.wait(lambda: bed.live() == BLUE)
         assert bed.share() == 0
         bed.heal()
@@ -97,7 +98,7 @@ class TestAGateFails:
         with pytest.raises(
             GateFailed, match=rf"gate nodes_lost during shift-(50|100) on {dead}: .*all clients are back on blue"
         ):
-            going.result(60)
+            going.result(UP_SECONDS)
         bed.wait(lambda: bed.live() == BLUE)
         bed.heal()
         bed.wait(lambda: len(bed.live()) == 2)
@@ -115,7 +116,7 @@ class TestAGateFails:
         with pytest.raises(
             GateFailed, match=r"gate connect_failure_rate_above_baseline .*all clients are back on blue"
         ):
-            going.result(60)
+            going.result(UP_SECONDS)
         assert bed.share() == 0
         bed.wait(lambda: bed.live() == BLUE)
         missing = next(event for event in bed.last_run() if event.get("section") == "missing nodes")
@@ -135,7 +136,7 @@ class TestTheBalancerRestarts:
         self.kill(bed)
         process.start(bed.replica)
         assert bed.share() == 5000
-        assert going.result(60) == "forward"
+        assert going.result(UP_SECONDS) == "forward"
         assert bed.live() == GREEN
         assert max(bed.devices.disconnects()) <= 2, "once by the kill, once by the move"
 
@@ -145,7 +146,7 @@ class TestTheBalancerRestarts:
         memory = dict(bed.memory())
         self.kill(bed)
         with pytest.raises(Unreachable, match="see that this HAProxy runs"):
-            going.result(60)
+            going.result(UP_SECONDS)
         bed.serve_balancer()
         assert bed.share() == 5000
         assert bed.memory() == memory
@@ -161,7 +162,7 @@ class TestTheDrain:
         in_the_middle(bed, going, "shift-100")
         bed.fault("blue", "die", node=bed.node("blue", 1))
         died = time.time()
-        assert going.result(60) == "forward"
+        assert going.result(UP_SECONDS) == "forward"
         assert bed.live() == GREEN
         assert set(bed.devices.disconnects()) == {1}
         drained = next(event["t"] for event in bed.last_run() if event["event"] == "drained")

@@ -66,7 +66,7 @@ async def test_the_fleet_copes_and_counts_what_it_met(cluster: Cluster, clock: T
     quick = replace(PLAIN, first=(0.0, 0.02), then=(0.05, 0.1))
     settings = FleetSettings(addresses, 12, kinds=only(quick))
     fleet = Fleet(settings, log=None, chance=random.Random(7))
-    await fleet.start(10)
+    await fleet.start(60)
     await dead.die(busy=1, cut=2)
     await until(lambda: fleet.connected_now == 11, "all but the busy one are back")
     clock.ahead = 21.0

@@ -91,7 +91,7 @@ async def test_one_fleet_whatever_the_number_of_processes(tmp_path: Path, proces
             process.send_signal(signal.SIGUSR1)
             now = await figures(tmp_path / "summary.json")
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 assert await process.wait() == 0
             final = await figures(tmp_path / "summary.json")
             await ended(parts)
@@ -115,7 +115,7 @@ async def test_the_password_comes_from_a_file_and_is_in_no_argument(tmp_path: Pa
             arguments = [psutil.Process(pid).cmdline() for pid in [process.pid, *children(process)]]
             assert "planted-secret" not in str(arguments)
             process.send_signal(signal.SIGINT)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 assert await process.wait() == 0
     assert "planted-secret" not in (tmp_path / "fleet.jsonl").read_text()
 
@@ -136,7 +136,7 @@ async def test_a_stop_before_everybody_is_ready_is_heard(tmp_path: Path) -> None
         await until(lambda: bool(responder.connects), "a device tries")
         parts = children(process)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
         await ended(parts)
 

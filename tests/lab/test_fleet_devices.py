@@ -177,7 +177,7 @@ async def test_a_dead_replica_is_left_for_the_next_one() -> None:
         await dead.shut()
         settings = FleetSettings((dead.address, alive.address), 10, kinds=only(QUICK))
         running = Fleet(settings)
-        await running.start(10)
+        await running.start(60)
         assert len(alive.live) == 10
         await running.stop()
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from lab.node import process
+from lab.node.boot import Delays
 from lab.node.process import Managed
 from tests.lab.recordings.bed import api, cluster, host
 from tests.lab.recordings.device import Device
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("seen")]
 
 FACTOR = 0.15
+SEEN = {"mute": 3.0, "alone": 3.0}
+"""Seconds, before they are scaled: what was shorter would pass between two looks of a busy machine."""
 AUTHENTICATION = [
     {"mechanism": "password_based", "backend": "built_in_database", "password_hash_algorithm": {"name": "sha256"}}
 ]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "Delays", partial(Delays, **SEEN))
 
 
 async def _look(managed: Managed, number: int, client: httpx.AsyncClient) -> dict[str, str]:

@@ -17,14 +17,17 @@ from tests.lab.recordings.bed import AUTH, api, cluster, host
 pytestmark = pytest.mark.lab
 
 HEADER = "Authorization: Basic " + base64.b64encode(":".join(AUTH).encode()).decode()
-WALL = 0.6
+WALL = 1.0
+"""Seconds; a busy machine may sleep for some of them between two of ours."""
+IMPORT_SECONDS = 2.0
 RETAINED = 60
+BEATS = 10
 
 
 @pytest.fixture
 async def slow(tmp_path: Path) -> AsyncIterator[Managed]:
-    """A node whose imports take 1.2 s for the 60 retained messages and whose wall stands at 0.6 s."""
-    async with cluster(tmp_path, nodes=1, import_rate=RETAINED / 1.2, wall_seconds=WALL) as managed:
+    """A node whose imports take twice as long for the retained messages as its wall lets a silent connection live."""
+    async with cluster(tmp_path, nodes=1, import_rate=RETAINED / IMPORT_SECONDS, wall_seconds=WALL) as managed:
         yield managed
 
 
@@ -62,9 +65,9 @@ async def test_silence_during_an_import_closes_the_connection_and_leaves_it_half
     name = await _archive(slow)
     reader, writer = await asyncio.open_connection(host(slow), 18083)
     writer.write(_request(slow, "POST", "/data/import", f'{{"filename":"{name}"}}'))
-    assert await asyncio.wait_for(reader.read(), 10) == b"", "no answer, only the end of the connection"
+    assert await asyncio.wait_for(reader.read(), 60) == b"", "no answer, only the end of the connection"
     writer.close()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(IMPORT_SECONDS)
     kept = [topic for topic in slow.store.retained if topic.startswith("keep/")]
     assert len(kept) == RETAINED, "retained messages come first and stay"
     assert not slow.store.authn_users.get("password_based:built_in_database"), "the users never came"
@@ -87,16 +90,16 @@ async def test_a_pipelined_request_every_now_and_then_keeps_the_import_alive(slo
     name = await _archive(slow)
     reader, writer = await asyncio.open_connection(host(slow), 18083)
     writer.write(_request(slow, "POST", "/data/import", f'{{"filename":"{name}"}}'))
-    for _ in range(4):
-        await asyncio.sleep(WALL / 2)
+    for _ in range(BEATS):
+        await asyncio.sleep(IMPORT_SECONDS / BEATS)
         writer.write(_request(slow, "GET", "/status"))
     answers = b""
-    async with asyncio.timeout(10):
-        while answers.count(b"HTTP/1.1") < 5 and (more := await reader.read(4096)):
+    async with asyncio.timeout(60):
+        while answers.count(b"HTTP/1.1") < 1 + BEATS and (more := await reader.read(4096)):
             answers += more
     statuses = [int(part[1:4]) for part in answers.split(b"HTTP/1.1")[1:]]
     writer.close()
-    assert statuses == [204, 200, 200, 200, 200]
+    assert statuses == [204, *[200] * BEATS]
     assert "u" in slow.store.authn_users["password_based:built_in_database"]
     assert not slow.store.reindexing
 
@@ -105,9 +108,11 @@ async def test_a_client_that_closes_aborts_the_import(slow: Managed) -> None:
     name = await _archive(slow)
     _, writer = await asyncio.open_connection(host(slow), 18083)
     writer.write(_request(slow, "POST", "/data/import", f'{{"filename":"{name}"}}'))
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(60):
+        while not slow.store.reindexing:  # noqa: ASYNC110 - the store has no event for it
+            await asyncio.sleep(0.01)
     writer.close()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(IMPORT_SECONDS)
     assert slow.store.reindexing
     assert not slow.store.authn_users.get("password_based:built_in_database")
 
@@ -118,7 +123,7 @@ async def test_an_idle_connection_is_closed_at_the_wall_and_not_before(slow: Man
     head = await reader.readuntil(b"is running")
     assert head.startswith(b"HTTP/1.1 200")
     began = asyncio.get_running_loop().time()
-    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
     assert asyncio.get_running_loop().time() - began >= WALL * 0.9
 
@@ -127,7 +132,7 @@ async def test_the_thousandth_answer_on_a_connection_says_that_it_is_the_last(tm
     async with cluster(tmp_path, nodes=1) as managed:
         reader, writer = await asyncio.open_connection(host(managed), 18083)
         writer.write(_request(managed, "GET", "/status") * 1000)
-        everything = await asyncio.wait_for(reader.read(), 30)
+        everything = await asyncio.wait_for(reader.read(), 60)
         writer.close()
     assert everything.count(b"HTTP/1.1 200 OK") == 1000
     assert everything.count(b"connection: close") == 1

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.lab
 QUICK = {"wait_health_check": 0, "wait_takeover": 0, "conn_evict_rate": 2, "sess_evict_rate": 2}
 
 
-async def _until(condition: Any, what: str, seconds: float = 15.0) -> None:
+async def _until(condition: Any, what: str, seconds: float = 60.0) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while not await condition():
         assert asyncio.get_running_loop().time() < end, f"not within {seconds} s: {what}"

@@ -23,6 +23,8 @@ from tests.lab.release_bed import CREDENTIALS, LAB_NODE, ONLY_STATUS, Colour, go
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
+WAIT_SECONDS = 60.0
+
 
 @pytest.fixture
 def colour(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Colour]:
@@ -164,7 +166,10 @@ def test_what_does_not_end_at_sigterm_is_killed_with_all_its_children(
     assert facts is not None
     release_processes.stop(colour.directory, limit_seconds=0.2)
     assert gone(facts["pids"][0])
-    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if str(colour.directory).encode() in read(path)]
+    end = time.monotonic() + WAIT_SECONDS
+    while [path for path in Path("/proc").glob("[0-9]*/environ") if str(colour.directory).encode() in read(path)]:
+        assert time.monotonic() < end, "a child goes on"
+        time.sleep(0.05)
 
 
 def wanted(colour: Colour) -> Wanted:

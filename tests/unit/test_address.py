@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.system.address import Address, parsed
+from components.system.address import Address, parsed, port_of
 
 pytestmark = pytest.mark.unit
 
@@ -40,3 +40,8 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 @given(st.ip_addresses().map(str), st.integers(0, 65_535))
 def test_every_address_is_read_back(host: str, port: int) -> None:
     assert parsed(str(Address(host, port))) == (host, port)
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:1883", "[::]:1883", ":1883", "1883", 1883])
+def test_a_listeners_port_is_read_however_it_is_written(bind: object) -> None:
+    assert port_of(bind) == 1883

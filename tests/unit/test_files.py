@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from components.cutover.versions import Version, leading, parse
 from components.system.files import own_directory, replace, replacing
 from components.system.locks import held
+from components.system.sizes import in_bytes
 
 pytestmark = pytest.mark.unit
 
@@ -112,3 +113,25 @@ def test_the_version_that_a_text_begins_with_is_read_whatever_follows(
 @pytest.mark.parametrize("text", ["", "5", "5.", "x5.8", "5.8888", "5.x", "latest"])
 def test_what_begins_with_no_version_is_none(text: str) -> None:
     assert leading(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0", 0),
+        ("1024", 1024),
+        ("1KB", 1024),
+        ("1 kb", 1024),
+        ("512MiB", 512 * 1024**2),
+        ("3.75G", 15 * 1024**3 // 4),
+        ("2TB", 2 * 1024**4),
+        ("7B", 7),
+    ],
+)
+def test_an_amount_of_bytes_is_read_however_it_is_written(text: str, amount: int) -> None:
+    assert in_bytes(text) == amount
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1MB", "1.MB", "1XB", "1MBs", "infinity", "\u0661MB"])
+def test_what_is_no_amount_of_bytes_is_none(text: str) -> None:
+    assert in_bytes(text) is None

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from components.system import living
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def collected(directory: Path, *options: str, **files: str) -> subprocess.CompletedProcess[str]:
-    """A pytest run of these files under the house's configuration."""
+WAIT_SECONDS = 100.0
+WORKERS = ("-n", "2", "--dist", "loadfile")
+LONG = """
+import os, pathlib, time
+pytestmark = pytest.mark.unit
+PLACE = pathlib.Path(__file__).parents[1]
+@pytest.fixture(scope='module')
+def made():
+    (PLACE / f'{os.getpid()}.worker').touch()
+    yield
+    (PLACE / f'{os.getpid()}.ended').touch()
+def test_first(made): time.sleep(600)
+def test_second(made): (PLACE / f'{os.getpid()}.went-on').touch()
+"""
+
+
+def prepared(directory: Path, *options: str, **files: str) -> list[str]:
+    """The command of a pytest run of these files under the house's configuration."""
     (directory / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "conftest.py", directory / "tests")
     shutil.copy(ROOT / "pyproject.toml", directory)
     for name, body in files.items():
         (directory / "tests" / f"{name}.py").write_text(f"import pytest\n{body}\n")
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *options]
+    return [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *options]
+
+
+def collected(directory: Path, *options: str, **files: str) -> subprocess.CompletedProcess[str]:
+    """Such a run, to its end."""
+    command = prepared(directory, *options, **files)
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -43,3 +70,32 @@ def test_tiers_run_in_order_with_a_heading_and_one_summary(tmp_path: Path, worke
     lines = [line.strip("- ") for line in run.stdout.splitlines() if line.startswith("---") and "tier" in line]
     assert lines == ["tier unit", "tier policy", "tier lab"]
     assert run.stdout.splitlines()[-1].strip("= ").startswith("3 passed in ")
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < end, f"not within {WAIT_SECONDS:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_run_and_begin_no_other_test(tmp_path: Path, number: signal.Signals) -> None:
+    command = prepared(tmp_path, *WORKERS, test_a=LONG, test_b=LONG)
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) as run:
+        until(lambda: run.poll() is not None or len([*tmp_path.glob("*.worker")]) == 2, "both workers are in a test")
+        workers = [int(found.stem) for found in tmp_path.glob("*.worker")]
+        assert len(workers) == 2, (tmp_path / "log").read_text()
+        os.kill(run.pid, number)
+    until(lambda: all(living.ended(worker) for worker in workers), "the workers end")
+    assert [*tmp_path.glob("*.went-on")] == []
+
+
+def test_a_run_without_workers_takes_down_what_it_made_at_sigterm(tmp_path: Path) -> None:
+    command = prepared(tmp_path, test_a=LONG)
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) as run:
+        until(lambda: run.poll() is not None or bool([*tmp_path.glob("*.worker")]), "the run is in a test")
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(WAIT_SECONDS) == pytest.ExitCode.INTERRUPTED
+    assert [found.stem for found in tmp_path.glob("*.ended")] == [str(run.pid)]
+    assert [*tmp_path.glob("*.went-on")] == []

@@ -29,12 +29,11 @@ from components.migration.detectors.base import (
 from components.migration.detectors.hop_51 import SCRIPTS
 from components.migration.facts import Facts, Live, Plan
 from components.migration.rules import Detector, Finding, Hit, Place
+from components.system.sizes import in_bytes
 
 FILES = "give cluster.hocon (or an archive) and emqx.conf of the old cluster"
 NEARLY_FULL = 0.9
 CONNECTOR_OPTIONS = frozenset({"health_check_interval", "health_check_timeout", "start_after_created", "start_timeout"})
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?$", re.IGNORECASE)
-_FACTOR = {"B": 0, "KB": 10, "MB": 20, "GB": 30, "TB": 40}
 
 
 def system(*names: str) -> Detector:
@@ -99,11 +98,6 @@ def _gateways(facts: Facts) -> Finding:
 def _no_hash_key(action: Any) -> bool:
     """Of an action, whose settings are below ``parameters``."""
     return isinstance(action, dict) and "hash_key" not in block_of(action, "parameters")
-
-
-def _bytes(value: Any) -> float:
-    size = _SIZE.match(str(value).strip())
-    return float(size[1]) * (1 << _FACTOR[(size[2] or "B").upper()]) if size else 0.0
 
 
 def _escaped_triple_quotes(facts: Facts) -> Finding:
@@ -251,7 +245,7 @@ DETECTORS: Verdicts = {
     "59-05": hocon(
         "force_shutdown.max_heap_size zones.*.force_shutdown.max_heap_size",
         FILES,
-        lambda value: _bytes(value) > 128 * 2**30,
+        lambda value: (in_bytes(str(value)) or 0) > 128 * 2**30,
     ),
     "59-06": hocon("plugins.states.*", FILES),
     "59-07": by_source(

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from typing import Any
 
 from lab.node.api import check
-from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
+from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, parse_time
 from lab.node.api.errors import ApiError, client_not_found, invalid
 from lab.node.api.paging import page_of
 from lab.node.api.rows import SELECTABLE, row, subscription
@@ -98,9 +97,11 @@ def _tests(call: Call) -> Iterator[Callable[[Session], bool]]:
 
 def _range(name: str, attribute: str, value: str) -> Callable[[Session], bool]:
     try:
-        bound = int(value) / 1000 if value.isdigit() else datetime.fromisoformat(value).timestamp()
+        bound = int(value) / 1000 if value.isdigit() else parse_time(value)
     except ValueError:
-        raise invalid(value=value, reason="Not a valid datetime", path=name) from None
+        bound = None
+    if bound is None:
+        raise invalid(value=value, reason="Not a valid datetime", path=name)
     if name.startswith("gte"):
         return lambda s: bool(getattr(s, attribute) >= bound)
     return lambda s: bool(getattr(s, attribute) <= bound)

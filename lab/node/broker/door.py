@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.system.address import port_of
 from lab.node.broker.member import Member
 from lab.node.broker.session import Connection
 from lab.node.rules.limits import count
@@ -28,7 +29,7 @@ class Door:
 
     def __init__(self, node: Member, listener_id: str, config: dict[str, Any]) -> None:
         self.node, self.id = node, listener_id
-        self.port = int(str(config.get("bind", "1883")).rpartition(":")[2])
+        self.port = port_of(config.get("bind", "1883"))
         self.proxy_protocol = bool(config.get("proxy_protocol", False))
         self.enable_authn = config.get("enable_authn", True) is not False
         self.max_connections = count(config.get("max_connections", "infinity"))

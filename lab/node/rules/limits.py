@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from components.system.sizes import in_bytes
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_BYTES = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
 _NEVER = 10.0**10
 
 
@@ -39,10 +40,10 @@ def size(value: Any) -> int:
     """
     if isinstance(value, int):
         return value
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)", str(value))
-    if found is None or found[2].lower() not in _BYTES:
+    amount = in_bytes(str(value))
+    if amount is None:
         raise ValueError(f"{value!r} is no size")
-    return int(float(found[1]) * _BYTES[found[2].lower()])
+    return amount
 
 
 def rate(value: Any) -> float:

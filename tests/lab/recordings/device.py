@@ -9,7 +9,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 30.0
 
 
 def _text(value: bytes) -> bytes:
