@@ -48,22 +48,8 @@ class BlueGreen(pulumi.ComponentResource):
         self.balancer = MqttBalancer(
             "balancer", settings, fronted, self._child(protect=bool(known.holding) and settings.protect)
         )
-        for colour, handle in handles.items():
-            ClusterGuard(
-                f"{colour}-guard",
-                {
-                    "name": f"{colour}-guard",
-                    "colour": colour,
-                    "cluster": handle,
-                    "balancer": self.balancer.handle,
-                    "ours": colour not in fronted.external,
-                },
-                pulumi.ResourceOptions(
-                    parent=self,
-                    protect=self._serves(colour, known),
-                    depends_on=[self.clusters[colour], self.balancer],
-                ),
-            )
+        for colour in handles:
+            self._guard(colour, ours=colour not in fronted.external, protect=self._serves(colour, known))
         self.mqtt = self.balancer.handle["mqtt"]
         if len(handles) == len(COLOURS):
             last = self._declare_chain(pulumi.ResourceOptions(parent=self))
@@ -75,6 +61,13 @@ class BlueGreen(pulumi.ComponentResource):
         else:
             self.live = self.mqtt.apply(lambda _: settings.live)
         self.register_outputs({"mqtt": self.mqtt, "live": self.live})
+
+    def _guard(self, colour: Colour, *, ours: bool, protect: bool) -> None:
+        """Stand between the colour and its deletion."""
+        name, cluster = f"{colour}-guard", self.clusters[colour]
+        guarded = {"cluster": cluster.handle, "balancer": self.balancer.handle, "ours": ours}
+        depends = pulumi.ResourceOptions(parent=self, protect=protect, depends_on=[cluster, self.balancer])
+        ClusterGuard(name, {"name": name, "colour": colour, **guarded}, depends)
 
     def _child(self, *, protect: bool) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, protect=protect)

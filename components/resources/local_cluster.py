@@ -101,8 +101,7 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
             asyncio.run(
                 local.refuse_served(colour, props["version"], directory, credentials_of(colour, self.credentials))
             )
-        aside = local.remove(directory, datetime.now(UTC))
-        if aside is not None:
+        if (aside := local.remove(directory, datetime.now(UTC))) is not None:
             with progress.serving():
                 progress.progress(
                     f"the data of {props['colour']} is kept in {aside} until a cluster of this colour is removed again"

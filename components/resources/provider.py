@@ -1,25 +1,23 @@
 """The base of all our dynamic providers: inputs are a pydantic model, one ``act`` creates and updates, credentials stay in memory.
 
-The rule: an instance has no attributes when it is pickled, so that ``__provider`` in the state is nothing but
-module and class name. Renaming either breaks `refresh` and `destroy` of existing stacks.
+The rule: a pickled instance has no attributes, so that ``__provider`` in the state is module and class name; renaming either breaks old stacks.
 """
 
 from __future__ import annotations
 
 import sys
-import traceback
 from abc import abstractmethod
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import pulumi
 from pulumi import dynamic
 from pydantic import BaseModel
 
-from components.emqx.errors import Retryable, UpgradeError, of_this_machine
+from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import Credentials, credentials_by_colour
 from components.resources import engine, progress
+from components.resources.failures import refusals, told
 from components.resources.props import State, changed, elsewhere, mistakes, own
 
 Inputs = TypeVar("Inputs", bound=BaseModel)
@@ -82,11 +80,7 @@ class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
         """Name every input that is wrong; what is unknown in a preview is not judged."""
         props = own(news)
         failures = list(mistakes(self._model, props))
-        if not failures and not pulumi.contains_unknowns(props):
-            try:
-                self.refuse(self._inputs(props), own(olds))
-            except UpgradeError as refusal:
-                failures = [dynamic.CheckFailure("", f"{type(refusal).__name__}: {refusal}")]
+        failures = failures or refusals(props, lambda: self.refuse(self._inputs(props), own(olds)))
         return dynamic.CheckResult(news, failures)
 
     def diff(self, _id: str, olds: State, news: State) -> dynamic.DiffResult:
@@ -119,20 +113,8 @@ class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
         """Do nothing: deletes come after all creates and updates, and one that acts would undo them."""
 
     def _outputs(self, inputs: Inputs, props: State, olds: State | None) -> State:
-        try:
-            with progress.serving():
-                return {**own(props), **self.act(inputs, olds)}
-        except OSError as trouble:
-            failure = of_this_machine(trouble)
-            self._keep(inputs, failure)
-            raise failure from None
-        except BaseException as failure:
-            self._keep(inputs, failure)
-            raise
-
-    def _keep(self, inputs: Inputs, failure: BaseException) -> None:
-        with suppress(OSError):  # where it would be kept may be what is wrong, and must not hide the failure
-            self.failed(inputs, failure, traceback.format_exc())
+        with told(lambda failure, details: self.failed(inputs, failure, details)):
+            return {**own(props), **self.act(inputs, olds)}
 
     def _inputs(self, props: State) -> Inputs:
         return self._model.model_validate(props)  # type: ignore[return-value]  # the class is written for this model

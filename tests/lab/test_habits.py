@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.local import cluster as local
+from components.routers.haproxy import process
 from lab.engine_run import Finished
 from lab.stage import Scene, Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(280)]
 
 SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 100},), nodes=1, edition="ce")
 OURS = "pulumi-python:dynamic"
@@ -35,6 +37,12 @@ def urns(stage: Stage, *, protected: bool | None = None) -> list[str]:
 
 def names(found: list[str]) -> set[str]:
     return {urn.rpartition("::")[2] for urn in found}
+
+
+def running(stage: Stage) -> list[int | None]:
+    """The processes of the balancer and of both clusters."""
+    clusters = [local.running(stage.work / "clusters" / colour) or {} for colour in ("blue", "green")]
+    return [process.running(stage.work / "balancer" / "1"), *(ready.get("pid") for ready in clusters)]
 
 
 def replaced(stage: Stage, found: list[str]) -> Finished:
@@ -91,6 +99,32 @@ def test_whatever_is_tainted_nobody_is_cut_off(stage: Stage) -> None:
     quiet = stage.workspace.up().good().output
     assert "created" not in quiet
     assert "replaced" not in quiet
+
+
+def test_where_the_engine_lets_it_pass_what_a_replacement_takes_over_is_not_ended(stage: Stage) -> None:
+    stage.workspace.set_config({"protect": False})
+    stage.workspace.up().good()
+    everything = urns(stage)
+    assert urns(stage, protected=True) == []
+    assert names(everything) >= {
+        "blue-nodes",
+        "green-nodes",
+        "blue-guard",
+        "green-guard",
+        "balancer-haproxy",
+        "cutover",
+    }
+    before = running(stage)
+    replaced(stage, everything).good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    for urn in everything:
+        assert stage.workspace.run("state", "taint", urn, "--yes").code == 0
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert running(stage) == before, "the very same processes serve"
+    stage.workspace.set_config({"protect": True})
+    stage.workspace.up().good()
+    assert names(urns(stage, protected=True)) == {"green-nodes", "green-guard", "balancer-haproxy"}
 
 
 def test_a_new_version_for_the_idle_colour_is_told_to_finalize_first(stage: Stage) -> None:
