@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
 from pathlib import Path
 
 from components.cutover.words import Colour
@@ -22,3 +25,12 @@ def wanted(
     return Wanted(
         colour, version, "ee", nodes, proxy_protocol=proxy_protocol, max_sessions=0, directory=directory, network=None
     )
+
+
+def free_port(host: str) -> int:
+    """A port at which nobody listens there; none of those that the kernel gives to whoever asks meanwhile."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        port = random.SystemRandom().randint(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server((host, port), family=family):
+            return port

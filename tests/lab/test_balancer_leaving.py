@@ -17,7 +17,7 @@ from components.local import cluster as local
 from components.routers.haproxy import process
 from tests.lab.balancer_life_bed import Balancer, Clients, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def test_a_cluster_that_answers_500_for_seconds_is_waited_for(balancer: Balancer) -> None:

@@ -22,7 +22,7 @@ from components.routers.haproxy import process
 from components.routers.share import set_server
 from tests.lab.balancer_life_bed import Balancer, Clients, clients_of, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 # -- nodes out of service ----------------------------------------------------------------------------------------------

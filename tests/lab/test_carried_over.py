@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +19,9 @@ from components.local import balancer as balancing
 from components.local import cluster as local
 from lab.node import network
 from lab.stage import Scene, Stage
+from tests.lab.local_bed import free_port
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 OLD = Path(__file__).parent / "recordings" / "stack-of-2026-11-22"
 SCENE = Scene(clients=30, budget_per_second=60, steps=({"share": 50}, {"share": 100}), nodes=1, edition="ce")
@@ -53,9 +53,7 @@ class OldStage(Stage):
     def _anew(self, state: str) -> Replaced:
         prefixes = sorted(set(re.findall(r"127\.\d+\.\d+(?=\.1:1883)", state)))
         port = (self.work / "balancer" / "address").read_text().rpartition(":")[2]
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            fresh = free.getsockname()[1]
-        pairs = {f"127.0.0.1:{port}": f"127.0.0.1:{fresh}"}
+        pairs = {f"127.0.0.1:{port}": f"127.0.0.1:{free_port('127.0.0.1')}"}
         for prefix in prefixes:
             pairs[prefix] = network.allocate()
             network.release(pairs[prefix])

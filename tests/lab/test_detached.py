@@ -15,7 +15,7 @@ import pytest
 
 from components.system import detached, living
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 STUBBORN = """
 import os, pathlib, signal, subprocess, sys, time

@@ -16,7 +16,7 @@ from components.system import living
 from lab.engine_run import EngineRun, working_in
 from lab.stage import ROOT
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 WAIT_SECONDS = 60.0
 APART = "import subprocess, sys; subprocess.Popen(['sleep', '600'], start_new_session=True); print('apart', flush=True)"

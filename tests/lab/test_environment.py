@@ -14,7 +14,7 @@ from tests.lab.balancer_bench import Broker, bench
 from tests.lab.local_bed import wanted
 from tests.lab.release_bed import CREDENTIALS, LAB_NODE, Colour, unpacked
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 PLANTED = {
     "PULUMI_CONFIG_PASSPHRASE": "planted-passphrase",

@@ -14,7 +14,7 @@ from lab.stage import Scene, Stage
 from lab.workspace import Secret
 from tests.lab.node_process import node_process
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 50}, {"share": 100}))
 

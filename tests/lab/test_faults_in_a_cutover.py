@@ -16,7 +16,7 @@ from components.movers import evacuation as drain
 from components.routers.haproxy import process
 from tests.lab.moving_bed import MovingBed
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 CLIENTS = 60
 UP_SECONDS = 150.0

@@ -12,11 +12,12 @@ from components.routers.haproxy import process
 from lab.engine_run import Finished
 from lab.stage import Scene, Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 100},), nodes=1, edition="ce")
 OURS = "pulumi-python:dynamic"
 CLIENTS = 60
+UP_SECONDS = 280.0
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,13 @@ def running(stage: Stage) -> list[int | None]:
 
 def replaced(stage: Stage, found: list[str]) -> Finished:
     options = [option for urn in found for option in ("--replace", urn)]
-    return stage.workspace.start("up", "--yes", "--skip-preview", *options).wait(120)
+    return stage.workspace.start("up", "--yes", "--skip-preview", *options).wait(UP_SECONDS)
 
 
 def test_an_update_that_leaves_the_chain_out_says_who_serves(stage: Stage) -> None:
     assert stage.workspace.outputs()["live"] == "blue"
     stage.configure("green", "blue", "green", acknowledge=["sessions"])
-    stage.workspace.start("up", "--yes", "--skip-preview", "--target", "**green**").wait(120).good()
+    stage.workspace.start("up", "--yes", "--skip-preview", "--target", "**green**").wait(UP_SECONDS).good()
     assert stage.live() == {"blue": CLIENTS, "green": 0}
     assert stage.workspace.outputs()["live"] == "blue", "green is built, and nobody moved"
 

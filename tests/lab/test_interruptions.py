@@ -14,7 +14,7 @@ from lab.engine_run import EngineRun, Finished
 from lab.stage import DEVICE_USER, Scene, Stage
 from tests.lab.devices import Devices
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 SCENE = Scene(
     clients=60, budget_per_second=15, steps=({"share": 10}, {"hold": 2}, {"share": 50}, {"share": 100}), nodes=2
@@ -23,7 +23,7 @@ LONG_HOLD = [{"share": 50}, {"hold": 60}, {"share": 100}]
 """Nobody gets past it before a second engine has come."""
 ACTS = ("run", "share", "move", "evacuation", "imported", "drained")
 GREEN, BLUE = {"blue": 0, "green": SCENE.clients}, {"blue": SCENE.clients, "green": 0}
-LINK_SECONDS = 60.0
+LINK_SECONDS = 150.0
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,8 +28,9 @@ from components.run import latency
 from components.run.latency import connect_milliseconds
 from lab.fleet.cli import _addresses
 from tests.lab.balancer_bench import CONNACK, PACKETS, PROXY_V2
+from tests.lab.local_bed import free_port
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 LOCALHOST = socket.inet_pton(socket.AF_INET6, "::1")
 
@@ -78,11 +78,7 @@ async def six(colour: Colour, *, proxied: bool = False) -> AsyncIterator[Six]:
 
 
 def free() -> str:
-    """A place where nobody listens; not one of the ports that the kernel gives to others meanwhile."""
-    while True:
-        port = random.SystemRandom().randint(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("::1", port), family=socket.AF_INET6):
-            return f"[::1]:{port}"
+    return f"[::1]:{free_port('::1')}"
 
 
 @pytest.mark.parametrize("proxied", [False, True])

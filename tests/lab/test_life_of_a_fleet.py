@@ -11,7 +11,7 @@ from components.local import cluster as local
 from lab.engine_run import Finished
 from lab.stage import Scene, Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 SCENE = Scene(
     clients=150, budget_per_second=75, steps=({"share": 20}, {"hold": 1}, {"share": 100}), persistent_fraction=0.5

@@ -13,7 +13,7 @@ import pytest
 from components.local import processes
 from components.system import living
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 LOOKS = 3_000
 AGAIN = 'exec /bin/sh -c "$0" "$0" "$1"'

@@ -27,7 +27,7 @@ from tests.lab.devices import SECONDS, Devices
 from tests.lab.local_bed import wanted
 from tests.lab.node_process import ROOT
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 CREDENTIALS = Credentials(api_key="key", api_secret="planted-secret", username="admin", password="Planted:1")
 PROVIDER = """

@@ -10,7 +10,7 @@ import pytest
 from lab.stage import ROOT
 from lab.workspace import Secret, Workspace
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 PROGRAM = '''
 """Reads the same keys as ours; what contradicts itself is not looked for. What blue's version is can be hidden from the policies."""

@@ -20,13 +20,13 @@ from components.local import cluster as local
 from lab.engine_run import EngineRun, tail
 from lab.workspace import Workspace, environment
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 DEVICES = 24
-BLOCK_SECONDS = 120.0
+BLOCK_SECONDS = 400.0
 UNASKED = 'pulumi() { case $1 in up|refresh|destroy) set -- "$@" --yes --skip-preview;; esac; command pulumi "$@"; }'
 """Somebody who says yes without a look, for time's sake; the preview is looked at in the block that asks for it."""
 
@@ -91,7 +91,7 @@ class Reader:
         """What they saw."""
         assert self._fleet is not None
         self._fleet.send_signal(signal.SIGTERM)
-        self._fleet.communicate(timeout=30)
+        self._fleet.communicate(timeout=120)
         summary: dict[str, Any] = json.loads((self.workspace.directory / "fleet" / "summary.json").read_text())
         return summary
 

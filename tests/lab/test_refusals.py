@@ -23,7 +23,7 @@ from lab.workspace import Secret, Workspace
 from tests.lab.devices import SECONDS, Devices
 from tests.lab.local_bed import VERSIONS, wanted
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 CLIENTS = 40
 WORK = ".emqx/refusals"

@@ -21,7 +21,7 @@ from components.local import release_processes
 from components.local.wanted import Wanted
 from tests.lab.release_bed import CREDENTIALS, LAB_NODE, ONLY_STATUS, Colour, gone, read, unpacked
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 WAIT_SECONDS = 60.0
 

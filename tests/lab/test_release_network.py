@@ -13,7 +13,7 @@ import pytest
 
 from components.local import release
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 def bound(library: Path, own: str, code: str) -> str:

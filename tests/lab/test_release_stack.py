@@ -11,7 +11,7 @@ from components.local import cluster as local
 from lab.stage import Scene, Stage
 from tests.lab.release_bed import LAB_NODE, gone, unpacked
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
 class Releases(Stage):

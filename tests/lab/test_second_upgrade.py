@@ -10,7 +10,7 @@ import pytest
 from components.local import cluster as local
 from lab.stage import Scene, Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 CLIENTS = 60
 SCENE = Scene(clients=CLIENTS, budget_per_second=60, steps=({"share": 25}, {"share": 100}), persistent_fraction=0.5)

@@ -21,7 +21,7 @@ import pytest
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 SCENE = Scene(clients=20, budget_per_second=40, steps=({"share": 50}, {"share": 100}), nodes=2)
 IN_THE_DATA = {
