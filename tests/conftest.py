@@ -46,8 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def end_in_order(*, worker: bool) -> None:
-    """A SIGTERM is a Ctrl-C: what runs is taken down. A worker hears one when whoever started it is gone, and begins no other test."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """A SIGTERM is a Ctrl-C: what runs is taken down. A worker hears one when whoever started it is gone, and begins no other test.
+
+    A Ctrl-C is heard also by a run that a shell has put into the background, which lets it and all that it starts ignore that signal.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     if worker:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

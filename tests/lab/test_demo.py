@@ -46,6 +46,7 @@ def test_two_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
     finally:
         for each in both:
             each.kill()
+            each.wait()
     logs = [(tmp_path / name / "demo.log").read_text(errors="replace") for name in ("one", "two")]
     assert [each.returncode for each in both] == [0, 0], "\n\n".join(logs)
     for name in ("one", "two"):
@@ -78,4 +79,5 @@ def test_ctrl_c_at_any_moment_leaves_no_process_behind(tmp_path: Path, moment: s
         assert running.wait(END_SECONDS) != 0
     finally:
         running.kill()
+        running.wait()
     assert left_in(tmp_path) == []

@@ -99,3 +99,11 @@ def test_a_run_without_workers_takes_down_what_it_made_at_sigterm(tmp_path: Path
         assert run.wait(WAIT_SECONDS) == pytest.ExitCode.INTERRUPTED
     assert [found.stem for found in tmp_path.glob("*.ended")] == [str(run.pid)]
     assert [*tmp_path.glob("*.went-on")] == []
+
+
+def test_a_run_in_the_background_and_what_it_starts_hear_ctrl_c(tmp_path: Path) -> None:
+    body = "import signal\n@pytest.mark.unit\ndef test_it(): assert signal.getsignal(signal.SIGINT) != signal.SIG_IGN"
+    command = prepared(tmp_path, test_a=body)
+    background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+    done = subprocess.run(background, cwd=tmp_path, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
+    assert done.returncode == 0, done.stdout
