@@ -15,7 +15,8 @@ from components.upgrade import BlueGreen
 config = pulumi.Config("emqx")
 try:
     names = [key.removeprefix("emqx:") for key in pulumi.runtime.get_config_env() if key.startswith("emqx:")]
-    settings = load(config.get, stack=pulumi.get_stack(), names=names)
+    certificates = pulumi.runtime.config.get_config("emqx:certificates")
+    settings = load(config.get, stack=pulumi.get_stack(), names=names, certificates=certificates)
     plan = plan_of(settings, pulumi.runtime.config.get_config("emqx:credentials"))
     write_plan(plan, settings.work_directory, os.environ.get(VARIABLE))
 except UpgradeError as refusal:
@@ -26,5 +27,7 @@ if pulumi.runtime.is_dry_run():
 
 fleet = BlueGreen("fleet", settings)
 pulumi.export("mqtt", fleet.mqtt)
+if settings.balancer.listeners:
+    pulumi.export("listeners", fleet.listeners)
 pulumi.export("live", fleet.live)
 pulumi.export("workDirectory", settings.work_directory)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.balancer import BALANCERS
+from components.balancer import BALANCERS, listeners
 from components.cutover.movers import Choice, Circumstances, choose
 from components.cutover.steps import Problem, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
@@ -24,8 +24,9 @@ from components.guards.ownership import exchanged
 from components.ledger.remembered import Remembered, remembered, stack_of
 from components.movers import MOVERS
 from components.problems import problems_of
+from components.routers.certificates import by_name
 from components.routers.registry import capabilities_of
-from components.settings import CREDENTIALS, KEYS, RENAMED, ClusterSettings, Settings, settings_of
+from components.settings import CERTIFICATES, CREDENTIALS, KEYS, RENAMED, ClusterSettings, Settings, settings_of
 from components.strategies import STRATEGIES
 from components.strategies.base import LinkSpec
 from components.targets import TARGETS
@@ -35,7 +36,12 @@ NOT_YET_BUILT = {"target": ("kubernetes", "aws"), "strategy": ("rolling", "same-
 
 
 def load(
-    read: Callable[[str], Any], *, stack: str, names: Iterable[str] = (), now: Callable[[], float] = time.time
+    read: Callable[[str], Any],
+    *,
+    stack: str,
+    names: Iterable[str] = (),
+    certificates: str | None = None,
+    now: Callable[[], float] = time.time,
 ) -> Settings:
     """Read and check the whole config; what the balancer in ``workDirectory`` remembers says which way back is none down.
 
@@ -44,14 +50,16 @@ def load(
             (objects may arrive as JSON text).
         stack: the stack's name, for the default of ``workDirectory``.
         names: the keys that are set, without their namespace, so that an unknown one can be refused.
-        now: unix seconds, for the soak.
+        certificates: ``emqx:certificates`` as JSON, secret: it is judged here, and kept nowhere.
+        now: unix seconds, for the soak and for certificates.
 
     Raises:
         BadInput: with one line for each problem.
 
     """
-    unknown = sorted(set(names) - {*KEYS, CREDENTIALS})
-    problems = [Problem(f"emqx:{name}", "unknown key", ", ".join((*KEYS, CREDENTIALS))) for name in unknown]
+    known = (*KEYS, CREDENTIALS, CERTIFICATES)
+    unknown = sorted(set(names) - set(known))
+    problems = [Problem(f"emqx:{name}", "unknown key", ", ".join(known)) for name in unknown]
     raw = {key: value for key in KEYS if (value := _decoded(key, read(key))) is not None}
     raw["workDirectory"] = raw.get("workDirectory") or f".emqx/{stack}"
     settings = None
@@ -62,6 +70,7 @@ def load(
         problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
     if settings is not None:
         problems += contradictions(settings, remembered(settings.work_directory), now())
+        problems += listeners.problems(settings, by_name(certificates), now())
         problems += _another_stacks(settings, stack)
     if problems or settings is None:
         lines = "".join(f"\n  {one.path}: {one.value}; allowed: {one.allowed}" for one in problems)

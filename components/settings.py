@@ -22,15 +22,13 @@ from components.cutover.versions import BadVersion, parse
 from components.cutover.words import Colour, Edition
 from components.migration.rules import catalogue
 from components.problems import Whole
+from components.routers.listeners import Listener
+from components.system.address import HOST, PORT
 from components.value import Value
 
 KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory", "protect")
-CREDENTIALS = "credentials"
-"""The key that only the providers read (and the plan, which counts), never this module."""
-HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
-PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-"""Addresses end in HAProxy's configuration as they are, so nothing but a host and a port may stand in them."""
-
+CREDENTIALS, CERTIFICATES = "credentials", "certificates"
+"""The keys that only the providers read (and the plan, which counts; and who judges certificates), never this module."""
 LOSSES = ("sessions", "way_back", "leftovers")
 """What may be acknowledged beside the rules: that persistent sessions end with their queues, that live is the older colour, and that the new
 colour has bans or messages which an earlier cutover left there."""
@@ -101,13 +99,14 @@ class ClusterSettings(Value):
 
 
 class Balancer(Value):
-    """Where the devices connect; ``address`` is ``host:port``, None takes a free port.
+    """Where the devices connect: at ``listeners``, or, where there are none, at the one ``address`` (``host:port``, None takes a free port).
 
     ``replicas`` are HAProxy processes on that address, for more clients than the files of one allow (two for each client).
     """
 
     target: str = "local"
     address: Address | None = None
+    listeners: tuple[Listener, ...] = Field(default=(), max_length=20)
     max_connections: Whole = Field(default=9_000, ge=10, le=1_000_000)
     replicas: Whole = Field(default=1, ge=1, le=32)
 

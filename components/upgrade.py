@@ -30,6 +30,7 @@ class BlueGreen(pulumi.ComponentResource):
     clusters: dict[Colour, EmqxCluster]
     balancer: MqttBalancer
     mqtt: pulumi.Output[str]
+    listeners: pulumi.Output[list[dict[str, Any]]]
     live: pulumi.Output[str | None]
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -50,7 +51,7 @@ class BlueGreen(pulumi.ComponentResource):
         )
         for colour in handles:
             self._guard(colour, ours=colour not in fronted.external, protect=self._serves(colour, known))
-        self.mqtt = self.balancer.handle["mqtt"]
+        self.mqtt, self.listeners = self.balancer.handle["mqtt"], self.balancer.handle["endpoints"]
         if len(handles) == len(COLOURS):
             last = self._declare_chain(pulumi.ResourceOptions(parent=self))
             # an update that was told to leave the chain out has moved nobody: then it is as the ledger had it

@@ -34,6 +34,7 @@ class LocalBalancer:
                 "editions": {colour: cluster.edition for colour, cluster in settings.clusters.items()},
                 "directory": f"{settings.work_directory}/balancer",
                 "address": settings.balancer.address,
+                "listeners": [one.model_dump(mode="json") for one in settings.balancer.listeners],
                 "max_connections": settings.balancer.max_connections,
                 "replicas": settings.balancer.replicas,
                 "standing": fronted.standing,
@@ -43,7 +44,11 @@ class LocalBalancer:
             },
             opts,
         )
-        return pulumi.Output.all(router=router.router, mqtt=router.mqtt, admin=router.admin, maps=router.maps)
+        # the states of before there were listeners have none
+        endpoints = router.endpoints.apply(lambda some: [dict(one) for one in some or ()])
+        return pulumi.Output.all(
+            router=router.router, mqtt=router.mqtt, endpoints=endpoints, admin=router.admin, maps=router.maps
+        )
 
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle while every replica runs."""

@@ -6,20 +6,23 @@ import asyncio
 import itertools
 import shutil
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from components.cutover.cohort import everybody
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.errors import Refused, Unreachable, UpgradeError
-from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, Endpoint
 from components.emqx.registry import cluster_of
 from components.ledger import files as maps
 from components.ledger.base import CUTOVER, SERVERS
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import EXTERNAL, STACK
+from components.local.listening import FILES, Listening, binds, first_address, tidy
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
@@ -31,14 +34,15 @@ from components.system import generation
 from components.system.address import parsed
 from components.system.files import own_directory, replace
 
-ADDRESS = "address"
-"""The file that remembers the address which was taken, so that a balancer that died comes back at the same one."""
+ADDRESS, ENDPOINTS = "address", "endpoints.json"
+"""The files that remember what was taken: the first address, so that a balancer that died comes back at the same one, and the declared listeners."""
 LOOK_SECONDS = 3.0
+_SEVERAL = TypeAdapter(tuple[Endpoint, ...])
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The balancer as it should be; without ``address`` a free port on loopback is taken and kept.
+    """The balancer as it should be: at ``listeners``, or at ``address``; without either a free port on loopback is taken and kept.
 
     ``standing`` are the colours that were there before this balancer, ``external`` those whose clusters are not ours, ``ended`` is whether the last cutover's memory speaks of a
     cluster that is not declared any more.
@@ -51,6 +55,7 @@ class Wanted:
     address: str | None
     max_connections: int
     replicas: int
+    listeners: Sequence[Listening] = ()
     standing: Collection[Colour] = ()
     external: Collection[Colour] = ()
     ended: bool = False
@@ -77,7 +82,12 @@ def handle_of(directory: Path) -> BalancerHandle:
             "asking the balancer", node=str(directory), seen="none ever ran here", todo="run pulumi up where it runs"
         ) from None
     admin = tuple(str(replica / process.ADMIN) for replica in _replicas(directory))
-    return BalancerHandle(mqtt=address, admin=admin, maps=str(directory))
+    return BalancerHandle(mqtt=address, endpoints=_endpoints(directory), admin=admin, maps=str(directory))
+
+
+def _endpoints(directory: Path) -> tuple[Endpoint, ...]:
+    kept = directory / ENDPOINTS
+    return _SEVERAL.validate_json(kept.read_bytes()) if kept.exists() else ()
 
 
 def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHandle:
@@ -91,17 +101,18 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
     """
     directory = wanted.directory
     own_directory(directory)
-    address = _address(wanted)
-    _refuse_taken(directory, address)
+    address = first_address(wanted.listeners) if wanted.listeners else _address(wanted)
+    _refuse_taken(directory, [one.listener.address for one in wanted.listeners] or [address])
     if maps.record_of(directory).share is None:
         counts = asyncio.run(live_counts(wanted.clusters, credentials))
         maps.write_share(directory, first_share(wanted.live, counts, wanted.standing))
     sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
-    settings = HaproxySettings(
-        binds=(Bind(address=address),), sides=sides, maps="..", max_connections=wanted.max_connections
-    )
-    with _kept(directory / ADDRESS, address):
+    listened = binds(directory, wanted.listeners) or (Bind(address=address),)
+    settings = HaproxySettings(binds=listened, sides=sides, maps="..", max_connections=wanted.max_connections)
+    endpoints = _SEVERAL.dump_json(tuple(one.endpoint for one in wanted.listeners)).decode()
+    with _kept({directory / ADDRESS: address, directory / ENDPOINTS: endpoints if wanted.listeners else None}):
         _bring(directory, render(settings), wanted.replicas)
+    tidy(directory, wanted.listeners)
     handle = handle_of(directory)
     asyncio.run(_settle(handle, wanted))
     replace(directory / EXTERNAL, "".join(f"{colour}\n" for colour in sorted(wanted.external)))
@@ -109,28 +120,33 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
 
 
 @contextmanager
-def _kept(path: Path, address: str) -> Iterator[None]:
-    """Remember the address, before anybody can listen on it; one on which nothing could be started is forgotten again."""
-    before = path.read_text() if path.exists() else None
-    replace(path, address)
+def _kept(contents: Mapping[Path, str | None]) -> Iterator[None]:
+    """Remember where it listens, before anybody can connect there; where nothing could be started, what was remembered before is again."""
+    before = {path: path.read_text() if path.exists() else None for path in contents}
+    _write(contents)
     try:
         yield
     except UpgradeError:
-        if before is None:
-            path.unlink()
-        else:
-            replace(path, before)
+        _write(before)
         raise
 
 
-def _refuse_taken(directory: Path, address: str) -> None:
+def _write(contents: Mapping[Path, str | None]) -> None:
+    for path, text in contents.items():
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            replace(path, text)
+
+
+def _refuse_taken(directory: Path, addresses: Sequence[str]) -> None:
     """Before an address is remembered: only our own replicas may listen there."""
-    kept = directory / ADDRESS
-    before = kept.read_text().strip() if kept.exists() else ""
-    ours = any(process.running(replica) is not None for replica in _replicas(directory))
-    if not (ours and before and parsed(before).port == parsed(address).port):
-        with claimed((address,), process.TAKEN_SECONDS):
-            return
+    ours: set[int] = set()
+    if any(process.running(replica) is not None for replica in _replicas(directory)) and (directory / ADDRESS).exists():
+        handle = handle_of(directory)
+        ours = {parsed(one).port for one in (handle.mqtt, *(endpoint.address for endpoint in handle.endpoints))}
+    with claimed([one for one in addresses if parsed(one).port not in ours], process.TAKEN_SECONDS):
+        return
 
 
 def _bring(directory: Path, text: str, count: int) -> None:
@@ -172,7 +188,8 @@ def remove(directory: Path) -> None:
     stop(directory)
     for place in _places(directory):
         shutil.rmtree(place)
-    for name in (maps.SHARE, maps.MEMORY, ADDRESS, STACK, EXTERNAL, generation.FILE):
+    shutil.rmtree(directory / FILES, ignore_errors=True)
+    for name in (maps.SHARE, maps.MEMORY, ADDRESS, ENDPOINTS, STACK, EXTERNAL, generation.FILE):
         (directory / name).unlink(missing_ok=True)
 
 

@@ -11,47 +11,28 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pulumi
-from pulumi.dynamic import Resource
+from pulumi.dynamic import ConfigureRequest, Resource
 
-from components.cutover.words import Colour, Edition
 from components.emqx.errors import Retryable
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.guards.leaving import Leaving, is_over, left, refuse_leaving
 from components.guards.ownership import refuse_moved
 from components.local import balancer as balancing
+from components.local.listening import Listening, listening
+from components.resources.balancer_inputs import MqttBalancerInputs
 from components.resources.owned import OwnedProvider
 from components.resources.props import State, changed
 from components.resources.world import credentials_of
-from components.value import Value
+from components.routers.certificates import by_name
 
 SIZES = frozenset({"max_connections", "replicas", "clusters"})
-
-
-class MqttBalancerInputs(Value):
-    """The colours it stands in front of, and where it works; ``live``, ``colours`` and ``holding`` are for the policies.
-
-    ``standing`` are the colours that were there before it, ``external`` those whose clusters are not ours.
-    """
-
-    name: str
-    live: Colour
-    colours: Sequence[Colour]
-    clusters: Mapping[Colour, ClusterHandle]
-    editions: Mapping[Colour, Edition]
-    directory: str
-    address: str | None = None
-    max_connections: int
-    replicas: int = 1
-    standing: Sequence[Colour] = ()
-    external: Sequence[Colour] = ()
-    holding: Sequence[Colour] = ()
-    soak_seconds: float
 
 
 class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
     """Runs HAProxy in a directory, which is also where its cutovers are remembered."""
 
-    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "replicas", "address"})
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "replicas", "address", "listeners"})
+    certificates: Mapping[str, str] = {}
     REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     def identity(self, inputs: MqttBalancerInputs) -> str:
@@ -72,30 +53,31 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
                 counts = asyncio.run(balancing.live_counts(inputs.clusters, self._credentials(inputs)))
                 balancing.refuse_small(inputs.replicas * inputs.max_connections, counts)
 
-    def stale(self, inputs: MqttBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the process is looked at
-        """Whether a process is gone."""
-        return not balancing.running(Path(inputs.directory), inputs.replicas)
+    def stale(self, inputs: MqttBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the processes are looked at
+        """Whether a process is gone, or a certificate is another one now than it listens with."""
+        directory = Path(inputs.directory)
+        if not balancing.running(directory, inputs.replicas):
+            return True
+        now = tuple(one.endpoint for one in self._listening(inputs))
+        return now != balancing.handle_of(directory).endpoints
 
     def act(self, inputs: MqttBalancerInputs, olds: State | None) -> State:
         """Start it, or let it take over a new configuration; clients stay connected."""
         self.refuse(inputs, olds or {})
-        wanted = balancing.Wanted(
-            live=inputs.live,
-            clusters=inputs.clusters,
-            editions=inputs.editions,
-            directory=Path(inputs.directory),
-            address=inputs.address,
-            max_connections=inputs.max_connections,
-            replicas=inputs.replicas,
-            standing=inputs.standing,
-            external=inputs.external,
-            ended=is_over(_before(olds or {}), inputs.clusters),
-        )
+        wanted = inputs.wanted(self._listening(inputs), ended=is_over(_before(olds or {}), inputs.clusters))
         return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
 
     def end(self, props: State) -> None:
         """End the process, and what it remembers ends with it; the cluster guards have been asked before."""
         balancing.remove(Path(props["directory"]))
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Keep the stack's certificates too, in memory only."""
+        super().configure(req)
+        self.certificates = by_name(req.config.get("certificates"))
+
+    def _listening(self, inputs: MqttBalancerInputs) -> tuple[Listening, ...]:
+        return listening(inputs.listeners, self.certificates, time.time())
 
     def _credentials(self, inputs: MqttBalancerInputs) -> dict[str, Credentials]:
         return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
@@ -110,6 +92,7 @@ class MqttBalancer(Resource, module="emqx", name="MqttBalancer"):
     """Where the devices connect; its outputs are the fields of a BalancerHandle."""
 
     mqtt: pulumi.Output[str]
+    endpoints: pulumi.Output[Sequence[Mapping[str, Any]] | None]
     admin: pulumi.Output[Sequence[str]]
     maps: pulumi.Output[str]
     router: pulumi.Output[str]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
+HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
+PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+"""Addresses end in HAProxy's configuration as they are, so nothing but a host and a port may stand in them."""
+
 
 class Address(NamedTuple):
     """A host as sockets take it (no brackets; empty for every address), and a port."""

@@ -11,7 +11,8 @@ from pydantic import Field
 from components.cutover.steps import Problem
 from components.emqx.models import ClusterHandle, Credentials, Node
 from components.problems import shown
-from components.settings import HOST, PORT, ClusterSettings
+from components.settings import ClusterSettings
+from components.system.address import HOST, PORT
 from components.targets.base import Site
 
 SHAPES = {

@@ -48,7 +48,7 @@ def _refuse_taken(place: str, deadline: float) -> None:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as unknown:
-        todo = "give emqx:balancer.address a host of this machine"
+        todo = "give the balancer (emqx:balancer) a host of this machine"
         raise BadInput("starting the balancer", node=place, seen=str(unknown.strerror), todo=todo) from None
     with socket.socket(family, kind) as probe:
         # connections that are left of an earlier process are no obstacle, a listening socket is
@@ -64,7 +64,7 @@ def _bind(taken: socket.socket, bound: str | tuple[object, ...], place: str, see
             if error.errno != errno.EADDRINUSE:
                 return  # HAProxy says better what is wrong with the address itself
             if time.monotonic() > deadline:
-                todo = "end it, or give emqx:balancer.address another port"
+                todo = "end it, or give the balancer (emqx:balancer) another port"
                 raise Refused("starting the balancer", node=place, seen=seen, todo=todo) from None
             time.sleep(_POLL_SECONDS)
         else:

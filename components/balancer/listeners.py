@@ -1,0 +1,100 @@
+"""The listeners that a stack declares, held against each other, the colours behind them, the files they name, and the time.
+
+The rule: whatever would be refused while the balancer is brought up is refused here first, in preview, one line for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from components.cutover.steps import Problem
+from components.cutover.words import TLS, WEBSOCKET
+from components.routers import certificates
+from components.routers.certificates import UnfitError
+from components.routers.listeners import Listener
+from components.settings import Settings
+
+PATH = "emqx:balancer.listeners"
+_EVERY = {"*", "[::]"}
+
+
+def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list[Problem]:
+    """What is wrong with the listeners; ``secrets`` are the PEM texts of the stack by name, ``now`` is unix seconds."""
+    listeners = settings.balancer.listeners
+    if not listeners:
+        return []
+    found: list[Problem] = []
+    if settings.balancer.address is not None:
+        allowed = "no value beside listeners: write it as one of them, {port: ..., protocol: mqtt}"
+        found.append(Problem("emqx:balancer.address", settings.balancer.address, allowed))
+    for index, one in enumerate(listeners):
+        path = f"{PATH}[{index}]"
+        found += _twice(path, one, listeners[:index])
+        found += _words(path, one)
+        found += _files(path, one, secrets, now)
+        found += _nameless(path, one, settings.clusters)
+    if any(one.protocol in WEBSOCKET for one in listeners):
+        found += _without_websocket(settings.clusters)
+    return found
+
+
+def _twice(path: str, one: Listener, before: Sequence[Listener]) -> Iterator[Problem]:
+    for index, other in enumerate(before):
+        if one.port == other.port and (one.host == other.host or {one.host, other.host} & _EVERY):
+            yield Problem(f"{path}.port", str(one.port), f"another one than {PATH}[{index}] has, or another host")
+            return
+
+
+def _words(path: str, one: Listener) -> Iterator[Problem]:
+    """What does not go with the protocol."""
+    tls = one.protocol in TLS
+    encrypted = {"mqtt": "mqtts", "ws": "wss"}.get(one.protocol, one.protocol)
+    if tls and one.certificate is None:
+        allowed = "a value is required: {chain: FILE, key: FILE}, or {secret: NAME} of emqx:certificates"
+        yield Problem(f"{path}.certificate", "missing", allowed)
+    if one.certificate is not None and not tls:
+        yield Problem(f"{path}.certificate", "given", f"no value: {one.protocol} has no TLS, {encrypted} has")
+    if one.client_ca is not None and not tls:
+        allowed = f"no value: clients show a certificate in TLS only, which {encrypted} has"
+        yield Problem(f"{path}.clientCa", "given", allowed)
+    if one.certificate is not None and not _is_one(one):
+        yield Problem(f"{path}.certificate", "unclear", "either chain and key, or secret")
+
+
+def _is_one(one: Listener) -> bool:
+    given = one.certificate
+    if given is None:
+        return False
+    files = (given.chain is not None, given.key is not None)
+    return any(files) != (given.secret is not None) and all(files) == any(files)
+
+
+def _files(path: str, one: Listener, secrets: Mapping[str, str], now: float) -> Iterator[Problem]:
+    if one.certificate is not None and _is_one(one):
+        try:
+            certificates.read(one.certificate, secrets, now)
+        except UnfitError as unfit:
+            yield Problem(f"{path}.certificate.{unfit.part}", unfit.seen, unfit.allowed)
+    if one.client_ca is not None:
+        try:
+            certificates.authorities(one.client_ca, now)
+        except UnfitError as unfit:
+            yield Problem(f"{path}.clientCa", unfit.seen, unfit.allowed)
+
+
+def _nameless(path: str, one: Listener, clusters: Mapping[Any, Any]) -> Iterator[Problem]:
+    """A colour that gets no PROXY header never hears the name in a client's certificate."""
+    without = [colour for colour in sorted(clusters) if not clusters[colour].proxy_protocol]
+    if one.client_ca is not None and without:
+        allowed = f"no value, or emqx:clusters.{without[0]}.proxyProtocol true: it hands the name in the certificate on"
+        yield Problem(f"{path}.clientCa", "given", allowed)
+
+
+def _without_websocket(clusters: Mapping[Any, Any]) -> Iterator[Problem]:
+    for colour in sorted(clusters):
+        nodes = getattr(clusters[colour], "nodes", ())
+        for index, node in enumerate(nodes if isinstance(nodes, tuple) else ()):
+            if node.ws is None:
+                allowed = "host:port of its listener for WebSocket, since the balancer has one"
+                yield Problem(f"emqx:clusters.{colour}.nodes[{index}].ws", "missing", allowed)

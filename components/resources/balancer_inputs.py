@@ -1,0 +1,54 @@
+"""What the balancer's resource is declared with, and the balancer that it stands for.
+
+The rule: of a certificate only its place stands here; what it is now is read when the balancer is brought up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from components.cutover.words import Colour, Edition
+from components.emqx.models import ClusterHandle
+from components.local.balancer import Wanted
+from components.local.listening import Listening
+from components.routers.listeners import Listener
+from components.value import Value
+
+
+class MqttBalancerInputs(Value):
+    """The colours it stands in front of, and where it works; ``live``, ``colours`` and ``holding`` are for the policies.
+
+    ``standing`` are the colours that were there before it, ``external`` those whose clusters are not ours.
+    """
+
+    name: str
+    live: Colour
+    colours: Sequence[Colour]
+    clusters: Mapping[Colour, ClusterHandle]
+    editions: Mapping[Colour, Edition]
+    directory: str
+    address: str | None = None
+    max_connections: int
+    listeners: Sequence[Listener] = ()
+    replicas: int = 1
+    standing: Sequence[Colour] = ()
+    external: Sequence[Colour] = ()
+    holding: Sequence[Colour] = ()
+    soak_seconds: float
+
+    def wanted(self, listening: Sequence[Listening], *, ended: bool) -> Wanted:
+        """The balancer as it should be, with its listeners' certificates as they are now; ``ended`` as ``Wanted`` has it."""
+        return Wanted(
+            live=self.live,
+            clusters=self.clusters,
+            editions=self.editions,
+            directory=Path(self.directory),
+            address=self.address,
+            max_connections=self.max_connections,
+            replicas=self.replicas,
+            listeners=listening,
+            standing=self.standing,
+            external=self.external,
+            ended=ended,
+        )

@@ -1,0 +1,51 @@
+"""What a balancer listens on, as the stack file says it: several addresses, each with what carries MQTT there.
+
+The rule: values only, and never a key: a certificate is named by its files, or by its name among the stack's secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from components.cutover.words import Carried
+from components.problems import Whole
+from components.system.address import HOST
+from components.value import Value
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(rf"\*|{HOST}", value):
+        allowed = "a host of this machine, * for all of its addresses of IPv4, [::] for all of both"
+        raise PydanticCustomError("host", "{allowed}", {"allowed": allowed})
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
+
+
+class Certificate(Value):
+    """Where a certificate and its key are: two files of PEM, or one text of both under a name in ``emqx:certificates``."""
+
+    chain: str | None = Field(default=None, min_length=1)
+    key: str | None = Field(default=None, min_length=1)
+    secret: str | None = Field(default=None, min_length=1)
+
+
+class Listener(Value):
+    """One address; ``client_ca`` is a file of PEM with the authorities whose clients are let in, ``accept_proxy`` whether a balancer in front sends the PROXY header."""
+
+    port: Whole = Field(ge=1, le=65_535)
+    host: Host = "*"
+    protocol: Carried
+    certificate: Certificate | None = None
+    client_ca: str | None = Field(default=None, min_length=1)
+    accept_proxy: bool = False
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{self.host}:{self.port}"
