@@ -167,7 +167,7 @@ def _command(wanted: Wanted) -> list[str]:
     command = [sys.executable, "-m", "lab", "node", "--directory", str(wanted.directory), "--name", wanted.name]
     command += ["--nodes", str(wanted.nodes), "--edition", wanted.edition, "--version", wanted.version]
     command += ["--network", wanted.network or "auto"]
-    command += ["--proxy-protocol"] if wanted.proxy_protocol else []
+    command += ["--websocket", *(["--proxy-protocol"] if wanted.proxy_protocol else [])]
     command += [] if wanted.max_sessions is None else ["--max-sessions", str(wanted.max_sessions)]
     return command
 

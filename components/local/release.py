@@ -38,7 +38,7 @@ from components.emqx.models import Credentials, Node
 from components.system.environment import kept
 from components.system.files import replace
 
-MQTT_PORT, API_PORT = 1883, 18083
+MQTT_PORT, WS_PORT, API_PORT = 1883, 8083, 18083
 _DIST_PORT, _RPC_PORT = 4370, 5369
 _FIRST, _LAST = 16, 250
 LOCK = ("254", API_PORT)
@@ -140,7 +140,7 @@ class Place:
     def node(self) -> Node:
         """Its name and addresses."""
         api, mqtt = f"http://{self.address}:{API_PORT}", f"{self.address}:{MQTT_PORT}"
-        return Node(name=f"emqx@{self.address}", api=api, mqtt=mqtt)
+        return Node(name=f"emqx@{self.address}", api=api, mqtt=mqtt, ws=f"{self.address}:{WS_PORT}")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,9 @@ def environment(place: Place, common: Common, ours: Mapping[str, str]) -> dict[s
         "ERL_AFLAGS": f"-kernel inet_dist_use_interface {{{place.address.replace('.', ',')}}}",
         "EMQX_LISTENERS__TCP__DEFAULT__BIND": f"0.0.0.0:{MQTT_PORT}",
         "EMQX_LISTENERS__TCP__DEFAULT__PROXY_PROTOCOL": "true" if common.proxy_protocol else "false",
-        **{f"EMQX_LISTENERS__{kind}__DEFAULT__ENABLE": "false" for kind in ("SSL", "WS", "WSS")},
+        "EMQX_LISTENERS__WS__DEFAULT__BIND": f"0.0.0.0:{WS_PORT}",
+        "EMQX_LISTENERS__WS__DEFAULT__PROXY_PROTOCOL": "true" if common.proxy_protocol else "false",
+        **{f"EMQX_LISTENERS__{kind}__DEFAULT__ENABLE": "false" for kind in ("SSL", "WSS")},
         "EMQX_DASHBOARD__LISTENERS__HTTP__BIND": f"{place.address}:{API_PORT}",
         "EMQX_API_KEY__BOOTSTRAP_FILE": _quoted(str(common.keys)),
         "EMQX_TELEMETRY__ENABLE": "false",
@@ -247,7 +249,7 @@ def free_network(random: Random, nodes: int) -> str:
     for _ in range(1000):
         network = f"127.{random.randint(_FIRST, _LAST)}.{random.randint(0, 255)}"
         hosts = [str(number + 1) for number in range(nodes)]
-        ports = (MQTT_PORT, API_PORT, _DIST_PORT, _RPC_PORT)
+        ports = (MQTT_PORT, WS_PORT, API_PORT, _DIST_PORT, _RPC_PORT)
         wanted = [LOCK, (LOCK[0], MQTT_PORT), *((host, port) for host in hosts for port in ports)]
         if all(_free(f"{network}.{host}", port) for host, port in wanted):
             return network

@@ -41,6 +41,7 @@ def node(
         str, typer.Option(help="127.a.b, auto for an unused one, or ::1 (one node, free ports)")
     ] = "auto",
     proxy_protocol: Annotated[bool, typer.Option("--proxy-protocol")] = False,
+    websocket: Annotated[bool, typer.Option("--websocket", help="open ws:default at 8083 too")] = False,
     max_sessions: Annotated[int, typer.Option(min=0, help="of the licence; 0 is unlimited")] = 25,
     boot_delays: Annotated[bool, typer.Option("--boot-delays", help="boot as slowly as recorded")] = False,
     boot_factor: Annotated[float, typer.Option(min=0.0, help="scales the boot delays")] = 1.0,
@@ -59,6 +60,7 @@ def node(
         version=version,
         network=network,
         proxy_protocol=proxy_protocol,
+        websocket=websocket,
         max_sessions=max_sessions,
         boot_factor=boot_factor if boot_delays else 0.0,
         import_rate=import_rate,

@@ -194,10 +194,7 @@ class Ground:
             "version": line.settings.version,
             "edition": line.settings.edition,
             "control": self._control,
-            "nodes": [
-                {"name": name, "api": f"http://{api}", "mqtt": str(mqtt)}
-                for name, (api, mqtt) in self.managed.of(line.network).items()
-            ],
+            "nodes": list(self.managed.of(line.network).values()),
         }
         replace(line.settings.directory / READY, json.dumps(ready, indent=1))
 

@@ -39,7 +39,7 @@ def allocate(random: Random | None = None) -> str:
         prefix = f"127.{source.randint(FIRST, LAST)}.{source.randint(0, 255)}"
         with contextlib.suppress(OSError):
             hold(prefix)
-            if all(_free(f"{prefix}.1", port) for port in (1883, 18083)):
+            if all(_free(f"{prefix}.1", port) for port in (1883, 8083, 18083)):
                 return prefix
             release(prefix)
     raise OSError(errno.EADDRNOTAVAIL, f"no free network in 127.{FIRST}.0 to 127.{LAST}.255 after {_TRIES} tries")

@@ -56,24 +56,30 @@ class Managed(Host):
         self._saved_in = {self.directory}
         self._keeper: asyncio.Task[None] | None = None
         if prefix == LOOPBACK_6:
-            self._listen_on(free_port(prefix))
+            self._listen_on("tcp", free_port(prefix))
+            if settings.websocket:
+                self._listen_on("ws", free_port(prefix))
             self.add_node(prefix)
             return
         for number in range(1, settings.nodes + 1):
             self.add_node(f"{prefix}.{number}")
 
-    def _listen_on(self, port: int) -> None:
-        """Another MQTT port than 1883, as `emqx.conf` would set it."""
-        listeners = self.store.config_file.setdefault("listeners", {}).setdefault("tcp", {})
+    def _listen_on(self, kind: str, port: int) -> None:
+        """Another port than EMQX's own, as `emqx.conf` would set it."""
+        listeners = self.store.config_file.setdefault("listeners", {}).setdefault(kind, {})
         listeners.setdefault("default", {})["bind"] = f"0.0.0.0:{port}"
         self.store.boot()
 
-    def addresses(self, name: str) -> tuple[Address, Address]:
-        """Where a node's API and its MQTT listener are."""
-        node, bind = self.cluster.nodes[name], self.store.effective("listeners")["tcp"]["default"]["bind"]
-        return Address(node.ip, self.servers[name].port), Address(node.ip, port_of(bind))
+    def addresses(self, name: str) -> dict[str, str]:
+        """Where a node is, as `components.emqx.models.Node` has it."""
+        node, listeners = self.cluster.nodes[name], self.store.effective("listeners")
+        found = {"name": name, "api": f"http://{Address(node.ip, self.servers[name].port)}"}
+        for field, kind in (("mqtt", "tcp"), ("ws", "ws")):
+            if kind in listeners:
+                found[field] = str(Address(node.ip, port_of(listeners[kind]["default"]["bind"])))
+        return found
 
-    def of(self, network: str) -> dict[str, tuple[Address, Address]]:
+    def of(self, network: str) -> dict[str, dict[str, str]]:
         """The nodes of a life line by name, with their addresses."""
         return {
             name: self.addresses(name) for name, node in self.cluster.nodes.items() if network_of(node.ip) == network

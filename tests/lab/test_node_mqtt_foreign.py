@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from components.mqtt import Connect, encode
 from lab.node.broker.cluster import Cluster
+from lab.node.kept.store import Store
 from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS
 
@@ -163,3 +166,64 @@ async def test_paho_speaks_no_local_and_shared_subscriptions(cluster: Cluster) -
             return [bytes(one.messages.get(timeout=PATIENCE_SECONDS).payload)]
 
     assert await asyncio.to_thread(run) == [b"s"]
+
+
+@pytest.fixture
+async def websocket() -> AsyncIterator[Cluster]:
+    store = Store(config_file={"listeners": {"ws": {"default": {"enable": True, "bind": "0.0.0.0:8083"}}}})
+    async with serving(1, store) as made:
+        yield made
+
+
+@VERSIONS
+async def test_aiomqtt_speaks_by_websocket_with_who_does_not(
+    websocket: Cluster, version: aiomqtt.ProtocolVersion
+) -> None:
+    host = ip(websocket, 1)
+    async with (
+        aiomqtt.Client(host, 8083, identifier="web", protocol=version, transport="websockets") as web,
+        aiomqtt.Client(host, identifier="bare", protocol=version) as bare,
+    ):
+        for one, other in ((web, bare), (bare, web)):
+            await one.subscribe("t", qos=1)
+            await other.publish("t", b"x" * 70_000, qos=1)
+            assert (await next_message(one)).payload == b"x" * 70_000
+            await one.unsubscribe("t")
+        assert websocket.sessions["web"].listener == "ws:default"
+        websocket.kick("web")
+        with pytest.raises(aiomqtt.MqttError):
+            await next_message(web)
+
+
+@pytest.mark.parametrize(
+    ("head", "answer"),
+    [
+        (b"GET /other HTTP/1.1", b"404"),
+        (b"GET /mqtt HTTP/1.1", b"400"),
+        (b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00", b""),
+    ],
+)
+async def test_what_is_no_upgrade_to_mqtt_is_turned_away(websocket: Cluster, head: bytes, answer: bytes) -> None:
+    reader, writer = await asyncio.open_connection(ip(websocket, 1), 8083)
+    key = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+    writer.write(head + b"\r\nHost: a\r\n" + key + b"\r\n\r\n")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert (await reader.read()).partition(b"\r\n")[0][9:12] == answer
+    writer.close()
+
+
+async def test_the_name_in_a_certificate_is_the_user_name_where_the_configuration_takes_it(cluster: Cluster) -> None:
+    cluster.store.merge("listeners", {"tcp": {"proxied": {"bind": "0.0.0.0:1884", "proxy_protocol": True}}})
+    cluster.store.merge("mqtt", {"peer_cert_as_username": "cn"})
+    node = next(iter(cluster.nodes.values()))
+    await node.start_listener("tcp:proxied")
+    tls = b"\x07" + bytes(4) + b"\x22\x00\x08device-1"
+    for more, username in ((b"\x20" + len(tls).to_bytes(2, "big") + tls, "device-1"), (b"", "own")):
+        reader, writer = await asyncio.open_connection(node.ip, 1884)
+        body = socket.inet_aton("10.0.0.7") + socket.inet_aton("10.0.0.1") + b"\x04\xd2\x07\x5b" + more
+        writer.write(bytes.fromhex("0d0a0d0a000d0a515549540a2111") + len(body).to_bytes(2, "big") + body)
+        writer.write(encode(Connect(client_id="a", username="own"), 4))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert (await reader.readexactly(4))[3] == 0
+        assert (cluster.sessions["a"].username, cluster.sessions["a"].peer) == (username, ("10.0.0.7", 1234))
+        writer.close()

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from lab.node.broker.agenda import Agenda
-from lab.node.broker.proxy import parse
+from lab.node.broker.proxy import Header, parse
 from lab.node.kept.records import Ban
 from lab.node.kept.store import Store
 from lab.node.rules.bans import banned
@@ -71,12 +71,24 @@ def test_a_proxy_header_names_the_client_however_it_is_cut() -> None:
     v1 = b"PROXY TCP4 10.0.0.7 10.0.0.1 1234 1883\r\n"
     for header in (v1, v2):
         assert all(parse(header[:cut]) is None for cut in range(len(header)))
-        assert parse(header + b"\x10") == (("10.0.0.7", 1234), len(header))
+        assert parse(header + b"\x10") == Header(("10.0.0.7", 1234), len(header))
+
+
+def test_a_proxy_header_names_the_client_as_its_certificate_does() -> None:
+    addresses = socket.inet_aton("10.0.0.7") + socket.inet_aton("10.0.0.1") + b"\x04\xd2\x07\x5b"
+    inner = b"\x21\x00\x07TLSv1.3" + b"\x22\x00\x08device-1"
+    tls = b"\x07" + bytes(4) + inner
+    more = b"\x03\x00\x04" + bytes(4) + b"\x20" + len(tls).to_bytes(2, "big") + tls
+    header = SIGNATURE + b"\x21\x11" + (len(addresses) + len(more)).to_bytes(2, "big") + addresses + more
+    assert all(parse(header[:cut]) is None for cut in range(len(header)))
+    assert parse(header) == Header(("10.0.0.7", 1234), len(header), "device-1")
+    nameless = header.replace(b"\x22\x00\x08", b"\x23\x00\x08")
+    assert parse(nameless) == Header(("10.0.0.7", 1234), len(header))
 
 
 def test_a_health_check_of_the_balancer_has_no_client() -> None:
-    assert parse(SIGNATURE + b"\x20\x00\x00\x00") == (None, 16)
-    assert parse(b"PROXY UNKNOWN\r\n") == (None, 15)
+    assert parse(SIGNATURE + b"\x20\x00\x00\x00") == Header(None, 16)
+    assert parse(b"PROXY UNKNOWN\r\n") == Header(None, 15)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ def test_the_listeners_are_the_same_on_all_nodes_since_an_import_writes_those_of
         "EMQX_LISTENERS__TCP__DEFAULT__BIND": "0.0.0.0:1883",
         "EMQX_LISTENERS__TCP__DEFAULT__PROXY_PROTOCOL": str(proxy_protocol).lower(),
         "EMQX_LISTENERS__SSL__DEFAULT__ENABLE": "false",
-        "EMQX_LISTENERS__WS__DEFAULT__ENABLE": "false",
+        "EMQX_LISTENERS__WS__DEFAULT__BIND": "0.0.0.0:8083",
+        "EMQX_LISTENERS__WS__DEFAULT__PROXY_PROTOCOL": str(proxy_protocol).lower(),
         "EMQX_LISTENERS__WSS__DEFAULT__ENABLE": "false",
     }
     assert {one["LD_PRELOAD"] for one in environments()} == {"/srv/emqx/blue/own_address.so"}

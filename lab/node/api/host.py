@@ -28,6 +28,7 @@ from lab.node.kept.terms import Edition, Terms
 from lab.node.moving.draining import Evacuations
 from lab.node.moving.rebalance import Rebalances
 
+WS_PORT = 8083
 _TROUBLED = ("/clients", "/subscriptions", "/metrics", "/monitor_current")
 
 
@@ -55,10 +56,18 @@ class Settings:
     version: str = "5.8.11"
     network: str = "auto"
     proxy_protocol: bool = False
+    websocket: bool = False
     max_sessions: int = 25
     boot_factor: float = 0.0
     import_rate: float = 0.0
     wall_seconds: float = 60.0
+
+
+def _listeners(settings: Settings) -> dict[str, Any]:
+    """As `emqx.conf` would set them."""
+    proxied = {"proxy_protocol": settings.proxy_protocol}
+    websocket = {"default": {**proxied, "enable": True, "bind": f"0.0.0.0:{WS_PORT}"}}
+    return {"tcp": {"default": proxied}, **({"ws": websocket} if settings.websocket else {})}
 
 
 class _View:
@@ -94,8 +103,8 @@ class Host:
         self.started = self.clock.now()
         self.store = read(self.directory / "store.json")
         self._accounts(environment)
-        if settings.proxy_protocol:
-            self.store.config_file["listeners"] = {"tcp": {"default": {"proxy_protocol": True}}}
+        if settings.proxy_protocol or settings.websocket:
+            self.store.config_file["listeners"] = _listeners(settings)
             self.store.boot()
         self.cluster = Cluster(
             self.name,

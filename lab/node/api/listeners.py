@@ -1,6 +1,6 @@
-"""Listeners through the API: configuration for all nodes, state of each; only TCP listeners carry devices here.
+"""Listeners through the API: configuration for all nodes, state of each; those of TCP and of WebSocket carry devices here.
 
-Answers as in recordings 02, 06 and 07.  TLS and WebSocket listeners are configuration only: they are shown, stored and
+Answers as in recordings 02, 06 and 07.  TLS listeners are configuration only: they are shown, stored and
 exported, and never run: nor did the recordings (docs/emqx/README.md#not-run).
 """
 
@@ -13,6 +13,7 @@ from lab.node.api import check, effective
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
 from lab.node.api.errors import ApiError, bad_request, invalid, not_found
 from lab.node.api.host import Host
+from lab.node.broker.node import LISTENERS
 from lab.node.kept.store import merged
 
 TYPES = ("tcp", "ssl", "ws", "wss", "quic")
@@ -26,8 +27,13 @@ def table(managed: Host) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 async def follow_listeners(managed: Host) -> None:
-    """Open and close the TCP listeners of all running nodes so that they are as configured."""
-    wanted = {f"tcp:{name}": row for name, row in table(managed).get("tcp", {}).items() if row.get("enable", True)}
+    """Open and close the listeners of all running nodes so that they are as configured."""
+    wanted = [
+        f"{kind}:{name}"
+        for kind in LISTENERS
+        for name, row in table(managed).get(kind, {}).items()
+        if row.get("enable", True)
+    ]
     for node in managed.cluster.running_nodes():
         for ident in [one for one in node.listeners if one not in wanted]:
             await node.stop_listener(ident)

@@ -23,7 +23,7 @@ from components.mqtt import (
 )
 from lab.node.broker.door import Door
 from lab.node.broker.metrics import MESSAGES_SENT, SENT
-from lab.node.broker.proxy import parse
+from lab.node.broker.proxy import Header, parse
 from lab.node.broker.session import Session
 from lab.node.rules.scram import Exchange
 
@@ -37,6 +37,7 @@ class Channel(asyncio.Protocol):
     Attributes:
         listener, node: where it came in.
         peer: (host, port) of the client, from the PROXY header when the listener wants one.
+        common_name: that of its certificate, when a balancer in front says it.
         tied: the session that it was last tied to, which may have left it since: ask `session`.
         level: protocol level of the accepted or refused CONNECT.
         keep_alive: seconds of silence that are allowed (already times 1.5); 0 for no limit.
@@ -47,7 +48,7 @@ class Channel(asyncio.Protocol):
     """
 
     __slots__ = (
-        "aliases", "backlog", "closed", "decoder", "exchange", "handle", "head", "held", "keep_alive", "last_seen", "level", "listener",
+        "aliases", "backlog", "closed", "common_name", "decoder", "exchange", "handle", "head", "held", "keep_alive", "last_seen", "level", "listener",
         "max_packet", "node", "paused_at", "peer", "tied", "transport",
     )  # fmt: skip
 
@@ -57,6 +58,7 @@ class Channel(asyncio.Protocol):
         self.decoder = Decoder(max_packet_size=self.node.cluster.limits.max_packet_size)
         self.head: bytes | None = b"" if listener.proxy_protocol else None
         self.peer = ("", 0)
+        self.common_name: str | None = None
         self.tied: Session | None = None
         self.level = 4
         self.keep_alive = 0.0
@@ -104,7 +106,7 @@ class Channel(asyncio.Protocol):
             if header is None:
                 return
             data, self.head = self.head[header.size :], None
-            self.peer = header.peer or self.peer
+            self.came_from(header)
         if self.session is not None:
             self.session.recv_oct += len(data)
         try:
@@ -115,6 +117,10 @@ class Channel(asyncio.Protocol):
             self.fail(Reason.MALFORMED_PACKET)
         else:
             self._run(packets)
+
+    def came_from(self, header: Header) -> None:
+        """What the balancer in front says of the client."""
+        self.peer, self.common_name = header.peer or self.peer, header.common_name
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         """The socket is gone, whoever closed it."""

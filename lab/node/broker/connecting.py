@@ -7,6 +7,7 @@ banned client is never authenticated).  Every refusal is one CONNACK and a FIN.
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 
 from components.mqtt import Auth, Connack, Connect, Packet, Property, Reason
 from components.mqtt.reasons import connack_code
@@ -29,11 +30,22 @@ def on_connect(channel: Channel, packet: Connect) -> None:
         return
     channel.level = packet.level if packet.level in {3, 4, 5} else 4
     channel.node.metrics["client.connect"] += 1
+    packet = _certified(channel, packet)
     fault = channel.node.fault
     if fault is not None and fault.delay_seconds > 0:
         channel.hold(fault.delay_seconds, lambda: _decide(channel, packet))
     else:
         _decide(channel, packet)
+
+
+def _certified(channel: Channel, packet: Connect) -> Connect:
+    """The CONNECT with the name in the client's certificate, where the configuration takes it."""
+    name, limits = channel.common_name, channel.node.cluster.limits
+    if name is None:
+        return packet
+    username = name if limits.certificate_as_username else packet.username
+    client_id = name if limits.certificate_as_clientid else packet.client_id
+    return replace(packet, username=username, client_id=client_id)
 
 
 def on_auth(channel: Channel, packet: Packet) -> None:

@@ -19,7 +19,7 @@ class Door:
     Args:
         node: whose address it uses, whatever host `bind` names (docs/emqx/README.md#the-test-bed).
         listener_id: ``tcp:default``.
-        config: its object of the `listeners` root; `bind`, `proxy_protocol`, `max_connections`, `enable_authn`, `mountpoint` count here.
+        config: its object of the `listeners` root; `bind`, `proxy_protocol`, `max_connections`, `enable_authn`, `mountpoint`, `websocket.mqtt_path` count here.
 
     Attributes:
         port: as configured; a listener on port 0 puts the real one here.
@@ -34,6 +34,7 @@ class Door:
         self.enable_authn = config.get("enable_authn", True) is not False
         self.max_connections = count(config.get("max_connections", "infinity"))
         self.mountpoint = str(config.get("mountpoint", ""))
+        self.path = str(config.get("websocket", {}).get("mqtt_path", "/mqtt"))
         self.channels: set[Connection] = set()
         self.closed = False
 

@@ -18,6 +18,10 @@ class Listener(Door):
 
     _server: asyncio.Server | None = None
 
+    def protocol(self) -> asyncio.Protocol:
+        """One connection."""
+        return Channel(self, handle)
+
     async def open(self) -> None:
         """Listen.
 
@@ -30,7 +34,7 @@ class Listener(Door):
             sock.setblocking(False)
             self.port = sock.getsockname()[1]
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: Channel(self, handle), sock=sock, backlog=_BACKLOG)
+            self._server = await loop.create_server(self.protocol, sock=sock, backlog=_BACKLOG)
         except OSError:
             sock.close()
             raise

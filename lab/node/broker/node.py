@@ -6,7 +6,7 @@ The rule: the management API calls the methods of this and of `Cluster` and noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from components.mqtt.reasons import Reason
 from lab.node.broker.listener import Listener
@@ -14,8 +14,11 @@ from lab.node.broker.member import AuthPhase, Member
 from lab.node.broker.metrics import METRICS, Gauges
 from lab.node.broker.session import Connection
 from lab.node.broker.shared import Shared
+from lab.node.broker.websocket import WebSocketListener
 from lab.node.kept.terms import Terms
 
+LISTENERS: Mapping[str, type[Listener]] = {"tcp": Listener, "ws": WebSocketListener}
+"""The kinds that are opened; the others are configuration only."""
 STATS_SECONDS = 1.9
 """How late the gauges are (08_count_latency)."""
 
@@ -50,7 +53,7 @@ class BrokerNode(Member):
         self.gauges, self.auth_phase = Gauges(), auth_phase
         try:
             for kind, rows in (self.cluster.store.effective("listeners") or {}).items():
-                for name in rows if kind == "tcp" else ():
+                for name in rows if kind in LISTENERS else ():
                     await self.start_listener(f"{kind}:{name}")
         except OSError:
             await self._end(lambda channel: channel.abort())
@@ -98,7 +101,7 @@ class BrokerNode(Member):
         config = self.cluster.store.effective("listeners")[kind][name]
         if listener_id in self.listeners or not config.get("enable", True):
             return False
-        listener = Listener(self, listener_id, config)
+        listener = LISTENERS[kind](self, listener_id, config)
         await listener.open()
         self.listeners[listener_id] = listener
         return True

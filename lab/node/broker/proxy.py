@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _V1_LONGEST = 107
+_TLS, _COMMON_NAME = 0x20, 0x22
 
 
 class Header(NamedTuple):
-    """A complete header: the client's address (None for LOCAL and UNKNOWN) and how many bytes it took."""
+    """A complete header: the client's address (None for LOCAL and UNKNOWN), how many bytes it took, and the name in the client's certificate."""
 
     peer: tuple[str, int] | None
     size: int
+    common_name: str | None = None
 
 
 def parse(data: bytes) -> Header | None:
@@ -59,4 +61,19 @@ def _version_2(data: bytes) -> Header | None:
         raise ValueError("a broken PROXY header")
     host = ip_address(data[16 : 16 + width])
     port = int.from_bytes(data[16 + 2 * width : 18 + 2 * width], "big")
-    return Header((str(host), port), size)
+    return Header((str(host), port), size, _common_name(data[20 + 2 * width : size]))
+
+
+def _common_name(more: bytes) -> str | None:
+    """The name in the client's certificate (docs/emqx/balancer.md#the-name-in-a-clients-certificate); the TLS field begins with five bytes of its own."""
+    tls = _fields(more).get(_TLS)
+    name = None if tls is None else _fields(tls[5:]).get(_COMMON_NAME)
+    return None if name is None else name.decode(errors="replace")
+
+
+def _fields(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    while len(data) >= 3:
+        length = int.from_bytes(data[1:3], "big")
+        found[data[0]], data = data[3 : 3 + length], data[3 + length :]
+    return found

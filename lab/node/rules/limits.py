@@ -10,6 +10,8 @@ from components.system.sizes import in_bytes
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _NEVER = 10.0**10
+_NAMES = frozenset({"cn", "dn"})
+"""Both are the common name behind a balancer (docs/emqx/balancer.md#the-name-in-a-clients-certificate)."""
 
 
 def seconds(value: Any) -> float:
@@ -85,6 +87,8 @@ class Limits:
     shared: bool
     username_as_clientid: bool
     await_rel_timeout: float
+    certificate_as_username: bool = False
+    certificate_as_clientid: bool = False
 
     @classmethod
     def of(cls, mqtt: dict[str, Any]) -> Limits:
@@ -118,4 +122,6 @@ class Limits:
             shared=mqtt["shared_subscription"],
             username_as_clientid=mqtt["use_username_as_clientid"],
             await_rel_timeout=seconds(mqtt["await_rel_timeout"]),
+            certificate_as_username=mqtt["peer_cert_as_username"] in _NAMES,
+            certificate_as_clientid=mqtt["peer_cert_as_clientid"] in _NAMES,
         )
