@@ -155,12 +155,14 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         held = await _decision(settings, live)
         share, decision = held.share, held.decision
         await _refuse_busy(apis, old, held)
-        fleet = await _fleet(apis[old], live[old]) if old in apis else Fleet()
+        fleet = await _fleet(apis[old], live[old], websocket=settings.balancer.websocket) if old in apis else Fleet()
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
         if decision.direction == "back":
             back = settings.live
-            there = await _fleet(apis[back], live[back]) if back in apis else Fleet()
+            there = (
+                await _fleet(apis[back], live[back], websocket=settings.balancer.websocket) if back in apis else Fleet()
+            )
             fleet = fleet.model_copy(update={"stale_sessions": there.persistent_offline})
     plan = forecast(
         to=settings.live,
@@ -272,17 +274,22 @@ async def _live(api: Cluster) -> int | str:
         return f"{failure.node}: {failure.seen}"
 
 
-async def _fleet(api: Cluster, clients: int | None) -> Fleet:
+async def _fleet(api: Cluster, clients: int | None, *, websocket: bool) -> Fleet:
     """What a look at a part of the fleet tells; unknown when that takes longer than the rest of a preview may."""
     try:
         async with asyncio.timeout(FLEET_SECONDS):
-            seen, mqtt5 = await known(api.sample(SAMPLE_SESSIONS)), await known(api.mqtt5_clients())
+            seen, mqtt5 = (
+                await known(api.sample(SAMPLE_SESSIONS, websocket=websocket)),
+                await known(api.mqtt5_clients()),
+            )
     except TimeoutError:
         seen = mqtt5 = None
     if seen is None or clients is None:
         return Fleet(clients=clients, mqtt5_clients=mqtt5)
     kept = seen.persistent
-    looked = Looked(seen.looked_at, seen.connected_ids, kept.connected, kept.offline, kept.queued_messages)
+    looked = Looked(
+        seen.looked_at, seen.connected_ids, kept.connected, kept.offline, kept.queued_messages, seen.websocket_ids
+    )
     return fleet_of(looked, seen.sessions, clients).model_copy(update={"mqtt5_clients": mqtt5})
 
 

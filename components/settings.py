@@ -19,7 +19,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.steps import DEFAULT_STEPS, Step
 from components.cutover.versions import BadVersion, parse
-from components.cutover.words import Colour, Edition
+from components.cutover.words import WEBSOCKET, Colour, Edition
 from components.migration.rules import catalogue
 from components.problems import Whole
 from components.routers.listeners import Listener
@@ -109,6 +109,11 @@ class Balancer(Value):
     listeners: tuple[Listener, ...] = Field(default=(), max_length=20)
     max_connections: Whole = Field(default=9_000, ge=10, le=1_000_000)
     replicas: Whole = Field(default=1, ge=1, le=32)
+
+    @property
+    def websocket(self) -> bool:
+        """Whether clients come by WebSocket."""
+        return any(one.protocol in WEBSOCKET for one in self.listeners)
 
 
 class Cutover(Value):

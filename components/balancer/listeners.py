@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.cutover.steps import Problem
-from components.cutover.words import TLS, WEBSOCKET
+from components.cutover.words import TLS
 from components.routers import certificates
 from components.routers.certificates import UnfitError
 from components.routers.listeners import Listener
@@ -34,7 +34,7 @@ def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list
         found += _words(path, one)
         found += _files(path, one, secrets, now)
         found += _nameless(path, one, settings.clusters)
-    if any(one.protocol in WEBSOCKET for one in listeners):
+    if settings.balancer.websocket:
         found += _without_websocket(settings.clusters)
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 
 from components.cutover.words import PARTS, Colour
 
@@ -56,6 +57,18 @@ def looks_assigned(client_id: str) -> bool:
     happens to be called like that is taken for one too, which only defers its move to the last step.
     """
     return not client_id or _ASSIGNED.fullmatch(client_id) is not None
+
+
+def cohort_counts(ids: Sequence[str]) -> tuple[tuple[int, ...], int]:
+    """The clients with an id of their own in each hundredth of the hash, and the number of the others."""
+    counts = [0] * 100
+    assigned = 0
+    for one in ids:
+        if looks_assigned(one):
+            assigned += 1
+        else:
+            counts[parts_of(one) * 100 // PARTS] += 1
+    return tuple(counts), assigned
 
 
 def moves(client_id: str, to: Colour, parts: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic.alias_generators import to_camel
 
-from components.cutover.cohort import green_parts, looks_assigned, parts_of, share_percent
+from components.cutover.cohort import green_parts, share_percent
 from components.cutover.movers import Choice, told_to_go
 from components.cutover.pace import evacuation_seconds, limit_seconds
 from components.cutover.steps import Step
@@ -28,7 +28,7 @@ class Fleet(Value):
     """What was counted on the old colour; None where it could not be asked.
 
     ``mqtt5_clients`` are those that speak MQTT 5: a mover may tell them to go. ``cohorts`` are the clients in each hundredth of the hash (``cohort_counts``), ``assigned`` those without an id of
-    their own; where they are None the shares of ``clients`` are used. With a ``sample`` everything but
+    their own, ``websocket`` those whose id the balancer cannot see; where they are None the shares of ``clients`` are used. With a ``sample`` everything but
     ``clients`` is an estimate (``components.cutover.sample``).
     """
 
@@ -40,6 +40,7 @@ class Fleet(Value):
     stale_sessions: int | None = 0
     cohorts: tuple[int, ...] | None = None
     assigned: int = 0
+    websocket: int = 0
     sample: Sample | None = None
 
 
@@ -73,6 +74,13 @@ class Losses(Value):
     stale_sessions: int | None = 0
 
 
+class Late(Value):
+    """Clients whose cohort the balancer cannot know: they move in the last step; None is unknown."""
+
+    without_id: int | None = None
+    websocket: int | None = None
+
+
 class Forecast(Value):
     """The plan with its numbers; JSON by ``model_dump(by_alias=True)``.
 
@@ -87,24 +95,13 @@ class Forecast(Value):
     budget_per_second: int
     mover: Choice
     told_to_go: int | None
+    late: Late = Late()
     steps: tuple[StepForecast, ...]
     gates: tuple[str, ...]
     losses: Losses
     expected_seconds: float | None
     limit_seconds: float | None
     sample: Sample | None = None
-
-
-def cohort_counts(ids: Sequence[str]) -> tuple[tuple[int, ...], int]:
-    """The clients with an id of their own in each hundredth of the hash, and the number of the others."""
-    counts = [0] * 100
-    assigned = 0
-    for one in ids:
-        if looks_assigned(one):
-            assigned += 1
-        else:
-            counts[parts_of(one) * 100 // PARTS] += 1
-    return tuple(counts), assigned
 
 
 def forecast(
@@ -138,6 +135,7 @@ def forecast(
         budget_per_second=budget_per_second,
         mover=mover,
         told_to_go=told_to_go(fleet.mqtt5_clients, mover.mover),
+        late=Late() if fleet.cohorts is None else Late(without_id=fleet.assigned, websocket=fleet.websocket),
         steps=tuple(rows),
         gates=tuple(map(to_camel, gates)),
         losses=_losses(fleet, rows),
@@ -195,11 +193,19 @@ def render(plan: Forecast) -> str:
             *lines,
             f"  expected {_shown(plan.expected_seconds)} s in all, of which clients are moved {_shown(plan.limit_seconds)} s at least",
             f"  mover: {plan.mover.mover} ({plan.mover.reason}); {_shown(plan.told_to_go)} MQTT 5 clients get a DISCONNECT by it",
+            *_late(plan.late),
             f"  not carried over: {_lost(plan.losses)}",
             *_estimated(plan),
             f"  gates: {', '.join(plan.gates) or 'none'}",
         ]
     )
+
+
+def _late(late: Late) -> list[str]:
+    """One line where there are any."""
+    if not (late.without_id or late.websocket):
+        return []
+    return [f"  late, in the last step: {late.without_id} without an id of their own, {late.websocket} by WebSocket"]
 
 
 def _estimated(plan: Forecast) -> list[str]:
@@ -244,7 +250,7 @@ def _clients(fleet: Fleet, to: Colour, start: float, low: float, high: float) ->
     counted = sum(
         count * max(0.0, min(at[1], index + 1) - max(at[0], index)) for index, count in enumerate(fleet.cohorts)
     )
-    return round(counted) + (fleet.assigned if high == 100 else 0)
+    return round(counted) + (fleet.assigned + fleet.websocket if high == 100 else 0)
 
 
 def _losses(fleet: Fleet, rows: Sequence[StepForecast]) -> Losses:

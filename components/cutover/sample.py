@@ -6,21 +6,26 @@ that the update would not: it counts everything once more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from components.cutover.forecast import Fleet, Sample, cohort_counts
+from components.cutover.cohort import cohort_counts
+from components.cutover.forecast import Fleet, Sample
 
 
 class Looked(NamedTuple):
-    """Of the sessions that were looked at: the ids with a connection, and how many persist with and without one; ``queued`` messages wait in them."""
+    """Of the sessions that were looked at: the ids with a connection, and how many persist with and without one; ``queued`` messages wait in them.
+
+    ``websocket`` are those of the ids that came by WebSocket, where the balancer cannot see them.
+    """
 
     sessions: int
     ids: Sequence[str]
     connected: int
     offline: int
     queued: int
+    websocket: Collection[str] = ()
 
 
 def fleet_of(looked: Looked, sessions: int, clients: int) -> Fleet:
@@ -30,7 +35,8 @@ def fleet_of(looked: Looked, sessions: int, clients: int) -> Fleet:
     ``clients``, the rest to ``sessions``.
     """
     ids = sorted(set(looked.ids))
-    counts, assigned = cohort_counts(ids)
+    masked = frozenset(looked.websocket)
+    counts, assigned = cohort_counts([one for one in ids if one not in masked])
     if looked.sessions >= sessions:
         return Fleet(
             clients=len(ids),
@@ -39,8 +45,9 @@ def fleet_of(looked: Looked, sessions: int, clients: int) -> Fleet:
             queued_messages=looked.queued,
             cohorts=counts,
             assigned=assigned,
+            websocket=len(masked),
         )
-    *cohorts, others = _apportioned([*counts, assigned], clients)
+    *cohorts, others, websocket = _apportioned([*counts, assigned, len(masked)], clients)
     return Fleet(
         clients=clients,
         persistent_connected=_part(looked.connected, len(ids), clients),
@@ -48,6 +55,7 @@ def fleet_of(looked: Looked, sessions: int, clients: int) -> Fleet:
         queued_messages=_part(looked.queued, looked.sessions, sessions),
         cohorts=tuple(cohorts),
         assigned=others,
+        websocket=websocket,
         sample=Sample(looked_at=looked.sessions, sessions=sessions),
     )
 
@@ -57,9 +65,9 @@ def _part(count: int, of: int, whole: int) -> int:
 
 
 def _apportioned(counts: Sequence[int], whole: int) -> list[int]:
-    """Whole numbers in the proportion of ``counts`` whose sum is ``whole``; without any count the last one takes all."""
+    """Whole numbers in the proportion of ``counts`` whose sum is ``whole``; without any count the last but one takes all: those without an id of their own."""
     of = sum(counts)
     if not of:
-        return [*[0] * (len(counts) - 1), whole]
+        return [*[0] * (len(counts) - 2), whole, 0]
     ends = [round(end * whole / of) for end in accumulate(counts)]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]

@@ -12,12 +12,13 @@ from components.emqx.answers import SessionFacts, SessionTotals
 
 
 class FleetSample(NamedTuple):
-    """Sessions from all over a fleet: ``looked_at`` of ``sessions``; the ids of those with a socket, and the totals of those looked at."""
+    """Sessions from all over a fleet: ``looked_at`` of ``sessions``; the ids of those with a socket (and of those that came by WebSocket, where that was asked), and the totals of those looked at."""
 
     sessions: int
     looked_at: int
     connected_ids: tuple[str, ...]
     persistent: SessionTotals
+    websocket_ids: tuple[str, ...] = ()
 
 
 class Clients(Protocol):
@@ -44,6 +45,10 @@ class Clients(Protocol):
         """The ids of the clients with a socket that are ``wanted``, each once, sorted; ``mqtt5`` hears of each client that speaks MQTT 5."""
         ...
 
+    async def websocket_clients(self) -> frozenset[str]:
+        """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients."""
+        ...
+
     def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         """The sessions that outlive their connection, connected or not, page by page."""
         ...
@@ -52,7 +57,7 @@ class Clients(Protocol):
         """How many sessions outlive their connection, and how many messages wait in them."""
         ...
 
-    async def sample(self, most: int) -> FleetSample:
+    async def sample(self, most: int, *, websocket: bool = False) -> FleetSample:
         """About ``most`` sessions from all over the fleet, or all of them where there are no more; the calls do not grow with the fleet."""
         ...
 

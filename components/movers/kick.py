@@ -58,6 +58,9 @@ async def kick(run: Run, move: Move, budget_per_second: int, moved: Moved, notic
     for _ in range(ROUNDS):
         await run.checkpoint()
         listed = await source.connected_client_ids(move.leaves, mqtt5=_told(move, moved))
+        # asked after the list, so that nobody who is on it is unknown here
+        if listed and (late := await run.late(move.source, move.green_parts)):
+            listed = [client for client in listed if client not in late]
         fresh = [client for client in listed if not _holds(kicked, client)] if kicked else listed
         if not listed:
             return

@@ -102,9 +102,10 @@ class Meter:
     async def _count(self, colour: Colour) -> tuple[int, int]:
         """The clients of a colour, and those of them that the step moves."""
         clients = leaving = 0
+        late = await self.run.late(colour, self.parts) if colour != self.to else frozenset[str]()
         async for page in self.run.clusters[colour].connected_pages():
             clients += len(page)
-            leaving += sum(moves(one, self.to, self.parts) for one in page)
+            leaving += sum(moves(one, self.to, self.parts) and one not in late for one in page)
         return clients, leaving
 
     def notice(self) -> None:

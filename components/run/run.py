@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from components.cutover.words import Colour
+from components.cutover.cohort import everybody
+from components.cutover.words import Colour, other
 from components.emqx.base import Cluster
 from components.emqx.models import ClusterHandle, Node
 from components.ledger.base import LEASE, Ledger, require_lease
@@ -80,6 +81,12 @@ class Run:
     async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
         """Take a node out of service at the balancer, or put it back, under this run's lease; a balancer that restarts keeps it so."""
         await share.set_server(self.router, self.ledger, colour, node, state, holder=self.token)
+
+    async def late(self, source: Colour, parts: int) -> frozenset[str]:
+        """Who stays on ``source`` when green has ``parts`` though its id says otherwise: clients whose id the router cannot see, until everybody leaves."""
+        if "websocket" not in self.router.can.late_clients or parts == everybody(other(source)):
+            return frozenset()
+        return await self.clusters[source].websocket_clients()
 
     async def memory(self) -> Mapping[str, str]:
         """What is remembered of the cutover, by name (``ledger.base``)."""

@@ -102,6 +102,10 @@ class FakeApi:
         self.alive()
         yield self.mine()
 
+    async def websocket_clients(self) -> frozenset[str]:
+        self.alive()
+        return frozenset(self.mine()) & self.world.masked
+
     async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         self.alive()
         yield list(self.world.sessions.get(self.colour, ()))
@@ -193,6 +197,7 @@ class World:
         self.away_seconds = 0.0
         self.mqtt5: set[str] = set()
         self.never: set[str] = set()
+        self.masked: set[str] = set()
         self._due: list[tuple[float, str]] = []
 
     def was_at(self, parts: int) -> None:
@@ -218,7 +223,8 @@ class World:
 
     def connect(self, one: str) -> None:
         """The device comes to the balancer."""
-        colour: Colour = "green" if belongs(one, self.router.parts) else "blue"
+        seen = "one address" if one in self.masked else one
+        colour: Colour = "green" if belongs(seen, self.router.parts) else "blue"
         self.at[one] = colour
         self.accepted[colour] += 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from components.cutover.movers import Choice
 from components.emqx.errors import GateFailed, GaveUp, LeaseLost, Refused
 from components.links.opening import open_run
 from components.links.shift import carry_out
+from components.routers.base import Capabilities
 from components.run.whereabouts import telling_where
 from tests.unit.cutover_bed import CE, CHOICES, EE, EVACUATION, QUIET, manner, opened_only, up
 from tests.unit.fake_world import UNFINISHED, FakeApi, Killed, World
@@ -34,6 +36,27 @@ def test_every_client_is_disconnected_exactly_once(ids: list[str], shares: list[
     assert set(world.at.values()) == {"green"}
     assert set(world.disconnects.values()) == {1}
     assert world.router.shares == sorted(world.router.shares)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ids=IDS, shares=SHARES, choice=st.sampled_from(list(CHOICES.values())), chance=st.randoms(use_true_random=False))
+def test_who_comes_by_websocket_is_moved_once_too_and_not_before_the_last_step(
+    ids: list[str], shares: list[int], choice: Choice, chance: Random
+) -> None:
+    world = World(ids, evacuates=choice.shuts)
+    world.masked = {one for one in ids if chance.random() < 0.5}
+    world.router.can = Capabilities("client-id", late_clients=frozenset({"websocket"}))
+    early: list[str] = []
+
+    def watched(one: str) -> None:
+        early.extend([one] if one in world.masked and world.router.parts < everybody("green") else [])
+        lose(one)
+
+    lose, world.disconnect = world.disconnect, watched  # type: ignore[method-assign]
+    asyncio.run(up(world, manner(shares, mover=choice), "a"))
+    assert early == []
+    assert set(world.at.values()) == {"green"}
+    assert set(world.disconnects.values()) == {1}
 
 
 @settings(max_examples=80, deadline=None)

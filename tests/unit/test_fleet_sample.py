@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.cutover.forecast import Fleet, Sample, cohort_counts
+from components.cutover.cohort import cohort_counts
+from components.cutover.forecast import Fleet, Sample
 from components.cutover.sample import Looked, fleet_of
 from components.emqx.base import Scope
 from components.emqx.models import Credentials
@@ -29,6 +30,7 @@ class Fleetful:
     def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
         self.rows = list(rows)
         self.asked: list[tuple[str, int]] = []
+        self.fields: set[str] = set()
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/nodes"):
@@ -40,6 +42,7 @@ class Fleetful:
         page, limit = int(query["page"]), int(query["limit"])
         some = [row for row in self.rows if query.get("node", row["node"]) == row["node"]]
         self.asked.append((query.get("node", ""), page))
+        self.fields.add(query["fields"])
         shown = some[(page - 1) * limit : page * limit]
         return httpx.Response(200, json={"data": shown, "meta": {"count": len(some), "page": page, "limit": limit}})
 
@@ -64,6 +67,7 @@ def row(number: int, node: str, chance: random.Random) -> dict[str, Any]:
         "expiry_interval": 3600 if kept or offline else 0,
         "mqueue_len": 2 if offline else 0,
         "inflight_cnt": 0,
+        "listener": "ws:default" if chance.random() < 0.2 else "tcp:default",
     }
 
 
@@ -76,7 +80,9 @@ def fleet(count: int, *nodes: str) -> Fleetful:
 def seen(found: Any, clients: int) -> Fleet:
     """As preview makes it."""
     kept = found.persistent
-    looked = Looked(found.looked_at, found.connected_ids, kept.connected, kept.offline, kept.queued_messages)
+    looked = Looked(
+        found.looked_at, found.connected_ids, kept.connected, kept.offline, kept.queued_messages, found.websocket_ids
+    )
     return fleet_of(looked, found.sessions, clients)
 
 
@@ -116,6 +122,18 @@ async def test_a_fleet_that_fits_is_counted_and_nothing_is_called_an_estimate() 
     assert (found.persistent_connected, found.persistent_offline, found.queued_messages) == tuple(totals)
 
 
+async def test_who_came_by_websocket_is_counted_apart_where_that_is_asked() -> None:
+    node = fleet(60_000, "emqx@a", "emqx@b")
+    live = [one for one in node.rows if one["connected"]]
+    async with node.cluster() as api:
+        found = seen(await api.sample(10_000, websocket=True), len(live))
+        assert await api.websocket_clients() == {one["clientid"] for one in live if one["listener"] == "ws:default"}
+    assert node.fields == {"all"}
+    assert found.websocket == pytest.approx(0.2 * len(live), rel=0.1)
+    assert found.cohorts is not None
+    assert sum(found.cohorts) + found.assigned + found.websocket == len(live)
+
+
 async def test_a_colours_sample_is_of_its_nodes() -> None:
     node = fleet(60_000, "emqx@a", "emqx@b", "emqx@c")
     async with node.cluster("colour") as api:
@@ -128,10 +146,10 @@ async def test_a_colours_sample_is_of_its_nodes() -> None:
 def test_estimated_cohorts_add_up_to_the_clients_that_were_counted(
     ids: list[str], offline: int, sessions: int, clients: int
 ) -> None:
-    looked = Looked(len(ids) + offline, ids, len(ids) // 2, offline, offline)
+    looked = Looked(len(ids) + offline, ids, len(ids) // 2, offline, offline, ids[::3])
     found = fleet_of(looked, sessions, clients)
     assert found.cohorts is not None
     assert min(found.cohorts) >= 0
     whole = looked.sessions >= sessions
-    assert sum(found.cohorts) + found.assigned == (len(ids) if whole else clients) == found.clients
+    assert sum(found.cohorts) + found.assigned + found.websocket == (len(ids) if whole else clients) == found.clients
     assert (found.sample is None) == whole

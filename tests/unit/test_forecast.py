@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.cutover.cohort import everybody, green_parts, moves
-from components.cutover.forecast import Fleet, Forecast, Sample, cohort_counts, forecast, render
+from components.cutover.cohort import cohort_counts, everybody, green_parts, moves
+from components.cutover.forecast import Fleet, Forecast, Sample, forecast, render
 from components.cutover.movers import Choice
 from components.cutover.steps import DEFAULT_STEPS
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
@@ -59,6 +59,17 @@ def test_the_forecast_shows_clients_rate_time_mover_losses_and_gates() -> None:
     text = render(plan_)
     for part in ("2000 clients", "200/s", "evacuation", "500 sessions ended", "42 queued messages", "stallSeconds"):
         assert part in text
+
+
+def test_late_clients_are_counted_by_their_reason_and_all_in_the_last_step() -> None:
+    counts, assigned = cohort_counts(["dev-1", "dev-2", "VD8HsMuOdpH2qGST"])
+    plan_ = _forecast(Fleet(clients=10, cohorts=counts, assigned=assigned, websocket=7))
+    moved = [row.clients for row in plan_.steps if row.share is not None]
+    assert sum(one or 0 for one in moved) == 10
+    assert (moved[-1] or 0) >= 8
+    assert "late, in the last step: 1 without an id of their own, 7 by WebSocket" in render(plan_)
+    assert plan_.model_dump(by_alias=True)["late"] == {"withoutId": 1, "websocket": 7}
+    assert "late" not in render(_forecast(Fleet(clients=2, cohorts=cohort_counts(["a", "b"])[0])))
 
 
 def test_an_estimate_is_called_one_with_the_number_that_was_looked_at() -> None:

@@ -20,6 +20,8 @@ from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
 SMALL_PAGE = 2_000
 """For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
 
+_EVERY_FIELD = "all"
+"""``listener`` is shown and cannot be asked for alone (docs/emqx/balancer.md#websocket)."""
 _SAMPLE_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt"
 _SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
 _VERSION_FIELDS = "clientid,connected,proto_ver"
@@ -98,6 +100,11 @@ class Listing:
         del ids[kept:]
         return ids
 
+    async def websocket_clients(self) -> frozenset[str]:
+        """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients."""
+        pages = self._pages(_EVERY_FIELD, _websocket_id)
+        return frozenset([one async for page in pages for one in page if isinstance(one, str)])
+
     async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         """The sessions that outlive their connection (``expiry_interval > 0``), connected or not, page by page."""
         async for page in self._pages(_SESSION_FIELDS, _persistent):
@@ -110,9 +117,10 @@ class Listing:
             totals = SessionTotals(*(one + more for one, more in zip(totals, _totals(page), strict=True)))
         return totals
 
-    async def sample(self, most: int) -> FleetSample:
+    async def sample(self, most: int, *, websocket: bool = False) -> FleetSample:
         """About ``most`` sessions, from pages at equal distances over the whole list, so that every node is among them."""
-        lists = [{**params, "fields": _SAMPLE_FIELDS} for params in await self._lists()]
+        fields = _EVERY_FIELD if websocket else _SAMPLE_FIELDS
+        lists = [{**params, "fields": fields} for params in await self._lists()]
         firsts = [await self._page(params, 1) for params in lists]
         rest = [
             (params, page)
@@ -128,6 +136,7 @@ class Listing:
             looked_at=len(rows),
             connected_ids=tuple(row["clientid"] for row in rows if row.get("connected")),
             persistent=_totals(kept),
+            websocket_ids=tuple(row["clientid"] for row in rows if websocket and _came_by_websocket(row)),
         )
 
     async def _page(self, params: Mapping[str, str], page: int) -> tuple[list[dict[str, Any]], int]:
@@ -167,6 +176,17 @@ def _connected_id(row: dict[str, Any]) -> Any:
     if "clientid" not in row:
         return row
     return row["clientid"] if row.get("connected") else None
+
+
+def _websocket_id(row: dict[str, Any]) -> Any:
+    """The same of those that came by WebSocket."""
+    if "clientid" not in row:
+        return row
+    return row["clientid"] if _came_by_websocket(row) else None
+
+
+def _came_by_websocket(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("connected")) and str(row.get("listener")).startswith(("ws:", "wss:"))
 
 
 def _telling(mqtt5: Callable[[str], None]) -> Callable[[dict[str, Any]], Any]:
