@@ -115,6 +115,14 @@ class MovingBed:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def configure(self, colour: Colour, text: str) -> None:
+        """Lay HOCON on the colour's configuration."""
+        known = self.credentials[colour]
+        url = f"{self.handles[colour].nodes[0].api}/api/v5/configs?mode=merge"
+        head = {"content-type": "text/plain"}
+        auth = (known.api_key, known.api_secret)
+        httpx.put(url, content=text, headers=head, auth=auth, timeout=SECONDS).raise_for_status()
+
     def node(self, colour: Colour, number: int) -> str:
         return self.handles[colour].nodes[number].name
 
