@@ -48,6 +48,7 @@ class Scene:
     kinds: str = "plain"
     gates: Mapping[str, Any] = field(default_factory=dict)
     cutover: Mapping[str, Any] = field(default_factory=dict)
+    balancer: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def up_seconds(self) -> float:
@@ -98,7 +99,11 @@ class Stage:
             "clusters": {
                 colour: {**cluster, "version": versions[colour], "nodes": self.nodes[colour]} for colour in colours
             },
-            "balancer": {"maxConnections": 9_000, "replicas": -(-scene.clients // CLIENTS_A_REPLICA)},
+            "balancer": {
+                "maxConnections": 9_000,
+                "replicas": -(-scene.clients // CLIENTS_A_REPLICA),
+                **scene.balancer,
+            },
             "cutover": {
                 "strategy": "two-cluster",
                 "budgetPerSecond": scene.budget_per_second,

@@ -51,7 +51,7 @@ def _words(path: str, one: Listener) -> Iterator[Problem]:
     tls = one.protocol in TLS
     encrypted = {"mqtt": "mqtts", "ws": "wss"}.get(one.protocol, one.protocol)
     if tls and one.certificate is None:
-        allowed = "a value is required: {chain: FILE, key: FILE}, or {secret: NAME} of emqx:certificates"
+        allowed = "a value is required: {chain: FILE, key: FILE}, or {named: NAME} of emqx:certificates"
         yield Problem(f"{path}.certificate", "missing", allowed)
     if one.certificate is not None and not tls:
         yield Problem(f"{path}.certificate", "given", f"no value: {one.protocol} has no TLS, {encrypted} has")
@@ -59,7 +59,7 @@ def _words(path: str, one: Listener) -> Iterator[Problem]:
         allowed = f"no value: clients show a certificate in TLS only, which {encrypted} has"
         yield Problem(f"{path}.clientCa", "given", allowed)
     if one.certificate is not None and not _is_one(one):
-        yield Problem(f"{path}.certificate", "unclear", "either chain and key, or secret")
+        yield Problem(f"{path}.certificate", "unclear", "either chain and key, or named")
 
 
 def _is_one(one: Listener) -> bool:
@@ -67,7 +67,7 @@ def _is_one(one: Listener) -> bool:
     if given is None:
         return False
     files = (given.chain is not None, given.key is not None)
-    return any(files) != (given.secret is not None) and all(files) == any(files)
+    return any(files) != (given.named is not None) and all(files) == any(files)
 
 
 def _files(path: str, one: Listener, secrets: Mapping[str, str], now: float) -> Iterator[Problem]:

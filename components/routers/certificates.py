@@ -35,7 +35,7 @@ _BY_NAME = TypeAdapter(dict[str, str])
 
 
 class UnfitError(ValueError):
-    """What cannot be used: ``part`` is the setting below the certificate (``chain``, ``key``, ``secret``, or nothing)."""
+    """What cannot be used: ``part`` is the setting below the certificate (``chain``, ``key``, ``named``, or nothing)."""
 
     def __init__(self, part: str, seen: str, allowed: str) -> None:
         super().__init__(f"{seen}; allowed: {allowed}")
@@ -72,12 +72,12 @@ def read(certificate: Certificate, secrets: Mapping[str, str], now: float) -> Pe
         UnfitError: missing, unreadable, expired, or not belonging together.
 
     """
-    if certificate.secret is not None:
-        if certificate.secret not in secrets:
+    if certificate.named is not None:
+        if certificate.named not in secrets:
             known = ", ".join(sorted(secrets)) or "none is set"
-            raise UnfitError("secret", repr(certificate.secret[:40]), f"a name in emqx:certificates ({known})")
-        text = secrets[certificate.secret].encode()
-        return _paired(_chain(text, "secret", now), _key(text, "secret"), "secret")
+            raise UnfitError("named", repr(certificate.named[:40]), f"a name in emqx:certificates ({known})")
+        text = secrets[certificate.named].encode()
+        return _paired(_chain(text, "named", now), _key(text, "named"), "named")
     chain, key = certificate.chain or "", certificate.key or ""
     return _paired(_chain(_file(chain, "chain"), "chain", now), _key(_file(key, "key"), "key"), "key")
 

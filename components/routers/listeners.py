@@ -32,7 +32,7 @@ class Certificate(Value):
 
     chain: str | None = Field(default=None, min_length=1)
     key: str | None = Field(default=None, min_length=1)
-    secret: str | None = Field(default=None, min_length=1)
+    named: str | None = Field(default=None, min_length=1)
 
 
 class Listener(Value):

@@ -18,7 +18,7 @@ from rules.stack_config import StackConfig, heard
 from rules.tokens import DYNAMIC, STACK
 
 _CREDENTIAL = re.compile(
-    r"pass(word|wd|phrase)$|secret(s|_?key)?$|api_?key$|private_?key$|access_?key$|cookie$|bearer|(auth|access)_?token$",
+    r"pass(word|wd|phrase)$|^certificates$|secret(s|_?key)?$|api_?key$|private_?key$|access_?key$|cookie$|bearer|(auth|access)_?token$",
     re.IGNORECASE,
 )
 _HOW = "pulumi config set --secret"

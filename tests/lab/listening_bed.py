@@ -63,7 +63,7 @@ class ListeningBed(MovingBed):
 
     @property
     def listeners(self) -> list[dict[str, Any]]:
-        files, secret = {"certificate": self.files}, {"certificate": {"secret": "front"}}
+        files, secret = {"certificate": self.files}, {"certificate": {"named": "front"}}
         mutual = {**secret, "clientCa": str(self.directory / "devices.crt")}
         kinds: Sequence[tuple[int, str, dict[str, Any]]] = (
             (TLS, "mqtts", files),
@@ -87,6 +87,7 @@ class ListeningBed(MovingBed):
             "directory": str(self.directory / "balancer"),
             "listeners": self.listeners,
             "max_connections": 500,
+            "replicas": 2,
             "soak_seconds": 0,
         }
         assert not self.provider.check(self.state, news).failures

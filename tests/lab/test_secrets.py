@@ -14,12 +14,16 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
+from tests.certificates import issued
+from tests.lab.node_bed import allocated
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -30,7 +34,7 @@ IN_THE_DATA = {
     "authenticator": "planted-authn-V7",
 }
 WRONG = "planted-wrong-secret-V7"
-OWNERS_OWN = ("archives/", "clusters/blue/api-keys", "clusters/green/api-keys")
+OWNERS_OWN = ("archives/", "balancer/tls/", "clusters/blue/api-keys", "clusters/green/api-keys")
 """Below the work directory: what holds secrets, for its owner alone."""
 CLUSTERS_OWN = ("clusters/blue/data/", "clusters/green/data/")
 """The clusters' own databases."""
@@ -63,7 +67,9 @@ class Told:
     """An upgrade from its first `up` to its end, with a preview and a refused key between, and all that it showed."""
 
     def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+        self.stage, front = stage, issued("front")
+        self.key = front.key_text().splitlines()[1]
+        stage.workspace.set_config({"certificates": {"front": Secret(front.chain + front.key_text())}})
         with watched() as self.arguments:
             stage.build_blue()
             self.plant()
@@ -114,7 +120,7 @@ class Told:
 
     def planted(self) -> dict[str, str]:
         """What must not be found, and its other form: the header that carries an API key."""
-        known = {**self.stage.secrets, **IN_THE_DATA, "wrong": WRONG}
+        known = {**self.stage.secrets, **IN_THE_DATA, "wrong": WRONG, "key of the certificate": self.key}
         pairs = [(f"upgrade-{colour}", known[colour]) for colour in ("blue", "green")] + [("upgrade-blue", WRONG)]
         basic = {f"header of {key}": base64.b64encode(f"{key}:{value}".encode()).decode() for key, value in pairs}
         return known | basic
@@ -138,8 +144,15 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    with Stage(tmp_path_factory.mktemp("secrets"), SCENE) as stage:
-        yield Told(stage)
+    with allocated() as network:
+        listeners = (
+            {"port": 1883, "host": f"{network}.1", "protocol": "mqtt"},
+            {"port": 8883, "host": f"{network}.1", "protocol": "mqtts", "certificate": {"named": "front"}},
+            {"port": 8083, "host": f"{network}.1", "protocol": "ws"},
+        )
+        scene = replace(SCENE, balancer={"listeners": [*listeners]})
+        with Stage(tmp_path_factory.mktemp("secrets"), scene) as stage:
+            yield Told(stage)
 
 
 def test_nothing_that_was_written_holds_one(told: Told) -> None:
@@ -151,6 +164,14 @@ def test_nothing_that_was_written_holds_one(told: Told) -> None:
     wanted = {"journal.jsonl", "report.json", "report.html", "haproxy.cfg", "haproxy.log", "memory.map", "share.map"}
     assert wanted | {"ready.json", "output.log", "lab.json"} <= set(searched), "the search was not of everything"
     assert [name for name in searched if name.endswith("-up.log")]
+
+
+def test_the_listeners_are_an_output_with_the_end_of_their_certificates(told: Told) -> None:
+    outputs = json.loads(told.outputs)
+    assert [one["protocol"] for one in outputs["listeners"]] == ["mqtt", "mqtts", "ws"]
+    assert outputs["mqtt"] == outputs["listeners"][0]["address"]
+    until = datetime.fromisoformat(outputs["listeners"][1]["until"])
+    assert until > datetime.now(UTC)
 
 
 def test_no_state_output_or_error_shows_one(told: Told) -> None:
@@ -184,6 +205,8 @@ def test_what_holds_them_by_nature_is_for_its_owner_alone(told: Told) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
             content = path.read_bytes()
             held |= set(told.found_in(gzip.decompress(content) if path.name.endswith(".gz") else content))
-    assert {"blue", "green", *IN_THE_DATA} <= held, "the planted ones went through the upgrade"
+    assert {"blue", "green", "key of the certificate", *IN_THE_DATA} <= held, (
+        "the planted ones went through the upgrade"
+    )
     for colour in ("blue", "green"):
         assert stat.S_IMODE((told.stage.work / "clusters" / colour).stat().st_mode) == 0o700

@@ -207,6 +207,19 @@ def test_encrypted_configuration_passes(config: Any) -> None:
     assert config({"emqx:carryApiKeys": True, "emqx:password": ""}) == []
 
 
+def test_a_certificate_with_its_key_is_encrypted_and_a_listener_only_names_it(config: Any) -> None:
+    front = {"front": "-----BEGIN PRIVATE KEY-----"}
+    (said,) = config({"emqx:certificates": front})
+    assert "emqx:certificates.front is not encrypted" in said
+    assert "BEGIN" not in said
+    secure = {"emqx:certificates": {"front": {"secure": "v1:x"}}}
+    listener = {"port": 8883, "protocol": "mqtts", "certificate": {"named": "front"}}
+    files = {"port": 8884, "protocol": "mqtts", "certificate": {"chain": "a.crt", "key": "a.key"}, "clientCa": "ca.crt"}
+    values = {"emqx:certificates": front, "emqx:balancer": {"listeners": [listener, files]}}
+    assert config(values, ("emqx:certificates",), secure) == []
+    assert ask(rules.no_plain_secret, tokens.MQTT_BALANCER, {"listeners": [listener, files]}) == []
+
+
 def test_a_plain_credential_beside_an_encrypted_one_is_seen_in_the_stacks_file(config: Any) -> None:
     mixed = {"emqx:credentials": {"blue": {"apiKey": {"secure": "v1:x"}, "apiSecret": "hunter2"}}}
     said = config({"emqx:credentials": CREDENTIALS}, ("emqx:credentials",), mixed)

@@ -58,7 +58,7 @@ def test_several_listeners_of_each_kind_are_read(server: Issued, ca: Issued, tmp
             {"port": 1884, "protocol": "mqtt", "acceptProxy": True},
             {"port": 8883, "protocol": "mqtts", "certificate": files, "clientCa": str(tmp_path / "ca.crt")},
             {"port": 8083, "protocol": "ws"},
-            {"port": 8084, "protocol": "wss", "certificate": {"secret": "front"}, "host": "[::1]"},
+            {"port": 8084, "protocol": "wss", "certificate": {"named": "front"}, "host": "[::1]"},
         ],
         {"front": server.key_text() + server.chain},
     )
@@ -95,13 +95,13 @@ def test_without_listeners_nothing_is_asked_of_certificates() -> None:
         ({"port": True, "protocol": "mqtt"}, f"{PATH}[0].port: True; allowed: a whole number"),
         ({"port": 1, "protocol": "mqtt", "host": "a b"}, f"{PATH}[0].host: 'a b'; allowed: a host of this machine"),
         ({"port": 1, "protocol": "mqtt", "tls": 1}, f"{PATH}[0].tls: unknown key; allowed: port, host, protocol, certificate"),
-        ({"port": 1, "protocol": "mqtt", "certificate": {"secret": "a"}}, f"{PATH}[0].certificate: given; allowed: no value: mqtt has no TLS, mqtts has"),
-        ({"port": 1, "protocol": "ws", "certificate": {"secret": "a"}}, f"{PATH}[0].certificate: given; allowed: no value: ws has no TLS, wss has"),
+        ({"port": 1, "protocol": "mqtt", "certificate": {"named": "a"}}, f"{PATH}[0].certificate: given; allowed: no value: mqtt has no TLS, mqtts has"),
+        ({"port": 1, "protocol": "ws", "certificate": {"named": "a"}}, f"{PATH}[0].certificate: given; allowed: no value: ws has no TLS, wss has"),
         ({"port": 1, "protocol": "ws", "clientCa": __file__}, f"{PATH}[0].clientCa: given; allowed: no value: clients show a certificate in TLS only, which wss has"),
-        ({"port": 1, "protocol": "mqtts", "certificate": {}}, f"{PATH}[0].certificate: unclear; allowed: either chain and key, or secret"),
+        ({"port": 1, "protocol": "mqtts", "certificate": {}}, f"{PATH}[0].certificate: unclear; allowed: either chain and key, or named"),
         ({"port": 1, "protocol": "mqtts", "certificate": {"chain": "a"}}, f"{PATH}[0].certificate: unclear"),
-        ({"port": 1, "protocol": "mqtts", "certificate": {"chain": "a", "key": "b", "secret": "c"}}, f"{PATH}[0].certificate: unclear"),
-        ({"port": 1, "protocol": "mqtts", "certificate": {"secret": "back"}}, f"{PATH}[0].certificate.secret: 'back'; allowed: a name in emqx:certificates (front)"),
+        ({"port": 1, "protocol": "mqtts", "certificate": {"chain": "a", "key": "b", "named": "c"}}, f"{PATH}[0].certificate: unclear"),
+        ({"port": 1, "protocol": "mqtts", "certificate": {"named": "back"}}, f"{PATH}[0].certificate.named: 'back'; allowed: a name in emqx:certificates (front)"),
         ({"port": 1, "protocol": "mqtts", "certificate": {"chain": "/no/a", "key": "/no/b"}}, f"{PATH}[0].certificate.chain: '/no/a'; allowed: a file of PEM that can be read (No such file or directory)"),
     ],
 )  # fmt: skip
@@ -123,17 +123,17 @@ def test_the_single_address_is_refused_beside_listeners() -> None:
 def test_a_certificate_that_is_not_valid_now_is_refused(ca: Issued) -> None:
     old = issued("old", ca, starts=-3 * DAY, ends=-2 * DAY)
     young = issued("young", ca, starts=2 * DAY, ends=3 * DAY)
-    listeners = [{"port": 1 + index, "protocol": "mqtts", "certificate": {"secret": name}} for index, name in enumerate(("old", "young"))]  # fmt: skip
+    listeners = [{"port": 1 + index, "protocol": "mqtts", "certificate": {"named": name}} for index, name in enumerate(("old", "young"))]  # fmt: skip
     lines = refused(listeners, {one: made.chain + made.key_text() for one, made in (("old", old), ("young", young))})
-    assert lines[0].startswith(f"{PATH}[0].certificate.secret: CN=old expired on ")
-    assert lines[1].startswith(f"{PATH}[1].certificate.secret: CN=young is valid from ")
+    assert lines[0].startswith(f"{PATH}[0].certificate.named: CN=old expired on ")
+    assert lines[1].startswith(f"{PATH}[1].certificate.named: CN=young is valid from ")
     assert all(line.endswith("; allowed: one that is valid now") for line in lines)
 
 
 def test_an_intermediate_that_has_expired_is_as_bad(server: Issued) -> None:
     old = issued("between", starts=-3 * DAY, ends=-2 * DAY)
     text = server.chain + old.chain + server.key_text()
-    (line,) = refused([{"port": 1, "protocol": "mqtts", "certificate": {"secret": "front"}}], {"front": text})
+    (line,) = refused([{"port": 1, "protocol": "mqtts", "certificate": {"named": "front"}}], {"front": text})
     assert "CN=between expired on" in line
 
 
@@ -168,7 +168,7 @@ def test_a_key_with_a_passphrase_is_refused(server: Issued, tmp_path: Path) -> N
 
 def test_a_key_that_openssl_refuses_is_refused_before(ca: Issued) -> None:
     short = issued("short", ca, rsa_bits=1024)
-    (line,) = refused([{"port": 1, "protocol": "mqtts", "certificate": {"secret": "a"}}], {"a": short.chain + short.key_text()})  # fmt: skip
+    (line,) = refused([{"port": 1, "protocol": "mqtts", "certificate": {"named": "a"}}], {"a": short.chain + short.key_text()})  # fmt: skip
     assert "an RSA key of 1024 bits; allowed: 2048 bits or more" in line
 
 
@@ -189,7 +189,7 @@ def test_authorities_of_clients_are_refused_where_a_colour_would_not_hear_their_
     server: Issued, ca: Issued, tmp_path: Path
 ) -> None:
     (tmp_path / "ca.crt").write_text(ca.chain)
-    one = {"port": 1, "protocol": "mqtts", "certificate": {"secret": "a"}, "clientCa": str(tmp_path / "ca.crt")}
+    one = {"port": 1, "protocol": "mqtts", "certificate": {"named": "a"}, "clientCa": str(tmp_path / "ca.crt")}
     secrets = {"a": server.chain + server.key_text()}
     (line,) = refused([one], secrets, clusters__green__proxyProtocol=False)
     assert line.startswith(f"{PATH}[0].clientCa: given; allowed: no value, or emqx:clusters.green.proxyProtocol true")
@@ -199,7 +199,7 @@ def test_authorities_of_clients_are_refused_where_a_colour_would_not_hear_their_
 def test_authorities_that_have_expired_or_are_missing_are_refused(server: Issued, tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text(issued("old", starts=-3 * DAY, ends=-2 * DAY).chain)
     listeners = [
-        {"port": port, "protocol": "mqtts", "certificate": {"secret": "a"}, "clientCa": str(tmp_path / name)}
+        {"port": port, "protocol": "mqtts", "certificate": {"named": "a"}, "clientCa": str(tmp_path / name)}
         for port, name in ((1, "ca.crt"), (2, "none.crt"))
     ]
     lines = refused(listeners, {"a": server.chain + server.key_text()})
@@ -232,7 +232,7 @@ def test_the_first_address_is_that_of_the_first_plain_listener() -> None:
 
 def test_what_is_its_own_authority_keeps_its_key_in_one_file_only(ca: Issued, tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text(ca.chain)
-    one = listener(protocol="mqtts", certificate={"secret": "a"}, client_ca=str(tmp_path / "ca.crt"))
+    one = listener(protocol="mqtts", certificate={"named": "a"}, client_ca=str(tmp_path / "ca.crt"))
     some = listening([one], {"a": ca.chain + ca.key_text()}, time.time())
     (bind,) = binds(tmp_path / "balancer", some)
     texts = {name: (tmp_path / "balancer" / name.removeprefix("../")).read_text() for name in (bind.certificate or "", bind.client_ca or "")}  # fmt: skip
@@ -246,8 +246,8 @@ def test_what_is_its_own_authority_keeps_its_key_in_one_file_only(ca: Issued, tm
 
 
 def test_another_key_without_another_certificate_is_no_change_and_nothing_of_a_key_is_told(server: Issued) -> None:
-    one = certificates.read(Certificate(secret="a"), {"a": server.chain + server.key_text()}, time.time())
-    again = certificates.read(Certificate(secret="a"), {"a": server.key_text() + server.chain}, time.time())
+    one = certificates.read(Certificate(named="a"), {"a": server.chain + server.key_text()}, time.time())
+    again = certificates.read(Certificate(named="a"), {"a": server.key_text() + server.chain}, time.time())
     assert one == again
     assert "PRIVATE" not in repr(one)
 
