@@ -18,6 +18,8 @@ from tests.lab.data_bed import KEY, SECRET, Cluster, cluster, pair
 
 pytestmark = pytest.mark.lab
 
+MANY = 25
+
 
 def plan(work: Path, theirs: Cluster, secret: str = SECRET, **said: Any) -> str:
     nodes = [node.model_dump() for node in theirs.handle.nodes]
@@ -40,6 +42,15 @@ async def test_a_version_or_edition_that_the_nodes_do_not_confirm_is_refused(tmp
         assert "blue could not be asked: emqx@" in (text := plan(tmp_path, theirs, "wrong", edition="ee"))
         assert "401" in text
     assert plan(tmp_path, theirs, edition="ee")
+
+
+@pytest.mark.parametrize("wants_header", [True, False])
+async def test_a_proxy_setting_that_the_listeners_do_not_have_is_refused(tmp_path: Path, wants_header: bool) -> None:
+    options = ("--edition", "ce", "--nodes", "1", *(["--proxy-protocol"] if wants_header else []))
+    async with cluster(tmp_path / "theirs", "blue", *options, version="5.8.6") as theirs:
+        assert "cutover forward to green" in await asyncio.to_thread(plan, tmp_path, theirs, proxyProtocol=wants_header)
+        with pytest.raises(Refused, match=rf"blue\.proxyProtocol is {str(not wants_header).lower()}, and its listener"):
+            await asyncio.to_thread(plan, tmp_path, theirs, proxyProtocol=not wants_header)
 
 
 async def test_a_colour_that_hangs_is_unknown_and_asked_once(tmp_path: Path) -> None:
@@ -90,12 +101,13 @@ def plan_of_both(work: Path, blue: Cluster, green: Cluster) -> Plan:
 async def test_what_green_lacks_after_an_import_is_in_the_plan_the_grave_first_and_whole_in_its_json(
     tmp_path: Path,
 ) -> None:
-    """Before an import nothing is told: most of it will be carried."""
+    """Before an import nothing is told: most of it will be carried. There are more of them than were ever shown at once."""
+    names = [f"tcp:extra{number}" for number in range(MANY)]
     (tmp_path / "balancer").mkdir()
     (tmp_path / "balancer" / "share.map").write_text("green 0\n")
     memory = tmp_path / "balancer" / "memory.map"
     async with pair(tmp_path, blue=("--nodes", "1"), green=("--nodes", "1")) as (one, two), one.api() as blue:
-        for number in range(7):
+        for number in range(MANY):
             extra = {"type": "tcp", "name": f"extra{number}", "bind": "127.0.0.1:0"}
             await blue.http.call("POST", "/listeners", body=extra)
         await one.configure('sysmon.os.cpu_check_interval = "33s"\n')
@@ -107,8 +119,8 @@ async def test_what_green_lacks_after_an_import_is_in_the_plan_the_grave_first_a
     assert before.numbers["configuration"] is None
     told = [line for line in after.text.splitlines() if "listener tcp:extra" in line]
     assert len(told) == MOST_TOLD
-    assert "differs from blue's (7 grave, 1 others)" in after.text
-    assert f"and 3 more, all in {tmp_path / 'plan.json'}" in after.text
+    assert f"differs from blue's ({MANY} grave, 1 others)" in after.text
+    assert f"and {MANY + 1 - MOST_TOLD} more, all in {tmp_path / 'plan.json'}" in after.text
     things = [(thing["name"], thing["grave"]) for thing in after.numbers["configuration"]]
-    assert things == [*((f"tcp:extra{number}", True) for number in range(7)), ("sysmon.os.cpu_check_interval", False)]
+    assert things == [*((name, True) for name in sorted(names)), ("sysmon.os.cpu_check_interval", False)]
     json.dumps(after.numbers)

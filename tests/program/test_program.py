@@ -127,8 +127,11 @@ def test_external_nodes_are_not_ours_to_create(recorder: Recorder, config: Calla
     assert recorder.named("cutover").inputs["clusters"]["blue"]["nodes"] == nodes
 
 
-def test_the_whole_program_exports_address_and_plan(recorder: Recorder, config: Callable[..., Any]) -> None:
+def test_the_whole_program_declares_the_chain_and_writes_its_plan_where_it_is_wanted(
+    recorder: Recorder, config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config("green", "blue", "green", steps=STEPS)
+    monkeypatch.setenv("EMQX_PLAN_FILE", str(tmp_path / "for-ci" / "plan.md"))
 
     @pulumi.runtime.test
     def program() -> None:
@@ -136,6 +139,8 @@ def test_the_whole_program_exports_address_and_plan(recorder: Recorder, config: 
 
     program()
     assert {name for _, name in chain(recorder)} == {name for _, name in CHAIN}
+    assert json.loads((tmp_path / "for-ci" / "plan.json").read_text())["to"] == "green"
+    assert (tmp_path / "for-ci" / "plan.md").read_text().startswith("# cutover")
 
 
 def test_a_wrong_config_ends_before_anything_is_registered(recorder: Recorder, config: Callable[..., Any]) -> None:

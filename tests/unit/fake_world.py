@@ -168,6 +168,10 @@ class FakeApi:
     async def license(self, **_: Any) -> LicenseFacts | None:
         return None
 
+    async def listeners(self) -> dict[int, str]:
+        self.alive()
+        return {1883: "tcp:default"}
+
     async def evacuation_status(self) -> dict[str, Any]:
         self.alive()
         entries = [] if self.rate is None else [self._status().model_dump(mode="json")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from components.cutover.cohort import everybody
 from components.cutover.evacuation import Evacuation
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import Refused
+from components.emqx.models import Node
 from components.ledger.base import LEASE
+from components.links.opening import open_run
 from components.movers import MOVERS
 from components.movers.kick import Move, kick
 from components.movers.task import Task
@@ -73,6 +76,22 @@ class TestSomebodyElseMovesClients:
         world.apis["green"].rebalances = [{"node": "emqx@green", "donors": ["emqx@green"], "recipients": []}]
         assert asyncio.run(up(world, manner([100], mover=CE), "b", to="blue")) == "back"
         assert set(world.at.values()) == {"blue"}
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_colour_whose_listeners_want_another_proxy_setting_is_refused_by_the_first_link(colour: Colour) -> None:
+    world = World([f"dev-{number}" for number in range(30)])
+
+    async def answers(node: Node, proxied: bool) -> bool:
+        return proxied == (node in world.apis[colour].handle.nodes)
+
+    run = replace(world.run("a"), answers=answers)
+    told = rf"{colour}: emqx:clusters\.{colour}\.proxyProtocol is false, and its listener tcp:default has proxy_protocol on"
+    with pytest.raises(Refused, match=told):
+        asyncio.run(open_run(run, "green", COLOURS, (), budget_per_second=50, keep_stale=False))
+    assert not world.disconnects
+    assert world.router.shares == []
+    assert "run" not in world.ledger.memory
 
 
 class _Spread(FakeApi):

@@ -101,6 +101,14 @@ def test_a_device_that_is_counted_on_both_colours_is_no_more_than_one() -> None:
     assert connected.min <= connected.of
 
 
+@pytest.mark.parametrize(("clients", "has_one"), [(24, False), (399, False), (400, True)])
+def test_below_a_second_of_the_budgets_time_there_is_no_ratio(clients: int, has_one: bool) -> None:
+    report = report_of(cutover(clients=clients, budget=400))
+    assert report.limit_seconds == clients / 400
+    assert (report.ratio is not None) is has_one
+    assert ("ratio -" not in summary(report)) is has_one
+
+
 def test_a_run_can_be_asked_for_by_its_token() -> None:
     both = [*cutover("aaaa"), *cutover("bbbb", began=BEGAN + 99)]
     assert report_of(both).began_at == BEGAN + 99
