@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from components.report.files import read_fleet, write_report
 from lab.engine_run import EngineRun, diagnostics
+from lab.fleet.mixture import mixture
 from lab.fleet.shown import KindsOption, account, table
 from lab.stage import Scene, Stage, told_in_lines
 
@@ -69,7 +71,7 @@ def demo(
             raise typer.Exit(code or 1)
         seen = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
         print(f"== report\n{write_report(journal, report, fleet=seen)[1]}", flush=True)
-        print(f"== devices, by kind\n{account(fleet)}", flush=True)
+        print(f"== devices, by kind\n{account(fleet)}\n{_connected(scene, fleet)}", flush=True)
         Console(width=120).print(table(fleet))
     raise typer.Exit(code or _missed(fleet))
 
@@ -129,6 +131,15 @@ def _must_be_writable(report: Path) -> None:
 def _plan(output: str) -> str:
     """The plan's own lines out of a preview; the first one says whose they are."""
     return diagnostics(output).partition("\n")[2]
+
+
+def _connected(scene: Scene, fleet: Mapping[str, Any]) -> str:
+    """The smallest number of connected devices beside what their own waits at this rate leave."""
+    shares = [float(step["share"]) for step in scene.steps]
+    least = mixture(scene.kinds).least_connected(scene.clients, scene.budget_per_second, shares)
+    return (
+        f"{fleet['connected']['min']} connected at least; the kinds' waits at {scene.budget_per_second}/s leave {least}"
+    )
 
 
 def _missed(fleet: dict[str, Any]) -> int:

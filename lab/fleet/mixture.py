@@ -6,9 +6,10 @@ run of devices has them in nearly the same proportion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from lab.fleet.kind import Kind
 from lab.fleet.kinds import KINDS, MIXTURE, PLAIN
@@ -54,6 +55,15 @@ class Mixture:
         waits = (min(kind.mean_first_seconds, seconds) for kind in self.kinds)
         shared = sum(wait * weight for wait, weight in zip(waits, self.weights, strict=True))
         return rate_per_second * shared / sum(self.weights)
+
+    def least_connected(self, clients: int, rate_per_second: float, shares: Sequence[float]) -> int:
+        """How many of so many stay connected at least, as far as the waits and the largest step decide it.
+
+        ``shares`` are the steps in percent. Three times the square root is what random waits make of an average at some moment.
+        """
+        largest = max(high - low for low, high in pairwise([0.0, *shares])) / 100 * clients
+        away = self.away(rate_per_second, largest / rate_per_second)
+        return max(0, int(clients - away - 3 * away**0.5))
 
 
 def mixture(words: str) -> Mixture:

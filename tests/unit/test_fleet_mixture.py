@@ -117,7 +117,26 @@ def test_those_away_at_once_are_the_rate_times_the_mean_wait(words: str, clients
     assert 0.9 * expected - 1 <= seen <= expected + 3 * expected**0.5 + 1
 
 
+@given(st.sampled_from(["plain", "mixture", "aws"]), st.integers(100, 5_000), st.integers(20, 2_000))
+def test_more_clients_at_the_same_rate_never_leave_fewer_connected(words: str, clients: int, rate: int) -> None:
+    mixed = mixture(words)
+    steps = (10.0, 50.0, 100.0)
+    less, more = (mixed.least_connected(count, rate, steps) for count in (clients, 4 * clients))
+    assert 0 <= less <= clients
+    assert less <= more <= 4 * clients
+    assert mixed.least_connected(clients, rate, (100.0,)) <= less
+
+
+@pytest.mark.parametrize("words", ["plain", "mixture"])
+def test_the_bound_of_a_step_holds_for_a_fleet_that_is_disconnected_at_the_rate(words: str) -> None:
+    mixed, clients, rate = mixture(words), 1_000, 200
+    seen = clients - most_away(mixed, clients, rate, random.Random(5))
+    assert seen >= mixed.least_connected(clients, rate, (100.0,)) > seen - 60
+
+
 def test_the_figures_that_the_documents_name_are_these() -> None:
     assert only(PLAIN).away(400, 5.0) == pytest.approx(40)
     assert mixture("paho-python").away(400, 2.5) == pytest.approx(400)
-    assert mixture(MIXED).away(400, 60.0) == pytest.approx(400 * 1.64, rel=0.05)
+    assert mixture(MIXED).away(400, 60.0) == pytest.approx(624, abs=0.5)
+    assert [mixture(MIXED).away(400, seconds) for seconds in (2.5, 5.0)] == pytest.approx([440, 540], abs=0.5)
+    assert mixture(MIXED).least_connected(1_000, 200, (10, 50, 100)) == 735
