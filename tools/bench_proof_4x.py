@@ -84,7 +84,11 @@ def unnamed(proof: Proof, result: Converted) -> list[Difference]:
     filters = [item.label.split(" ", 2)[2] for item in named if item.section == "acl_mnesia"]
     supers = {item.label for item in named if item.section == "auth_mnesia" and "narrower for topics" in item.todo}
 
+    has_tables = any(item.section == "built-in users" for item in named)
+
     def is_named(one: Difference) -> bool:
+        if one.action.startswith("connect "):
+            return has_tables
         is_super = one.topic.startswith("$") and one.after is Access.DENY and {one.username, one.clientid} & supers
         return bool(is_super) or any(matches(words(one.topic), words(topic), loose=False) for topic in filters)
 

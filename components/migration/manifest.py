@@ -160,7 +160,19 @@ class Account(NamedTuple):
             yield from (f"- `{section}[{item.at}]` {_value(item)}: {item.how}" for item in carried if item.value)
 
 
-PEOPLE = frozenset({"auth_mnesia", "auth_clientid", "auth_username", "acl_mnesia", "users", "apps", "blacklist", "psk"})
+PEOPLE = frozenset(
+    {
+        "built-in users",
+        "auth_mnesia",
+        "auth_clientid",
+        "auth_username",
+        "acl_mnesia",
+        "users",
+        "apps",
+        "blacklist",
+        "psk",
+    }
+)
 TABLES = PEOPLE | {"modules", "resources", "rules", "rules.actions", "schemas", "listeners_state"}
 """Sections of an export, not files: an empty one needs no row."""
 _DOORS = re.compile(r"^(line \d+: )?(auth|listener|acl_|allow_anonymous|zone\.[\w-]+\.(allow|acl|enable_acl|bypass))")

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from components.migration.facts import Facts
+from components.migration.hop_42_43.accounts import with_accounts
 from components.migration.hop_42_43.convert import convert
 from components.migration.permissions.before import Before, Row, evaluation_order
 from components.migration.permissions.compare import Proof
@@ -50,7 +51,8 @@ def prove_4x(facts: Facts, topics: Iterable[str] = (), most: int = MOST_DECISION
 def _through_requests(facts: Facts, topics: Sequence[str], most: int) -> Proof:
     """4.2 against the converted export and the requests."""
     sides = convert(facts).sides
-    return proof_of(sides.old, [sides.new], list(islice(questions(sides.old, topics, most), most)))
+    proof = proof_of(sides.old, [sides.new], list(islice(questions(sides.old, topics, most), most)))
+    return with_accounts(proof, facts, sides.users, sides.new.users)
 
 
 def _same_shape(facts: Facts, topics: Sequence[str], most: int) -> Proof:

@@ -19,10 +19,10 @@ from components.migration.hop_44_5.plugins import Plugin
 from components.migration.hop_44_5.settings import Settings, is_on, of_zones
 from components.migration.hop_44_5.source import Source
 from components.migration.manifest import BadSource
-from components.migration.permissions import before
 from components.migration.permissions.before import ANONYMOUS, BUILT_IN, FILE, NO_MATCH
 from components.migration.permissions.client import Access
 from components.migration.permissions.erlang import TermError
+from components.migration.permissions.file_rules import FileRule, compile_file
 
 MAIN_FILE = "emqx.conf"
 WORDS: Mapping[str, str] = {
@@ -52,7 +52,7 @@ class Known(NamedTuple):
 
     uses_built_in_users: bool
     allow_anonymous: bool
-    file_rules: list[before.FileRule]
+    file_rules: list[FileRule]
     sources: list[str]
     no_match: Access
     checks_acl: bool
@@ -92,9 +92,9 @@ def surroundings(source: Source, settings: Settings, built_in: BuiltIn) -> Known
     )
 
 
-def _compiled(acl_file: AclFile) -> list[before.FileRule]:
+def _compiled(acl_file: AclFile) -> list[FileRule]:
     try:
-        return before.compile_file(acl_file.terms)
+        return compile_file(acl_file.terms)
     except TermError as error:
         remedy = "mend the line; EMQX itself does not load such a file, so look what it decides by now"
         raise BadSource(acl_file.section, f"line {error.line}", error.seen, remedy) from None

@@ -149,7 +149,7 @@ def test_the_roots_of_rules_are_allowed_to_a_superuser_by_their_name() -> None:
         assert result.sides.new.decide(Client("c", "root"), Action.PUBLISH, topic) is Access.ALLOW, topic
 
 
-def test_a_time_of_enterprise_is_turned_into_an_order_and_the_assumption_is_said() -> None:
+def test_a_time_of_enterprise_is_turned_into_an_order() -> None:
     typed = {"type": "username", "type_value": "u", "action": "pub", "topic": "t"}
     rows = [
         {**typed, "access": "deny", "created_at": 1},
@@ -162,8 +162,33 @@ def test_a_time_of_enterprise_is_turned_into_an_order_and_the_assumption_is_said
         ("#", "allow"),
         ("t", "allow"),
     ]
-    assert {item.verdict for item in items_of(result)} == {Verdict.CHANGED}
-    assert all("no such cluster was recorded" in item.how for item in items_of(result))
+    assert {item.verdict for item in items_of(result)} == {Verdict.CARRIED}
+
+
+def test_enterprise_puts_names_into_its_rules_so_that_these_are_sent_as_they_are() -> None:
+    row = {"type": "all", "topic": "own/%c/#", "action": "pubsub", "access": "allow", "created_at": 3}
+    result = convert(facts_of([row]))
+    assert [body["topic"] for body in bodies(result)] == ["own/%c/#"]
+    assert {item.verdict for item in items_of(result)} == {Verdict.CARRIED}
+    for side in (result.sides.old, result.sides.new):
+        assert side.decide(Client("c1"), Action.PUBLISH, "own/c1/x") is Access.ALLOW
+        assert (
+            side.decide(Client("c1"), Action.PUBLISH, "own/%c/x") is not Access.ALLOW or side.no_match is Access.ALLOW
+        )
+
+
+def test_which_of_two_rules_of_one_millisecond_enterprise_asks_first_is_not_known() -> None:
+    typed = {"type": "username", "type_value": "u", "action": "pub", "created_at": 7}
+    rows = [
+        {**typed, "topic": "t/#", "access": "allow"},
+        {**typed, "topic": "t/+", "access": "deny"},
+        {**typed, "topic": "s", "access": "deny", "created_at": 9},
+    ]
+    result = convert(facts_of(rows))
+    assert [item.verdict for item in items_of(result)] == [Verdict.CHANGED, Verdict.CHANGED, Verdict.CARRIED]
+    assert all("same millisecond" in item.how for item in items_of(result)[:2])
+    asked = {topic: result.sides.old.judge(Client("c", "u"), Action.PUBLISH, topic) for topic in ("t/x", "t/x/y", "s")}
+    assert asked == {"t/x": (asked["t/x"][0], False), "t/x/y": (Access.ALLOW, True), "s": (Access.DENY, True)}
 
 
 def test_a_hundred_thousand_rules_are_accounted_for() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.migration.permissions.before import compile_file
 from components.migration.permissions.erlang import Atom, Term, TermError, Text, parse, write
+from components.migration.permissions.file_rules import compile_file
 
 pytestmark = pytest.mark.unit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from dataclasses import replace
@@ -16,8 +17,9 @@ from components.cutover.versions import parse as version
 from components.migration import loading
 from components.migration.__main__ import main
 from components.migration.facts import Export, Facts, Plan
+from components.migration.hop_42_43.convert import convert
 from components.migration.permissions.before import Before, Row, evaluation_order
-from components.migration.permissions.client import Access, Action, Client
+from components.migration.permissions.client import Access, Action, Client, hashed
 from components.migration.permissions.questions import common_topic, deciding
 from components.migration.permissions.topics import matches, words
 from components.migration.prove_4x import imported, prove_4x
@@ -164,7 +166,7 @@ def test_a_difference_that_the_account_does_not_name_is_found_out() -> None:
     said, result = recorded_hop("username")
     silent = replace(result, account=result.account._replace(items=()))
     proof = prove_4x(recorded_facts("username", said["export"]))
-    assert proof.widened == 1
+    assert [one.topic for one in proof.differences if one.widens and one.topic] == ["e/%c"]
     assert unnamed(proof, silent)
     assert not unnamed(proof, result)
 
@@ -175,3 +177,59 @@ def test_a_superuser_is_asked_for_topics_that_a_wildcard_does_not_reach() -> Non
     for topic in ("z/1", "$SYS/brokers", "$delayed/5/z/1"):
         assert result.sides.new.decide(root, Action.PUBLISH, topic) is Access.ALLOW
     assert said["export"]["auth_mnesia"][1]["is_superuser"] is True
+
+
+def stored(password: str) -> str:
+    return base64.b64encode(b"salt" + hashed("sha256", b"salt", password)).decode()
+
+
+def of_two_plugins(loaded: str | None) -> Facts:
+    export = {
+        "version": "4.2.14",
+        "auth_clientid": [{"clientid": "c1", "password": stored("A")}],
+        "auth_username": [{"username": "u1", "password": stored("B")}, {"username": "u2", "password": stored("C")}],
+        "auth_mnesia": [{"login": "u2", "password": stored("D"), "is_superuser": False}],
+        "acl_mnesia": [],
+    }
+    plan = Plan(version("4.2.14"), version("4.3.22"), "ce", "ce", credential="username")
+    facts = Facts(plan, export=Export("e.json", export))
+    files = (("emqx.conf", CONF), ("acl.conf", ACL), *((("loaded_plugins", loaded.encode()),) if loaded else ()))
+    for name, data in files:
+        facts = loading.add(facts, name, data)
+    return facts
+
+
+CLIENTID, USERNAME, MNESIA = ("{emqx_auth_" + name + ", true}.\n" for name in ("clientid", "username", "mnesia"))
+
+
+@pytest.mark.parametrize(
+    ("loaded", "wider", "narrower"),
+    [
+        (CLIENTID + USERNAME + MNESIA, {("c1", "u1", "B"), ("c1", "u2", "D"), ("any-client", "u2", "D")}, {"C"}),
+        (MNESIA + USERNAME + CLIENTID, {("c1", "u1", "A"), ("c1", "u2", "A")}, set()),
+        (CLIENTID, set(), set()),
+        (MNESIA, set(), set()),
+    ],
+)
+def test_who_has_accounts_in_two_plugins_of_4_2_gets_in_with_either_password_on_4_3(
+    loaded: str, wider: set[tuple[str, str, str]], narrower: set[str]
+) -> None:
+    passwords = {"clientid 'c1' in emqx_auth_clientid": "A", "username 'u1' in emqx_auth_username": "B"}
+    passwords |= {"username 'u2' in emqx_auth_username": "C", "username 'u2' in emqx_auth_mnesia": "D"}
+    facts = of_two_plugins(loaded)
+    proof = prove_4x(facts)
+    of_connect = [one for one in proof.differences if one.action.startswith("connect with")]
+    named = [(one, passwords[one.action.removeprefix("connect with the password of ")]) for one in of_connect]
+    assert {(one.clientid, one.username, word) for one, word in named if one.widens} == wider
+    assert {word for one, word in named if not one.widens} == narrower
+    sides = convert(facts).sides
+    for one, word in named:  # what 4.3 was found to do, with the password itself
+        assert sides.new.connect(Client(one.clientid, one.username), word) is one.after
+    assert unnamed(proof, convert(facts)) == []
+
+
+def test_without_the_order_of_the_plugins_it_is_not_known_and_no_proof() -> None:
+    proof = prove_4x(of_two_plugins(None))
+    assert proof.unknown
+    assert not proof.holds
+    assert "not known without loaded_plugins: which plugin with built-in users is asked first" in str(proof)

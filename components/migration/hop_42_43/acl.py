@@ -24,7 +24,7 @@ Key = tuple[str, str]
 
 
 class Rule(NamedTuple):
-    """A row of the export: its index there, whom it is for, and what it says; ``created_at`` is -1 where it has none."""
+    """A row of the export: its index there, whom it is for, and what it says; ``created_at`` is -1 where it has none, ``of_enterprise`` where it has a type."""
 
     at: int
     kind: str
@@ -33,6 +33,7 @@ class Rule(NamedTuple):
     action: str
     access: str
     created_at: int = -1
+    of_enterprise: bool = False
 
     def rows(self) -> Iterator[Row]:
         """As the broker keeps it: one for each action."""
@@ -56,7 +57,7 @@ def read_rule(index: int, row: Mapping[str, Any], credential: str | None) -> Rul
         return None
     created = row.get("created_at")
     time = created if isinstance(created, int) and not isinstance(created, bool) else -1
-    return Rule(index, kind, value, topic, action, access, time) if fits else None
+    return Rule(index, kind, value, topic, action, access, time, "type" in row) if fits else None
 
 
 def unsaid(rule: Rule) -> str:
@@ -65,7 +66,7 @@ def unsaid(rule: Rule) -> str:
         return "4.3 takes no empty name"
     if not rule.topic:
         return "4.3 takes no empty topic"
-    if not {"%c", "%u"}.isdisjoint(rule.topic.split("/")):
+    if not rule.of_enterprise and not {"%c", "%u"}.isdisjoint(rule.topic.split("/")):
         return "4.3 puts client id or user name in place of %c and %u, 4.2 compared them as they stand there (43-45)"
     try:
         f"{rule.value}{rule.topic}".encode()
@@ -77,7 +78,8 @@ def unsaid(rule: Rule) -> str:
 def newest_first(rules: Iterable[Rule]) -> list[Rule]:
     """The rules of the export as 4.2 has them, the newest of each login first: as they stand there, or, of Enterprise, by their times turned round.
 
-    Enterprise 4.2 asks the newest first (it has types and times from 4.3), so that its oldest has to be sent first.
+    Enterprise 4.2 asks the newest first and puts names in place of ``%c`` and ``%u``, as 4.3 does (emqx-auth-mnesia, e4.2.0 to e4.2.13), so that
+    its oldest has to be sent first.
     """
     logins: dict[Key, list[Rule]] = {}
     for rule in rules:

@@ -11,6 +11,7 @@ from components.cutover.versions import Version
 from components.cutover.words import Edition
 from components.migration.configs.flat import Conf
 from components.migration.facts import Credential, Export, Facts
+from components.migration.hop_42_43.accounts import account_tables
 from components.migration.hop_42_43.before_42 import loaded_modules
 from components.migration.hop_42_43.environment import form_of, new_name, notes, rows_of
 from components.migration.hop_42_43.export import Exported, convert_export, credential_for, require_importable
@@ -76,6 +77,7 @@ def convert(facts: Facts) -> Converted:
     permissions = convert_permissions(facts, exported, credential, (*exported.superusers, *superusers), ledger)
     sent = (*permissions.requests, *exported.requests)
     kept = files.notes if dates or not confs else (*files.notes, _no_dates(facts))
+    account_tables(facts, permissions.sides.users, ledger)
     account = ledger.account(_lacks(facts))
     listed = steps(facts, (*confs, *environment), exported.data, sent)
     return Converted(texts, account, (*kept, *notes(environment, given), *listed), sent, permissions.sides)

@@ -6,13 +6,14 @@ same; where not, the account says what is wider and what is narrower.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from components.migration.facts import Credential, Facts
 from components.migration.hop_42_43.acl import SECTION, Rule, newest_first, read_rule, requests, unsaid
 from components.migration.hop_42_43.export import Exported
-from components.migration.hop_42_43.sides import New, Sides, off_sections, sides, users_of
+from components.migration.hop_42_43.sides import New, Sides, off_sections, sides, users_by_section, users_of
 from components.migration.manifest import Ledger
 from components.migration.permissions.before import Row
 from components.migration.requests import Request
@@ -22,9 +23,7 @@ ANEW = "make the rule anew"
 SAME = "sent after the import; its login's rules are asked in 4.2's order, so each decision is the same"
 FOR_ALL = "sent after the import as a rule for all; these are asked in 4.2's order, so each decision is the same"
 NO_EFFECT = "without effect on 4.2, as its login is a superuser; behind an allow of everything on 4.3"
-ASSUMED = (
-    "sent after the import, in the order of 4.3, which Enterprise 4.2 is taken to have: no such cluster was recorded"
-)
+TIED = "sent after the import; another rule of its login is of the same millisecond, and Enterprise 4.2 asks such in the order of its table, which nobody knows"
 OTHERWISE = "sent after the import, but its login's rules are asked in another order than on 4.2"
 OFF = "emqx_auth_mnesia was not loaded on 4.2: it had no effect"
 
@@ -67,7 +66,7 @@ def convert_permissions(
     supers = () if "auth_mnesia" in off else tuple(dict.fromkeys(superusers))
     sent = requests(kept, supers, _roots(rules))
     new = New(users_of(exported.data, credential, frozenset()), sent)
-    both = sides(facts, rules, users_of(data, credential, off), supers, new)
+    both = sides(facts, rules, users_by_section(data, credential), supers, new)
     for index, row in enumerate(listed):
         label = f"{row.get('login', row.get('type_value', 'all'))} {row.get('action')} {row.get('topic')}"
         rule = read[index]
@@ -90,6 +89,7 @@ def _account_kept(kept: list[Rule], both: Sides, ledger: Ledger, listed: list[di
         == _firsts(both.new.rows.get(key, ()))
         for key, rows in both.old.rows.items()
     }
+    times = Counter(((rule.kind, rule.value), rule.created_at) for rule in kept)
     for rule in kept:
         key, row = (rule.kind, rule.value), listed[rule.at]
         label = f"{row.get('login', row.get('type_value', 'all'))} {rule.action} {rule.topic}"
@@ -97,10 +97,8 @@ def _account_kept(kept: list[Rule], both: Sides, ledger: Ledger, listed: list[di
             ledger.carried(SECTION, rule.at, label, NO_EFFECT)
         elif not same[key]:
             ledger.changed(SECTION, rule.at, label, OTHERWISE, "hold the login's decisions against each other: prove")
-        elif "type" in row:
-            ledger.changed(
-                SECTION, rule.at, label, ASSUMED, "try a topic that an allow and a deny of it have in common"
-            )
+        elif rule.of_enterprise and times[key, rule.created_at] > 1:
+            ledger.changed(SECTION, rule.at, label, TIED, "try a topic that an allow and a deny of it have in common")
         else:
             ledger.carried(SECTION, rule.at, label, FOR_ALL if rule.kind == "all" else SAME)
 

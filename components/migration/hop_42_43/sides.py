@@ -56,10 +56,11 @@ def off_users(facts: Facts) -> frozenset[str]:
 
 @dataclass
 class Sides:
-    """Both sides; ``budget`` is what is left of it."""
+    """Both sides; ``users`` are those of 4.2 by section, ``budget`` is what is left of it."""
 
     old: Before
     new: Before
+    users: Mapping[str, Users] = field(default_factory=dict)
     budget: int = field(default=BUDGET)
 
     def changes(self, rule: Rule) -> str:
@@ -89,13 +90,15 @@ class Sides:
 UNKNOWN = "now acl.conf and acl_nomatch decide, which were not given"
 
 
-def sides(facts: Facts, rules: Iterable[Rule], old_users: Users, superusers: Iterable[Key], new: New) -> Sides:
+def sides(
+    facts: Facts, rules: Iterable[Rule], users: Mapping[str, Users], superusers: Iterable[Key], new: New
+) -> Sides:
     """Both of them.
 
     Args:
         facts: what was given.
         rules: of 4.2, from ``newest_first``.
-        old_users: of 4.2.
+        users: of 4.2, by section of its export.
         superusers: of 4.2.
         new: what was written for 4.3.
 
@@ -109,10 +112,17 @@ def sides(facts: Facts, rules: Iterable[Rule], old_users: Users, superusers: Ite
     known = surroundings(
         source, settings, BuiltIn(asks_rows=effect(facts, "emqx_auth_mnesia") is not False, asks_users=asks_users)
     )
+    rules, off = list(rules), off_sections(facts)
+    of_enterprise = any(rule.of_enterprise for rule in rules)
     old = Before(
-        users=old_users, rows=evaluated(rules), superusers=frozenset(superusers), is_literal=True, **known.fields()
+        users={key: one for section, listed in users.items() if section not in off for key, one in listed.items()},
+        rows=evaluated(rules),
+        superusers=frozenset(superusers),
+        is_literal=not of_enterprise,
+        has_ties=of_enterprise,
+        **known.fields(),
     )
-    return Sides(old, Before(users=new.users, rows=applied(new.requests), **known.fields()))
+    return Sides(old, Before(users=new.users, rows=applied(new.requests), **known.fields()), users)
 
 
 @dataclass(frozen=True)
@@ -125,17 +135,23 @@ class New:
 
 def users_of(data: Mapping[str, Any], credential: str | None, off: frozenset[str]) -> Users:
     """The built-in users of an export, of 4.2 or converted, by type and name; those of a section without effect left out."""
-    users: Users = {}
-    for section in ("auth_clientid", "auth_username", "auth_mnesia"):
+    listed = users_by_section(data, credential)
+    return {key: stored for section, users in listed.items() if section not in off for key, stored in users.items()}
+
+
+def users_by_section(data: Mapping[str, Any], credential: str | None) -> dict[str, Users]:
+    """The same, by section."""
+    listed: dict[str, Users] = {"auth_clientid": {}, "auth_username": {}, "auth_mnesia": {}}
+    for section, users in listed.items():
         rows = data.get(section)
-        for row in rows if isinstance(rows, list) and section not in off else ():
+        for row in rows if isinstance(rows, list) else ():
             kind = {"auth_clientid": "clientid", "auth_username": "username"}.get(section) or row.get(
                 "type", credential
             )
             name = row.get({"auth_clientid": "clientid", "auth_username": "username"}.get(section, "login"))
             if isinstance(name, str) and kind in ("clientid", "username"):
                 users[str(kind), name] = divide(_stored(row.get("password")), "sha256")
-    return users
+    return listed
 
 
 def _stored(password: Any) -> bytes:

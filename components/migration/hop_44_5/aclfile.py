@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from components.migration.hop_44_5.names import DELAYED_ALLOW, DELAYED_DENY, DELAYED_OFF, is_syntax, widened
-from components.migration.permissions.before import ALIASES, FileRule, compile_file, in_bytes
+from components.migration.permissions.before import ALIASES
 from components.migration.permissions.client import Access
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text, write
+from components.migration.permissions.file_rules import FileRule, compile_file, in_bytes
 from components.migration.permissions.topics import begins_with_wildcard, behind_delay, words
 
 ALL = Atom("all")

@@ -6,26 +6,20 @@ The rule kept here: this file knows nothing of 5.x and of the conversions.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from components.migration.permissions.client import (
-    EVERYBODY,
     Access,
     Action,
     Client,
-    Either,
-    Every,
-    Name,
-    Networks,
-    Who,
     is_meant,
     password_matches,
 )
-from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text
+from components.migration.permissions.file_rules import FileRule, FileTopic
 from components.migration.permissions.index import Filters
 from components.migration.permissions.topics import NEVER, Words, matches, words
 
@@ -33,11 +27,6 @@ BUILT_IN, FILE = "built_in_database", "file"
 NO_MATCH, ANONYMOUS = "acl_nomatch", "allow_anonymous"
 ALIASES = ("%cida", "%cna")  # Enterprise only: aliases of client id and common name; without them they are plain words
 _ROW_ACTIONS = {Action.PUBLISH: "pub", Action.SUBSCRIBE: "sub"}
-_ACTIONS = {
-    "publish": (Action.PUBLISH,),
-    "subscribe": (Action.SUBSCRIBE,),
-    "pubsub": (Action.PUBLISH, Action.SUBSCRIBE),
-}
 
 
 class Row(NamedTuple):
@@ -63,23 +52,6 @@ def evaluation_order(rows: Iterable[Row]) -> list[Row]:
     )
 
 
-class FileTopic(NamedTuple):
-    """One topic of a rule; ``exact`` is ``{eq, ...}``."""
-
-    words: Words
-    exact: bool
-
-
-class FileRule(NamedTuple):
-    """One rule of ``acl.conf``; ``topics`` None for ``{allow, all}``; ``line`` from 1."""
-
-    line: int
-    access: Access
-    who: Who
-    actions: tuple[Action, ...]
-    topics: tuple[FileTopic, ...] | None
-
-
 @dataclass(frozen=True)
 class Before:
     """What a 4.x decides by.
@@ -93,7 +65,8 @@ class Before:
         sources: the order of the two, the absent ones left out.
         no_match: the answer where no rule matches.
         superusers: who is asked nothing, by (type, name); 4.2 only.
-        is_literal: whether ``%c`` and ``%u`` in a built-in rule are compared as they stand there, as 4.2 does.
+        is_literal: whether ``%c`` and ``%u`` in a built-in rule are compared as they stand there, as open source 4.2 does.
+        has_ties: whether rules of one millisecond are asked in the order of their table, which nobody knows, as Enterprise 4.2 does.
         missing: of ``BUILT_IN``, ``FILE``, ``NO_MATCH``, ``ANONYMOUS`` what was not given; what rests on it is not known.
 
     """
@@ -109,6 +82,7 @@ class Before:
     checks_acl: bool = True
     superusers: frozenset[tuple[str, str]] = frozenset()
     is_literal: bool = False
+    has_ties: bool = False
     missing: frozenset[str] = frozenset()
 
     def connect(self, client: Client, password: str | None) -> Access:
@@ -139,10 +113,11 @@ class Before:
         known = True
         for source in self.sources:
             known = known and source not in self.missing
-            answer = (
-                self._by_rows(client, action, topic) if source == BUILT_IN else self._by_file(client, action, topic)
-            )
-            if answer is not None:
+            if source == BUILT_IN:
+                decided = self._by_rows(client, action, topic)
+                if decided is not None:
+                    return decided[0], known and decided[1]
+            elif (answer := self._by_file(client, action, topic)) is not None:
                 return answer, known
         return self.no_match, known and NO_MATCH not in self.missing
 
@@ -150,20 +125,20 @@ class Before:
         """What is held against another side: ``judge``, the topic as it is."""
         return self.judge(client, action, topic)
 
-    def _by_rows(self, client: Client, action: Action, topic: str) -> Access | None:
+    def _by_rows(self, client: Client, action: Action, topic: str) -> tuple[Access, bool] | None:
         keys = [("clientid", client.clientid), ("all", "")]
         if client.username is not None:
             keys.insert(1, ("username", client.username))
         asked, wanted = words(topic), _ROW_ACTIONS[action]
         for key in keys:
             if key in self.rows:
-                row = self._first(key, wanted, client, asked)
-                if row is not None:
-                    return Access(row.access)
+                decided = self._first(key, wanted, client, asked)
+                if decided is not None:
+                    return decided
         return None
 
-    def _first(self, key: tuple[str, str], action: str, client: Client, asked: Words) -> Row | None:
-        """The first rule of a login that matches; those with a name to be put in are looked at one by one."""
+    def _first(self, key: tuple[str, str], action: str, client: Client, asked: Words) -> tuple[Access, bool] | None:
+        """The first rule of a login that matches, and whether it is known to be the first; those with a name to be put in are looked at one by one."""
         if (key, action) not in self._indices:
             rows = [row for row in self.rows[key] if row.action == action]
             fixed = (words(row.topic) if self.is_literal or not _is_fed(row.topic) else None for row in rows)
@@ -174,7 +149,14 @@ class Before:
             return matches(asked, _fed_row(rows[place].topic, client), loose=False)
 
         first = index.first_of(asked, fits, loose=False)
-        return None if first is None else rows[first]
+        if first is None:
+            return None
+        return Access(rows[first].access), not self.has_ties or not any(
+            row.access != rows[first].access and self._fits(row, client, asked) for row in _tied(rows, first)
+        )
+
+    def _fits(self, row: Row, client: Client, asked: Words) -> bool:
+        return matches(asked, words(row.topic) if self.is_literal else _fed_row(row.topic, client), loose=False)
 
     @cached_property
     def _indices(self) -> dict[tuple[tuple[str, str], str], tuple[list[Row], Filters]]:
@@ -189,6 +171,11 @@ class Before:
             if action in rule.actions and is_meant(rule.who, client) and _one_matches(rule.topics, client, asked):
                 return rule.access
         return None
+
+
+def _tied(rows: Sequence[Row], first: int) -> Iterator[Row]:
+    """The rules behind one that are of its millisecond."""
+    return takewhile(lambda row: row.created_at == rows[first].created_at, islice(rows, first + 1, None))
 
 
 def _is_fed(topic: str) -> bool:
@@ -225,70 +212,3 @@ def _one_matches(topics: Iterable[FileTopic], client: Client, asked: Words) -> b
 def _word(name: str) -> str:
     """A name as one word of a filter; wildcards, slashes and the empty name are never equal to a word of a topic."""
     return NEVER if name in ("", "+", "#") or "/" in name else name
-
-
-def compile_file(terms: Iterable[Placed]) -> list[FileRule]:
-    """The rules of ``acl.conf``.
-
-    Raises:
-        TermError: a term that emqx_access_rule:compile/1 does not know; 4.4 would not have started with it.
-
-    """
-    return [_rule(line, term) for line, term in terms]
-
-
-def _rule(line: int, term: Term) -> FileRule:
-    match term:
-        case (Atom("allow" | "deny" as access), Atom("all")):
-            return FileRule(line, Access(access), EVERYBODY, tuple(Action), None)
-        case (Atom("allow" | "deny" as access), who, Atom("publish" | "subscribe" | "pubsub" as actions), topics):
-            parts = [topics] if isinstance(topics, Text) and topics.is_binary else topics
-            if not isinstance(parts, list):
-                raise TermError(line, "the topics of a rule are a list")
-            compiled = tuple(_topic(line, part) for part in parts)
-            return FileRule(line, Access(access), compile_who(line, who), _ACTIONS[actions], compiled)
-    raise TermError(line, "no rule: {allow|deny, all} or {allow|deny, Who, subscribe|publish|pubsub, [Topic]}")
-
-
-def compile_who(line: int, term: Term) -> Who:
-    """The second part of a rule."""
-    match term:
-        case Atom("all") | (Atom("user" | "client"), Atom("all")):
-            return EVERYBODY
-        case (Atom("user" | "client" as kind), Text() as name):
-            return Name("username" if kind == "user" else "clientid", in_bytes(line, name))
-        case (Atom("ipaddr"), Text(network)):
-            return Networks((_network(line, network),))
-        case (Atom("ipaddrs"), list(networks)):
-            return Networks(tuple(_network(line, part.text) for part in networks if isinstance(part, Text)))
-        case (Atom("and"), list(parts)):
-            return Every(tuple(compile_who(line, part) for part in parts))
-        case (Atom("or"), list(parts)):
-            return Either(tuple(compile_who(line, part) for part in parts))
-    raise TermError(line, "a rule for somebody that 4.4 does not know (all, user, client, ipaddr, ipaddrs, and, or)")
-
-
-def _topic(line: int, term: Term) -> FileTopic:
-    match term:
-        case Text():
-            return FileTopic(words(in_bytes(line, term)), exact=False)
-        case (Atom("eq"), Text() as text):
-            return FileTopic(words(in_bytes(line, text)), exact=True)
-    raise TermError(line, "a topic is a string or {eq, String}")
-
-
-def in_bytes(line: int, text: Text) -> str:
-    """The text that 4.4 compares with: of a string, a byte for each character."""
-    if text.is_utf8 or text.text.isascii():
-        return text.text
-    try:
-        return text.text.encode("latin-1").decode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise TermError(line, "a letter above U+00FF, for which 4.4 refuses to load the file") from None
-
-
-def _network(line: int, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise TermError(line, "no network address") from None
