@@ -14,10 +14,11 @@ pytestmark = pytest.mark.unit
 FIELD = Path(__file__).parent / "recordings/field"
 
 
-def convert(out: Path, *sources: Path, origin: str = "4.2.14") -> dict[str, tuple[str, str]]:
+def convert(out: Path, *sources: Path, origin: str = "4.2.14", edition: str = "ce") -> dict[str, tuple[str, str]]:
     """Verdict and words of each item by its label."""
     given = list(map(str, sources))
-    assert main(["convert", *given, "--from", origin, "--to", "4.3.22", "--edition", "ce", "--out", str(out)]) == 0
+    hop = ["--from", origin, "--to", "4.3.22", "--edition", edition]
+    assert main(["convert", *given, *hop, "--out", str(out)]) == 0
     items = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["items"]
     return {item["label"]: (item["verdict"], item["how"]) for item in items}
 
@@ -26,6 +27,28 @@ def test_keys_of_plugins_that_both_ship_are_carried(tmp_path: Path) -> None:
     items = convert(tmp_path / "out", FIELD / "21-known-keys/plugins")
     assert {verdict for verdict, _ in items.values()} == {"carried"}
     assert len(items) == 7
+
+
+ENTERPRISE = """\
+backend.redis.pool1.server = 127.0.0.1:6379
+backend.redis.pool1.pool_size = 8
+backend.redis.hook.client.connected.1 = {"action": {"function": "on_client_connected"}, "pool": "pool1"}
+backend.redis.hook.message.publish.2 = {"topic": "#", "action": {"function": "on_message_retain"}, "pool": "pool1"}
+backend.mysql.pool2.user = root
+backend.mongo.pool1.type = single
+bridge.kafka.servers = 127.0.0.1:9092
+bridge.kafka.producer.required_acks = none
+bridge.kafka.hook.message.publish.1 = {"filter": "#", "topic": "message_publish"}
+bridge.rabbit.3.server = 127.0.0.1:5672
+"""
+
+
+def test_keys_of_enterprise_s_own_plugins_are_carried_and_one_that_none_has_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "emqx_backend_redis.conf"
+    file.write_text(f"{ENTERPRISE}bridge.kafka.no_such_key = 1\n", encoding="utf-8")
+    items = convert(tmp_path / "out", file, edition="ee")
+    verdicts = [(verdict, "no_such_key" in label) for label, (verdict, _) in items.items()]
+    assert sorted(verdicts) == [*[("carried", False)] * 10, ("changed", True)]
 
 
 @pytest.mark.parametrize("directory", ["etc", "etc2"])

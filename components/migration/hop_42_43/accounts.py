@@ -64,7 +64,9 @@ def account_tables(facts: Facts, users: Mapping[str, Users], ledger: Ledger) -> 
         ledger.changed(SECTION, 0, label, BOTH.format(first=first), TODO)
 
 
-def with_accounts(proof: Proof, facts: Facts, users: Mapping[str, Users], new: Users) -> Proof:
+def with_accounts(
+    proof: Proof, facts: Facts, users: Mapping[str, Users], new: Mapping[Key, tuple[bytes, bytes]]
+) -> Proof:
     """The proof, with the decisions about clients that have accounts in two plugins.
 
     Args:
@@ -102,7 +104,7 @@ def _clients(listed: Iterable[Table]) -> Iterator[Client]:
                 yield Client(ids, names)
 
 
-def _passwords(client: Client, listed: Iterable[Table], new: Users) -> Iterator[Difference]:
+def _passwords(client: Client, listed: Iterable[Table], new: Mapping[Key, tuple[bytes, bytes]]) -> Iterator[Difference]:
     """The decisions for each password that is stored of the client on either side."""
     keys: list[Key] = [("clientid", client.clientid), *([("username", client.username)] if client.username else [])]
     records = [(table.plugin, key, table.users[key]) for table in listed for key in keys if key in table.users]
