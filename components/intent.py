@@ -102,7 +102,8 @@ def target_of(settings: Settings, colour: Colour) -> Target:
 
 def site(settings: Settings, colour: Colour) -> Site:
     """A declared colour, as its target wants it."""
-    return Site(colour, settings.clusters[colour], settings.work_directory)
+    in_place = STRATEGIES[settings.cutover.strategy].in_place and colour == settings.live
+    return Site(colour, settings.clusters[colour], settings.work_directory, in_place)
 
 
 def standing(settings: Settings) -> list[Colour]:
@@ -134,7 +135,10 @@ def mover_of(settings: Settings) -> Choice:
 
 def links_of(settings: Settings) -> tuple[LinkSpec, ...]:
     """The links of the cutover in their order: one list, which the program declares and the plan forecasts."""
-    return STRATEGIES[settings.cutover.strategy].links(settings.cutover, mover_of(settings))
+    strategy = STRATEGIES[settings.cutover.strategy]
+    mover = Choice(mover="close") if strategy.in_place else mover_of(settings)
+    nodes = settings.clusters[settings.live].size
+    return tuple(link for spec in strategy.links(settings.cutover, mover) for link in spec.of(nodes))
 
 
 def contradictions(settings: Settings, known: Remembered, now: float) -> list[Problem]:
@@ -148,7 +152,15 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
     if len(clusters) == 2 and not problems:
         problems += pair(clusters, known)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
-    return problems + _twice(clusters)
+    return problems + _beside(settings) + _twice(clusters)
+
+
+def _beside(settings: Settings) -> list[Problem]:
+    """In place only the live colour is upgraded: with another one beside it nobody could say which of the two a version is meant for."""
+    if not STRATEGIES[settings.cutover.strategy].in_place:
+        return []
+    allowed = f"nothing beside {settings.live}: strategy {settings.cutover.strategy} upgrades it in place; finalize the other colour first"
+    return [Problem(f"emqx:clusters.{one}", "declared", allowed) for one in settings.clusters if one != settings.live]
 
 
 def _another_stacks(settings: Settings, stack: str) -> list[Problem]:

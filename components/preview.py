@@ -40,6 +40,7 @@ from components.migration.check import Report
 from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
+from components.roll_preview import roll_plan_of
 from components.routers.registry import router_of
 from components.settings import Settings, is_rule
 from components.strategies import STRATEGIES
@@ -87,6 +88,8 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     """
     known_credentials = credentials_by_colour(credentials)
     _refuse_credentials(settings, known_credentials)
+    if STRATEGIES[settings.cutover.strategy].in_place:
+        return Plan(*roll_plan_of(settings, known_credentials))
     # Pulumi runs the program inside its own event loop, so this one needs a thread.
     with ThreadPoolExecutor(max_workers=1) as beside:
         outlook = beside.submit(asyncio.run, _outlook(settings, known_credentials)).result()

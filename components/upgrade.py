@@ -25,7 +25,7 @@ CHAIN = "cutover"
 
 
 class BlueGreen(pulumi.ComponentResource):
-    """One fleet: its colours, the balancer in front of them, and the chain that moves the clients to ``live``."""
+    """One fleet: its colours, the balancer in front of them, and the chain that moves the clients to ``live`` or upgrades it in place."""
 
     clusters: dict[Colour, EmqxCluster]
     balancer: MqttBalancer
@@ -34,7 +34,7 @@ class BlueGreen(pulumi.ComponentResource):
     live: pulumi.Output[str | None]
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare everything; the chain is there as soon as two colours are."""
+        """Declare everything; the chain is there as soon as two colours are, or where the one is upgraded in place."""
         super().__init__("emqx:upgrade:BlueGreen", name, {}, opts)
         if not pulumi.runtime.is_dry_run():
             balancing.reserve(directory_of(settings.work_directory), pulumi.get_stack())
@@ -45,14 +45,15 @@ class BlueGreen(pulumi.ComponentResource):
             if colour in settings.clusters
         }
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
-        fronted = Fronted(handles, standing(settings), theirs(settings), known.holding)
+        self._in_place = STRATEGIES[settings.cutover.strategy].in_place
+        fronted = Fronted(handles, standing(settings), theirs(settings), known.holding, self._in_place)
         self.balancer = MqttBalancer(
             "balancer", settings, fronted, self._child(protect=bool(known.holding) and settings.protect)
         )
         for colour in handles:
             self._guard(colour, ours=colour not in fronted.external, protect=self._serves(colour, known))
         self.mqtt, self.listeners = self.balancer.handle["mqtt"], self.balancer.handle["endpoints"]
-        if len(handles) == len(COLOURS):
+        if len(handles) == len(COLOURS) or self._in_place:
             last = self._declare_chain(pulumi.ResourceOptions(parent=self))
             # an update that was told to leave the chain out has moved nobody: then it is as the ledger had it
             self.live = last.serving.apply(
@@ -127,4 +128,5 @@ class BlueGreen(pulumi.ComponentResource):
             "initial_delay_seconds": cutover.initial_delay_seconds,
             "acknowledge": list(cutover.acknowledge),
             "keep_stale_sessions": cutover.keep_stale_sessions,
+            "in_place": self._in_place,
         }

@@ -16,12 +16,13 @@ from components.settings import Settings
 
 
 class Fronted(NamedTuple):
-    """What a balancer stands in front of: ``standing`` was there before it, ``external`` is not ours, ``holding`` has a share."""
+    """What a balancer stands in front of: ``standing`` was there before it, ``external`` is not ours, ``holding`` has a share, ``in_place`` is whether the one that serves is upgraded in place."""
 
     clusters: Mapping[Colour, pulumi.Output[dict[str, Any]]]
     standing: Sequence[Colour]
     external: Sequence[Colour]
     holding: Sequence[Colour]
+    in_place: bool = False
 
 
 class BalancerTarget(Protocol):

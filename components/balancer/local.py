@@ -41,6 +41,7 @@ class LocalBalancer:
                 "external": fronted.external,
                 "holding": fronted.holding,
                 "soak_seconds": settings.cutover.soak_seconds,
+                "in_place": fronted.in_place,
             },
             opts,
         )

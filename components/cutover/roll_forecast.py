@@ -17,20 +17,28 @@ from components.value import Value
 RESTART_SECONDS = 30.0
 """The longest that a node took from SIGTERM until it was ready, all in all (docs/emqx/rolling.md#three-ways)."""
 
-By = Literal["evacuation", "close", "stop"]
-"""What takes the clients off a node: Enterprise's evacuation, their connections closed at the balancer, or nothing before the stop."""
-Evens = Literal["close", "rebalance", "nothing"]
+By = Literal["close", "close and evacuation", "evacuation", "stop"]
+"""What takes the clients off a node: their connections closed at the balancer, Enterprise's evacuation, or nothing before the stop."""
+Evens = Literal["close", "nothing"]
 
+_CLOSED = "its connections are closed at the balancer with a FIN, and sessions follow their clients"
 BY: Mapping[By, str] = {
-    "evacuation": "each node is evacuated to the others, out of the balancer: sessions follow, offline ones too",
-    "close": "each node is drained at the balancer and its connections are closed there: sessions follow their clients; those of offline clients end with their node",
+    "close": f"each node is drained, {_CLOSED}; sessions of clients that are offline end with their node",
+    "close and evacuation": f"each node is drained, {_CLOSED}; then it is evacuated to the others, with the sessions of clients that are offline",
+    "evacuation": "each node is evacuated to the others, sessions too; MQTT 5 clients get a DISCONNECT",
     "stop": "no balancer of ours can keep clients from a node: they lose their connection when it stops, all at once and with their sessions, and a stopping node lets anonymous clients in",
 }
 EVENS: Mapping[Evens, str] = {
     "close": "connections are closed at the balancer until the loads are within {} % of each other",
-    "rebalance": "Enterprise's load_rebalance evens the nodes out until they are within {} % of each other",
     "nothing": "nothing can even the nodes out: the last one stays empty until clients come to it by themselves",
 }
+
+
+def mover(*, closes: bool, evacuates: bool) -> By:
+    """By what clients leave: ``closes`` is what the router can, ``evacuates`` what every node can before and after."""
+    if closes:
+        return "close and evacuation" if evacuates else "close"
+    return "evacuation" if evacuates else "stop"
 
 
 class NodeForecast(Value):

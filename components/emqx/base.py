@@ -219,8 +219,11 @@ class Cluster(Clients, Protocol):
         """Whether nodes can be evacuated."""
         ...
 
-    async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
-        """Start to evacuate a node, at these rates of its own; False when one runs there already."""
+    async def evacuation_start(self, node: str, knobs: Evacuation, recipients: Sequence[str] = ()) -> bool:
+        """Start to evacuate a node, at these rates of its own; False when one runs there already.
+
+        ``recipients`` are the nodes that get its sessions; without them EMQX looks for some itself.
+        """
         ...
 
     async def evacuation_stop(self, node: str) -> bool:

@@ -49,6 +49,10 @@ class Clients(Protocol):
         """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients."""
         ...
 
+    async def client_addresses(self, node: str) -> list[str]:
+        """Where the clients with a socket on this node connect from, as the node sees them (``system.address.peer``)."""
+        ...
+
     def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         """The sessions that outlive their connection, connected or not, page by page."""
         ...

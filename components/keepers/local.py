@@ -25,12 +25,7 @@ DATA, STARTED_WITH, ETC = "data", release.RUNS, "etc"
 def keeper(
     handle: ClusterHandle, where: KeeperHandle, credentials: Credentials | None, interrupted: Callable[[], None]
 ) -> NodeKeeper:
-    """The keeper of a cluster on this machine.
-
-    Raises:
-        BadInput: no release is named.
-
-    """
+    """The keeper of a release's nodes on this machine; BadInput when the handle names no release."""
     if where.release is None:
         todo = "declare emqxHome"
         raise BadInput("the keeper of the nodes", node=handle.colour, seen="no release is named", todo=todo)

@@ -103,8 +103,8 @@ def unacknowledged_sessions(to: Colour, sessions: int, messages: int | None) -> 
     )
 
 
-async def _refuse_undeclared(run: Run, colour: Colour) -> None:
-    """A node that runs under a name which is not declared has clients that nobody counts or moves."""
+async def refuse_undeclared(run: Run, colour: Colour) -> None:
+    """Refuse a cluster with a node that runs under a name which is not declared: it has clients that nobody counts or moves."""
     api = run.clusters[colour]
     members = {facts.name: facts.running for facts in await api.nodes()}
     strange = sorted(name for name, runs in members.items() if runs and name not in api.node_names)
@@ -136,7 +136,7 @@ async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: boo
     for colour in here:
         await refuse_misdeclared(run.clusters[colour])
         await refuse_wrong_proxy(run.clusters[colour], run.answers)
-        await _refuse_undeclared(run, colour)
+        await refuse_undeclared(run, colour)
     if source in here:
         old, new = run.clusters[source], run.clusters[to]
         refuse_route(to, (old.handle.version, await old.edition()), (new.handle.version, await new.edition()))

@@ -40,14 +40,14 @@ async def wait_until_ready(
     """
     api, began = run.clusters[colour], run.clock.now()
     end = began + limit_seconds
-    await _twice(run, colour, lambda: api_state(api, without), end, limit_seconds)
+    await twice(run, colour, lambda: api_state(api, without), end, limit_seconds)
     await api.sweep()
     async with api.temporary_account(Topics.fresh(None).rules()) as account:
 
         async def look() -> str:
             return await api_state(api, without) or await mqtt_state(api, account, without)
 
-        await _twice(run, colour, look, end, limit_seconds)
+        await twice(run, colour, look, end, limit_seconds)
     return run.clock.now() - began
 
 
@@ -57,10 +57,10 @@ async def wait_until_joined(run: Run, colour: Colour, *, limit_seconds: float = 
     Raises: as ``wait_until_ready``.
     """
     api = run.clusters[colour]
-    await _twice(run, colour, lambda: api_state(api), run.clock.now() + limit_seconds, limit_seconds)
+    await twice(run, colour, lambda: api_state(api), run.clock.now() + limit_seconds, limit_seconds)
 
 
-async def _twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds: float) -> None:
+async def twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds: float) -> None:
     """Until two looks in a row, ``BETWEEN_SECONDS`` apart, see nothing wrong."""
     good = 0
     while True:

@@ -16,8 +16,9 @@ from pydantic import TypeAdapter
 from components.cutover.cohort import everybody
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.errors import Refused, Unreachable, UpgradeError
+from components.emqx.known import known
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, Endpoint
-from components.emqx.registry import cluster_of
+from components.emqx.registry import cluster_of, dialect_of
 from components.ledger import files as maps
 from components.ledger.base import CUTOVER, SERVERS
 from components.ledger.registry import ledger_of
@@ -45,7 +46,7 @@ class Wanted:
     """The balancer as it should be: at ``listeners``, or at ``address``; without either a free port on loopback is taken and kept.
 
     ``standing`` are the colours that were there before this balancer, ``external`` those whose clusters are not ours, ``ended`` is whether the last cutover's memory speaks of a
-    cluster that is not declared any more.
+    cluster that is not declared any more, ``in_place`` whether nodes may be of another edition than declared, until a roll restarts them.
     """
 
     live: Colour
@@ -59,6 +60,7 @@ class Wanted:
     standing: Collection[Colour] = ()
     external: Collection[Colour] = ()
     ended: bool = False
+    in_place: bool = False
 
     @property
     def capacity(self) -> int:
@@ -106,7 +108,8 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
     if maps.record_of(directory).share is None:
         counts = asyncio.run(live_counts(wanted.clusters, credentials))
         maps.write_share(directory, first_share(wanted.live, counts, wanted.standing))
-    sides = tuple(Side(cluster=wanted.clusters[c], edition=wanted.editions[c]) for c in COLOURS if c in wanted.clusters)
+    editions = asyncio.run(checkable(wanted, credentials)) if wanted.in_place else wanted.editions
+    sides = tuple(Side(cluster=wanted.clusters[c], edition=editions[c]) for c in COLOURS if c in wanted.clusters)
     listened = binds(directory, wanted.listeners) or (Bind(address=address),)
     settings = HaproxySettings(binds=listened, sides=sides, maps="..", max_connections=wanted.max_connections)
     endpoints = _SEVERAL.dump_json(tuple(one.endpoint for one in wanted.listeners)).decode()
@@ -236,6 +239,27 @@ def refuse_small(capacity: int, counts: Mapping[Colour, int]) -> None:
         todo = "raise emqx:balancer.maxConnections (two files for each client) or emqx:balancer.replicas"
         seen = f"{clients} clients are connected ({shown}), and it holds {capacity}"
         raise Refused("the balancer's size", node="the balancer", seen=seen, todo=todo)
+
+
+async def checkable(wanted: Wanted, credentials: Mapping[str, Credentials]) -> dict[Colour, Edition]:
+    """As what the nodes of each colour may be checked: one that is Enterprise only by declaration has not its check, and would be down."""
+
+    async def edition(colour: Colour) -> Edition:
+        async with cluster_of(wanted.clusters[colour], credentials[colour], patience_seconds=LOOK_SECONDS) as api:
+            nodes = await known(api.nodes()) or ()
+        return "ce" if any(one.running and one.edition == "ce" for one in nodes) else wanted.editions[colour]
+
+    return dict(zip(wanted.clusters, await asyncio.gather(*map(edition, wanted.clusters)), strict=True))
+
+
+def checked_otherwise(wanted: Wanted, credentials: Mapping[str, Credentials]) -> bool:
+    """Whether a replica checks the nodes as another edition than they have by now: a roll from open source to Enterprise is done."""
+    if not wanted.in_place:
+        return False
+    editions = asyncio.run(checkable(wanted, credentials))
+    checks = [dialect_of(wanted.clusters[colour].version).health_check(editions[colour]) for colour in wanted.clusters]
+    texts = [(replica / process.CONFIG).read_text() for replica in _replicas(wanted.directory)]
+    return any(f"httpchk GET {check}\n" not in text for text in texts for check in checks)
 
 
 async def live_counts(

@@ -50,15 +50,17 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
         colour=wanted.name,
         nodes=ready["nodes"],
         version=wanted.version,
+        edition="ee" if wanted.edition == "ee" else "ce",
         proxy_protocol=wanted.proxy_protocol,
         keeper=keeper_handle(wanted.directory, wanted.emqx_home),
     )
     return {"handle": handle.model_dump(mode="json"), "network": ready["network"], "pids": ready["pids"]}
 
 
-def keeper_handle(directory: Path, emqx_home: str | None) -> KeeperHandle | None:
-    """Who keeps the nodes of this directory; of lab nodes nobody does yet."""
-    return None if emqx_home is None else KeeperHandle(kind="local", place=str(directory.absolute()), release=emqx_home)
+def keeper_handle(directory: Path, emqx_home: str | None) -> KeeperHandle:
+    """Who keeps the nodes of this directory."""
+    kind = "lab" if emqx_home is None else "local"
+    return KeeperHandle(kind=kind, place=str(directory.absolute()), release=emqx_home)
 
 
 def running(directory: Path) -> dict[str, Any] | None:
@@ -155,7 +157,7 @@ def _serve_lab(wanted: Wanted, keys: Path, credentials: Credentials, interrupted
         environment["EMQX_DASHBOARD__DEFAULT_PASSWORD"] = credentials.password
     ready = processes.start(wanted.directory, _command(wanted), environment, interrupted=interrupted)
     declared, runs = (f"{wanted.version} ({wanted.edition})", f"{ready['version']} ({ready['edition']})")
-    if declared != runs:
+    if declared != runs and not wanted.in_place:
         todo = f"declare {runs}, or end process {ready['pid']} and remove {wanted.directory}"
         raise Refused(f"starting {declared}", node=str(wanted.directory), seen=f"{runs} runs there", todo=todo)
     _scale(ready, wanted)

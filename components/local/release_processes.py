@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -64,7 +64,7 @@ def serve(
     places = [Place(directory, network, number + 1) for number in range(wanted.nodes)]
     common = common_of(places, keys, credentials, proxy_protocol=wanted.proxy_protocol)
     _describe(directory, network, max(wanted.nodes, len(before)))
-    _start(found, places, common, interrupted)
+    _start(_releases(wanted, found, places), common, interrupted)
     for place in before[wanted.nodes :]:
         _take_away(place, places[0], wanted, credentials)
     _describe(directory, network, wanted.nodes)
@@ -95,7 +95,7 @@ def start_node(found: Release, place: Place, common: Common, interrupted: Callab
         GaveUp: it does not serve in time; ended again, with the last line of its output.
 
     """
-    _start(found, [place], common, interrupted)
+    _start({place: found}, common, interrupted)
 
 
 def stop_node(place: Place, limit_seconds: float = END_SECONDS) -> None:
@@ -138,12 +138,21 @@ def _held(network: str) -> Iterator[tuple[int, ...]]:
             yield (lock.fileno(),)
 
 
-def _start(found: Release, places: Sequence[Place], common: Common, interrupted: Callable[[], None]) -> None:
+def _releases(wanted: Wanted, declared: Release, places: Sequence[Place]) -> dict[Place, Release]:
+    """With what each node is started: the declared release, or in place the one that it had; the node of a roll is the roll's."""
+    if not wanted.in_place:
+        return dict.fromkeys(places, declared)
+    return {place: release.last_of(place) or declared for place in places if place.node.name != wanted.in_work}
+
+
+def _start(places: Mapping[Place, Release], common: Common, interrupted: Callable[[], None]) -> None:
     """Start what does not run, all at once since nodes with static discovery wait for each other; then wait for each."""
-    started = []
+    started: list[Place] = []
+    if not places:
+        return
     try:
-        with _held(places[0].network) as lock:
-            for place in places:
+        with _held(next(iter(places)).network) as lock:
+            for place, found in places.items():
                 if pid_of(place) is None:
                     started.append(place)
                     _launch(found, place, common, lock)

@@ -12,7 +12,9 @@ from components.cutover.words import Colour
 class Wanted:
     """The cluster as it should be.
 
-    ``network`` is the one it had before, None takes a free one; ``emqx_home`` is the release to run, None for lab nodes.
+    ``network`` is the one it had before, None takes a free one; ``emqx_home`` is the release to run, None for lab nodes. ``in_place`` is whether nodes
+    that are there keep the version that they have, whatever is declared, until a roll restarts them; ``in_work`` is the node that a roll has taken out,
+    which is the roll's alone.
     """
 
     name: Colour
@@ -24,3 +26,5 @@ class Wanted:
     directory: Path
     network: str | None
     emqx_home: str | None = None
+    in_place: bool = False
+    in_work: str | None = None

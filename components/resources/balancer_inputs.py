@@ -19,7 +19,8 @@ from components.value import Value
 class MqttBalancerInputs(Value):
     """The colours it stands in front of, and where it works; ``live``, ``colours`` and ``holding`` are for the policies.
 
-    ``standing`` are the colours that were there before it, ``external`` those whose clusters are not ours.
+    ``standing`` are the colours that were there before it, ``external`` those whose clusters are not ours. ``in_place`` is whether the one that serves is
+    upgraded in place.
     """
 
     name: str
@@ -36,8 +37,9 @@ class MqttBalancerInputs(Value):
     external: Sequence[Colour] = ()
     holding: Sequence[Colour] = ()
     soak_seconds: float
+    in_place: bool = False
 
-    def wanted(self, listening: Sequence[Listening], *, ended: bool) -> Wanted:
+    def wanted(self, listening: Sequence[Listening], *, ended: bool = False) -> Wanted:
         """The balancer as it should be, with its listeners' certificates as they are now; ``ended`` as ``Wanted`` has it."""
         return Wanted(
             live=self.live,
@@ -51,4 +53,5 @@ class MqttBalancerInputs(Value):
             standing=self.standing,
             external=self.external,
             ended=ended,
+            in_place=self.in_place,
         )

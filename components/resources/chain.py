@@ -7,9 +7,12 @@ from components.resources.data_export import DataExport
 from components.resources.data_import import DataImport
 from components.resources.drain import Drain
 from components.resources.link import Link
+from components.resources.node_upgrade import NodeUpgrade
+from components.resources.rebalance import Rebalance
 from components.resources.traffic_shift import TrafficShift
 from components.resources.verification import Verification
 
 KINDS: dict[str, type[Link]] = {
-    kind.__name__: kind for kind in (DataExport, DataImport, Verification, TrafficShift, Drain, Backup)
+    kind.__name__: kind
+    for kind in (DataExport, DataImport, Verification, TrafficShift, Drain, Backup, NodeUpgrade, Rebalance)
 }

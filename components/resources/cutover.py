@@ -15,8 +15,10 @@ from components.cutover.words import Colour
 from components.emqx.errors import UpgradeError
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
-from components.links.opening import open_run
+from components.links.opening import Opened, open_run
+from components.links.roll_opening import open_roll
 from components.resources import engine
+from components.resources.in_place import has_roll, wanted
 from components.resources.link import Link
 from components.resources.props import State
 from components.resources.provider import TypedProvider
@@ -43,6 +45,7 @@ class CutoverInputs(WorldInputs):
     initial_delay_seconds: float = 0.0
     acknowledge: tuple[str, ...] = ()
     keep_stale_sessions: bool = False
+    in_place: bool = False
 
 
 class CutoverProvider(TypedProvider[CutoverInputs]):
@@ -55,7 +58,9 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
         return inputs.name
 
     def stale(self, inputs: CutoverInputs, olds: State) -> bool:  # noqa: ARG002  -- the world is asked, not the state
-        """Whether somebody is not where ``to`` says; a balancer that cannot be asked is a reason to look again."""
+        """Whether somebody is not where ``to`` says, or a node does not run what is declared; what cannot be asked is a reason to look again."""
+        if inputs.in_place:
+            return asyncio.run(has_roll(inputs, self.credentials))
         return asyncio.run(_has_work(inputs))
 
     def act(self, inputs: CutoverInputs, olds: State | None) -> State:  # noqa: ARG002  -- a run looks at the world
@@ -72,14 +77,7 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
 
     async def _open(self, inputs: CutoverInputs, token: str) -> State:
         async def work(run: Run) -> State:
-            found = await open_run(
-                run,
-                inputs.to,
-                [entry["colour"] for entry in inputs.declared],
-                inputs.acknowledge,
-                budget_per_second=inputs.budget_per_second,
-                keep_stale=inputs.keep_stale_sessions,
-            )
+            found = await self._decided(run, inputs)
             run.progress(f"cutover to {inputs.to}: {found.direction} ({found.reason})")
             if found.direction != "nothing":
                 await run.clock.sleep(inputs.initial_delay_seconds)
@@ -87,6 +85,18 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
 
         async with opened(inputs, self.credentials, token) as run:
             return await journaled(run, inputs.name, work)
+
+    async def _decided(self, run: Run, inputs: CutoverInputs) -> Opened:
+        if inputs.in_place:
+            return await open_roll(run, inputs.to, wanted(inputs, self.credentials))
+        return await open_run(
+            run,
+            inputs.to,
+            [entry["colour"] for entry in inputs.declared],
+            inputs.acknowledge,
+            budget_per_second=inputs.budget_per_second,
+            keep_stale=inputs.keep_stale_sessions,
+        )
 
 
 async def _has_work(inputs: CutoverInputs) -> bool:

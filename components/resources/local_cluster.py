@@ -25,12 +25,15 @@ from components.value import Value
 
 FIXED = frozenset({"version", "edition", "emqx_home", "max_sessions", "proxy_protocol"})
 """What a running cluster keeps for life."""
+ROLLED = frozenset({"version", "edition", "emqx_home"})
+"""What a roll changes, node by node; a changed declaration alone restarts nothing."""
 
 
 class LocalClusterInputs(Value):
     """What to run, and where; the credentials come from the provider's configuration.
 
-    ``idle`` is whether the other colour has everybody, as the ledger says.
+    ``idle`` is whether the other colour has everybody, as the ledger says. ``in_place`` is whether another version is only declared here and brought
+    to the nodes by a roll; ``in_work`` is the node that a roll has taken out.
     """
 
     name: str
@@ -42,6 +45,8 @@ class LocalClusterInputs(Value):
     max_sessions: int | None = None
     emqx_home: str | None = None
     idle: bool = False
+    in_place: bool = False
+    in_work: str | None = None
     directory: str
 
 
@@ -59,7 +64,8 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
         """Refuse what cannot be changed in place, which is what the other colour is for, and to take nodes with clients away."""
         if not olds:
             return
-        for key in sorted(changed(LocalClusterInputs, FIXED, olds, inputs.model_dump(mode="json"))):
+        fixed = FIXED - ROLLED if inputs.in_place and _same_kind(inputs, olds) else FIXED
+        for key in sorted(changed(LocalClusterInputs, fixed, olds, inputs.model_dump(mode="json"))):
             raise Refused(
                 f"changing {inputs.colour}",
                 node=inputs.colour,
@@ -91,6 +97,8 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
             directory=Path(inputs.directory),
             network=(olds or {}).get("network"),
             emqx_home=inputs.emqx_home,
+            in_place=inputs.in_place and bool(olds),
+            in_work=inputs.in_work,
         )
         return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
 
@@ -106,6 +114,11 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
                 progress.progress(
                     f"the data of {props['colour']} is kept in {aside} until a cluster of this colour is removed again"
                 )
+
+
+def _same_kind(inputs: LocalClusterInputs, olds: State) -> bool:
+    """Whether lab nodes stay lab nodes, and a release's a release's."""
+    return (inputs.emqx_home is None) == (olds.get("emqx_home") is None)
 
 
 class LocalCluster(Resource, module="emqx", name="LocalCluster"):

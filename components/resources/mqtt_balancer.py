@@ -54,12 +54,14 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
                 balancing.refuse_small(inputs.replicas * inputs.max_connections, counts)
 
     def stale(self, inputs: MqttBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the processes are looked at
-        """Whether a process is gone, or a certificate is another one now than it listens with."""
+        """Whether a process is gone, a certificate is another one now than it listens with, or nodes are checked as what they are not any more."""
         directory = Path(inputs.directory)
         if not balancing.running(directory, inputs.replicas):
             return True
         now = tuple(one.endpoint for one in self._listening(inputs))
-        return now != balancing.handle_of(directory).endpoints
+        if now != balancing.handle_of(directory).endpoints:
+            return True
+        return balancing.checked_otherwise(inputs.wanted(()), self._credentials(inputs))
 
     def act(self, inputs: MqttBalancerInputs, olds: State | None) -> State:
         """Start it, or let it take over a new configuration; clients stay connected."""

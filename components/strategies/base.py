@@ -20,7 +20,8 @@ class LinkSpec(NamedTuple):
     """One link after the first.
 
     ``name`` stands behind ``cutover-`` in the state, ``kind`` is its resource's type, ``does`` is what the plan says of it, ``inputs`` are plain
-    values, ``takes`` names for an input the link whose facts it gets, ``step`` is the step that it carries out.
+    values, ``takes`` names for an input the link whose facts it gets, ``step`` is the step that it carries out. One that is ``each_node`` stands for a
+    link for each node of the live colour: ``roll-1`` and so on, with its ``number``.
     """
 
     name: str
@@ -29,18 +30,31 @@ class LinkSpec(NamedTuple):
     inputs: Mapping[str, Any] = {}
     takes: Mapping[str, str] = {}
     step: Step | None = None
+    each_node: bool = False
+
+    def of(self, nodes: int) -> tuple[LinkSpec, ...]:
+        """The links that it stands for."""
+        if not self.each_node:
+            return (self,)
+        numbers = range(1, nodes + 1)
+        return tuple(
+            self._replace(name=f"{self.name}-{number}", inputs={**self.inputs, "number": number}, each_node=False)
+            for number in numbers
+        )
 
 
 class Strategy(Protocol):
     """A way to bring the clients from one colour to the other; the word in the stack file is ``cutover.strategy``.
 
     ``route`` is its word in the matrix of routes, which says between which versions it may be used; ``movers`` are those that it may use, the best first.
-    ``scope`` is what a colour is: a cluster, or some nodes of the one cluster that both share.
+    ``scope`` is what a colour is: a cluster, or some nodes of the one cluster that both share. ``in_place`` is whether the live colour itself gets another
+    version, so that no other one is declared beside it.
     """
 
     route: Word
     movers: tuple[Mover, ...]
     scope: Scope
+    in_place: bool
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """The links behind the first one, in order; each waits for the one before it."""

@@ -17,6 +17,7 @@ class TwoCluster:
     route: Word = "two-cluster"
     movers: tuple[Mover, ...] = ("kick", "evacuation")
     scope: Scope = "cluster"
+    in_place: bool = False
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """Export, import, verification, a link for each step, and the drain."""

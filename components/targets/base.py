@@ -17,11 +17,12 @@ from components.settings import ClusterSettings
 
 
 class Site(NamedTuple):
-    """One declared colour: what its target needs to find it or to make it."""
+    """One declared colour: what its target needs to find it or to make it; ``in_place`` is whether it may be declared with another version than it runs."""
 
     colour: Colour
     settings: Any
     work_directory: str
+    in_place: bool = False
 
     @property
     def path(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import pulumi
 from pydantic import Field
 
+from components.cutover.roll_memory import in_work
 from components.cutover.steps import Problem
 from components.cutover.versions import BadVersion, parse
 from components.emqx.errors import BadInput
@@ -76,6 +77,8 @@ class Local:
     def declare(self, site: Site, opts: pulumi.ResourceOptions) -> pulumi.Output[dict[str, Any]]:
         """Declare the processes; the output is their handle."""
         wanted: LocalCluster = site.settings
+        known = remembered(site.work_directory)
+        work = in_work(known.memory, site.colour)
         cluster = Processes(
             f"{site.colour}-nodes",
             {
@@ -87,7 +90,9 @@ class Local:
                 "proxy_protocol": wanted.proxy_protocol,
                 "max_sessions": wanted.max_sessions,
                 "emqx_home": wanted.emqx_home,
-                "idle": remembered(site.work_directory).serving not in {None, site.colour},
+                "idle": known.serving not in {None, site.colour},
+                "in_place": site.in_place,
+                "in_work": work.node if work else None,
                 "directory": f"{processes.place(site.work_directory, site.colour)}",
             },
             opts,
@@ -104,6 +109,7 @@ class Local:
             colour=site.colour,
             nodes=ready["nodes"],
             version=site.settings.version,
+            edition=site.settings.edition,
             proxy_protocol=site.settings.proxy_protocol,
             keeper=processes.keeper_handle(directory, site.settings.emqx_home),
         )

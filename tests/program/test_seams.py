@@ -98,6 +98,7 @@ class Straight:
     route: Word = "two-cluster"
     movers: tuple[Mover, ...] = ("kick",)
     scope: Scope = "colour"
+    in_place: bool = False
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         manner = manner_of(cutover, mover).model_dump(mode="json")

@@ -149,6 +149,8 @@ class ClusterApi(Listing):
             nodes = await self.nodes(patience_seconds=patience_seconds)
             whole = self.scope == "cluster"  # a colour of a cluster that is halfway between two has one all the same
             editions = {facts.edition for facts in nodes if facts.running and (whole or facts.name in self.node_names)}
+            if editions == EDITIONS.keys():
+                return EDITIONS["ce"]  # halfway through a roll: together they can do what open source can
             edition = next(iter(editions)) if len(editions) == 1 else None
             if edition is None:
                 raise NotNow(
@@ -219,7 +221,7 @@ class ClusterApi(Listing):
         """Whether the edition can evacuate nodes."""
         return (await self.traits(patience_seconds=patience_seconds)).has_evacuation
 
-    async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
+    async def evacuation_start(self, node: str, knobs: Evacuation, recipients: Sequence[str] = ()) -> bool:
         """Start to evacuate a node; False when one runs there already (by whom and how: ``evacuations()``).
 
         Waits are strings, as EMQX's API document says (docs/emqx/evacuation.md#values). Other refusals are Rejected.
@@ -229,6 +231,7 @@ class ClusterApi(Listing):
             "wait_takeover": f"{knobs.wait_takeover_seconds}s",
             "conn_evict_rate": knobs.conn_evict_rate,
             "sess_evict_rate": knobs.sess_evict_rate,
+            **({"migrate_to": list(recipients)} if recipients else {}),
         }
         return await self._evacuation(node, "start", body, unless="already_started")
 

@@ -16,6 +16,7 @@ from components.emqx.clients import FleetSample
 from components.emqx.known import known
 from components.emqx.reading import read_model
 from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
+from components.system.address import peer
 
 SMALL_PAGE = 2_000
 """For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
@@ -105,6 +106,12 @@ class Listing:
         pages = self._pages(_EVERY_FIELD, _websocket_id)
         return frozenset([one async for page in pages for one in page if isinstance(one, str)])
 
+    async def client_addresses(self, node: str) -> list[str]:
+        """Where the clients of one node connect from, as it sees them (docs/emqx/moving.md#close-at-the-balancer)."""
+        asked = {"node": node, "conn_state": "connected", "fields": "clientid,connected,ip_address,port"}
+        pages = self.http.pages("/clients", asked, hook=_address, limit=SMALL_PAGE)
+        return [row async for page in pages for row in page if isinstance(row, str)]
+
     async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         """The sessions that outlive their connection (``expiry_interval > 0``), connected or not, page by page."""
         async for page in self._pages(_SESSION_FIELDS, _persistent):
@@ -169,6 +176,14 @@ def _totals(some: Iterable[SessionFacts]) -> SessionTotals:
             totals.queued_messages + one.mqueue_len + one.inflight_cnt,
         )
     return totals
+
+
+def _address(row: dict[str, Any]) -> Any:
+    """The address of a client with a socket; the page itself is what has no client id."""
+    if "clientid" not in row:
+        return row
+    here, there = row.get("ip_address"), row.get("port")
+    return peer(str(here), int(there)) if row.get("connected") and here and there else None
 
 
 def _connected_id(row: dict[str, Any]) -> Any:

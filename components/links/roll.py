@@ -1,0 +1,227 @@
+"""One node of a roll: what is to be done with it is the plan's (``cutover.roll``), here it is done.
+
+The rule: the link with number k sees to it that at least k nodes are on the declared version. It looks first, so a run that was cut off goes on at
+the node that it had taken out; a node that does not come back stops it with all others in service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.cutover.evacuation import Evacuation
+from components.cutover.facts import Facts, Thresholds
+from components.cutover.roll import Act, Release, RollNode, acts, order
+from components.cutover.roll_memory import ROLLING, UNEVEN, InWork, in_work
+from components.cutover.words import Colour
+from components.emqx.base import Cluster
+from components.emqx.errors import GaveUp, Refused, UpgradeError
+from components.keepers.base import Copied, NodeKeeper
+from components.links import roll_away
+from components.links.fingerprint import refuse_changed
+from components.links.roll_away import Away
+from components.links.roll_gates import facts_of, require_gates
+from components.links.roll_look import observed, refuse_broken
+from components.links.roll_ready import wait_until_back, wait_until_gone
+from components.run.run import Run
+from components.run.waiting import until
+
+UP_SECONDS = 60.0
+BACKUPS = "backups"
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """What a roll works with.
+
+    ``keeper`` stops and starts the nodes of ``colour``, ``of_node`` opens the cluster as one node alone has it, ``may_end`` is whether sessions that
+    nothing could carry were given up.
+    """
+
+    run: Run
+    colour: Colour
+    declared: Release
+    keeper: NodeKeeper
+    of_node: Callable[[str], AbstractAsyncContextManager[Cluster]]
+    work_directory: Path
+    budget_per_second: int
+    gates: Thresholds
+    knobs: Evacuation
+    may_end: bool
+
+    def away(self, node: str) -> Away:
+        """The node, for whoever takes its clients off."""
+        return Away(self.colour, node, self.budget_per_second, self.knobs)
+
+
+async def roll(rolling: Rolling, number: int) -> dict[str, Any]:
+    """See to it that ``number`` nodes are on the declared version, one more than before at most.
+
+    Returns:
+        What was done with which node: ``{"node", "from", "to", "moved", "seconds", "copy"}``, or only ``done`` where it was done before.
+
+    Raises:
+        Refused: two nodes are out, or somebody changed the configuration. GateFailed, GaveUp: with what was seen on which node.
+
+    """
+    run, colour = rolling.run, rolling.colour
+    nodes = await observed(run, colour)
+    done = sum(node.done(rolling.declared) for node in nodes)
+    if done >= number:
+        return {"done": done}
+    refuse_broken(colour, nodes)
+    await refuse_changed(run, colour, rolling.work_directory)
+    node = next(one for one in nodes if one.name == order(nodes, rolling.declared)[0])
+    return await _Node(rolling, node).carry_out(f"roll-{number}")
+
+
+@dataclass
+class _Node:
+    """One node on its way."""
+
+    rolling: Rolling
+    node: RollNode
+    moved: int = 0
+    copy: Copied | None = field(default=None)
+
+    async def carry_out(self, step: str) -> dict[str, Any]:
+        run, name = self.rolling.run, self.node.name
+        began, before = run.clock.now(), await facts_of(run, self.rolling.colour)
+        run.record("step", name=step, share=100.0, mover="close", phase="begin", node=name)
+        doing: Mapping[Act, Callable[[], Awaitable[None]]] = {
+            "shut": self._shut,
+            "move": self._move,
+            "stop": self._stop,
+            "copy": self._copy,
+            "start": self._start,
+            "ready": self._ready,
+            "open": self._open,
+        }
+        for act in acts(self.node, self.rolling.declared):
+            run.progress(f"{step}: {name}: {act}")
+            await run.act("roll", step=step, node=name, does=act)
+            await doing[act]()
+        await self._judge(step, before)
+        seconds = round(run.clock.now() - began, 3)
+        run.record(
+            "step",
+            name=step,
+            share=100.0,
+            mover="close",
+            phase="end",
+            node=name,
+            clients=self.moved,
+            moving_seconds=seconds,
+        )
+        return {
+            "node": name,
+            "from": str(self.node.release),
+            "to": str(self.rolling.declared),
+            "moved": self.moved,
+            "seconds": seconds,
+            "copy": None if self.copy is None else str(self.copy.place),
+        }
+
+    async def _judge(self, step: str, before: Facts) -> None:
+        rolling = self.rolling
+        await require_gates(rolling.run, rolling.colour, step, rolling.gates, before)
+        await refuse_changed(rolling.run, rolling.colour, rolling.work_directory)
+
+    async def _shut(self) -> None:
+        run, rolling = self.rolling.run, self.rolling
+        if self.node.release is None:
+            seen, todo = (
+                "what it runs is not known",
+                "look at GET /nodes; every running node must say its version and edition",
+            )
+            raise Refused(f"rolling {self.node.name}", node=self.node.name, seen=seen, todo=todo)
+        work = InWork(rolling.colour, self.node.name, self.node.release, f"{run.clock.now():.3f}")
+        await run.remember({ROLLING: str(work), UNEVEN: rolling.colour})
+        await roll_away.shut(run, rolling.away(self.node.name))
+
+    async def _move(self) -> None:
+        self.moved += await roll_away.move(self.rolling.run, self.rolling.away(self.node.name))
+
+    async def _stop(self) -> None:
+        rolling, name = self.rolling, self.node.name
+        left = await roll_away.left(rolling.run, rolling.away(name))
+        if left and not rolling.may_end:
+            raise roll_away.stuck(rolling.away(name), left)
+        await rolling.run.set_server(rolling.colour, name, "maint")
+        await rolling.run.checkpoint()
+        await rolling.keeper.stop(name)
+        await wait_until_gone(rolling.run, rolling.colour, name)
+
+    async def _copy(self) -> None:
+        work = await self._work()
+        place = (
+            self.rolling.work_directory
+            / BACKUPS
+            / work.since
+            / f"{work.node}-{work.release.version}-{work.release.edition}"
+        )
+        self.copy = await self.rolling.keeper.back_up(work.node, place)
+        self.rolling.run.record(
+            "fact", section="copy", node=work.node, place=str(place), files=self.copy.files, bytes=self.copy.size
+        )
+        await self.rolling.run.remember({ROLLING: str(work._replace(copied=True))})
+
+    async def _start(self) -> None:
+        rolling, name = self.rolling, self.node.name
+        await rolling.run.checkpoint()
+        try:
+            await rolling.keeper.start(name, *rolling.declared)
+        except GaveUp as failure:
+            raise await self._not_back(failure) from None
+
+    async def _ready(self) -> None:
+        rolling = self.rolling
+        try:
+            await wait_until_back(rolling.run, rolling.colour, self.node.name, rolling.of_node)
+        except GaveUp as failure:
+            raise await self._not_back(failure) from None
+
+    async def _not_back(self, failure: UpgradeError) -> GaveUp:
+        """A node that does not come back: the others serve, and its copy is named."""
+        work = in_work(await self.rolling.run.memory(), self.rolling.colour)
+        others = len(self.rolling.run.clusters[self.rolling.colour].node_names) - 1
+        copy = self.rolling.work_directory / BACKUPS / (work.since if work else "")
+        todo = (
+            f"{failure.todo}; then run pulumi up again, which goes on with this node. To put its data back instead: stop it, then"
+            f" python -m components.keepers restore {copy}/{self.node.name}-*"
+        )
+        seen = f"{failure.seen}; it is out of the balancer, {others} other nodes serve"
+        return GaveUp(
+            f"rolling {self.node.name} to {self.rolling.declared}: {failure.tried}",
+            node=self.node.name,
+            seen=seen,
+            todo=todo,
+        )
+
+    async def _open(self) -> None:
+        rolling, name = self.rolling, self.node.name
+        await rolling.run.set_server(rolling.colour, name, "ready")
+
+        async def look() -> tuple[bool | None, str]:
+            up = (await rolling.run.router.health()).get(rolling.colour, {}).get(name)
+            return up or None, "up" if up else "not up"
+
+        await until(
+            rolling.run,
+            look,
+            tried=f"waiting for {name} behind the balancer",
+            node=name,
+            todo="look at the health check between the balancer and its API port",
+            limit_seconds=UP_SECONDS,
+        )
+        await rolling.run.remember({ROLLING: None})
+
+    async def _work(self) -> InWork:
+        work = in_work(await self.rolling.run.memory(), self.rolling.colour)
+        if work is None or work.node != self.node.name:
+            seen = "the ledger does not name it as the one that is in work"
+            raise Refused(f"copying {self.node.name}", node=self.node.name, seen=seen, todo="run pulumi up again")
+        return work

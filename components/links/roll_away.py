@@ -1,0 +1,130 @@
+"""Taking the clients off one node before it stops, with their sessions: closed at the balancer at the budget, evacuated to the others where there is evacuation.
+
+The rule: new clients are kept away first, and nobody is told to go by a packet who can be closed: a DISCONNECT ends some libraries for good
+(docs/emqx/clients.md#which-mover-is-safe). What an evacuation takes is who came by another way, and the sessions of clients that are offline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from components.cutover.evacuation import Evacuation
+from components.cutover.pace import Pace, limit_seconds
+from components.cutover.words import Colour
+from components.emqx.errors import GaveUp
+from components.routers.base import SeenAs
+from components.run.run import Run
+from components.run.waiting import until
+
+SETTLE_SECONDS = 0.3
+"""A connection that the balancer accepted before the node was drained reaches the node's list within this time."""
+ROUNDS = 12
+SLACK_SECONDS = 60.0
+POLL_SECONDS = 0.2
+
+
+class Away(NamedTuple):
+    """The node, at what rate, and node evacuation's knobs."""
+
+    colour: Colour
+    node: str
+    budget_per_second: int
+    knobs: Evacuation
+
+
+async def shut(run: Run, away: Away) -> None:
+    """Keep new clients from the node at the balancer; those that it has stay."""
+    await run.act("server", colour=away.colour, node=away.node, state="drain")
+    await run.set_server(away.colour, away.node, "drain")
+
+
+async def move(run: Run, away: Away) -> int:
+    """Take all clients off; how many were closed at the balancer.
+
+    Raises:
+        GaveUp: clients are left that no mover reaches.
+
+    """
+    closed = await close(run, away, None) if run.router.can.closes_clients else 0
+    if await run.clusters[away.colour].has_evacuation():
+        await _evacuate(run, away)
+    return closed
+
+
+async def close(run: Run, away: Away, most: int | None) -> int:
+    """Close the connections of the node's clients at the balancer, at the budget; all of them, or ``most``.
+
+    A client that reaches the node without the balancer is not found there and stays.
+    """
+    pace, done = Pace(away.budget_per_second, at=run.clock.now()), 0
+    seen_as: SeenAs = "client" if run.clusters[away.colour].handle.proxy_protocol else "balancer"
+    for _ in range(ROUNDS):
+        await run.checkpoint()
+        addresses = await run.clusters[away.colour].client_addresses(away.node)
+        found = await run.router.find(away.colour, addresses, seen_as=seen_as)
+        wanted = sorted(found)[: None if most is None else most - done]
+        if not wanted:
+            return done
+        closed = 0
+        while closed < len(wanted):
+            due, pace = pace.take(run.clock.now())
+            batch = wanted[closed : closed + due]
+            if batch:
+                await run.checkpoint()
+                ended = await run.router.close(away.colour, {one: found[one] for one in batch}, seen_as=seen_as)
+                run.record("move", step=away.node, mover="close", count=len(ended))
+                closed, done = closed + len(batch), done + len(ended)
+            await run.clock.sleep(pace.wait_seconds())
+        await run.clock.sleep(SETTLE_SECONDS)
+    return done
+
+
+async def _evacuate(run: Run, away: Away) -> None:
+    """To the others, sessions too, until nothing is left there; the door stays shut over the restart (docs/emqx/rolling.md#evacuation-over-a-restart)."""
+    api = run.clusters[away.colour]
+    others = await _running_others(run, away)
+    live = (await api.live_connections()).get(away.node, 0)
+    rate = max(1, min(away.budget_per_second, away.knobs.conn_evict_rate))
+    await run.act("evacuation", step=away.node, colour=away.colour, live=live, rates={away.node: rate})
+    await api.evacuation_start(away.node, away.knobs.model_copy(update={"conn_evict_rate": rate}), others)
+
+    async def look() -> tuple[bool | None, str]:
+        facts = (await api.evacuations()).get(away.node)
+        state = "none" if facts is None else facts.state
+        left = (await api.live_connections()).get(away.node, 0)
+        return (True if state == "prohibiting" and not left else None), f"{left} live connections, state {state}"
+
+    await until(
+        run,
+        look,
+        tried=f"evacuating {away.node}",
+        node=away.node,
+        todo="look at this node; the next pulumi up goes on with it",
+        limit_seconds=SLACK_SECONDS
+        + away.knobs.wait_health_check_seconds
+        + away.knobs.wait_takeover_seconds
+        + 10 * limit_seconds(live, rate),
+        every_seconds=POLL_SECONDS,
+    )
+
+
+async def _running_others(run: Run, away: Away) -> Sequence[str]:
+    api = run.clusters[away.colour]
+    facts = {one.name: one.running for one in await api.nodes()}
+    return [name for name in api.node_names if name != away.node and facts.get(name)]
+
+
+async def left(run: Run, away: Away) -> int:
+    """The connections that the node still has."""
+    return (await run.clusters[away.colour].live_connections()).get(away.node, 0)
+
+
+def stuck(away: Away, count: int) -> GaveUp:
+    """What is said of clients that nothing took off."""
+    return GaveUp(
+        f"taking the clients off {away.node}",
+        node=away.node,
+        seen=f"{count} are still connected and do not pass the balancer",
+        todo="let these clients connect through the balancer; where they may lose their connection with the node: acknowledge: [sessions]",
+    )

@@ -1,0 +1,103 @@
+"""The plan of a roll with its numbers, before anything is touched; what the first link would refuse is refused here already.
+
+The rule: it only reads, and what could not be asked is said to be unknown, never taken for right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from components.balancer import BALANCERS
+from components.cutover.roll import Release, RollNode
+from components.cutover.roll_forecast import forecast, mover, render
+from components.cutover.roll_memory import in_work
+from components.emqx.base import Cluster
+from components.emqx.errors import Retryable, Unauthorized, UpgradeError
+from components.emqx.models import Credentials
+from components.emqx.registry import cluster_of
+from components.intent import site, target_of
+from components.ledger.remembered import remembered
+from components.links.roll_look import nodes_of
+from components.links.roll_opening import Wanted, refuse, refuse_way
+from components.routers.base import Server
+from components.routers.registry import capabilities_of, router_of
+from components.settings import Settings
+
+PATIENCE_SECONDS = 2.0
+ANSWER_SECONDS = 8.0
+NOT_THERE = "roll: {} is built by this update; its nodes run what is declared from the first moment"
+SILENT = "roll to {}: {} could not be asked: {}; the update asks again and refuses what it must"
+
+
+class RollPlan(NamedTuple):
+    """What preview prints, and what it exports."""
+
+    text: str
+    numbers: dict[str, Any]
+
+
+def roll_plan_of(settings: Settings, credentials: Mapping[str, Credentials]) -> RollPlan:
+    """The plan of the roll that these settings ask for.
+
+    Raises:
+        Refused: it cannot end well, or loses what nobody acknowledged.
+
+    """
+    # Pulumi runs the program inside its own event loop, so this one needs a thread.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        return beside.submit(asyncio.run, _planned(settings, credentials)).result()
+
+
+async def _planned(settings: Settings, credentials: Mapping[str, Credentials]) -> RollPlan:
+    colour, target = settings.live, target_of(settings, settings.live)
+    handle = target.observed(site(settings, colour))
+    if handle is None:
+        return RollPlan(NOT_THERE.format(colour), {})
+    cluster = settings.clusters[colour]
+    wanted = Wanted(
+        Release(cluster.version, cluster.edition),
+        settings.cutover.acknowledge,
+        credentials[colour].license,
+        datetime.now(UTC).date(),
+        settings.cutover.budget_per_second,
+        handle.keeper is not None,
+    )
+    async with cluster_of(handle, credentials[colour], patience_seconds=PATIENCE_SECONDS) as api:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await _asked(settings, api, wanted)
+        except (Retryable, Unauthorized, TimeoutError) as silence:
+            refuse_way(colour, (), wanted)
+            seen = silence.seen if isinstance(silence, UpgradeError) else f"no answer in {ANSWER_SECONDS:g} s"
+            return RollPlan(SILENT.format(wanted.declared, colour, seen), {"notAsked": [colour]})
+
+
+async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
+    colour, memory = settings.live, remembered(settings.work_directory).memory
+    nodes: tuple[RollNode, ...] = await nodes_of(api, colour, await _servers(settings), memory)
+    if any(not node.done(wanted.declared) for node in nodes):
+        await refuse(api, colour, nodes, wanted, ours=in_work(memory, colour) is not None)
+    closes = capabilities_of(BALANCERS[settings.balancer.target].router).closes_clients
+    plan = forecast(
+        nodes,
+        wanted.declared,
+        by=mover(closes=closes, evacuates=await api.has_evacuation()),
+        evens="close" if closes else "nothing",
+        budget_per_second=settings.cutover.budget_per_second,
+        counted=True,
+    )
+    return RollPlan(render(plan), plan.model_dump(mode="json", by_alias=True))
+
+
+async def _servers(settings: Settings) -> Mapping[str, Server]:
+    """What the nodes are to the balancer; nothing where it does not run."""
+    handle = BALANCERS[settings.balancer.target].observed(settings)
+    if handle is not None:
+        with suppress(UpgradeError):
+            return (await router_of(handle).servers()).get(settings.live, {})
+    return {}

@@ -1,0 +1,321 @@
+"""A whole roll over a cluster in memory: who is disconnected how often, what is copied when, and how it goes on from wherever it was cut off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.cutover.roll import Release
+from components.cutover.spread import even, moves
+from components.emqx.errors import GateFailed, GaveUp, Refused
+from components.links import roll_ready
+from components.links.evening import even_out
+from components.links.roll import Rolling, roll
+from components.links.roll_opening import Wanted, open_roll
+from components.routers.base import Capabilities
+from tests.unit.fake_world import UNFINISHED, Killed
+from tests.unit.roll_bed import EE_NEW, EE_OLD, NEW, OLD, RollWorld
+from tests.unit.test_licence import key
+
+pytestmark = [pytest.mark.unit, *UNFINISHED]
+
+TODAY = date(2026, 6, 1)
+
+
+@pytest.fixture(autouse=True)
+def probes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """MQTT probes find everything right, or what the list says next."""
+    wrong: list[str] = []
+
+    async def state(*_: Any) -> str:
+        return wrong.pop(0) if wrong else ""
+
+    async def anonymous(*_: Any) -> str:
+        return "0x87"
+
+    monkeypatch.setattr(roll_ready, "mqtt_state", state)
+    monkeypatch.setattr(roll_ready, "_anonymous", anonymous)
+    return wrong
+
+
+def wanted(declared: Release = NEW, *acknowledged: str, license_: str | None = None, kept: bool = True) -> Wanted:
+    return Wanted(declared, acknowledged, license_, TODAY, 50, kept)
+
+
+async def whole(rolling: Rolling, count: int = 3) -> list[dict[str, Any]]:
+    done = [await roll(rolling, number + 1) for number in range(count)]
+    return [*done, await even_out(rolling)]
+
+
+async def test_every_node_is_emptied_copied_and_restarted_one_after_the_other_and_the_loads_are_even_at_the_end(
+    tmp_path: Path,
+) -> None:
+    world = RollWorld([12, 10, 11])
+    facts = await whole(world.rolling(tmp_path))
+    assert {one.release for one in world.nodes.values()} == {NEW}
+    assert world.keeper.calls == [
+        (act, node) for node in ("emqx@n2", "emqx@n3", "emqx@n1") for act in ("stop", "copy", "start")
+    ]
+    assert world.least_serving == 2
+    assert even(world.loads())
+    assert len(world.at) == 33
+    assert [one.get("node") for one in facts[:3]] == ["emqx@n2", "emqx@n3", "emqx@n1"]
+    assert facts[0]["from"] == "5.8.8 (ce)"
+    assert facts[0]["copy"] == f"{tmp_path}/backups/1000.000/emqx@n2-5.8.8-ce"
+    assert world.ledger.memory == {"run": "token"}
+
+
+async def test_no_client_is_disconnected_more_often_than_the_plan_says(tmp_path: Path) -> None:
+    world = RollWorld([67, 67, 66])
+    started = dict(world.at)
+    played = moves(("emqx@n3", "emqx@n1", "emqx@n2"), world.loads(), evens=True)
+    await whole(world.rolling(tmp_path, budget=1000))
+    most = {one.node: one.most_disconnects for one in played.nodes}
+    assert all(count <= most[started[one]] for one, count in world.disconnects.items())
+    assert sum(world.disconnects.values()) == sum(one.clients for one in played.nodes) + played.evened
+
+
+@pytest.mark.parametrize("evacuates", [False, True])
+async def test_cut_off_before_any_act_the_next_run_goes_on_at_the_same_node_and_ends_with_all_of_them(
+    tmp_path: Path, evacuates: bool
+) -> None:
+    old, new = (EE_OLD, EE_NEW) if evacuates else (OLD, NEW)
+    die_at, cut = 1, True
+    while cut:
+        world = RollWorld([4, 3, 5], old, evacuates=evacuates)
+        world.die_at = die_at
+        cut = False
+        try:
+            await whole(world.rolling(tmp_path, new))
+        except Killed:
+            cut = True
+            out = [name for name, one in world.nodes.items() if not (world.serves(name) or one.release == new)]
+            before = len(world.keeper.calls)
+            opened = await open_roll(world.run("second"), "blue", wanted(new))
+            assert opened.direction == ("forward" if opened.reason else "nothing")
+            await whole(world.rolling(tmp_path, new, token="second"))
+            touched = world.keeper.calls[before:]
+            assert not out or touched[0][1] == out[0]
+        assert {one.release for one in world.nodes.values()} == {new}
+        assert all(map(world.serves, world.names))
+        assert world.least_serving >= 2
+        assert even(world.loads())
+        assert sum(act == "stop" for act, _ in world.keeper.calls) <= 4
+        die_at += 1
+    assert die_at > 20
+
+
+async def test_a_node_that_does_not_boot_stops_the_roll_with_the_others_serving_and_the_next_run_goes_on_with_it(
+    tmp_path: Path,
+) -> None:
+    world = RollWorld([4, 3, 5])
+    world.nodes["emqx@n2"].boots = False
+    rolling = world.rolling(tmp_path)
+    with pytest.raises(GaveUp, match=r"no space; it is out of the balancer, 2 other nodes serve") as stopped:
+        await roll(rolling, 1)
+    assert "python -m components.keepers restore" in str(stopped.value)
+    assert sum(map(world.serves, world.names)) == 2
+    assert world.loads()["emqx@n2"] == 0
+    world.nodes["emqx@n2"].boots = True
+    assert (await open_roll(world.run("second"), "blue", wanted())).direction == "forward"
+    facts = await roll(world.rolling(tmp_path, token="second"), 1)
+    assert facts["node"] == "emqx@n2"
+    assert world.keeper.calls.count(("copy", "emqx@n2")) == 1
+    assert world.serves("emqx@n2")
+
+
+async def test_a_node_that_lets_wrong_clients_in_is_not_put_back(tmp_path: Path, probes: list[str]) -> None:
+    world = RollWorld([4, 3, 5])
+    probes += ["a wrong password got 0x00"] * 1000
+    with pytest.raises(GaveUp, match="a wrong password got 0x00; it is out of the balancer"):
+        await roll(world.rolling(tmp_path), 1)
+    assert not world.serves("emqx@n2")
+
+
+async def test_a_configuration_that_somebody_changes_through_another_node_stops_the_roll_and_is_named(
+    tmp_path: Path,
+) -> None:
+    world = RollWorld([4, 3, 5])
+    rolling = world.rolling(tmp_path)
+    await roll(rolling, 1)
+    world.nodes["emqx@n3"].config = "mqtt { max_inflight = 48 }"
+    with pytest.raises(Refused, match=r"changed from outside since the node before: emqx@n3: mqtt.max_inflight"):
+        await roll(rolling, 2)
+    assert [node for act, node in world.keeper.calls if act == "stop"] == ["emqx@n2"]
+    assert (await roll(world.rolling(tmp_path, token="second"), 2))["node"] == "emqx@n1"
+
+
+async def test_a_change_in_the_middle_of_a_node_is_caught_once_it_is_back(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5])
+    start = world.keeper.start
+
+    async def meanwhile(node: str, version: str, edition: Any) -> None:
+        await start(node, version, edition)
+        world.nodes["emqx@n1"].config = "mqtt { max_inflight = 48 }"
+
+    world.keeper.start = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(Refused, match=r"emqx@n1: mqtt\.max_inflight"):
+        await roll(world.rolling(tmp_path), 1)
+    assert world.serves("emqx@n2")
+
+
+async def test_another_version_has_other_defaults_and_that_is_no_change_from_outside(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5])
+    start = world.keeper.start
+
+    async def with_defaults(node: str, version: str, edition: Any) -> None:
+        await start(node, version, edition)
+        world.nodes[node].config = "mqtt { max_inflight = 32, added_in = 9 }"
+
+    world.keeper.start = with_defaults  # type: ignore[method-assign]
+    await whole(world.rolling(tmp_path))
+
+
+async def test_a_gate_that_fails_stops_the_roll_with_every_node_in_service(
+    tmp_path: Path,
+) -> None:
+    world = RollWorld([4, 3, 5])
+
+    async def slow(_: Any) -> float:
+        return 9_000.0
+
+    rolling = world.rolling(tmp_path)
+    rolling = replace(rolling, run=replace(rolling.run, connect_milliseconds=slow))
+    with pytest.raises(GateFailed, match="connect_latency_p99_milliseconds"):
+        await roll(rolling, 1)
+    assert all(map(world.serves, world.names))
+
+
+async def test_enterprise_is_closed_first_and_then_evacuated_so_that_the_door_stays_shut(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5], EE_OLD, evacuates=True)
+    await whole(world.rolling(tmp_path, EE_NEW))
+    events = [one for one in world.journal if one["event"] in {"move", "evacuation"}]
+    first = next(index for index, one in enumerate(events) if one["event"] == "evacuation")
+    assert sum(one["count"] for one in events[:first]) == 3
+    assert events[first]["live"] == 0
+    assert not any(one.evacuates for one in world.nodes.values())
+
+
+async def test_clients_that_do_not_pass_the_balancer_stop_a_roll_before_the_node_does(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5])
+    world.direct = {next(one for one, node in world.at.items() if node == "emqx@n2")}
+    with pytest.raises(GaveUp, match="1 are still connected and do not pass the balancer"):
+        await roll(world.rolling(tmp_path), 1)
+    assert world.nodes["emqx@n2"].running
+    facts = await roll(world.rolling(tmp_path, token="second", may_end=True), 1)
+    assert facts["node"] == "emqx@n2"
+
+
+async def test_without_a_balancer_that_can_close_nobody_is_moved_at_the_end_and_that_is_told(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5])
+    world.router.can = Capabilities("new-connections")
+    facts = await whole(world.rolling(tmp_path, may_end=True))
+    assert facts[-1]["moved"] == 0
+    assert "cannot close a client's connection" in " ".join(world.lines)
+
+
+async def test_the_first_link_takes_the_lease_and_says_what_is_to_be_done(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5])
+    opened = await open_roll(world.run("first"), "blue", wanted())
+    assert opened.direction == "forward"
+    assert opened.reason == "3 of 3 nodes do not run 5.8.9 (ce): emqx@n1, emqx@n2, emqx@n3"
+    await whole(world.rolling(tmp_path, token="first"))
+    again = await open_roll(world.run("second"), "blue", wanted())
+    assert (again.direction, again.reason) == ("nothing", "every node of blue runs 5.8.9 (ce)")
+    world.ledger.memory["uneven"] = "blue"
+    assert (await open_roll(world.run("third"), "blue", wanted())).reason == "the loads are not even yet"
+
+
+def full(world: RollWorld) -> None:
+    world.api.max_fds = 205
+
+
+def busy(world: RollWorld) -> None:
+    world.evacuates = True
+    world.api.rebalances.append({"node": "emqx@n1", "coordinator_node": "emqx@n1"})
+
+
+def strange(world: RollWorld) -> None:
+    world.api.strangers.append("emqx@elsewhere")
+
+
+def two_out(world: RollWorld) -> None:
+    world.nodes["emqx@n1"].running = world.nodes["emqx@n2"].running = False
+
+
+def asleep(world: RollWorld) -> None:
+    world.offline = 7
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (full, "12 clients are connected, and all nodes but one may open files for 10"),
+        (busy, "rebalances run on emqx@n1"),
+        (strange, "emqx@elsewhere, which is not declared"),
+        (two_out, "emqx@n1 and emqx@n2 are out of service"),
+        (asleep, "7 sessions of clients that are offline would end with their nodes"),
+    ],
+)
+async def test_what_cannot_end_well_is_refused_before_the_lease_is_taken(spoil: Any, says: str) -> None:
+    world = RollWorld([4, 3, 5])
+    spoil(world)
+    run = world.run("first")
+    world.ledger.memory["run"] = "somebody"
+    with pytest.raises(Refused, match=says):
+        await open_roll(run, "blue", wanted())
+    assert world.ledger.memory == {"run": "somebody"}
+    assert world.keeper.calls == []
+
+
+async def test_a_target_that_cannot_stop_nodes_and_a_way_down_that_nobody_asked_for_are_refused() -> None:
+    world = RollWorld([4, 3, 5])
+    with pytest.raises(Refused, match="target cannot stop and start its nodes"):
+        await open_roll(world.run(), "blue", wanted(kept=False))
+    down = RollWorld([4, 3, 5], NEW)
+    with pytest.raises(Refused, match=r"goes down; say `acknowledge: \[way_back\]`"):
+        await open_roll(down.run(), "blue", wanted(OLD))
+    assert (await open_roll(down.run(), "blue", wanted(OLD, "way_back"))).direction == "forward"
+
+
+@pytest.mark.parametrize(
+    ("license_", "says"),
+    [
+        (None, "no licence is configured"),
+        ("planted-key", "emqx:credentials.blue.license is no licence key: it has not two parts"),
+        (key(began="20200101"), "emqx:credentials.blue.license ended on 2020-12-31"),
+        (key(sessions="13"), "12 sessions and 5 that are moved in a second, and the licence is for 13"),
+    ],
+)
+async def test_open_source_to_enterprise_without_a_licence_that_will_do_is_refused_and_the_key_is_not_told(
+    license_: str | None, says: str
+) -> None:
+    world = RollWorld([4, 3, 5], NEW)
+    with pytest.raises(Refused, match=says) as refused:
+        await open_roll(world.run(), "blue", wanted(EE_NEW, license_=license_))
+    assert license_ is None or license_ not in str(refused.value)
+    assert world.keeper.calls == []
+
+
+async def test_open_source_to_enterprise_with_a_licence_is_rolled(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5], NEW)
+    assert (await open_roll(world.run(), "blue", wanted(EE_NEW, license_=key()))).direction == "forward"
+    await whole(world.rolling(tmp_path, EE_NEW))
+    assert {one.release for one in world.nodes.values()} == {EE_NEW}
+
+
+async def test_a_full_licence_of_a_cluster_that_is_enterprise_already_is_refused() -> None:
+    world = RollWorld([4, 3, 5], EE_OLD, evacuates=True)
+    world.license = 15
+    with pytest.raises(Refused, match="12 sessions and 5 that are moved in a second, and the licence is for 15"):
+        await open_roll(world.run(), "blue", wanted(EE_NEW))
+
+
+async def test_a_single_node_is_rolled_too(tmp_path: Path) -> None:
+    world = RollWorld([0])
+    await whole(world.rolling(tmp_path), 1)
+    assert world.nodes["emqx@n1"].release == NEW
