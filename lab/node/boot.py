@@ -14,6 +14,9 @@ from lab.node.api.host import Host
 from lab.node.api.server import ApiServer
 from lab.node.kept.store import Store
 
+JOIN_SECONDS, RETURN_SECONDS = 0.3, 1.0
+"""How long healthy nodes answer 500 at least, when a member joins or leaves, and when one comes back (D1_roll_plain_ce_5.8.8_5.8.9: up to 1.0 s)."""
+
 
 @dataclass(frozen=True)
 class Delays:
@@ -38,6 +41,28 @@ class Delays:
     def scaled(self, factor: float) -> Delays:
         """All of them times ``factor``."""
         return Delays(**{name: value * factor for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Joining:
+    """Seconds of joining and leaving a cluster that runs (docs/emqx/cluster.md#joining-a-running-cluster, docs/emqx/cluster.md#leaving).
+
+    ``alone`` as a cluster of its own that looks for the others; ``down`` closed for the join; ``again`` open to everybody after it,
+    ``refuses`` to nobody, then right; ``trouble`` in which healthy nodes answer 500; ``leaving`` open to everybody while it leaves, and closed
+    before it is back; ``closing`` open to everybody between SIGTERM and the end (open source).
+    """
+
+    alone: float = 2.6
+    down: float = 2.2
+    again: float = 1.0
+    refuses: float = 0.3
+    trouble: float = 2.0
+    leaving: float = 1.3
+    closing: float = 0.8
+
+    def scaled(self, factor: float) -> Joining:
+        """All of them times ``factor``."""
+        return Joining(**{name: value * factor for name, value in vars(self).items()})
 
 
 class Boot:

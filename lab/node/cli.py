@@ -47,6 +47,10 @@ def node(
     boot_factor: Annotated[float, typer.Option(min=0.0, help="scales the boot delays")] = 1.0,
     import_rate: Annotated[float, typer.Option(min=0.0, help="retained messages indexed a second; 0 is at once")] = 0.0,
     wall_seconds: Annotated[float, typer.Option(min=0.1, help="silence after which a connection is closed")] = 60.0,
+    seeds: Annotated[
+        str | None, typer.Option(help="names to look for, by commas; none (empty) waits for an invitation")
+    ] = None,
+    cookie: Annotated[str, typer.Option(help="nodes with another one never meet")] = "emqxsecretcookie",
     join: Annotated[str | None, typer.Option(help="control address of the cluster that its nodes are to join")] = None,
 ) -> None:
     """An EMQX cluster, or more nodes of one, until SIGTERM."""
@@ -65,6 +69,8 @@ def node(
         boot_factor=boot_factor if boot_delays else 0.0,
         import_rate=import_rate,
         wall_seconds=wall_seconds,
+        cookie=cookie,
+        seeds=None if seeds is None else tuple(name for name in seeds.split(",") if name),
     )
     settings.directory.mkdir(parents=True, exist_ok=True)
     raise SystemExit(live(settings, join))

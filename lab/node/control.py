@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -21,6 +22,7 @@ from lab.node.api import faults
 from lab.node.api.faults import Fault
 from lab.node.api.server import QuietServer
 from lab.node.broker.member import ConnectFault
+from lab.node.membership import Membership
 from lab.node.network import LOOPBACK_6, bound
 from lab.node.process import Managed
 
@@ -31,17 +33,20 @@ Handler = Callable[[Request], Awaitable[JSONResponse]]
 class Control:
     """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``, ``POST /reindex``, ``GET /tie``.
 
-    ``POST /nodes`` adds a node to the life line that its body names with ``of``, to the first without one.
+    ``POST /nodes`` adds a node to the life line that its body names with ``of``, to the first without one.  ``POST /nodes/:name/stop`` and
+    ``/start`` are for who rolls a node: the body of ``start`` may name ``version``, ``edition``, ``license`` (a key), ``seeds``, ``cookie``; without
+    them they are as before.  ``POST /nodes/:name/terms`` sets them for the next start.
     """
 
     def __init__(
         self,
-        managed: Managed,
+        membership: Membership,
         scaled: Callable[[], None] = lambda: None,
         tie: Callable[[], tuple[str, int] | None] = lambda: None,
     ) -> None:
         """Nothing listens yet; ``scaled`` is called when a node has come or gone, ``tie`` says where life lines are tied."""
-        self.managed, self._scaled, self._tie = managed, scaled, tie
+        self.membership, self._scaled, self._tie = membership, scaled, tie
+        self.faults = membership.clusters[0].faults
         self._server: QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
         self._undo: set[asyncio.Task[None]] = set()
@@ -57,6 +62,9 @@ class Control:
             Route("/nodes", self._add_node, methods=["POST"]),
             Route("/reindex", self._reindex, methods=["POST"]),
             Route("/nodes/{name}", self._remove_node, methods=["DELETE"]),
+            Route("/nodes/{name}/stop", self._stop_node, methods=["POST"]),
+            Route("/nodes/{name}/start", self._start_node, methods=["POST"]),
+            Route("/nodes/{name}/terms", self._set_terms, methods=["POST"]),
         ]
         application = Starlette(routes=routes)
         self._server = QuietServer(
@@ -77,45 +85,58 @@ class Control:
         return JSONResponse(self._tie())
 
     async def _state(self, _request: Request) -> JSONResponse:
-        managed = self.managed
-        nodes = [
-            {
-                "name": node.name,
-                "version": node.terms.version,
-                "edition": node.terms.edition,
-                "data": str(managed.place(node.name)),
-                "state": node.state,
-                "live": node.live_connections,
-                "sessions": node.connections,
-                "auth_phase": node.auth_phase,
-                "refusing": node.refusing,
-                "api": managed.servers[node.name].running,
-                "evacuation": managed.evacuations.status(node.name),
-            }
-            for node in managed.cluster.nodes.values()
-        ]
-        return JSONResponse(
-            {"name": managed.name, "nodes": nodes, "faults": [one.shown() for one in managed.faults.faults]}
-        )
+        rows = [self._row(name) for name in self.membership.names()]
+        shown = {"name": self.membership.clusters[0].name, "nodes": rows}
+        return JSONResponse(shown | {"faults": [one.shown() for one in self.faults.faults]})
+
+    def _row(self, name: str) -> dict[str, Any]:
+        """One node; ``cluster`` is a number, the same for the members of one, and None when it is in none."""
+        terms, home = self.membership.terms(name), self.membership.home(name)
+        place = self.membership.place(name)
+        row: dict[str, Any] = {"name": name, "version": terms.version, "edition": terms.edition, "seeds": terms.seeds}
+        row |= {"data": str(place), "cluster": None, "state": "stopped"}
+        if home is None:
+            return row
+        node = home.cluster.nodes[name]
+        return row | {
+            "cluster": self.membership.clusters.index(home),
+            "state": node.state,
+            "live": node.live_connections,
+            "sessions": node.connections,
+            "auth_phase": node.auth_phase,
+            "refusing": node.refusing,
+            "api": home.servers[name].running,
+            "evacuation": home.evacuations.status(name),
+        }
 
     async def _add(self, request: Request) -> JSONResponse:
         try:
-            fault = faults.parse(json.loads(await request.body()), self.managed.clock.now())
+            fault = faults.parse(json.loads(await request.body()), self.faults.clock.now())
         except (ValueError, TypeError, AttributeError) as error:
             return JSONResponse({"error": str(error)}, 400)
-        names = [fault.node] if fault.node is not None else list(self.managed.cluster.nodes)
-        if fault.node is not None and fault.node not in self.managed.cluster.nodes:
-            known = ", ".join(self.managed.cluster.nodes)
-            return JSONResponse({"error": f"node {fault.node!r} is none of {known}"}, 404)
-        for name in names:
+        if fault.node is not None and self.membership.home(fault.node) is None:
+            return self._unknown(fault.node)
+        for name in self._members() if fault.node is None else [fault.node]:
             await self._do(fault, name)
         return JSONResponse(fault.shown())
+
+    def _members(self) -> list[str]:
+        return [name for name in self.membership.names() if self.membership.home(name) is not None]
+
+    def _unknown(self, name: str) -> JSONResponse:
+        return JSONResponse({"error": f"node {name!r} is none of {', '.join(self.membership.names())}"}, 404)
+
+    def _home(self, name: str) -> Managed:
+        found = self.membership.home(name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     async def _do(self, fault: Fault, name: str) -> None:
         act = getattr(self, f"_{fault.kind}", None)
         if act is None:
-            if fault not in self.managed.faults.faults:
-                self.managed.faults.faults.append(fault)
+            if fault not in self.faults.faults:
+                self.faults.faults.append(fault)
             return
         await act(fault, name)
         if fault.until is not None:
@@ -124,77 +145,116 @@ class Control:
             task.add_done_callback(self._undo.discard)
 
     async def _later(self, fault: Fault, name: str) -> None:
-        await asyncio.sleep((fault.until or 0) - self.managed.clock.now())
+        await asyncio.sleep((fault.until or 0) - self.faults.clock.now())
         await self._restore(fault.kind, name)
 
     async def _restore(self, kind: str, name: str) -> None:
-        node = self.managed.cluster.nodes[name]
+        home = self.membership.home(name)
+        if home is None:
+            return
+        node = home.cluster.nodes[name]
         if kind == "die" and node.state == "stopped":
-            await self.managed.revive_node(name)
-        elif kind == "refuse" and not self.managed.servers[name].running and node.state == "running":
-            await self.managed.servers[name].start()
+            await home.revive_node(name)
+        elif kind == "refuse" and not home.servers[name].running and node.state == "running":
+            await home.servers[name].start()
         elif kind == "close_idle":
-            self.managed.servers[name].set_silence(None)
+            home.servers[name].set_silence(None)
         elif kind in {"refuse_connects", "connack_delay"}:
             node.fault = None
 
     async def _die(self, fault: Fault, name: str) -> None:
-        await self.managed.kill_node(name, fault.options.get("busy"), fault.options.get("cut"))
+        await self._home(name).kill_node(name, fault.options.get("busy"), fault.options.get("cut"))
 
     async def _revive(self, _fault: Fault, name: str) -> None:
-        if self.managed.cluster.nodes[name].state == "stopped":
-            await self.managed.revive_node(name)
+        if not self.membership.runs(name):
+            await self._home(name).revive_node(name)
 
     async def _refuse(self, _fault: Fault, name: str) -> None:
-        await self.managed.servers[name].stop()
+        await self._home(name).servers[name].stop()
 
     async def _close_idle(self, fault: Fault, name: str) -> None:
-        self.managed.servers[name].set_silence(float(fault.options.get("after_seconds", 1.0)))
+        self._home(name).servers[name].set_silence(float(fault.options.get("after_seconds", 1.0)))
 
     async def _refuse_connects(self, fault: Fault, name: str) -> None:
-        old = self.managed.cluster.nodes[name].fault
+        old = self._home(name).cluster.nodes[name].fault
         delay = old.delay_seconds if old else 0.0
-        self.managed.cluster.nodes[name].fault = ConnectFault(int(fault.options.get("reason", 0x97)), delay)
+        self._home(name).cluster.nodes[name].fault = ConnectFault(int(fault.options.get("reason", 0x97)), delay)
 
     async def _connack_delay(self, fault: Fault, name: str) -> None:
-        old = self.managed.cluster.nodes[name].fault
+        old = self._home(name).cluster.nodes[name].fault
         delay = float(fault.options.get("delay_seconds", 1.0))
-        self.managed.cluster.nodes[name].fault = ConnectFault(old.reason if old else None, delay)
+        self._home(name).cluster.nodes[name].fault = ConnectFault(old.reason if old else None, delay)
 
     async def _clear(self, _request: Request) -> JSONResponse:
-        self.managed.faults.clear()
+        self.faults.clear()
         for task in self._undo:
             task.cancel()
-        for name in self.managed.cluster.nodes:
+        for name in self._members():
             for kind in ("refuse", "close_idle", "refuse_connects"):
                 await self._restore(kind, name)
         return JSONResponse({})
 
     async def _reindex(self, _request: Request) -> JSONResponse:
         """What ``emqx ctl retainer reindex start true`` does: the only way to take the mark of a broken import away."""
-        self.managed.store.reindexing = False
+        self.membership.clusters[0].store.reindexing = False
         return JSONResponse({})
 
     async def _add_node(self, request: Request) -> JSONResponse:
         body = await request.body()
         of = json.loads(body).get("of") if body else None
-        lodgings = self.managed.lodgings.values()
-        lodging = next((one for one in lodgings if of in {None, one.name}), None)
+        lodgings = self.membership.lodgings.values()
+        lodging = next((one for one in lodgings if of in {None, one.settings.name}), None)
         if lodging is None:
-            return JSONResponse({"error": f"{of!r} is none of {', '.join(one.name for one in lodgings)}"}, 404)
+            return JSONResponse({"error": f"{of!r} is none of {', '.join(one.settings.name for one in lodgings)}"}, 404)
         if lodging.network == LOOPBACK_6:
             return JSONResponse({"error": f"{LOOPBACK_6} has room for one node"}, 409)
-        taken = {node.ip for node in self.managed.cluster.nodes.values()}
-        free = (f"{lodging.network}.{number}" for number in range(1, 254))
-        node = self.managed.add_node(next(ip for ip in free if ip not in taken))
-        await self.managed.revive_node(node.name)
+        name = await self.membership.add(lodging)
         self._scaled()
-        return JSONResponse({"name": node.name}, 201)
+        return JSONResponse({"name": name}, 201)
 
     async def _remove_node(self, request: Request) -> JSONResponse:
         name: Any = request.path_params["name"]
-        if name not in self.managed.cluster.nodes:
+        home = self.membership.home(name)
+        if home is None:
             return JSONResponse({"error": f"node {name!r} is no member"}, 404)
-        await self.managed.remove_node(name)
+        await home.remove_node(name)
         self._scaled()
         return JSONResponse({})
+
+    async def _stop_node(self, request: Request) -> JSONResponse:
+        name: Any = request.path_params["name"]
+        if name not in self.membership.names():
+            return self._unknown(name)
+        await self.membership.stop_node(name)
+        return JSONResponse({})
+
+    async def _start_node(self, request: Request) -> JSONResponse:
+        """Answered when it is in the cluster that it found; 422 when its process ended while it booted."""
+        name: Any = request.path_params["name"]
+        if name not in self.membership.names():
+            return self._unknown(name)
+        try:
+            body = await self._take_terms(request, name)
+            if not self.membership.runs(name):
+                await self.membership.start(name, body.get("license"))
+        except (ValueError, OSError) as error:
+            return JSONResponse({"error": str(error)}, 422)
+        return JSONResponse({})
+
+    async def _set_terms(self, request: Request) -> JSONResponse:
+        """``version``, ``edition``, ``seeds`` and ``cookie`` from the node's next start on."""
+        name: Any = request.path_params["name"]
+        if name not in self.membership.names():
+            return self._unknown(name)
+        if self.membership.runs(name) and {"version", "edition"} & set(json.loads(await request.body() or b"{}")):
+            return JSONResponse({"error": f"{name} runs; what it runs is changed when it starts"}, 409)
+        await self._take_terms(request, name)
+        return JSONResponse({})
+
+    async def _take_terms(self, request: Request, name: str) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(await request.body() or b"{}")
+        wished = {key: body[key] for key in ("version", "edition", "cookie") if body.get(key) is not None}
+        if body.get("seeds") is not None:
+            wished["seeds"] = tuple(body["seeds"])
+        self.membership.set_terms(name, replace(self.membership.terms(name), **wished))
+        return body

@@ -23,6 +23,7 @@ from components.system.files import replace
 from components.system.locks import held_meanwhile
 from lab.node.api.host import Settings
 from lab.node.control import Control
+from lab.node.membership import Membership
 from lab.node.network import LOOPBACK_6, bound
 from lab.node.place import free_network
 from lab.node.process import Lodging, Managed
@@ -78,7 +79,8 @@ class Ground:
         await self._take(settings.directory)
         network = free_network(settings.network, settings.directory)
         self.managed = Managed(settings, self.environment, network)
-        self.control = Control(self.managed, self._announce_all, lambda: self._address)
+        self.membership = Membership(self.managed, self.environment)
+        self.control = Control(self.membership, self._announce_all, lambda: self._address)
         await self.managed.start()
         host = network if network == LOOPBACK_6 else f"{network}.1"
         listening = bound(host, 0)
@@ -115,13 +117,14 @@ class Ground:
         try:
             asked = json.loads(await reader.readline())
             given = asked["settings"] | {"directory": Path(asked["settings"]["directory"])}
-            line = await self._join(int(asked["pid"]), Settings(**given))
+            given["seeds"] = None if given["seeds"] is None else tuple(given["seeds"])
+            line = await self._join(int(asked["pid"]), Settings(**given), asked["environment"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             await _tell(writer, error=str(error))
             return
         await self._hold(line, reader, writer)
 
-    async def _join(self, pid: int, settings: Settings) -> Line:
+    async def _join(self, pid: int, settings: Settings, environment: Mapping[str, str]) -> Line:
         busy = OSError(f"the nodes of {settings.directory} have a life line already")
         async with held_meanwhile(settings.directory / f"{MARK}.join", LEAVE_SECONDS, busy):
             for _ in range(
@@ -135,8 +138,8 @@ class Ground:
             settings.directory.mkdir(parents=True, exist_ok=True)
             await self._take(settings.directory)
             self._say(settings.directory)
-            network = free_network(settings.network, settings.directory, self.managed.lodgings)
-            await self.managed.lodge(Lodging.of(settings, network), settings.nodes)
+            network = free_network(settings.network, settings.directory, self.membership.lodgings)
+            await self.membership.lodge(Lodging(network, settings), environment)
             line = Line(pid, settings, network)
             self.lines.append(line)
             self._announce(line)
@@ -153,7 +156,7 @@ class Ground:
             os._exit(1)  # at once, as the death of a process that had the nodes in it
         self.lines.remove(line)
         if not last:
-            await self.managed.leave(line.network, dead=not asked)
+            await self.membership.leave(line.network, dead=not asked)
         else:
             await self._close()
         if asked:
@@ -165,7 +168,7 @@ class Ground:
     async def _close(self) -> None:
         self._server.close()
         await self.control.stop()
-        await self.managed.stop()
+        await self.membership.stop()
 
     async def _watch(self) -> None:
         """Freeze when all life lines are frozen (SIGSTOP is for the nodes); say anew where they are when their files are removed."""
@@ -194,7 +197,7 @@ class Ground:
             "version": line.settings.version,
             "edition": line.settings.edition,
             "control": self._control,
-            "nodes": list(self.managed.of(line.network).values()),
+            "nodes": list(self.membership.of(line.network).values()),
         }
         replace(line.settings.directory / READY, json.dumps(ready, indent=1))
 

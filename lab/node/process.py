@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components.system.address import Address, port_of
 from lab.node.api.app import NodeApi
@@ -17,8 +18,10 @@ from lab.node.api.endpoints import tables
 from lab.node.api.host import Host, Settings
 from lab.node.api.server import STOP_SECONDS, ApiServer
 from lab.node.boot import Boot, Delays
+from lab.node.broker.member import AuthPhase
 from lab.node.broker.node import BrokerNode
-from lab.node.kept.persistence import write
+from lab.node.kept.persistence import write_all
+from lab.node.kept.store import Store
 from lab.node.kept.terms import Terms
 from lab.node.network import LOOPBACK_6, free_port
 
@@ -28,32 +31,59 @@ DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0
 STOPPING_SECONDS = 0.5
 """The same for a member that stops in order (D1_roll_plain_ce_5.8.8_5.8.9: up to 1.2 s, poll interval included)."""
 SAVE_SECONDS = 1.0
+FILE = "store.json"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a node takes along wherever it goes: address, data directory, what it starts with, and its HTTP server."""
+
+    ip: str
+    place: Path
+    terms: Terms
+    server: ApiServer
 
 
 @dataclass(frozen=True)
 class Lodging:
-    """Where the nodes of one life line are: the line's ``name``, their ``network``, what they start with, and their ``data`` directory."""
+    """Where the nodes of one life line are: their ``network``, and what was asked for them."""
 
-    name: str
     network: str
-    terms: Terms
-    data: Path
+    settings: Settings
+    seeds: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, settings: Settings, network: str) -> Lodging:
-        """That of a life line which asked for this."""
-        return cls(settings.name, network, Terms(settings.version, settings.edition), settings.directory / "data")
+    @property
+    def terms(self) -> Terms:
+        """What they start with; without seeds of its own a node looks for those of its life line, and for whom it was told to join."""
+        asked = self.settings
+        mine = tuple(f"emqx@{self.network}.{number}" for number in range(1, asked.nodes + 1))
+        seeds = (*self.seeds, *mine) if asked.seeds is None else asked.seeds
+        return Terms(asked.version, asked.edition, asked.max_sessions or None, asked.cookie, seeds)
+
+    @property
+    def data(self) -> Path:
+        """The directory of their data."""
+        return self.settings.directory / "data"
+
+    def seat(self, ip: str) -> Seat:
+        """A new node's."""
+        api: Any = None
+        port = free_port(ip) if ip == LOOPBACK_6 else API_PORT
+        server = ApiServer(NodeApi(api, f"emqx@{ip}", tables), ip, port, self.settings.wall_seconds)
+        return Seat(ip, self.data / f"emqx@{ip}", self.terms, server)
 
 
 class Managed(Host):
     """One cluster of one process, with its servers."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], prefix: str) -> None:
-        """Load what an earlier process left; nothing listens yet."""
-        super().__init__(settings, environment, prefix)
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], prefix: str, store: Store | None = None
+    ) -> None:
+        """With these tables, or with what an earlier process left; nothing listens yet."""
+        super().__init__(settings, environment, prefix, store)
         self.servers: dict[str, ApiServer] = {}
-        self.lodgings = {prefix: Lodging.of(settings, prefix)}
-        self._saved_in = {self.directory}
+        self.lodging = Lodging(prefix, settings)
+        self._whole = store is None
         self._keeper: asyncio.Task[None] | None = None
         if prefix == LOOPBACK_6:
             self._listen_on("tcp", free_port(prefix))
@@ -79,59 +109,49 @@ class Managed(Host):
                 found[field] = str(Address(node.ip, port_of(listeners[kind]["default"]["bind"])))
         return found
 
-    def of(self, network: str) -> dict[str, dict[str, str]]:
-        """The nodes of a life line by name, with their addresses."""
-        return {
-            name: self.addresses(name) for name, node in self.cluster.nodes.items() if network_of(node.ip) == network
-        }
-
-    async def lodge(self, lodging: Lodging, count: int) -> None:
-        """The nodes of one more life line join, or come back; raises OSError when an address is taken."""
-        self.lodgings[lodging.network] = lodging
-        self._saved_in.add(lodging.data)
-        for number in range(1, count + 1):
-            ip = f"{lodging.network}.{number}"
-            if f"emqx@{ip}" not in self.cluster.nodes:
-                self.add_node(ip)
-        for name in self.of(lodging.network):
-            if self.cluster.nodes[name].state == "stopped":
-                await self.revive_node(name)
-
-    async def leave(self, network: str, *, dead: bool) -> None:
-        """The life line of these nodes is gone: they die with it, or stop in order; members they stay."""
-        self._saved_in.discard(self.lodgings[network].data)
-        for name in self.of(network):
-            await (self.kill_node(name) if dead else self.stop_node(name))
-
     def add_node(self, ip: str) -> BrokerNode:
-        """One more node, stopped; it belongs to the life line of its network."""
-        lodging = self.lodgings[network_of(ip)]
-        node = self.cluster.add_node(ip, lodging.terms)
-        self.places[node.name] = lodging.data / node.name
-        api = NodeApi(self, node.name, tables)
-        port = free_port(ip) if ip == LOOPBACK_6 else API_PORT
-        self.servers[node.name] = ApiServer(api, ip, port, self.settings.wall_seconds)
+        """One more node, stopped, with the cluster's own terms."""
+        return self.take(self.lodging.seat(ip))
+
+    def take(self, seat: Seat) -> BrokerNode:
+        """A node that does not run is one of this cluster from now on."""
+        name = f"emqx@{seat.ip}"
+        self.cluster.nodes.pop(name, None)
+        node = self.cluster.add_node(seat.ip, seat.terms)
+        self.places[name], self.servers[name], seat.server.api.managed = seat.place, seat.server, self
         return node
 
-    async def start(self) -> None:
+    def give_up(self, name: str) -> Seat:
+        """The other way round."""
+        node = self.cluster.nodes[name]
+        self.cluster.remove_node(name)
+        return Seat(node.ip, self.places.pop(name), node.terms, self.servers.pop(name))
+
+    async def start(self, phase: AuthPhase = "ready") -> None:
         """Start all nodes; raises OSError when an address is taken, with everything closed again."""
         try:
             if self.settings.boot_factor:
                 await Boot(self, self.servers, Delays().scaled(self.settings.boot_factor)).all()
             else:
                 for name in self.cluster.nodes:
-                    await self.start_node(name)
+                    await self.start_node(name, phase)
         except OSError:
             await self.stop()
             raise
         self._keeper = asyncio.create_task(self._keep())
 
-    async def start_node(self, name: str) -> None:
+    async def start_node(self, name: str, phase: AuthPhase = "ready") -> None:
         """MQTT and HTTP of one node; an evacuation that it was in goes on."""
         node = self.cluster.nodes[name]
         self.evacuations.resume(name)
-        await node.start()
+        await node.start(phase)
         await self.servers[name].start()
+
+    async def close_node(self, name: str) -> None:
+        """A node closes everything, and goes elsewhere."""
+        self.evacuations.pause(name)
+        await self.servers[name].stop()
+        await self.cluster.nodes[name].stop()
 
     async def stop(self) -> None:
         """Orderly: HTTP first, then every client's connection, then the tables on disk."""
@@ -142,8 +162,9 @@ class Managed(Host):
         for coordinator in tuple(self.rebalances.running):
             self.rebalances.stop(coordinator)
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
+        paths = self._paths()
         await self.cluster.stop()
-        self.save()
+        write_all(self.store, paths)
 
     async def kill_node(self, name: str, busy: int | None = None, cut: int | None = None) -> None:
         """A node dies: sockets reset, sessions lost; the others stumble for a moment (`busy`, `cut`: see `BrokerNode.die`)."""
@@ -156,9 +177,7 @@ class Managed(Host):
     async def stop_node(self, name: str) -> None:
         """A node stops in order (SIGTERM): it stays a member that does not run, until it is forced out."""
         self.trouble(name, joins=False, seconds=STOPPING_SECONDS + STOP_SECONDS)
-        self.evacuations.pause(name)
-        await self.servers[name].stop()
-        await self.cluster.nodes[name].stop()
+        await self.close_node(name)
         self.trouble(name, joins=False, seconds=STOPPING_SECONDS)
 
     async def revive_node(self, name: str) -> None:
@@ -174,10 +193,15 @@ class Managed(Host):
         self.cluster.remove_node(name)
 
     def save(self) -> None:
-        """Write the tables now."""
+        """Write the tables now: a copy for every node that runs, and one for its life line, whose nodes begin with it when none runs."""
         self.dirty = False
-        for directory in self._saved_in:
-            write(self.store, directory / "store.json")
+        write_all(self.store, self._paths())
+
+    def _paths(self) -> list[Path]:
+        places = [self.place(node.name) for node in self.cluster.running_nodes()]
+        if self._whole:
+            places += sorted({place.parent for place in places})
+        return [place / FILE for place in places]
 
     async def _keep(self) -> None:
         pause = SAVE_SECONDS

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from lab.node.control import Control
+from lab.node.membership import Membership
 from lab.node.process import Managed
 from tests.lab.recordings.bed import api, cluster, host
 from tests.lab.recordings.device import Device
@@ -33,7 +34,7 @@ class Bed:
 @pytest.fixture
 async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
     async with cluster(tmp_path) as managed:
-        control = Control(managed)
+        control = Control(Membership(managed, {}))
         address = await control.start(host(managed))
         try:
             async with httpx.AsyncClient(base_url=address, timeout=60) as client:

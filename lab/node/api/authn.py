@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
-from lab.node.api.errors import ApiError, bad_request, invalid, not_found
+from lab.node.api.errors import ApiError, bad_request, internal, invalid, not_found
 from lab.node.api.paging import page_of
 from lab.node.kept.records import AuthnUser, ScramUser
 from lab.node.kept.store import PASSWORD_ID, SCRAM_ID
@@ -154,7 +154,10 @@ def _table(call: Call) -> dict[str, Any]:
     _index(chain_of(call), ident)
     if ident not in _BUILT_IN:
         raise bad_request("User error: unsupported_operation")
-    if call.managed.cluster.nodes[call.here].auth_phase == "shut":
+    phase = call.managed.cluster.nodes[call.here].auth_phase
+    if phase == "open":
+        raise internal("error, noproc")
+    if phase == "shut":
         raise bad_request("User error: not_initialized")
     store = call.managed.store
     return store.scram_users if ident == SCRAM_ID else store.authn_users.setdefault(PASSWORD_ID, {})

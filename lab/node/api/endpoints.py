@@ -10,6 +10,7 @@ from lab.node.api import (
     authz,
     banned,
     clients,
+    cluster,
     configs,
     data,
     extras,
@@ -28,6 +29,7 @@ def tables(edition: str) -> tuple[Table, Table]:
     """The paths below /api/v5 and those beside it, of one edition."""
     modules = (
         nodes,
+        cluster,
         accounts,
         clients,
         banned,

@@ -5,6 +5,7 @@ The rule: everything here is asked and told; it starts nothing, and opens no por
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from lab.node.api.access import Access, hash_secret, read_bootstrap
 from lab.node.api.errors import ApiError, internal
@@ -29,6 +30,8 @@ from lab.node.moving.draining import Evacuations
 from lab.node.moving.rebalance import Rebalances
 
 WS_PORT = 8083
+NO_LIMIT = 10_000_000
+_RESOURCES = ("/connectors", "/actions")
 _TROUBLED = ("/clients", "/subscriptions", "/metrics", "/monitor_current")
 
 
@@ -45,6 +48,7 @@ class Settings:
     """What the command line says; ``network`` is ``127.a.b`` or ``auto``.
 
     ``boot_factor`` 0 starts at once, 1 with the recorded delays (docs/emqx/cluster.md#fresh-start), 0.1 ten times faster.
+    ``seeds`` None are the life line's own nodes and those that run where it joins; without any its nodes wait for an invitation.
     ``import_rate`` is how many retained messages an import indexes a second (0: all at once), ``wall_seconds`` after
     how much silence the server closes a connection.
     """
@@ -61,6 +65,18 @@ class Settings:
     boot_factor: float = 0.0
     import_rate: float = 0.0
     wall_seconds: float = 60.0
+    cookie: str = "emqxsecretcookie"
+    seeds: tuple[str, ...] | None = None
+
+
+class Membership(Protocol):
+    """Who may be a member: asked by the node that was called, for another one."""
+
+    async def invite(self, here: str, name: str) -> None:
+        """Let it join; raises ApiError with the recorded refusal."""
+
+    async def force_leave(self, here: str, name: str) -> None:
+        """Put it out; raises ApiError with the recorded refusal."""
 
 
 def _listeners(settings: Settings) -> dict[str, Any]:
@@ -93,15 +109,20 @@ class Trouble:
 class Host:
     """One cluster of one process, as far as its API knows it."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], prefix: str) -> None:
-        """Load what an earlier process left; nothing listens yet."""
+    membership: Membership
+
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], prefix: str, store: Store | None = None
+    ) -> None:
+        """With these tables, or with what an earlier process left; nothing listens yet."""
         self.settings, self.network = settings, prefix
         self.name, self.edition, self.version = settings.name, settings.edition, settings.version
         self.clock = SystemClock()
         self.directory = settings.directory / "data"
         self.directory.mkdir(parents=True, exist_ok=True)
         self.started = self.clock.now()
-        self.store = read(self.directory / "store.json")
+        self.store = read(self.directory / "store.json") if store is None else store
+        self.store.lose_ram()
         self._accounts(environment)
         if settings.proxy_protocol or settings.websocket:
             self.store.config_file["listeners"] = _listeners(settings)
@@ -124,6 +145,8 @@ class Host:
         self.mute: set[str] = set()
         self.lonely: dict[str, Store] = {}
         self.places: dict[str, Path] = {}
+        self.invitations: dict[str, dict[str, str]] = {}
+        self._background: set[asyncio.Task[None]] = set()
         self._troubles: list[Trouble] = []
         self.dirty = False
 
@@ -159,6 +182,8 @@ class Host:
                     continue
                 seen = "undefined" if one.joins else "{badrpc,nodedown}"
                 raise internal(f"error, {{case_clause,[{{'{one.node}',{seen}}}]}}, []")
+            if one.joins and path in _RESOURCES and self.store.effective(path[1:]):
+                raise internal("{exception,badarg,[{ets,lookup,[emqx_resource_cache]}]}")
 
     def view(self, here: str) -> Host:
         """What the API of ``here`` works on: the cluster, or tables of its own while the node has not joined it."""
@@ -196,8 +221,8 @@ class Host:
         return name not in self.mute
 
     def licensed_sessions(self) -> int:
-        """The licence's number; without a limit one that nobody reaches."""
-        return self.cluster.licence.max_sessions or 10_000_000
+        """The number of the licence that holds; without a limit one that nobody reaches."""
+        return self.cluster.licence.max_sessions or NO_LIMIT
 
     def memory(self) -> tuple[int, int]:
         """Total and used bytes of the machine."""
@@ -207,6 +232,11 @@ class Host:
     def max_files(self) -> int:
         """How many files this process may open."""
         return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+    def background(self, task: asyncio.Task[None]) -> None:
+        """Work that goes on after the answer."""
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def changed(self) -> None:
         """Tables may have changed: they are written within a second or two."""

@@ -1,4 +1,4 @@
-"""Status, nodes, the cluster's shape, statistics, metrics, the monitor and the licence.
+"""Status, nodes, statistics, metrics, the monitor and the licence.
 
 Answers as in recordings 01, 02, 10 and G_*; numbers of /nodes are live, those of /stats up to two seconds late.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.node.api.call import ENTERPRISE, TEXT, Answer, Call, Endpoint
 from lab.node.api.errors import node_not_found
+from lab.node.api.host import NO_LIMIT
 from lab.node.api.paging import page_of
 from lab.node.broker.node import BrokerNode
 
@@ -101,17 +102,6 @@ async def node_metrics(call: Call) -> Answer:
     return Answer(dict(running(call).metrics))
 
 
-async def cluster(call: Call) -> Answer:
-    """GET /cluster: only those that run, so a dead member is not in it."""
-    names = [node.name for node in call.managed.visible(call.here)]
-    return Answer({"name": call.managed.name, "nodes": names, "self": call.here})
-
-
-async def topology(call: Call) -> Answer:
-    """GET /cluster/topology: every node is a core node here."""
-    return Answer([{"core_node": node.name, "replicant_nodes": []} for node in call.managed.visible(call.here)])
-
-
 async def stats(call: Call) -> Answer:
     """GET /stats; the aggregate adds cluster_sessions of all nodes, N times too large on N nodes, as EMQX does."""
     rows = [node.stats() for node in call.managed.visible(call.here)]
@@ -179,7 +169,7 @@ async def monitor(call: Call) -> Answer:
 
 async def licence(call: Call) -> Answer:
     """GET /license, Enterprise only: the built-in evaluation licence, or one with as many sessions as were asked for."""
-    sessions = call.managed.licensed_sessions()
+    sessions = call.managed.cluster.nodes[call.here].terms.max_sessions or NO_LIMIT
     return Answer(
         {
             "type": "trial",
@@ -220,8 +210,6 @@ ENDPOINTS = (
     Endpoint("GET", "/nodes/{node}", node),
     Endpoint("GET", "/nodes/{node}/stats", node_stats),
     Endpoint("GET", "/nodes/{node}/metrics", node_metrics),
-    Endpoint("GET", "/cluster", cluster),
-    Endpoint("GET", "/cluster/topology", topology),
     Endpoint("GET", "/stats", stats),
     Endpoint("GET", "/metrics", metrics),
     Endpoint("GET", "/monitor", monitor),

@@ -83,6 +83,13 @@ async def start_evacuation(call: Call) -> Answer:
     _known(call, fields.get("migrate_to", ()))
     _available(call, tuple(one for one in fields.get("migrate_to", ()) if one != name))
     fields.pop("redirect_to", None)
+    if call.managed.cluster.nodes[name].terms.edition == "ce":
+        # F1_ce_to_ee_mixed_and_roll: an Erlang text, no JSON object
+        raise ApiError(
+            500,
+            "",
+            f"Unsupported code 'RPC_ERROR', message <<\"RPC error on node '{name}': {{'EXIT',{{undef,[]}}}}\">>",
+        )
     try:
         call.managed.evacuations.start(name, Parameters(**fields))
     except AlreadyStartedError:

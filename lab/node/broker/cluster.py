@@ -45,7 +45,7 @@ class Cluster(Shared):
         random: Random | None = None,
     ) -> None:
         super().__init__(store, licence_max_sessions if edition == "ee" else None, clock, random or Random())
-        self.name, self.terms = name, Terms(version, edition)
+        self.name, self.terms = name, Terms(version, edition, licence_max_sessions or None)
         self.nodes: dict[str, BrokerNode] = {}
         self._stats_due = self._sweep_due = 0.0
         self._ticker: asyncio.Task[None] | None = None
@@ -83,6 +83,7 @@ class Cluster(Shared):
         """Do what is due: wills, expiries, keep-alives, delayed messages, the late gauges, the licence's count."""
         now = self.clock()
         self.agenda.run(now)
+        self._license()
         self.licence.look(len(self.sessions), now)
         if now >= self._stats_due:
             self._stats_due = now + STATS_SECONDS
@@ -93,6 +94,13 @@ class Cluster(Shared):
             self.store.retained.drop_expired(now)
             self.flapping.sweep(now)
             self.aftermath.sweep(now)
+
+    def _license(self) -> None:
+        """The licence holds once every node is Enterprise, and not before (F1_ce_to_ee_mixed_and_roll)."""
+        running = self.running_nodes()
+        if running:
+            mixed = any(node.terms.edition == "ce" for node in running)
+            self.licence.max_sessions = None if mixed else running[0].terms.max_sessions
 
     async def stop(self) -> None:
         """Stop all nodes and the timer."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,18 @@ def write(store: Store, path: Path) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, json.dumps(document))
+
+
+def write_all(store: Store, paths: Sequence[Path]) -> None:
+    """The same file in several places, written once: who goes on with one of them later has what it was then."""
+    for path in paths[:1]:
+        write(store, path)
+    for path in paths[1:]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f"{path.name}.new")
+        new.unlink(missing_ok=True)
+        new.hardlink_to(paths[0])
+        new.rename(path)
 
 
 def read(path: Path) -> Store:

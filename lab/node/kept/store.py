@@ -90,6 +90,11 @@ class Store:
         """Lay an object on one root through the API (``PUT /configs?mode=merge``)."""
         self.put(root, merged(self._running.get(root, {}), value))
 
+    def lose_ram(self) -> None:
+        """All nodes were down at the same time: what they kept in memory only is gone (D5_restore_backup_ce_5.8.8: the retained messages)."""
+        if self.effective("retainer")["backend"].get("storage_type") == "ram":
+            self.retained.clear()
+
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Call `watcher(root)` after each change of a root, in the order of registration."""
         self._watchers.append(watcher)

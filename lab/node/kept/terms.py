@@ -5,15 +5,44 @@ The rule: a value, fixed from one start of the node to the next.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 Edition = Literal["ee", "ce"]
+EVALUATION_SESSIONS = 25
+_KEY = re.compile(r"lab-(\d+)-\S+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Terms:
-    """``version`` like ``5.8.11``, ``edition`` ``ee`` or ``ce``."""
+    """What one node starts with.
+
+    Attributes:
+        version, edition: ``5.8.11``; ``ee`` or ``ce``.
+        max_sessions: of the licence; None for no limit.  It counts on an Enterprise node only.
+        cookie: nodes with another one never meet.
+        seeds: whom it looks for when it boots alone (``cluster.static.seeds``); empty where it waits for an invitation.
+
+    """
 
     version: str
     edition: Edition
+    max_sessions: int | None = EVALUATION_SESSIONS
+    cookie: str = "emqxsecretcookie"
+    seeds: tuple[str, ...] = ()
+
+
+def sessions_of(key: str) -> int:
+    """The sessions that a licence key allows: ``lab-1000-anything`` is the lab's own; without a key, that of the evaluation licence.
+
+    Raises:
+        ValueError: it is none; in EMQX's words (F1_ce_to_ee_mixed_and_roll).
+
+    """
+    if key in {"", "default", "evaluation"}:
+        return EVALUATION_SESSIONS
+    found = _KEY.fullmatch(key)
+    if found is None:
+        raise ValueError("Error reading license: bad_license_format")
+    return int(found[1])
