@@ -21,6 +21,7 @@ class FleetPart:
     gap_seconds: Spread | None = None
     refused_connections: int | None = None
     refused_by_reason: Mapping[str, int] | None = None
+    stayed_away: int | None = None
     connected: Connected | None = None
     messages: Messages | None = None
     gaps: tuple[Bin, ...] = ()
@@ -65,6 +66,7 @@ def fleet_part(summary: Mapping[str, Any], log: Iterable[Mapping[str, Any]] = ()
         gap_seconds=_picked(Spread, summary.get("gap_seconds")),
         refused_connections=summary.get("refused_connections"),
         refused_by_reason=summary.get("refused_by_reason"),
+        stayed_away=summary.get("stayed_away"),
         connected=_picked(Connected, summary.get("connected")),
         messages=_picked(Messages, summary.get("messages")),
         gaps=_trimmed(counts),

@@ -83,6 +83,7 @@ def _figures(report: Report) -> str:
         ("connects refused", number(report.refused_connections, 0)),
         ("seconds without connection, p99", number(gap.p99, 2) if gap else None),
         ("connected at least", f"{least.min} of {least.of}" if least else None),
+        ("stayed away for good", number(report.stayed_away, 0)),
         ("messages lost", number(told.lost, 0) if told else None),
         ("messages doubled", number(told.duplicated, 0) if told else None),
         ("seconds of moving", number(report.moving_seconds)),

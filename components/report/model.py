@@ -142,6 +142,7 @@ class Report(Value):
     gap_seconds: Spread | None
     refused_connections: int | None
     refused_by_reason: dict[str, int] | None
+    stayed_away: int | None
     connected: Connected | None
     messages: Messages | None
     cutover_seconds: float

@@ -58,6 +58,7 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         gap_seconds=seen.gap_seconds,
         refused_connections=seen.refused_connections,
         refused_by_reason=None if seen.refused_by_reason is None else dict(seen.refused_by_reason),
+        stayed_away=seen.stayed_away,
         connected=seen.connected or _connected(samples, _clients(mine[0], mine)),
         messages=seen.messages,
         cutover_seconds=round((float(end["t"]) if end else last) - began, 3),

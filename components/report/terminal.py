@@ -92,4 +92,5 @@ def _connected(report: Report) -> str:
     if report.connected is None or not report.connected.of:
         return ""
     least, of = report.connected.min, report.connected.of
-    return f"  connected    {least} of {of} at least ({least * 100 / of:.1f} %)"
+    gone = f"; {report.stayed_away} stayed away for good" if report.stayed_away else ""
+    return f"  connected    {least} of {of} at least ({least * 100 / of:.1f} %){gone}"

@@ -50,6 +50,16 @@ def test_what_refused_devices_met_is_counted_by_its_name_and_shown() -> None:
     assert "connack 0x89" in page(report)
 
 
+@pytest.mark.parametrize(("stayed_away", "told"), [(25, True), (0, False), (None, False)])
+def test_devices_that_never_come_back_are_counted_though_no_disconnect_or_refusal_shows_it(
+    stayed_away: int | None, *, told: bool
+) -> None:
+    report = report_of(cutover(), fleet=fleet_part(SUMMARY | {"stayed_away": stayed_away}))
+    assert report.model_dump(mode="json")["stayed_away"] == stayed_away
+    assert ("; 25 stayed away for good" in summary(report)) == told
+    assert ("stayed away for good" in page(report)) == (stayed_away is not None)
+
+
 def test_a_killed_run_and_the_one_that_went_on_are_one_cutover() -> None:
     whole = list(cutover("aaaa"))
     cut = next(index for index, one in enumerate(whole) if one["event"] == "move" and one["step"] == "shift-50") + 4
