@@ -17,10 +17,12 @@ from components.balancer import BALANCERS, listeners
 from components.cutover.movers import Choice, Circumstances, choose
 from components.cutover.steps import Problem, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
-from components.cutover.words import Colour, other
+from components.cutover.words import COLOURS, Colour, other
 from components.emqx.errors import BadInput
+from components.emqx.models import ClusterHandle
 from components.guards.direction import downgrade, pair
 from components.guards.ownership import exchanged
+from components.ledger.base import in_one_cluster
 from components.ledger.remembered import Remembered, remembered, stack_of
 from components.movers import MOVERS
 from components.problems import problems_of
@@ -106,6 +108,18 @@ def site(settings: Settings, colour: Colour) -> Site:
     return Site(colour, settings.clusters[colour], settings.work_directory, in_place)
 
 
+def observed(settings: Settings, colour: Colour) -> ClusterHandle | None:
+    """The colour's addresses as far as they are known before an update; None where it is not declared or not there."""
+    return target_of(settings, colour).observed(site(settings, colour)) if colour in settings.clusters else None
+
+
+def in_order(settings: Settings, known: Remembered) -> list[Colour]:
+    """The declared colours, the one that was there first at the front: the other one's nodes join it where they share a cluster."""
+    there = standing(settings)
+    first = known.origin or known.serving or (there[0] if len(there) == 1 else None)
+    return sorted(settings.clusters, key=lambda colour: (colour != first, colour))
+
+
 def standing(settings: Settings) -> list[Colour]:
     """The colours that are there already, in their order: clusters of somebody's, and what runs of ours."""
     return [
@@ -150,9 +164,10 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
     if settings.live not in clusters:
         problems.append(Problem("emqx:live", settings.live, f"a declared colour ({', '.join(sorted(clusters))})"))
     if len(clusters) == 2 and not problems:
-        problems += pair(clusters, known)
+        word = settings.cutover.strategy
+        problems += pair(clusters, known, word, STRATEGIES[word].route)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
-    return problems + _beside(settings) + _twice(clusters)
+    return problems + _beside(settings) + _shared(settings, known) + _strangers(settings) + _twice(clusters)
 
 
 def _beside(settings: Settings) -> list[Problem]:
@@ -161,6 +176,31 @@ def _beside(settings: Settings) -> list[Problem]:
         return []
     allowed = f"nothing beside {settings.live}: strategy {settings.cutover.strategy} upgrades it in place; finalize the other colour first"
     return [Problem(f"emqx:clusters.{one}", "declared", allowed) for one in settings.clusters if one != settings.live]
+
+
+def _shared(settings: Settings, known: Remembered) -> list[Problem]:
+    """Colours that are nodes of one cluster stay so until one of them has left it: another strategy would take it for two."""
+    word = settings.cutover.strategy
+    if not in_one_cluster(known.memory) or STRATEGIES[word].scope == "colour":
+        return []
+    words = ", ".join(name for name, strategy in STRATEGIES.items() if strategy.scope == "colour")
+    allowed = f"{words}, until one of the two colours, which are nodes of one cluster, has left it"
+    return [Problem("emqx:cutover.strategy", word, allowed)]
+
+
+def _strangers(settings: Settings) -> list[Problem]:
+    """Nodes of one cluster are of one kind: those of somebody's with those of somebody's, ours with ours, releases with releases."""
+    clusters, word = settings.clusters, settings.cutover.strategy
+    if STRATEGIES[word].scope == "cluster" or len(clusters) < len(COLOURS):
+        return []
+    problems = []
+    for field, path in (("target", "target"), ("emqx_home", "emqxHome")):
+        blue, green = (getattr(clusters[colour], field, None) for colour in COLOURS)
+        alike = blue == green if field == "target" else (blue is None) == (green is None)
+        if not alike:
+            allowed = f"as blue has it ({blue or 'none'}): with strategy {word} both colours are nodes of one cluster"
+            problems.append(Problem(f"emqx:clusters.green.{path}", str(green)[:200], allowed))
+    return problems[:1]
 
 
 def _another_stacks(settings: Settings, stack: str) -> list[Problem]:

@@ -14,21 +14,20 @@ from typing import Any, NamedTuple
 
 from components.balancer import BALANCERS
 from components.cutover.decide import Decision, decide
-from components.cutover.forecast import Fleet, Forecast, forecast, render
+from components.cutover.forecast import Fleet, Forecast, forecast
 from components.cutover.gates import names
+from components.cutover.plan_text import render
 from components.cutover.sample import Looked, fleet_of
 from components.cutover.words import COLOURS, Colour, other
 from components.differing import Differing, differing
 from components.emqx.base import Cluster
-from components.emqx.errors import BadInput, Refused, Retryable, Unauthorized, UpgradeError
+from components.emqx.errors import BadInput, Refused, Retryable, UpgradeError
 from components.emqx.known import known
-from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour, missing_credentials
-from components.emqx.probes import answers
+from components.emqx.models import Credentials, credentials_by_colour, missing_credentials
 from components.emqx.registry import cluster_of
 from components.guards.busy import emptied, refuse_busy
-from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
-from components.guards.proxied import refuse_wrong_proxy
-from components.intent import links_of, mover_of, site, standing, target_of
+from components.guards.declared import refuse_route, refuse_without_exports
+from components.intent import links_of, mover_of, observed, standing, target_of
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import remembered
@@ -43,6 +42,7 @@ from components.migration.rules import UnknownRuleError
 from components.roll_preview import roll_plan_of
 from components.routers.registry import router_of
 from components.settings import Settings, is_rule
+from components.sharing import carries, data, in_one_cluster, refuse_false
 from components.strategies import STRATEGIES
 
 PATIENCE_SECONDS = 2.0
@@ -50,7 +50,6 @@ ANSWER_SECONDS = 8.0
 FLEET_SECONDS = 12.0
 SAMPLE_SESSIONS = 10_000
 """A cohort of a tenth of them is known within 1 % of the fleet; reading 60,000 took 28 s."""
-LATE = "  not carried over: what is written on {} after the export (retained messages, bans, accounts, configuration); the drain names it"
 
 SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown here, the update asks again and refuses what it must"
 
@@ -96,7 +95,7 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     if outlook.forecast.direction == "forward":
         _refuse_move(settings, known_credentials)
     _refuse(settings, outlook)
-    advice = (LATE.format(other(settings.live)), *lines(outlook.advice)) if outlook.advice else ()
+    advice = (data(settings), *lines(outlook.advice)) if outlook.advice else ()
     silent = [SILENT.format(colour, why) for colour, why in outlook.silent.items()]
     text = "\n".join([render(outlook.forecast), *silent, *outlook.differing.told, *advice])
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
@@ -123,6 +122,8 @@ def _refuse_move(settings: Settings, credentials: Mapping[str, Credentials]) -> 
     """What an update would refuse before it moves anybody, and which the declarations alone tell."""
     old, new = settings.clusters[other(settings.live)], settings.clusters[settings.live]
     refuse_route(settings.live, (old.version, old.edition), (new.version, new.edition))
+    if in_one_cluster(settings):
+        return
     refuse_without_exports({other(settings.live): old.version, settings.live: new.version})
     if carried(credentials.values(), wanted=settings.cutover.carry_api_keys):
         refuse_same_accounts(credentials[other(settings.live)], credentials[settings.live])
@@ -132,7 +133,8 @@ def _refuse(settings: Settings, outlook: Outlook) -> None:
     old, losses = other(settings.live), outlook.forecast.losses
     sessions = (losses.sessions_ended or 0) + (losses.sessions_left or 0) + (losses.sessions_offline or 0)
     if outlook.forecast.direction == "forward" and sessions and "sessions" not in settings.cutover.acknowledge:
-        raise unacknowledged_sessions(settings.live, sessions, losses.queued_messages)
+        queued = losses.queued_messages
+        raise unacknowledged_sessions(settings.live, sessions, queued, in_one_cluster=in_one_cluster(settings))
     blocking = outlook.advice.blocking if outlook.advice and outlook.asked else ()
     if blocking:
         raise Refused(
@@ -154,11 +156,12 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         apis = {colour: api for colour, api in apis.items() if live[colour] is not None}
         for colour, api in apis.items():
             if not target_of(settings, colour).ours:
-                await _refuse_misdeclared(api)
+                await refuse_false(settings, colour, api)
         held = await _decision(settings, live)
         share, decision = held.share, held.decision
         await _refuse_busy(apis, old, held)
         fleet = await _fleet(apis[old], live[old], websocket=settings.balancer.websocket) if old in apis else Fleet()
+        along = await carries(settings, apis.get(old))
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
         if decision.direction == "back":
@@ -178,6 +181,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         fleet=fleet,
         gates=names(settings.cutover.gates),
         wait_health_check_seconds=settings.cutover.evacuation.wait_health_check_seconds,
+        carries=along,
     )
     advice = _advice(settings, fleet, effective) if decision.direction == "forward" else None
     return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart)
@@ -193,7 +197,7 @@ async def _opened(
             cluster_of(handle, credentials[colour], scope=scope, patience_seconds=PATIENCE_SECONDS)
         )
         for colour in COLOURS
-        if colour in credentials and (handle := _observed(settings, colour)) is not None
+        if colour in credentials and (handle := observed(settings, colour)) is not None
     }
 
 
@@ -210,6 +214,7 @@ def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
             [one for one in settings.cutover.acknowledge if is_rule(one)],
             effective=effective,
             live=Live(connections=fleet.clients, persistent_sessions=sessions),
+            strategy=STRATEGIES[settings.cutover.strategy].route,
         )
     except BadSource as unread:
         seen = ", ".join(filter(None, (unread.place, unread.seen)))
@@ -258,14 +263,6 @@ async def _refuse_busy(apis: Mapping[Colour, Cluster], old: Colour, held: _Held)
                 await refuse_busy(apis[colour], ours=emptied(colour, held.share, held.memory))
 
 
-async def _refuse_misdeclared(api: Cluster) -> None:
-    try:
-        await refuse_misdeclared(api)
-        await refuse_wrong_proxy(api, answers)
-    except (Retryable, Unauthorized):
-        return  # its numbers are unknown too, and the update asks again
-
-
 async def _live(api: Cluster) -> int | str:
     """Live connections, or why there is no answer in a few seconds (a node that hangs is passed by in less)."""
     try:
@@ -294,10 +291,3 @@ async def _fleet(api: Cluster, clients: int | None, *, websocket: bool) -> Fleet
         seen.looked_at, seen.connected_ids, kept.connected, kept.offline, kept.queued_messages, seen.websocket_ids
     )
     return fleet_of(looked, seen.sessions, clients).model_copy(update={"mqtt5_clients": mqtt5})
-
-
-def _observed(settings: Settings, colour: Colour) -> ClusterHandle | None:
-    """The colour's addresses as far as they are known before an update."""
-    if colour not in settings.clusters:
-        return None
-    return target_of(settings, colour).observed(site(settings, colour))

@@ -117,7 +117,7 @@ class Balancer(Value):
 
 
 class Cutover(Value):
-    """How the clients are moved; ``mover`` is a wish (None: the best one, ``cutover.movers``), ``keep_stale_sessions`` leaves evicted sessions for the way back, with what they queued meanwhile."""
+    """How the clients are moved; ``mover`` is a wish (None: the best one, ``cutover.movers``), ``keep_stale_sessions`` leaves evicted sessions for the way back, with what they queued meanwhile, ``join_seconds`` is how long new nodes may take until they are members and right."""
 
     strategy: str = "two-cluster"
     initial_delay_seconds: float = Field(default=0, ge=0, le=86_400)
@@ -127,6 +127,7 @@ class Cutover(Value):
     steps: tuple[Step, ...] = DEFAULT_STEPS
     gates: Thresholds = Thresholds()
     soak_seconds: float = Field(default=0, ge=0)
+    join_seconds: float = Field(default=180, ge=5, le=3_600)
     acknowledge: tuple[Acknowledgement, ...] = ()
     keep_stale_sessions: bool = False
     carry_api_keys: bool = True

@@ -10,7 +10,7 @@ from components.balancer.base import Fronted
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
-from components.intent import links_of, site, standing, theirs
+from components.intent import in_order, links_of, site, standing, theirs
 from components.ledger.remembered import Remembered, directory_of, remembered
 from components.local import balancer as balancing
 from components.resources.chain import KINDS
@@ -39,11 +39,10 @@ class BlueGreen(pulumi.ComponentResource):
         if not pulumi.runtime.is_dry_run():
             balancing.reserve(directory_of(settings.work_directory), pulumi.get_stack())
         self._settings, known = settings, remembered(settings.work_directory)
-        self.clusters = {
-            colour: EmqxCluster(site(settings, colour), self._child(protect=self._serves(colour, known)))
-            for colour in COLOURS
-            if colour in settings.clusters
-        }
+        self.clusters = {}
+        for colour in in_order(settings, known):
+            place = site(settings, colour)._replace(beside=self._beside())
+            self.clusters[colour] = EmqxCluster(place, self._child(protect=self._serves(colour, known)))
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
         self._in_place = STRATEGIES[settings.cutover.strategy].in_place
         fronted = Fronted(handles, standing(settings), theirs(settings), known.holding, self._in_place)
@@ -61,6 +60,7 @@ class BlueGreen(pulumi.ComponentResource):
                 run_with_unknowns=not pulumi.runtime.is_dry_run(),
             )
         else:
+            self._declare_alone(pulumi.ResourceOptions(parent=self))
             self.live = self.mqtt.apply(lambda _: settings.live)
         self.register_outputs({"mqtt": self.mqtt, "live": self.live})
 
@@ -70,6 +70,11 @@ class BlueGreen(pulumi.ComponentResource):
         guarded = {"cluster": cluster.handle, "balancer": self.balancer.handle, "ours": ours}
         depends = pulumi.ResourceOptions(parent=self, protect=protect, depends_on=[cluster, self.balancer])
         ClusterGuard(name, {"name": name, "colour": colour, **guarded}, depends)
+
+    def _beside(self) -> pulumi.Output[dict[str, Any]] | None:
+        """The colour whose cluster the next one joins, where they share one."""
+        shared = STRATEGIES[self._settings.cutover.strategy].scope == "colour"
+        return next((cluster.handle for cluster in self.clusters.values()), None) if shared else None
 
     def _child(self, *, protect: bool) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, protect=protect)
@@ -95,6 +100,14 @@ class BlueGreen(pulumi.ComponentResource):
             inputs = {"name": name, **handed, "after": last.token, **spec.inputs, **taken}
             last = declared[spec.name] = KINDS[spec.kind](name, inputs, opts)
         return last
+
+    def _declare_alone(self, opts: pulumi.ResourceOptions) -> None:
+        """The links that have to see that the other colour is gone; deletes come after all updates, so only these can act before it ends."""
+        nothing = {"to": self._settings.live, **self._world(), "run": "", "direction": "nothing", "after": ""}
+        for spec in links_of(self._settings):
+            if spec.name in STRATEGIES[self._settings.cutover.strategy].stays:
+                name = f"{CHAIN}-{spec.name}"
+                KINDS[spec.kind](name, {"name": name, **nothing, **spec.inputs}, opts)
 
     def _world(self) -> dict[str, Any]:
         return {

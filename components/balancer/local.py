@@ -13,6 +13,7 @@ from components.ledger.remembered import directory_of
 from components.local import balancer as processes
 from components.resources import mqtt_balancer
 from components.settings import Settings
+from components.strategies import STRATEGIES
 
 
 class LocalBalancer:
@@ -42,6 +43,8 @@ class LocalBalancer:
                 "holding": fronted.holding,
                 "soak_seconds": settings.cutover.soak_seconds,
                 "in_place": fronted.in_place,
+                "sessions_may_end": "sessions" in settings.cutover.acknowledge,
+                "in_one_cluster": STRATEGIES[settings.cutover.strategy].scope == "colour",
             },
             opts,
         )

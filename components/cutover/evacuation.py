@@ -12,6 +12,9 @@ from components.value import Value
 DONE_STATES = frozenset({"waiting_takeover", "evicting_sessions", "prohibiting"})
 """The states in which no connection is left to evict; a drain is done there (docs/emqx/evacuation.md#all-nodes-at-once)."""
 
+LAST_STATE = "prohibiting"
+"""Nothing is left to do there; it is reached only where every session could go somewhere (recording B3_evacuate_all_old_ee)."""
+
 MOST_WAIT_SECONDS = 3_600
 """The longest wait that may be asked for; EMQX does not show the one of a running evacuation."""
 

@@ -37,6 +37,9 @@ class Thresholds(Value):
     stall_seconds: float | None = Field(default=30, gt=0)
     """Without a single client moved although some are left, and may leave (not while EMQX waits for the health check)."""
     unknown_seconds: float = Field(default=30, gt=0)
+    dropped_messages: int | None = Field(default=None, ge=0)
+    """Messages that found no subscriber during a step, on all nodes; off: it also counts topics to which nobody listens. Of the messages that a take-over
+    loses none is missing in it (recordings B1_loss_search_ce, B1_loss_search_2_ce)."""
     gate_seconds: float = Field(default=180, gt=0)
     """How long a gate step waits until every gate is known and passes at the same moment, however many take turns."""
     settle_seconds: float = Field(default=10, ge=0)
@@ -62,6 +65,7 @@ class Facts(Value):
     ``share_wanted_percent`` is what the cohorts make of the share (``cohort.moves``), ``share_measured_percent`` counts those on
     their way for the new colour; both need the old colour, which may be ``source_silent``. ``clients`` are those of both colours, as many as were ever seen in the step. ``clients_away`` are those of the ``moved``
     that the new colour does not have yet (``arrival``). ``moved`` of ``to_move`` counts while ``moving``; shares are judged while not.
+    ``messages_dropped`` are those that found no subscriber since the step began, on the nodes of both colours.
     """
 
     at: float
@@ -80,6 +84,7 @@ class Facts(Value):
     moving: bool = False
     moved: int | None = None
     to_move: int | None = None
+    messages_dropped: int | None = None
 
 
 class Verdict(NamedTuple):

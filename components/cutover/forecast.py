@@ -58,12 +58,19 @@ class StepForecast(Value):
     expected_seconds: float | None = None
 
 
+class Carries(Value):
+    """What takes sessions along in one cluster: those of connected clients follow them; ``offline`` is whether the others go too, by ``how``."""
+
+    offline: bool
+    how: str
+
+
 class Losses(Value):
     """What does not come along; None is unknown.
 
     ``sessions_ended`` are persistent sessions of connected clients that kicks end on the old colour, ``sessions_left`` those
     that an evacuation leaves there, where they go on queueing: the way back would deliver what they queued
-    (docs/emqx/evacuation.md#all-nodes-at-once).
+    (docs/emqx/evacuation.md#all-nodes-at-once). In one cluster all of these are 0 but ``sessions_offline``: those that nothing can carry.
     ``stale_sessions`` are those that an earlier evacuation left on the colour that is gone back to.
     """
 
@@ -85,6 +92,7 @@ class Forecast(Value):
     """The plan with its numbers; JSON by ``model_dump(by_alias=True)``.
 
     ``sample`` is there where the fleet is large and its numbers are estimates.
+    ``carried`` are the sessions that come along, where both colours are one cluster (None: they are not, or it is not known).
     ``told_to_go`` are the clients that get a DISCONNECT packet by the mover: some MQTT 5 libraries do not come back after one (docs/emqx/clients.md#which-mover-is-safe).
     """
 
@@ -102,6 +110,8 @@ class Forecast(Value):
     expected_seconds: float | None
     limit_seconds: float | None
     sample: Sample | None = None
+    carried: int | None = None
+    carries: Carries | None = None
 
 
 def forecast(
@@ -116,8 +126,12 @@ def forecast(
     fleet: Fleet,
     gates: Sequence[str] = (),
     wait_health_check_seconds: float = 0.0,
+    carries: Carries | None = None,
 ) -> Forecast:
-    """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them."""
+    """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them.
+
+    ``carries`` is what becomes of sessions where both colours are one cluster.
+    """
     if direction == "nothing":
         steps, fleet = (), NOBODY
     if direction == "back":
@@ -138,7 +152,9 @@ def forecast(
         late=Late() if fleet.cohorts is None else Late(without_id=fleet.assigned, websocket=fleet.websocket),
         steps=tuple(rows),
         gates=tuple(map(to_camel, gates)),
-        losses=_losses(fleet, rows),
+        losses=_losses(fleet, rows) if carries is None else _left(fleet, carries),
+        carried=None if carries is None else _carried(fleet, carries),
+        carries=carries,
         expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
         sample=fleet.sample,
@@ -164,56 +180,6 @@ def _sum(seconds: Iterable[float | None]) -> float | None:
     durations = list(seconds)
     known = [one for one in durations if one is not None]
     return sum(known) if len(known) == len(durations) else None
-
-
-def render(plan: Forecast) -> str:
-    """A short table for preview."""
-    if plan.direction == "nothing":
-        return f"cutover: nothing to do ({plan.reason})"
-    head = f"cutover {plan.direction} to {plan.to}: {_shown(plan.clients)} clients, at most {plan.budget_per_second}/s ({plan.reason})"
-    table = [("step", "share", "clients", "mover", "rate", "seconds")]
-    table += [
-        (
-            row.name,
-            "" if row.share is None else f"{row.share:g} %",
-            "" if row.share is None else _shown(row.clients),
-            row.mover or "",
-            "" if row.rate_per_second is None else f"{row.rate_per_second}/s",
-            "until clear" if row.share is None and row.expected_seconds is None else _shown(row.expected_seconds),
-        )
-        for row in plan.steps
-    ]
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    lines = [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table
-    ]
-    return "\n".join(
-        [
-            head,
-            *lines,
-            f"  expected {_shown(plan.expected_seconds)} s in all, of which clients are moved {_shown(plan.limit_seconds)} s at least",
-            f"  mover: {plan.mover.mover} ({plan.mover.reason}); {_shown(plan.told_to_go)} MQTT 5 clients get a DISCONNECT by it",
-            *_late(plan.late),
-            f"  not carried over: {_lost(plan.losses)}",
-            *_estimated(plan),
-            f"  gates: {', '.join(plan.gates) or 'none'}",
-        ]
-    )
-
-
-def _late(late: Late) -> list[str]:
-    """One line where there are any."""
-    if not (late.without_id or late.websocket):
-        return []
-    return [f"  late, in the last step: {late.without_id} without an id of their own, {late.websocket} by WebSocket"]
-
-
-def _estimated(plan: Forecast) -> list[str]:
-    """One line where numbers are no counts."""
-    if plan.sample is None:
-        return []
-    part = f"{plan.sample.looked_at} of {plan.sample.sessions} sessions"
-    return [f"  estimated from {part}: the clients of each step, sessions, queued messages; the update counts them all"]
 
 
 def _row(step: Step, clients: int | None, choice: Choice, budget: int, wait_seconds: float) -> StepForecast:
@@ -270,20 +236,14 @@ def _losses(fleet: Fleet, rows: Sequence[StepForecast]) -> Losses:
     )
 
 
-def _lost(losses: Losses) -> str:
-    parts = {
-        "sessions ended": losses.sessions_ended,
-        "sessions left behind": losses.sessions_left,
-        "sessions of offline clients": losses.sessions_offline,
-        "queued messages": losses.queued_messages,
-        **(
-            {"stale sessions on the colour that is gone back to": losses.stale_sessions}
-            if losses.stale_sessions != 0
-            else {}
-        ),
-    }
-    return ", ".join(f"{_shown(number)} {what}" for what, number in parts.items())
+def _left(fleet: Fleet, carries: Carries) -> Losses:
+    """In one cluster a session follows its client; one that is offline needs somebody to take it along."""
+    lost = 0 if carries.offline else fleet.persistent_offline
+    queued = 0 if carries.offline or lost == 0 else fleet.queued_messages
+    return Losses(sessions_ended=0, sessions_left=0, sessions_offline=lost, queued_messages=queued)
 
 
-def _shown(number: float | None) -> str:
-    return "unknown" if number is None else f"{number:.1f}".removesuffix(".0")
+def _carried(fleet: Fleet, carries: Carries) -> int | None:
+    if fleet.persistent_connected is None or fleet.persistent_offline is None:
+        return None
+    return fleet.persistent_connected + (fleet.persistent_offline if carries.offline else 0)

@@ -25,7 +25,6 @@ __all__ = [
     "remember",
 ]
 
-
 SMALL_FLEET = 100
 """Below so many clients ``COME_AND_GO`` of them are no deviation, whatever percentage they make."""
 COME_AND_GO = 2
@@ -251,6 +250,13 @@ def _away(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[V
     return [Verdict(name, says, away / long_ago, limit, "", reason)]
 
 
+def _dropped(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
+    name, limit, now = "dropped_messages", float(thresholds.dropped_messages or 0), seen[-1]
+    if now.source_silent:
+        return [Verdict(name, "pass", None, limit, "", "not judged: the old colour does not answer")]
+    return [_over(name, now.messages_dropped, limit, "", "messages without a subscriber in this step")]
+
+
 def _stall(thresholds: Thresholds, _: float, seen: Sequence[Facts]) -> Iterable[Verdict]:
     name, limit, facts = "stall_seconds", thresholds.stall_seconds or 0.0, seen[-1]
     if not facts.moving:
@@ -290,4 +296,5 @@ _GATES: Mapping[str, _Gate] = {
     "share_deviation_percent": _share,
     "clients_away_fraction": _away,
     "stall_seconds": _stall,
+    "dropped_messages": _dropped,
 }

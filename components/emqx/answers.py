@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from components.cutover.evacuation import DONE_STATES
+from components.cutover.evacuation import DONE_STATES, LAST_STATE
 from components.cutover.words import Edition
 from components.system.sizes import in_bytes
 
@@ -86,11 +86,17 @@ class EvacuationFacts(Answer):
     node: str
     state: EvacuationState
     connection_eviction_rate: int
+    session_recipients: tuple[str, ...] = ()
 
     @property
     def past_evicting(self) -> bool:
         """Whether no connection is evicted any more."""
         return self.state in DONE_STATES
+
+    @property
+    def without_sessions(self) -> bool:
+        """Whether every session has gone to its recipient (recording B3_evacuate_all_old_ee)."""
+        return self.state == LAST_STATE
 
 
 class LicenseFacts(Answer):
@@ -119,13 +125,14 @@ class ExportFacts(Answer):
 
 
 class SessionFacts(NamedTuple):
-    """A session that outlives its connection (docs/emqx/sessions.md#expiry)."""
+    """A session that outlives its connection (docs/emqx/sessions.md#expiry); ``expiry_seconds`` as it was asked for, however long ago it was left."""
 
     clientid: str
     connected: bool
     mqueue_len: int
     inflight_cnt: int
     disconnected_at: str | None
+    expiry_seconds: int = 0
 
 
 class SessionTotals(NamedTuple):

@@ -213,6 +213,10 @@ class Cluster(Clients, Protocol):
         """Make the cluster forget a node that has ended; forgotten already is fine."""
         ...
 
+    async def invite(self, node: str) -> str:
+        """Let a node that is alone join this cluster, which takes seconds; why it did not, empty when it is a member."""
+        ...
+
     # -- evacuation ----------------------------------------------------------------------------------------------
 
     async def has_evacuation(self, *, patience_seconds: float | None = None) -> bool:
@@ -254,6 +258,10 @@ class Cluster(Clients, Protocol):
 
     async def lets_everybody_in(self, node: str) -> bool:
         """Whether the node has no authenticator at all."""
+        ...
+
+    async def takes_any_client_id(self) -> bool:
+        """Whether a temporary account, or nobody, may connect with whatever client id: what taking over a session needs."""
         ...
 
     async def account_names(self) -> tuple[frozenset[str], frozenset[str]]:

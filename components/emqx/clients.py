@@ -57,6 +57,10 @@ class Clients(Protocol):
         """The sessions that outlive their connection, connected or not, page by page."""
         ...
 
+    async def offline_sessions(self, most: int) -> list[SessionFacts]:
+        """At most so many sessions for each of its nodes whose client is not connected at this very moment."""
+        ...
+
     async def session_totals(self) -> SessionTotals:
         """How many sessions outlive their connection, and how many messages wait in them."""
         ...

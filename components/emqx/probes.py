@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -93,10 +93,10 @@ class Wire:
         self._waiting: list[Packet] = []
         self.closed_by = ""
 
-    async def send(self, packet: Packet) -> None:
-        """Write a packet; a broken connection shows at the next ``expect``."""
+    async def send(self, *packets: Packet) -> None:
+        """Write packets, in one piece; a broken connection shows at the next ``expect``."""
         try:
-            self._writer.write(encode(packet, self.level))
+            self._writer.write(b"".join(encode(packet, self.level) for packet in packets))
             await self._writer.drain()
         except OSError as error:
             self.closed_by = type(error).__name__
@@ -111,6 +111,13 @@ class Wire:
         except (OSError, MalformedPacket) as error:
             self.closed_by = type(error).__name__
         return None
+
+    async def end(self) -> None:
+        """Wait until the node has closed: then it has done all that it was sent."""
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(SECONDS):
+                while await self._reader.read(65_536):
+                    pass
 
     async def _next(self, kind: type[_P]) -> _P | None:
         while True:

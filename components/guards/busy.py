@@ -6,7 +6,7 @@ cutover took its clients away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from components.cutover.cohort import everybody
 from components.cutover.evacuation import foreign
@@ -22,18 +22,19 @@ def emptied(colour: Colour, share_parts: int, memory: Mapping[str, str]) -> bool
     return left and share_parts == everybody(other(colour))
 
 
-async def refuse_busy(cluster: Cluster, *, ours: bool) -> None:
+async def refuse_busy(cluster: Cluster, *, ours: bool, names: Sequence[str] = ()) -> None:
     """Refuse a colour on whose nodes somebody else's rebalance, purge or evacuation runs.
 
     Args:
-        cluster: the colour.
+        cluster: the colour, or another one of the same cluster, which is asked.
         ours: whether an evacuation on it is this cutover's own (``emptied``).
+        names: the nodes that are looked at, where they are not the colour's own.
 
     Raises:
         Refused: with what runs and where.
 
     """
-    seen = foreign(await cluster.evacuation_status(), cluster.node_names, ours=ours)
+    seen = foreign(await cluster.evacuation_status(), names or cluster.node_names, ours=ours)
     if seen:
         colour = cluster.handle.colour
         raise Refused(

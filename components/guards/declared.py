@@ -6,7 +6,7 @@ false is refused before any of them is used. A colour that does not answer is no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.versions import Version, leading, parse
@@ -18,8 +18,8 @@ from components.emqx.models import ClusterHandle
 from components.emqx.registry import can_export
 
 
-async def refuse_misdeclared(api: Cluster) -> None:
-    """Refuse a colour that is not what the stack's config says of it.
+async def refuse_misdeclared(api: Cluster, partners: Collection[str] = ()) -> None:
+    """Refuse a colour that is not what the stack's config says of it; ``partners`` are nodes of its cluster that are the other colour's.
 
     Raises:
         Refused: with the config's path, what is declared and what a running node says.
@@ -27,7 +27,7 @@ async def refuse_misdeclared(api: Cluster) -> None:
 
     """
     for facts in await api.nodes():
-        if facts.running:
+        if facts.running and facts.name not in partners:
             _refuse_node(api.handle, facts)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from components.cutover.routes import RefusedRoute, route
+from components.cutover.routes import RefusedRoute, Strategy, route
 from components.cutover.steps import Problem
 from components.cutover.versions import Version, parse
 from components.cutover.words import Colour, Edition, other
@@ -32,8 +32,10 @@ class Declared(Protocol):
         """The number of its nodes."""
 
 
-def pair(clusters: Mapping[Colour, Declared], known: Remembered) -> list[Problem]:
-    """The newer colour must be reachable from the older one and hold its clients."""
+def pair(
+    clusters: Mapping[Colour, Declared], known: Remembered, word: str = "two-cluster", way_of: Strategy = "two-cluster"
+) -> list[Problem]:
+    """The newer colour must be reachable from the older one, in the way of the strategy ``word``, and hold its clients."""
     newer = _newer(clusters, known)
     old, new = clusters[other(newer)], clusters[newer]
     problems = []
@@ -42,6 +44,9 @@ def pair(clusters: Mapping[Colour, Declared], known: Remembered) -> list[Problem
         path = f"emqx:clusters.{newer}.{'version' if old.edition == new.edition else 'edition'}"
         instead = f"{way.reason}; the way: {', '.join(map(str, way.path))}" if way.path else way.reason
         problems.append(Problem(path, f"{new.version} ({new.edition})", instead))
+    elif way.hops and way_of not in way.hops[0].strategies:
+        allowed = f"{' or '.join(way.hops[0].strategies)}, for {old.version} to {new.version}"
+        problems.append(Problem("emqx:cutover.strategy", word, allowed))
     if new.size < old.size:
         allowed = f"at least {old.size}, as many as {other(newer)} has"
         problems.append(Problem(f"emqx:clusters.{newer}.nodes", str(new.size), allowed))

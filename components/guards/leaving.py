@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 from components.cutover.cohort import share_percent
 from components.cutover.words import Colour, other
+from components.emqx.base import of_colour
 from components.emqx.errors import Refused, Retryable, Unreachable, UpgradeError
+from components.emqx.known import known
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
-from components.ledger.base import drained_at, origin
+from components.ledger.base import drained_at, in_one_cluster, origin
 from components.ledger.registry import ledger_of
 from components.routers.registry import router_of
 from components.system.address import parsed
@@ -37,6 +39,7 @@ class Leaving:
     credentials: Credentials
     soak_seconds: float
     ours: bool
+    sessions_may_end: bool = False
 
 
 def replaced(old: ClusterHandle, new: ClusterHandle) -> bool:
@@ -65,6 +68,8 @@ def is_over(before: Sequence[ClusterHandle], clusters: Mapping[Colour, ClusterHa
 async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float) -> None:
     """Refuse the colour's removal while it has weight or clients, or before it has been empty for the soak time.
 
+    Where it shares its cluster with the other colour also while it has sessions, and while it runs though we cannot stop it.
+
     Raises:
         Refused: with what it still has.
 
@@ -80,10 +85,30 @@ async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float)
     if empty_since is None and origin(memory) is not None:
         raise _refusal(colour, "its clients were not all moved away", "run pulumi up until the cutover is finished")
     await refuse_clients(leaving.cluster, leaving.credentials, balancer, ours=leaving.ours)
+    if in_one_cluster(memory):
+        await _refuse_member(leaving)
     soaked = now - (empty_since or 0.0)
     if soaked < leaving.soak_seconds:
         seen = f"it has been empty for {soaked:.0f} s, {leaving.soak_seconds:g} s of soak are declared"
         raise _refusal(colour, seen, "wait, or lower emqx:cutover.soakSeconds")
+
+
+async def _refuse_member(leaving: Leaving) -> None:
+    """Its sessions would end with its nodes, and nodes that are not ours cannot be stopped before they are forced out."""
+    colour = leaving.cluster.colour
+    async with cluster_of(leaving.cluster, leaving.credentials, scope="colour", patience_seconds=ANSWER_SECONDS) as api:
+        nodes, totals = await known(api.nodes()), await known(api.session_totals())
+        running = sorted(name for name, facts in of_colour(api, nodes or ()).items() if facts.running)
+    sessions = 0 if totals is None else totals.connected + totals.offline
+    if sessions and not leaving.sessions_may_end:
+        todo = "run pulumi up with both colours until the drain has carried them, or acknowledge: [sessions]"
+        raise _refusal(colour, f"{sessions} sessions are on it and would end with it", todo)
+    if running and not leaving.ours:
+        todo = (
+            "stop these nodes and take them off their start scripts, then run it again: they are forced out then;"
+            " forced out while they run they would go on alone with empty tables"
+        )
+        raise _refusal(colour, f"{', '.join(running)} run, and they are not ours to stop", todo)
 
 
 async def refuse_clients(

@@ -16,7 +16,9 @@ from components.emqx.errors import BadInput, LeaseLost
 LEASE = "run"
 """The token of the run that may act."""
 ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "opened_at", "drained_at", "imported"
-CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED)
+SCOPE = "scope"
+"""``colour`` where the colours are nodes of one cluster: whoever takes one of them away has to let it leave first."""
+CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED, SCOPE)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
 SERVERS = "servers"
 """The nodes that are to be out of service at the balancer (``routers.servers``)."""
@@ -94,6 +96,11 @@ def drained(memory: Mapping[str, str]) -> Colour | None:
 def drained_at(memory: Mapping[str, str], colour: Colour) -> float | None:
     """Since when the colour has been empty, in unix seconds; None when it was not drained, or got clients again."""
     return float(memory[DRAINED_AT].partition(" ")[2]) if drained(memory) == colour else None
+
+
+def in_one_cluster(memory: Mapping[str, str]) -> bool:
+    """Whether the colours of the cutover that is remembered are nodes of one cluster."""
+    return memory.get(SCOPE) == "colour"
 
 
 def origin(memory: Mapping[str, str]) -> Colour | None:

@@ -13,7 +13,8 @@ from components.emqx.known import known
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
 from components.guards.proxied import refuse_wrong_proxy
-from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, drained, origin
+from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, drained, origin
+from components.links.carrying import left_behind, not_carried
 from components.links.target import missing, open_target, refuse_too_small
 from components.movers.kick import batches
 from components.routers.share import settle
@@ -45,6 +46,9 @@ async def open_run(
 ) -> Opened:
     """Decide, refuse an unacknowledged loss, take the lease, open the target, and leave it ready for the share.
 
+    In one cluster the target is opened by the verification on the way forward: its nodes may not have joined yet, and nobody may reach them
+    before they were asked (recording A1_static_join_ce_5.8.8_5.8.9). Nothing stale is removed there: a kick ends the one session that there is.
+
     Raises:
         Refused: sessions would be lost and nobody acknowledged it, a cluster has a node that is not declared, or too few nodes run to go back to.
         GaveUp: the balancer does not see every node of the target fully up.
@@ -59,21 +63,22 @@ async def open_run(
     if decision.direction == "nothing":
         await _settled(run, source, memory, live)
         return opened
-    goes_on = decision.direction == "back" or await serves_imported(run, to)
+    goes_on = decision.direction == "back" or await _goes_on(run, to)
     if decision.direction == "forward":
         await _refuse_move(run, source, to, must_answer=not goes_on)
     await _refuse_busy(run, source, decision, memory)
     sessions, messages = await _losses(run, source, must_answer=not goes_on)
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
-        raise unacknowledged_sessions(to, sessions, messages)
+        raise unacknowledged_sessions(to, sessions, messages, in_one_cluster=run.in_one_cluster)
     without = await missing(run, to, decision.direction)
     await refuse_too_small(run, to, without)
     await _begin(run, to, decision, memory)
     facts = decision._asdict()
     run.record("run", to=to, origin=source, clients=live.get(source), budget_per_second=budget_per_second, **facts)
     run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
-    await open_target(run, to, without)
-    if not keep_stale:
+    if decision.direction == "back" or not run.in_one_cluster:
+        await open_target(run, to, without)
+    if not keep_stale and not run.in_one_cluster:
         await _remove_stale(run, to, _left_since(memory, to))
     await remember_opened(run, to)
     return opened.model_copy(update={"lost_sessions": sessions, "lost_messages": messages})
@@ -89,12 +94,17 @@ async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, 
             ORIGIN: other(to) if forward else memory.get(ORIGIN),
             BEGAN_AT: began_at or f"{run.clock.now():.3f}",
             DRAINED_AT: None,
+            **_scope(run),
         }
     )
 
 
-def unacknowledged_sessions(to: Colour, sessions: int, messages: int | None) -> Refused:
+def unacknowledged_sessions(
+    to: Colour, sessions: int, messages: int | None, *, in_one_cluster: bool = False
+) -> Refused:
     """What preview and update say of a loss that nobody acknowledged."""
+    if in_one_cluster:
+        return left_behind(other(to), sessions, messages)
     return Refused(
         f"moving the clients to {to}",
         node=other(to),
@@ -107,7 +117,8 @@ async def refuse_undeclared(run: Run, colour: Colour) -> None:
     """Refuse a cluster with a node that runs under a name which is not declared: it has clients that nobody counts or moves."""
     api = run.clusters[colour]
     members = {facts.name: facts.running for facts in await api.nodes()}
-    strange = sorted(name for name, runs in members.items() if runs and name not in api.node_names)
+    known_here = {*api.node_names, *_partners(run, colour)}
+    strange = sorted(name for name, runs in members.items() if runs and name not in known_here)
     if strange:
         missing = sorted(set(api.node_names) - members.keys())
         raise Refused(
@@ -118,28 +129,49 @@ async def refuse_undeclared(run: Run, colour: Colour) -> None:
         )
 
 
+def _partners(run: Run, colour: Colour) -> tuple[str, ...]:
+    """The other colour's nodes, where they are of the same cluster."""
+    return run.clusters[other(colour)].node_names if run.in_one_cluster and other(colour) in run.clusters else ()
+
+
 async def _refuse_busy(run: Run, source: Colour, decision: Decision, memory: Mapping[str, str]) -> None:
     """Nobody else moves clients on either colour; on the way back what goes on at the colour that is left does not keep them there."""
     share = await run.router.share()
     for colour in (source, other(source)) if decision.direction == "forward" else (other(source),):
-        if not await silent(run, colour):
-            await refuse_busy(run.clusters[colour], ours=emptied(colour, share, memory))
+        # in one cluster the old nodes know of the new ones too, which may not have come yet
+        asked = source if run.in_one_cluster and decision.direction == "forward" else colour
+        if not await silent(run, asked):
+            names = run.clusters[colour].node_names
+            await refuse_busy(run.clusters[asked], ours=emptied(colour, share, memory), names=names)
 
 
 async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: bool) -> None:
     """Refuse clusters that are not what is declared, and a way that no upgrade may go.
 
-    A source that does not answer any more is passed over where the run only goes on with what was verified before.
+    A source that does not answer any more is passed over where the run only goes on with what was verified before. In one cluster the
+    target's nodes may have to join first: what they are is looked at when they have.
     """
-    refuse_without_exports({colour: run.clusters[colour].handle.version for colour in (source, to)})
-    here = [to] if not must_answer and await silent(run, source) else [to, source]
-    for colour in here:
-        await refuse_misdeclared(run.clusters[colour])
-        await refuse_wrong_proxy(run.clusters[colour], run.answers)
-        await refuse_undeclared(run, colour)
-    if source in here:
-        old, new = run.clusters[source], run.clusters[to]
-        refuse_route(to, (old.handle.version, await old.edition()), (new.handle.version, await new.edition()))
+    if not run.in_one_cluster:
+        refuse_without_exports({colour: run.clusters[colour].handle.version for colour in (source, to)})
+    gone = not must_answer and await silent(run, source)
+    for colour in (to, source):
+        if not (gone and colour == source) and not (run.in_one_cluster and colour == to):
+            await refuse_false(run, colour)
+    if not gone and not run.in_one_cluster:
+        await refuse_way(run, to)
+
+
+async def refuse_false(run: Run, colour: Colour) -> None:
+    """Refuse a colour that is not what is declared of it, by version, edition, PROXY header and nodes."""
+    await refuse_misdeclared(run.clusters[colour], _partners(run, colour))
+    await refuse_wrong_proxy(run.clusters[colour], run.answers)
+    await refuse_undeclared(run, colour)
+
+
+async def refuse_way(run: Run, to: Colour) -> None:
+    """Refuse a way that no upgrade may go, by what both colours say that they are."""
+    old, new = run.clusters[other(to)], run.clusters[to]
+    refuse_route(to, (old.handle.version, await old.edition()), (new.handle.version, await new.edition()))
 
 
 async def _settled(run: Run, source: Colour, memory: Mapping[str, str], live: Mapping[Colour, int | None]) -> None:
@@ -148,7 +180,19 @@ async def _settled(run: Run, source: Colour, memory: Mapping[str, str], live: Ma
     A cutover that was given up leaves its beginning behind; with nobody on the other colour it is over.
     """
     over = {DRAINED_AT: f"{source} {run.clock.now():.3f}"} if live.get(source) == 0 and origin(memory) else {}
-    await run.begin({} if drained(memory) else over)
+    await run.begin({**({} if drained(memory) else over), **_scope(run)})
+
+
+def _scope(run: Run) -> dict[str, str | None]:
+    """Colours that are nodes of one cluster are known as such until one of them has left."""
+    return {SCOPE: run.scope} if run.in_one_cluster else {}
+
+
+async def _goes_on(run: Run, to: Colour) -> bool:
+    """Whether this run continues one that has brought clients to ``to``: what was needed of the source for that is done."""
+    if run.in_one_cluster:
+        return share_percent(to, await run.router.share()) > 0
+    return await serves_imported(run, to)
 
 
 async def serves_imported(run: Run, to: Colour) -> bool:
@@ -168,7 +212,10 @@ def total(live: Mapping[str, int] | None) -> int | None:
 
 
 async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int | None, int | None]:
-    """Persistent sessions and their queued messages; unknown on the way back from a colour that does not answer."""
+    """Persistent sessions and their queued messages, in one cluster those that nothing can carry; unknown on the way back from a colour that does not answer."""
+    if run.in_one_cluster:
+        here = not_carried(run.clusters[source])
+        return await here if must_answer else (await known(here) or (None, None))
     asked = run.clusters[source].session_totals()
     totals = await asked if must_answer else await known(asked)
     return (None, None) if totals is None else (totals.connected + totals.offline, totals.queued_messages)

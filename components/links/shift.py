@@ -14,6 +14,7 @@ from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import GateFailed, Unreachable
 from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
+from components.links.carrying import carry_sessions, offline_count
 from components.links.opening import silent
 from components.links.sending_back import sent_back
 from components.links.target import missing, open_target, wait_until_up
@@ -25,13 +26,14 @@ from components.value import Value
 
 
 class Manner(Value):
-    """How clients are moved: the steps, by what, the budget, node evacuation's knobs, and what stops the update."""
+    """How clients are moved: the steps, by what, the budget, node evacuation's knobs, what stops the update, and whether sessions that nothing can carry may end."""
 
     steps: tuple[Step, ...]
     budget_per_second: int
     mover: Choice = Choice()
     evacuation: Evacuation = Evacuation()
     gates: Thresholds = Thresholds()
+    sessions_may_end: bool = False
 
 
 async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: Direction) -> dict[str, float]:
@@ -70,7 +72,8 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
             raise
         raise await sent_back(run, source, manner.gates, manner.budget_per_second, failed, name) from None
     facts = _facts(meter)
-    run.record("step", **step, phase="end", clients=facts["moved"], moving_seconds=facts["moving_seconds"])
+    moved = {"clients": facts["moved"], "moving_seconds": facts["moving_seconds"], "dropped": meter.messages_dropped}
+    run.record("step", **step, phase="end", **moved)
     return facts
 
 
@@ -126,7 +129,7 @@ async def _do(
         "move": lambda: _move(run, transition.step, source, transition.parts, manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
-        "drain": lambda: _drain(run, transition.step, source, manner, meter),
+        "drain": lambda: _drain(run, transition.step, source, manner, meter, without),
     }
     await acts[transition.act]()
 
@@ -139,7 +142,9 @@ async def _move(run: Run, step: str, source: Colour, parts: int, manner: Manner,
     await meter.watch_over(MOVERS[manner.mover.cohort](run, _task(step, source, parts, manner, meter)))
 
 
-def _task(step: str, source: Colour, parts: int, manner: Manner, meter: Meter) -> Task:
+def _task(
+    step: str, source: Colour, parts: int, manner: Manner, meter: Meter, recipients: tuple[str, ...] = ()
+) -> Task:
     return Task(
         step=step,
         source=source,
@@ -148,6 +153,7 @@ def _task(step: str, source: Colour, parts: int, manner: Manner, meter: Meter) -
         knobs=manner.evacuation,
         moved=meter.moved,
         notice=meter.notice,
+        recipients=recipients,
     )
 
 
@@ -158,15 +164,20 @@ async def set_share(run: Run, to: Colour, parts: int, step: str, without: Collec
     await run.set_share(parts)
 
 
-async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Meter) -> None:
-    """Take the last clients off the old colour; after the last step, remember when it was empty."""
+async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Meter, without: Collection[str]) -> None:
+    """Take the last clients off the old colour, in one cluster their sessions too; after the last step, remember when it was empty."""
     if await silent(run, source):
         if step == DRAIN:
             await _drain_silent(run, source)
         return
+    to, offline = other(source), await offline_count(run, source)
     running = bool(await run.clusters[source].evacuations())
+    there = tuple(name for name in run.clusters[to].node_names if name not in without) if run.in_one_cluster else ()
     for mover in manner.mover.empties(shut=step == DRAIN, evacuates=running):
-        await meter.watch_over(MOVERS[mover](run, _task(step, source, everybody(other(source)), manner, meter)))
+        await meter.watch_over(MOVERS[mover](run, _task(step, source, everybody(to), manner, meter, there)))
+    if run.in_one_cluster:
+        per_second = manner.evacuation.sess_evict_rate * len(run.clusters[source].node_names)
+        await carry_sessions(run, source, per_second, before=offline, may_end=manner.sessions_may_end)
     if step == DRAIN:
         await _drained(run, source)
 

@@ -23,12 +23,17 @@ ASK_SECONDS = 3.0
 
 async def open_target(run: Run, to: Colour, without: Collection[str] = ()) -> None:
     """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (docs/emqx/evacuation.md#all-nodes-at-once)."""
+    await reopen(run, to)
+    await wait_until_up(run, to, without)
+
+
+async def reopen(run: Run, to: Colour) -> None:
+    """Stop evacuations everywhere on the target: a node that evacuates refuses every client, also those of a probe."""
     api = run.clusters[to]
     closed = await api.evacuations()
     if closed:
         await run.act("open", colour=to, nodes=sorted(closed))
         await asyncio.gather(*(api.evacuation_stop(node) for node in closed))
-    await wait_until_up(run, to, without)
 
 
 async def wait_until_up(run: Run, colour: Colour, without: Collection[str] = ()) -> None:

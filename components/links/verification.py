@@ -82,7 +82,7 @@ async def verify(
     wrong = blocking(differences) + ([] if extra_allowed else leftovers(differences))
     findings += [Finding(section=d.section, expected=d.expected, found=f"{d.found} ({_kind(d)})") for d in wrong]
     await run.checkpoint()
-    reference, seen, strange = await _probe(blue, green, expected)
+    reference, seen, strange = await probe(blue, green, expected)
     findings += strange
     result = Verified(
         ready_seconds=round(ready, 3),
@@ -96,7 +96,7 @@ async def verify(
         seconds=round(run.clock.now() - began, 3),
     )
     run.record("fact", section="verify", **result.model_dump(mode="json"), findings=[str(one) for one in findings])
-    _refuse(findings, target)
+    refuse(findings, target)
     return result
 
 
@@ -105,7 +105,8 @@ def _kind(difference: Difference) -> str:
     return left if leftovers([difference]) else difference.kind
 
 
-def _refuse(findings: list[Finding], target: Colour) -> None:
+def refuse(findings: list[Finding], target: Colour) -> None:
+    """Raise VerificationFailed with the first findings, where there are any; all of them are in the journal."""
     if not findings:
         return
     shown = "; ".join(map(str, findings[:_MOST_SHOWN]))
@@ -134,7 +135,7 @@ async def _room(green: Cluster, clients: int) -> tuple[int | None, list[Finding]
     return here.licensed, findings
 
 
-async def _probe(
+async def probe(
     blue: Cluster, green: Cluster, expected: Inventory
 ) -> tuple[str, dict[str, dict[str, str]], list[Finding]]:
     """Ask blue first, then every green node the same questions with the same kind of account."""

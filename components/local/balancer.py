@@ -24,6 +24,7 @@ from components.ledger.base import CUTOVER, SERVERS
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import EXTERNAL, STACK
 from components.local.listening import FILES, Listening, binds, first_address, tidy
+from components.local.newcomers import keep_out
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
@@ -46,7 +47,7 @@ class Wanted:
     """The balancer as it should be: at ``listeners``, or at ``address``; without either a free port on loopback is taken and kept.
 
     ``standing`` are the colours that were there before this balancer, ``external`` those whose clusters are not ours, ``ended`` is whether the last cutover's memory speaks of a
-    cluster that is not declared any more, ``in_place`` whether nodes may be of another edition than declared, until a roll restarts them.
+    cluster that is not declared any more, ``in_place`` whether nodes may be of another edition than declared, ``newcomers`` are colours that join the other one's cluster.
     """
 
     live: Colour
@@ -61,6 +62,7 @@ class Wanted:
     external: Collection[Colour] = ()
     ended: bool = False
     in_place: bool = False
+    newcomers: Collection[Colour] = ()
 
     @property
     def capacity(self) -> int:
@@ -108,6 +110,9 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
     if maps.record_of(directory).share is None:
         counts = asyncio.run(live_counts(wanted.clusters, credentials))
         maps.write_share(directory, first_share(wanted.live, counts, wanted.standing))
+    if wanted.newcomers:
+        unheard = BalancerHandle(mqtt=address, admin=(), maps=str(directory))
+        asyncio.run(keep_out(ledger_of(unheard), wanted.clusters, wanted.newcomers))
     editions = asyncio.run(checkable(wanted, credentials)) if wanted.in_place else wanted.editions
     sides = tuple(Side(cluster=wanted.clusters[c], edition=editions[c]) for c in COLOURS if c in wanted.clusters)
     listened = binds(directory, wanted.listeners) or (Bind(address=address),)

@@ -27,6 +27,11 @@ def place(work_directory: str, colour: Colour) -> Path:
     return Path(work_directory) / "clusters" / colour
 
 
+def place_of(wanted: Wanted, colour: Colour) -> Path:
+    """Where the processes of another colour of the same work directory keep their files."""
+    return wanted.directory.with_name(colour)
+
+
 def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], None]) -> dict[str, Any]:
     """Start the cluster, or adopt the one that runs in this directory and bring it to the wanted number of nodes.
 
@@ -169,6 +174,8 @@ def _command(wanted: Wanted) -> list[str]:
     command = [sys.executable, "-m", "lab", "node", "--directory", str(wanted.directory), "--name", wanted.name]
     command += ["--nodes", str(wanted.nodes), "--edition", wanted.edition, "--version", wanted.version]
     command += ["--network", wanted.network or "auto"]
+    there = None if wanted.beside is None else processes.running(place_of(wanted, wanted.beside.colour))
+    command += [] if there is None else ["--join", there["control"]]
     command += ["--websocket", *(["--proxy-protocol"] if wanted.proxy_protocol else [])]
     command += [] if wanted.max_sessions is None else ["--max-sessions", str(wanted.max_sessions)]
     return command

@@ -212,6 +212,11 @@ def cookie(directory: Path) -> str:
     return path.read_text()
 
 
+def adopt_cookie(directory: Path, other: Path) -> None:
+    """Take the cookie of the cluster in ``other``, whose member a node of this directory is to be; it stays there for later starts."""
+    replace(directory / "cookie", cookie(other))
+
+
 def own_address_library(directory: Path) -> Path:
     """The compiled ``own_address.c``, made once for each cluster.
 

@@ -62,7 +62,9 @@ def serve(
     before = described(directory)
     network = wanted.network or (before[0].network if before else release.free_network(Random(), wanted.nodes))
     places = [Place(directory, network, number + 1) for number in range(wanted.nodes)]
-    common = common_of(places, keys, credentials, proxy_protocol=wanted.proxy_protocol)
+    if wanted.beside is not None:
+        release.adopt_cookie(directory, directory.with_name(wanted.beside.colour))
+    common = common_of(places, keys, credentials, proxy_protocol=wanted.proxy_protocol, beside=wanted.beside)
     _describe(directory, network, max(wanted.nodes, len(before)))
     _start(_releases(wanted, found, places), common, interrupted)
     for place in before[wanted.nodes :]:
@@ -103,11 +105,23 @@ def stop_node(place: Place, limit_seconds: float = END_SECONDS) -> None:
     _end([place], limit_seconds)
 
 
-def common_of(places: Sequence[Place], keys: Path, credentials: Credentials, *, proxy_protocol: bool) -> Common:
-    """What the nodes at these places share."""
+def common_of(
+    places: Sequence[Place],
+    keys: Path,
+    credentials: Credentials,
+    *,
+    proxy_protocol: bool,
+    beside: ClusterHandle | None = None,
+) -> Common:
+    """What the nodes at these places share.
+
+    The nodes of the cluster that they join (``beside``) are seeds of this start only: a node that restarts with the name of one that has left
+    joins that one, and everything is lost (recording G1_offline_sessions_by_takeover_and_seeds_trap).
+    """
     directory = places[0].directory
+    theirs = () if beside is None else tuple(node.name for node in beside.nodes)
     return Common(
-        seeds=tuple(place.node.name for place in places),
+        seeds=(*theirs, *(place.node.name for place in places)),
         proxy_protocol=proxy_protocol,
         keys=keys.resolve(),
         own_address=release.own_address_library(directory),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.cutover.words import Colour
+from components.emqx.models import ClusterHandle
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Wanted:
 
     ``network`` is the one it had before, None takes a free one; ``emqx_home`` is the release to run, None for lab nodes. ``in_place`` is whether nodes
     that are there keep the version that they have, whatever is declared, until a roll restarts them; ``in_work`` is the node that a roll has taken out,
-    which is the roll's alone.
+    which is the roll's alone. ``beside`` is
+    the colour whose cluster the nodes join, None where they are one of their own.
     """
 
     name: Colour
@@ -28,3 +30,4 @@ class Wanted:
     emqx_home: str | None = None
     in_place: bool = False
     in_work: str | None = None
+    beside: ClusterHandle | None = None

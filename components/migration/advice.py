@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from components.cutover.routes import Strategy
 from components.cutover.versions import parse
 from components.cutover.words import Edition
 from components.migration.check import Report, check
@@ -22,8 +23,9 @@ def advise(
     *,
     effective: str | None,
     live: Live,
+    strategy: Strategy = "two-cluster",
 ) -> Report:
-    """What is known of a two-cluster move before it is made.
+    """What is known of a move before it is made.
 
     Args:
         versions: of the colour that is left, and of the one that is gone to.
@@ -32,6 +34,7 @@ def advise(
         acknowledged: ids of rules that the stack's config answers for.
         effective: the old colour's effective configuration as HOCON, whose values are not in the answer; None where it was not got.
         live: what was counted.
+        strategy: how it is made; in one cluster nothing is imported.
 
     Raises:
         BadSource: the effective configuration cannot be read.
@@ -42,8 +45,8 @@ def advise(
         parse(versions[0]),
         parse(versions[1]),
         *editions,
-        strategy="two-cluster",
-        steps=("backup", "import"),
+        strategy=strategy,
+        steps=("backup", "import") if strategy == "two-cluster" else ("backup",),
         nodes=nodes,
         data_directory="empty",
         caller="api-key",

@@ -40,6 +40,7 @@ async def carry_out(run: Run, task: Task) -> None:
         moved=task.moved,
         notice=task.notice,
         step=task.step,
+        recipients=task.recipients,
     )
 
 
@@ -53,11 +54,14 @@ async def evacuate(
     moved: Moved,
     notice: Callable[[], None],
     step: str = DRAIN,
+    recipients: tuple[str, ...] = (),
 ) -> None:
     """Evacuate every node of the colour and wait until no live connection is left on any.
 
     Done (docs/emqx/evacuation.md#all-nodes-at-once): live connections 0 on every node and every state past
     ``evicting_conns``. With nobody to receive the sessions EMQX stays in ``evicting_sessions``; that is not waited out.
+    With ``recipients``, nodes of the same cluster, the sessions go there and every node becomes ``prohibiting``
+    (recording B3_evacuate_all_old_ee); an evacuation that sends them elsewhere is begun again, since a node that restarts forgets whereto.
     ``moved`` is updated while it works (``to_move``: without those on nodes that still wait for the health check), ``notice`` is
     called at each poll, ``step`` is the name in the journal. Slow rates and long waits get more time than ``limit_seconds``.
 
@@ -68,6 +72,7 @@ async def evacuate(
     """
     api = run.clusters[colour]
     live = await api.live_connections()
+    await _stop_astray(run, colour, recipients)
     adoption = await _adopt(run, colour, list(live), budget_per_second)
     rates = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, knobs.conn_evict_rate)
     total = sum(live.values())
@@ -75,12 +80,25 @@ async def evacuate(
     await run.act("evacuation", step=step, colour=colour, live=total, rates=rates, adopted=adoption.adopted)
     for node, rate in rates.items():
         await run.checkpoint()
-        await api.evacuation_start(node, knobs.model_copy(update={"conn_evict_rate": rate}))
+        await api.evacuation_start(node, knobs.model_copy(update={"conn_evict_rate": rate}), recipients)
         await run.clock.sleep(BURST_SECONDS / len(rates) if total else 0.0)
     limit = max(limit_seconds, evacuation_limit_seconds(live, {**adoption.rates, **rates}))
-    await _wait_until_empty(
-        run, colour, _Emptying({**dict.fromkeys(api.node_names, 0), **live}, step), limit, moved, notice
-    )
+    counted = {**dict.fromkeys(api.node_names, 0), **live}
+    if recipients:
+        limit += SLACK * sum((await api.session_totals())[:2]) / knobs.sess_evict_rate
+    emptying = _Emptying(counted, step, carries=bool(recipients))
+    await _wait_until_empty(run, colour, emptying, limit, moved, notice)
+
+
+async def _stop_astray(run: Run, colour: Colour, recipients: tuple[str, ...]) -> None:
+    """End the evacuations whose sessions would go to other nodes than these."""
+    if not recipients:
+        return
+    running = await run.clusters[colour].evacuations()
+    for node, facts in running.items():
+        if not facts.session_recipients or not set(facts.session_recipients) <= set(recipients):
+            await run.act("evacuation", colour=colour, stopped=node, recipients=list(facts.session_recipients))
+            await run.clusters[colour].evacuation_stop(node)
 
 
 def _refuse_above(colour: Colour, live: Mapping[str, int], rates: Mapping[str, int], budget_per_second: int) -> None:
@@ -111,10 +129,11 @@ async def _adopt(run: Run, colour: Colour, nodes: list[str], budget_per_second: 
 
 @dataclass
 class _Emptying:
-    """What the polls of one drain have seen so far; ``counted`` are the live connections before it, by node."""
+    """What the polls of one drain have seen so far; ``counted`` are the live connections before it, by node, ``carries`` is whether the sessions go too."""
 
     counted: Mapping[str, int]
     step: str
+    carries: bool = False
     left: int = field(init=False)
     waits: bool = False
     leaving: int = 0
@@ -145,9 +164,12 @@ class _Emptying:
         return self.left == 0 and all(
             now - self.gone_since[node] >= LOST_NODE_SECONDS
             if node in self.gone_since
-            else node in running and running[node].past_evicting
+            else node in running and self._has_done(running[node])
             for node in self.counted
         )
+
+    def _has_done(self, facts: EvacuationFacts) -> bool:
+        return facts.without_sessions if self.carries else facts.past_evicting
 
 
 async def _wait_until_empty(

@@ -14,7 +14,7 @@ from components.run.moved import Moved
 class Task:
     """Take off ``source`` whoever is not its own at ``green_parts``, at ``budget_per_second`` at most.
 
-    ``step`` is the name in the journal. ``moved`` is updated while it works, ``notice`` is called whenever it moved somebody. ``knobs`` are node
+    ``recipients`` are the nodes that an evacuation gives the sessions to, where both colours are one cluster. ``step`` is the name in the journal. ``moved`` is updated while it works, ``notice`` is called whenever it moved somebody. ``knobs`` are node
     evacuation's.
     """
 
@@ -25,3 +25,4 @@ class Task:
     knobs: Evacuation
     moved: Moved
     notice: Callable[[], None]
+    recipients: tuple[str, ...] = ()

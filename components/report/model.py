@@ -127,6 +127,8 @@ class Report(Value):
 
     ``moving_seconds`` is the time in which clients were seen to be disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one
     over the other: None unless the cutover is done and nobody was moved ``unwatched``. What only devices can tell is None without the fleet's part.
+    ``messages_dropped`` are those that found no subscriber while clients were moved: in one cluster the upper bound of what take-overs lost.
+    ``sessions_carried`` are those of offline clients, None in two clusters.
     ``configuration`` is None where nothing was imported or a colour does not show its own.
     ``errors`` are those of the newest run, ``earlier_errors`` those of the runs that it went on from.
     """
@@ -144,6 +146,8 @@ class Report(Value):
     refused_by_reason: dict[str, int] | None
     stayed_away: int | None
     connected: Connected | None
+    messages_dropped: int | None
+    sessions_carried: int | None
     messages: Messages | None
     cutover_seconds: float
     moving_seconds: float

@@ -61,6 +61,8 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         stayed_away=seen.stayed_away,
         connected=seen.connected or _connected(samples, _clients(mine[0], mine)),
         messages=seen.messages,
+        messages_dropped=_dropped(mine),
+        sessions_carried=_carried(mine),
         cutover_seconds=round((float(end["t"]) if end else last) - began, 3),
         gates=_gates(mine),
         losses=_losses(mine),
@@ -203,6 +205,18 @@ def _connected(samples: Sequence[Sample], clients: int | None) -> Connected | No
     totals = [one.blue + one.green for one in samples if one.blue is not None and one.green is not None]
     of = clients or max(totals, default=0)
     return Connected(min=min(*totals, of), of=of) if totals else None
+
+
+def _dropped(events: Sequence[Event]) -> int | None:
+    """The sum over the steps that ended; None where none of them knew."""
+    counts = [_whole(event.get("dropped")) for event in events if event["event"] == "step"]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _carried(events: Sequence[Event]) -> int | None:
+    counts = [_whole(event.get("count")) or 0 for event in events if event.get("section") == "sessions carried"]
+    return sum(counts) if counts else None
 
 
 def _sent_back(events: Sequence[Event]) -> SentBack | None:

@@ -7,7 +7,8 @@ from components.report.model import Report
 
 def summary(report: Report) -> str:
     """At most a dozen short lines, without colours, so that a CI log reads the same."""
-    lines = [_head(report), *(line for line in (_moved(report), _devices(report), _connected(report)) if line)]
+    told_if_known = (_moved(report), _devices(report), _connected(report), _sessions(report))
+    lines = [_head(report), *(line for line in told_if_known if line)]
     if report.messages:
         told = report.messages
         lines.append(
@@ -86,6 +87,13 @@ def _reasons(report: Report) -> str:
     """``: connack 0x89 2, FIN 1``, the most frequent first; empty when nobody was refused."""
     found = sorted((report.refused_by_reason or {}).items(), key=lambda pair: (-pair[1], pair[0]))
     return ": " + ", ".join(f"{reason} {count}" for reason, count in found) if found else ""
+
+
+def _sessions(report: Report) -> str:
+    if report.sessions_carried is None:
+        return ""
+    lost = "unknown" if report.messages_dropped is None else f"at most {report.messages_dropped}"
+    return f"  sessions     {report.sessions_carried} of offline clients carried; messages that a take-over may have lost: {lost}"
 
 
 def _connected(report: Report) -> str:

@@ -19,8 +19,9 @@ from components.value import Value
 class MqttBalancerInputs(Value):
     """The colours it stands in front of, and where it works; ``live``, ``colours`` and ``holding`` are for the policies.
 
-    ``standing`` are the colours that were there before it, ``external`` those whose clusters are not ours. ``in_place`` is whether the one that serves is
-    upgraded in place.
+    ``standing`` are the colours that were there before it, ``external`` those whose clusters are not ours, ``sessions_may_end`` is
+    whether sessions that nothing could carry were given up, ``in_place`` whether the one that serves is upgraded in place,
+    ``in_one_cluster`` whether a colour that is new joins the other one's cluster.
     """
 
     name: str
@@ -38,9 +39,13 @@ class MqttBalancerInputs(Value):
     holding: Sequence[Colour] = ()
     soak_seconds: float
     in_place: bool = False
+    sessions_may_end: bool = False
+    in_one_cluster: bool = False
 
-    def wanted(self, listening: Sequence[Listening], *, ended: bool = False) -> Wanted:
-        """The balancer as it should be, with its listeners' certificates as they are now; ``ended`` as ``Wanted`` has it."""
+    def wanted(
+        self, listening: Sequence[Listening], before: Sequence[ClusterHandle] = (), *, ended: bool = False
+    ) -> Wanted:
+        """The balancer as it should be, with its listeners' certificates as they are now; ``before`` are the clusters that it stood in front of, ``ended`` as ``Wanted`` has it."""
         return Wanted(
             live=self.live,
             clusters=self.clusters,
@@ -54,4 +59,5 @@ class MqttBalancerInputs(Value):
             external=self.external,
             ended=ended,
             in_place=self.in_place,
+            newcomers=sorted(self.clusters.keys() - {one.colour for one in before}) if self.in_one_cluster else (),
         )

@@ -6,6 +6,7 @@ from components.resources.backup import Backup
 from components.resources.data_export import DataExport
 from components.resources.data_import import DataImport
 from components.resources.drain import Drain
+from components.resources.leave import Leave
 from components.resources.link import Link
 from components.resources.node_upgrade import NodeUpgrade
 from components.resources.rebalance import Rebalance
@@ -14,5 +15,5 @@ from components.resources.verification import Verification
 
 KINDS: dict[str, type[Link]] = {
     kind.__name__: kind
-    for kind in (DataExport, DataImport, Verification, TrafficShift, Drain, Backup, NodeUpgrade, Rebalance)
+    for kind in (DataExport, DataImport, Verification, TrafficShift, Drain, Backup, NodeUpgrade, Rebalance, Leave)
 }

@@ -19,7 +19,7 @@ class DrainInputs(LinkInputs):
     """The manner of the whole cutover, which may be edited without running it again; ``exported`` is an ExportResult."""
 
     manner: Manner
-    exported: Mapping[str, Any]
+    exported: Mapping[str, Any] = {}
 
 
 class DrainProvider(LinkProvider[DrainInputs]):

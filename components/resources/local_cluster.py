@@ -14,6 +14,7 @@ from pulumi.dynamic import Resource
 
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
+from components.emqx.models import ClusterHandle
 from components.guards.ownership import instead_of_in_place, refuse_moved
 from components.local import cluster as local
 from components.local.wanted import Wanted
@@ -33,7 +34,8 @@ class LocalClusterInputs(Value):
     """What to run, and where; the credentials come from the provider's configuration.
 
     ``idle`` is whether the other colour has everybody, as the ledger says. ``in_place`` is whether another version is only declared here and brought
-    to the nodes by a roll; ``in_work`` is the node that a roll has taken out.
+    to the nodes by a roll; ``in_work`` is the node that a roll has taken out. ``beside`` is the colour whose cluster the nodes join when
+    they are started.
     """
 
     name: str
@@ -48,6 +50,7 @@ class LocalClusterInputs(Value):
     in_place: bool = False
     in_work: str | None = None
     directory: str
+    beside: ClusterHandle | None = None
 
 
 class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
@@ -99,6 +102,7 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
             emqx_home=inputs.emqx_home,
             in_place=inputs.in_place and bool(olds),
             in_work=inputs.in_work,
+            beside=inputs.beside,
         )
         return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
 

@@ -45,7 +45,8 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
         refuse_moved("the balancer", before, Path(inputs.directory), before.parent, partial(balancing.running, before))
         for handle in left(_before(olds), inputs.clusters):
             ours = handle.colour not in (olds.get("external") or ())
-            leaving = Leaving(handle, credentials_of(handle.colour, self.credentials), inputs.soak_seconds, ours)
+            known = credentials_of(handle.colour, self.credentials)
+            leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
             asyncio.run(refuse_leaving(leaving, balancing.handle_of(Path(inputs.directory)), time.time()))
         if changed(MqttBalancerInputs, SIZES, olds, inputs.model_dump()):
             # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
@@ -66,7 +67,8 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
     def act(self, inputs: MqttBalancerInputs, olds: State | None) -> State:
         """Start it, or let it take over a new configuration; clients stay connected."""
         self.refuse(inputs, olds or {})
-        wanted = inputs.wanted(self._listening(inputs), ended=is_over(_before(olds or {}), inputs.clusters))
+        before = _before(olds or {})
+        wanted = inputs.wanted(self._listening(inputs), before, ended=is_over(before, inputs.clusters))
         return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
 
     def end(self, props: State) -> None:

@@ -86,6 +86,7 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
             clock=SystemClock(),
             connect_milliseconds=connect_milliseconds,
             answers=answers,
+            scope=inputs.scope,
         )
 
 

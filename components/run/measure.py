@@ -30,16 +30,26 @@ class Observation:
 
 
 async def observe(
-    run: Run, to: Colour, moved: Moved, before: Before, *, moving: bool, expected: tuple[str, ...]
+    run: Run,
+    to: Colour,
+    moved: Moved,
+    before: Before,
+    *,
+    moving: bool,
+    expected: tuple[str, ...],
+    dropped_before: int | None = None,
 ) -> Observation:
-    """Ask everything at once; ``before`` is what was counted before the step, ``expected`` are the nodes that must run."""
-    nodes, old_nodes, metrics, latency, share, limit = await asyncio.gather(
-        known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
-        known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
+    """Ask everything at once; ``before`` and ``dropped_before`` are what was counted before the step, ``expected`` are the nodes that must run."""
+    metrics, old_metrics, (nodes, old_nodes, latency, share, limit) = await asyncio.gather(
         known(run.clusters[to].metrics(patience_seconds=PATIENCE_SECONDS)),
-        run.connect_milliseconds(run.clusters[to].handle),
-        _share(run),
-        known(_license_limit(run, to)),
+        known(run.clusters[other(to)].metrics(patience_seconds=PATIENCE_SECONDS)),
+        asyncio.gather(
+            known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
+            known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
+            run.connect_milliseconds(run.clusters[to].handle),
+            _share(run),
+            known(_license_limit(run, to)),
+        ),
     )
     mine, theirs = _of(run.clusters[to], nodes), _of(run.clusters[other(to)], old_nodes)
     live = {to: _live(mine), other(to): _live(theirs)}
@@ -61,8 +71,21 @@ async def observe(
         moving=moving,
         moved=moved.count,
         to_move=moved.to_move,
+        messages_dropped=_since(dropped_before, dropped(metrics, old_metrics)),
     )
     return Observation(live, share, facts)
+
+
+def dropped(*metrics: Mapping[str, int] | None) -> int | None:
+    """Messages that found no subscriber, by these counters together; None where one is not known."""
+    counts = [None if one is None else one.get("messages.dropped.no_subscribers") for one in metrics]
+    known_counts = [count for count in counts if count is not None]
+    return sum(known_counts) if len(known_counts) == len(counts) else None
+
+
+def _since(before: int | None, now: int | None) -> int | None:
+    """None also where a node has begun to count anew."""
+    return now - before if before is not None and now is not None and now >= before else None
 
 
 def _of(cluster: Cluster, nodes: tuple[NodeAnswer, ...] | None) -> dict[str, NodeAnswer] | None:

@@ -16,7 +16,7 @@ from components.cutover.gates import failure_rate, judge, may_be_away, remember
 from components.cutover.words import Colour, other
 from components.emqx.errors import GateFailed, UpgradeError
 from components.emqx.known import known
-from components.run.measure import Observation, observe
+from components.run.measure import Observation, dropped, observe
 from components.run.moved import Moved
 from components.run.run import Run
 
@@ -61,6 +61,7 @@ class Meter:
         self._history: tuple[Facts, ...] = ()
         self._refused_before: float | None = None
         self._before = Before()
+        self._dropped_before: int | None = None
         self._last: Observation | None = None
         self._line_at = 0.0
         self._held_until = 0.0
@@ -71,9 +72,12 @@ class Meter:
 
         Whoever is there already stays: cohorts of a real fleet are not even, and ids that look assigned are deferred.
         """
-        metrics, self._before = await asyncio.gather(
-            known(self.run.clusters[other(self.to)].metrics()), self._counted()
+        metrics, mine, self._before = await asyncio.gather(
+            known(self.run.clusters[other(self.to)].metrics()),
+            known(self.run.clusters[self.to].metrics()),
+            self._counted(),
         )
+        self._dropped_before = dropped(metrics, mine)
         counters = metrics or {}
         self._refused_before = failure_rate(
             counters.get("packets.connack.sent", 0),
@@ -107,6 +111,11 @@ class Meter:
             clients += len(page)
             leaving += sum(moves(one, self.to, self.parts) and one not in late for one in page)
         return clients, leaving
+
+    @property
+    def messages_dropped(self) -> int | None:
+        """Messages that found no subscriber in this step, as far as it was last seen."""
+        return self._last.facts.messages_dropped if self._last else None
 
     def notice(self) -> None:
         """Something was moved: show it when the last line is old enough."""
@@ -199,7 +208,13 @@ class Meter:
     async def _look(self, *, moving: bool) -> list[Verdict]:
         """One measurement: into the journal, onto the screen, before the gates."""
         seen = self._last = await observe(
-            self.run, self.to, self.moved, self._before, moving=moving, expected=self._expected
+            self.run,
+            self.to,
+            self.moved,
+            self._before,
+            moving=moving,
+            expected=self._expected,
+            dropped_before=self._dropped_before,
         )
         self.run.record(
             "sample", step=self.step, blue=seen.live["blue"], green=seen.live["green"], share=seen.share_parts

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from components.cutover.cohort import everybody
 from components.cutover.words import Colour, other
-from components.emqx.base import Cluster
+from components.emqx.base import Cluster, Scope
 from components.emqx.models import ClusterHandle, Node
+from components.emqx.take_over import Outcome, take_over
 from components.ledger.base import LEASE, Ledger, require_lease
 from components.routers import share
 from components.routers.base import Router, ServerState
@@ -48,7 +49,8 @@ class Run:
     ``record(event, **facts)`` appends to the journal, ``progress(line)`` shows a line in the update's output (never
     repeated at the end), ``warn(line)`` one that stays in its diagnostics, ``interrupted()`` raises Stopped after Ctrl-C or when the engine is gone, ``connect_milliseconds(handle)``
     is how long a cluster takes to accept a client, ``answers(node, proxied)`` whether a node
-    answers a CONNECT with the PROXY header or without.
+    answers a CONNECT with the PROXY header or without. ``scope`` says what a colour is,
+    ``take_over`` brings a session to a node.
     """
 
     clusters: Mapping[Colour, Cluster]
@@ -62,6 +64,13 @@ class Run:
     clock: Clock
     connect_milliseconds: Callable[[ClusterHandle], Awaitable[float | None]]
     answers: Callable[[Node, bool], Awaitable[bool]]
+    scope: Scope = "cluster"
+    take_over: Callable[..., Awaitable[Outcome]] = take_over
+
+    @property
+    def in_one_cluster(self) -> bool:
+        """Whether both colours are nodes of one cluster: then sessions can follow their clients, and no data moves."""
+        return self.scope == "colour"
 
     async def checkpoint(self) -> None:
         """Raise Stopped or LeaseLost when this run must not act any more, Unreachable when clients that are moved would find no balancer."""

@@ -48,13 +48,15 @@ class Strategy(Protocol):
 
     ``route`` is its word in the matrix of routes, which says between which versions it may be used; ``movers`` are those that it may use, the best first.
     ``scope`` is what a colour is: a cluster, or some nodes of the one cluster that both share. ``in_place`` is whether the live colour itself gets another
-    version, so that no other one is declared beside it.
+    version, so that no other one is declared beside it. ``stays`` names the links that are declared beside a single colour too, because they have to see that the
+    other one is gone.
     """
 
     route: Word
     movers: tuple[Mover, ...]
     scope: Scope
     in_place: bool
+    stays: tuple[str, ...]
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """The links behind the first one, in order; each waits for the one before it."""

@@ -18,21 +18,12 @@ class TwoCluster:
     movers: tuple[Mover, ...] = ("kick", "evacuation")
     scope: Scope = "cluster"
     in_place: bool = False
+    stays: tuple[str, ...] = ()
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         """Export, import, verification, a link for each step, and the drain."""
         manner = manner_of(cutover, mover).model_dump(mode="json")
         exported = {"exported": "export"}
-        steps = [
-            LinkSpec(
-                step.name,
-                "TrafficShift",
-                "moves its cohort" if step.kind == "share" else "judges the gates",
-                {"step": step.name, "share": step.share, "manner": manner},
-                step=step,
-            )
-            for step in cutover.steps
-        ]
         return (
             LinkSpec("export", "DataExport", "exports the data", {"carry_api_keys": cutover.carry_api_keys}),
             LinkSpec("import", "DataImport", "imports them", takes=exported),
@@ -43,9 +34,24 @@ class TwoCluster:
                 {"acknowledge": list(cutover.acknowledge)},
                 exported,
             ),
-            *steps,
+            *steps_of(cutover, mover),
             LinkSpec("drain", "Drain", "empties the old colour and writes the report", {"manner": manner}, exported),
         )
+
+
+def steps_of(cutover: Cutover, mover: Choice) -> list[LinkSpec]:
+    """A link for each step, whatever the strategy."""
+    manner = manner_of(cutover, mover).model_dump(mode="json")
+    return [
+        LinkSpec(
+            step.name,
+            "TrafficShift",
+            "moves its cohort" if step.kind == "share" else "judges the gates",
+            {"step": step.name, "share": step.share, "manner": manner},
+            step=step,
+        )
+        for step in cutover.steps
+    ]
 
 
 def manner_of(cutover: Cutover, mover: Choice) -> Manner:
@@ -56,4 +62,5 @@ def manner_of(cutover: Cutover, mover: Choice) -> Manner:
         mover=mover,
         evacuation=cutover.evacuation,
         gates=cutover.gates,
+        sessions_may_end="sessions" in cutover.acknowledge,
     )

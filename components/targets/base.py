@@ -17,12 +17,16 @@ from components.settings import ClusterSettings
 
 
 class Site(NamedTuple):
-    """One declared colour: what its target needs to find it or to make it; ``in_place`` is whether it may be declared with another version than it runs."""
+    """One declared colour: what its target needs to find it or to make it.
+
+    ``in_place`` is whether it may be declared with another version than it runs; ``beside`` is the handle of the other one, whose cluster its nodes join.
+    """
 
     colour: Colour
     settings: Any
     work_directory: str
     in_place: bool = False
+    beside: pulumi.Input[dict[str, Any]] | None = None
 
     @property
     def path(self) -> str:

@@ -94,6 +94,7 @@ class Local:
                 "in_place": site.in_place,
                 "in_work": work.node if work else None,
                 "directory": f"{processes.place(site.work_directory, site.colour)}",
+                "beside": site.beside,
             },
             opts,
         )

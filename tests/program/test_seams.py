@@ -99,6 +99,7 @@ class Straight:
     movers: tuple[Mover, ...] = ("kick",)
     scope: Scope = "colour"
     in_place: bool = False
+    stays: tuple[str, ...] = ()
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:
         manner = manner_of(cutover, mover).model_dump(mode="json")

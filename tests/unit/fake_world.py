@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from components.cutover.cohort import belongs
 from components.cutover.evacuation import Evacuation
 from components.cutover.words import COLOURS, Colour, Edition
+from components.emqx.account import Account
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
 from components.emqx.errors import Unauthorized, Unreachable
 from components.emqx.models import ClusterHandle, Node
@@ -65,6 +67,7 @@ class FakeApi:
         self.batches: list[int] = []
         self.rebalances: list[dict[str, Any]] = []
         self.exports: Any = self
+        self.no_subscribers = 0
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -116,6 +119,20 @@ class FakeApi:
         connected = sum(one.connected for one in some)
         return SessionTotals(connected, len(some) - connected, sum(one.mqueue_len + one.inflight_cnt for one in some))
 
+    async def offline_sessions(self, most: int) -> list[SessionFacts]:
+        self.alive()
+        return [one for one in self.world.sessions.get(self.colour, ()) if not one.connected][:most]
+
+    async def takes_any_client_id(self) -> bool:
+        return True
+
+    async def sweep(self) -> int:
+        return 0
+
+    @asynccontextmanager
+    async def temporary_account(self, _rules: Sequence[Any]) -> AsyncIterator[Account | None]:
+        yield None
+
     async def kick(self, ids: Sequence[str]) -> None:
         self.alive()
         self.world.act()
@@ -131,7 +148,7 @@ class FakeApi:
         self.alive()
         return self.evacuates
 
-    async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
+    async def evacuation_start(self, node: str, knobs: Evacuation, recipients: Sequence[str] = ()) -> bool:
         self.alive()
         self.world.act()
         assert node == self.node
@@ -163,7 +180,11 @@ class FakeApi:
     async def metrics(self, **_: Any) -> dict[str, int]:
         self.alive()
         refused = self.world.refused[self.colour]
-        return {"packets.connack.sent": self.world.accepted[self.colour] + refused, "packets.connack.error": refused}
+        return {
+            "packets.connack.sent": self.world.accepted[self.colour] + refused,
+            "packets.connack.error": refused,
+            "messages.dropped.no_subscribers": self.no_subscribers,
+        }
 
     async def license(self, **_: Any) -> LicenseFacts | None:
         return None
@@ -200,6 +221,7 @@ class World:
         self._ticked = self.clock.now()
         self.away_seconds = 0.0
         self.mqtt5: set[str] = set()
+        self.lost_at_a_move = 0
         self.never: set[str] = set()
         self.masked: set[str] = set()
         self._due: list[tuple[float, str]] = []
@@ -217,6 +239,7 @@ class World:
     def disconnect(self, one: str) -> None:
         """The device loses its connection and comes back through the balancer."""
         self.disconnects[one] += 1
+        self.apis["green"].no_subscribers += self.lost_at_a_move
         if one in self.never:
             del self.at[one]
         elif self.away_seconds:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.cutover.cohort import cohort_counts, everybody, green_parts, moves
-from components.cutover.forecast import Fleet, Forecast, Sample, forecast, render
+from components.cutover.forecast import Fleet, Forecast, Sample, forecast
 from components.cutover.movers import Choice
+from components.cutover.plan_text import render
 from components.cutover.steps import DEFAULT_STEPS
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
 

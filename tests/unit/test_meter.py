@@ -147,7 +147,7 @@ class TestOldColourIsSilent:
 
     def test_an_evacuation_that_cannot_be_watched_ends_by_its_own_bound_and_is_no_gates(self) -> None:
         class Dies(FakeApi):
-            async def evacuation_start(self, node: str, knobs: Evacuation) -> bool:
+            async def evacuation_start(self, node: str, knobs: Evacuation, *_: Any) -> bool:
                 started = await super().evacuation_start(node, knobs)
                 self.dead = True
                 return started

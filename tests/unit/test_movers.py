@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.cutover.forecast import Fleet, forecast, render
+from components.cutover.forecast import Fleet, forecast
 from components.cutover.movers import Choice, Circumstances, choose, told_to_go
+from components.cutover.plan_text import render
 from components.cutover.steps import DEFAULT_STEPS
 from components.cutover.words import Edition, Mover
 from components.intent import declared, mover_of

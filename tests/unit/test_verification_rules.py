@@ -14,7 +14,7 @@ from components.emqx.errors import VerificationFailed
 from components.emqx.models import Credentials
 from components.emqx.probes import Answer, Topics, proxy_header
 from components.emqx.registry import cluster_of
-from components.links.verification import Finding, _at_least, _certain, _judged, _refuse, _room
+from components.links.verification import Finding, _at_least, _certain, _judged, _room, refuse
 from tests.handles import cluster_at, node_at
 
 pytestmark = pytest.mark.unit
@@ -77,9 +77,9 @@ def test_the_probes_rules_allow_its_own_topics_and_the_one_retained_message_and_
 def test_the_failure_names_five_findings_and_says_how_many_there_are() -> None:
     findings = [Finding(section=f"s{number}", expected="e", found="f") for number in range(7)]
     with pytest.raises(VerificationFailed, match="and 2 more in the journal") as caught:
-        _refuse(findings, "green")
+        refuse(findings, "green")
     assert "s4: expected e, found f" in str(caught.value)
-    _refuse([], "green")
+    refuse([], "green")
 
 
 def green(max_sessions: int | None, *, connections: int, max_fds: int) -> Cluster:

@@ -73,6 +73,13 @@ async def temporary_account(calls: Calls, rules: Sequence[dict[str, str]]) -> As
         await _surely_remove(calls, name, failure)
 
 
+async def any_client_id(calls: Calls) -> bool:
+    """Whether a temporary account may connect with any client id: users are looked up by their name, or everybody is let in."""
+    rows = await authenticators(calls)
+    ours = await password_authenticator(calls)
+    return not rows or (ours is not None and ours.get("user_id_type") != "clientid")
+
+
 async def sweep(calls: Calls) -> int:
     """Remove the accounts that killed runs left behind; how many there were."""
     if await password_authenticator(calls) is None:

@@ -207,8 +207,17 @@ class ClusterApi(Listing):
     async def force_leave(self, node: str) -> None:
         """Make the cluster forget a node that has ended; forgotten already is fine."""
         path = f"/cluster/{quote(node, safe='@')}/force_leave"
-        gone = frozenset({404})
-        await self.http.call("DELETE", path, accept=gone, repeatable=True, timeout_seconds=PAGE_TIMEOUT_SECONDS)
+        gone = frozenset({400, 404})
+        reply = await self.http.call("DELETE", path, accept=gone, repeatable=True, timeout_seconds=PAGE_TIMEOUT_SECONDS)
+        if reply.status == 400 and not code_and_message(reply.body)[1].endswith("node_not_in_cluster"):
+            judged(reply)
+
+    async def invite(self, node: str) -> str:
+        """``PUT /cluster/NODE/invite`` answers when it has joined, after 3 to 5 s (recording A2_invite_join_ce_5.8.8_5.8.9)."""
+        path, refused = f"/cluster/{quote(node, safe='@')}/invite", frozenset({400})
+        reply = await self.http.call("PUT", path, body={}, accept=refused, timeout_seconds=PAGE_TIMEOUT_SECONDS)
+        why = code_and_message(reply.body)[1] if reply.status == 400 else ""
+        return "" if why.startswith("{already_in_cluster") else why
 
     async def kick(self, ids: Sequence[str]) -> None:
         """End the connections **and sessions** of these clients on all nodes; unknown ids are ignored, safe to repeat."""
@@ -281,6 +290,10 @@ class ClusterApi(Listing):
     async def lets_everybody_in(self, node: str) -> bool:
         """Whether the node has no authenticator at all."""
         return not await account.authenticators(self.http, node=node)
+
+    async def takes_any_client_id(self) -> bool:
+        """Whether our accounts, or everybody, may connect with any client id."""
+        return await account.any_client_id(self.http)
 
     async def account_names(self) -> tuple[frozenset[str], frozenset[str]]:
         """The API keys and the dashboard users that exist, by name."""

@@ -117,6 +117,22 @@ class Listing:
         async for page in self._pages(_SESSION_FIELDS, _persistent):
             yield [row for row in page if isinstance(row, SessionFacts)]
 
+    async def offline_sessions(self, most: int) -> list[SessionFacts]:
+        """By ``conn_state=disconnected`` (docs/emqx/inventory.md#calls); a disconnected client of a session that ended is no session."""
+        found: list[SessionFacts] = []
+        for params in await self._lists():
+            asked: dict[str, str | int] = {
+                **params,
+                "conn_state": "disconnected",
+                "fields": _SESSION_FIELDS,
+                "page": 1,
+                "limit": most,
+            }
+            reply = await self.http.call("GET", "/clients", params=asked, timeout_seconds=PAGE_TIMEOUT_SECONDS)
+            rows = map(_persistent, read_model(_Page, reply).data)
+            found += [row for row in rows if isinstance(row, SessionFacts) and not row.connected]
+        return found
+
     async def session_totals(self) -> SessionTotals:
         """How many sessions outlive their connection, and how many messages wait in them."""
         totals = SessionTotals(0, 0, 0)
@@ -227,4 +243,5 @@ def _persistent(row: dict[str, Any]) -> Any:
         mqueue_len=int(row.get("mqueue_len") or 0),
         inflight_cnt=int(row.get("inflight_cnt") or 0),
         disconnected_at=row.get("disconnected_at"),
+        expiry_seconds=int(row.get("expiry_interval") or 0),
     )
