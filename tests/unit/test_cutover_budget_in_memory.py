@@ -20,6 +20,7 @@ from components.movers import MOVERS
 from components.movers.kick import Move, kick
 from components.movers.task import Task
 from components.run.moved import Moved
+from tests.handles import cluster_at
 from tests.unit.cutover_bed import CE, EE, manner, up
 from tests.unit.fake_world import UNFINISHED, FakeApi, World
 
@@ -89,6 +90,17 @@ def test_a_colour_whose_listeners_want_another_proxy_setting_is_refused_by_the_f
     told = rf"{colour}: emqx:clusters\.{colour}\.proxyProtocol is false, and its listener tcp:default has proxy_protocol on"
     with pytest.raises(Refused, match=told):
         asyncio.run(open_run(run, "green", COLOURS, (), budget_per_second=50, keep_stale=False))
+    assert not world.disconnects
+    assert world.router.shares == []
+    assert "run" not in world.ledger.memory
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_colour_whose_version_has_no_data_export_is_refused_by_the_first_link(colour: Colour) -> None:
+    world = World([f"dev-{number}" for number in range(30)])
+    world.apis[colour].handle = cluster_at(colour, colour=colour, version="5.0.26")
+    with pytest.raises(Refused, match=rf"emqx:clusters\.{colour}\.version is 5\.0\.26, and EMQX has no data export"):
+        asyncio.run(up(world, manner([50, 100]), "a"))
     assert not world.disconnects
     assert world.router.shares == []
     assert "run" not in world.ledger.memory
