@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.migration.hop_44_5 import Conversion
+from lab.node.kept.records import DashboardUser
 from lab.node.process import Managed
 from tests.lab.converted_bed import login
 from tests.lab.recordings.bed import cluster, host
@@ -55,6 +58,37 @@ async def test_all_is_sent_and_a_client_of_4_4_gets_in(tmp_path: Path) -> None:
         assert (status, err) == (0, "")
         assert f"imported {conversion.archive_name}, sent {len(conversion.requests)} requests" in out
         assert [await login(managed, "joe", word) == 0 for word in (b"word", b"other")] == [True, False]
+
+
+class LateUsers(dict[str, DashboardUser]):
+    """A node that has opened its API and has not loaded its dashboard users yet: it knows nobody for the first looks."""
+
+    missed = 0
+
+    def __init__(self, users: Mapping[str, DashboardUser], blind: int) -> None:
+        super().__init__(users)
+        self.blind = blind
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        if key == "admin" and self.missed < self.blind:
+            self.missed += 1
+            return default
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize(("blind", "status", "missed"), [(1, 0, 1), (9, 1, 3)])
+async def test_a_login_that_is_refused_just_after_the_start_is_tried_again_and_not_for_ever(
+    tmp_path: Path, blind: int, status: int, missed: int
+) -> None:
+    conversion = converted(tmp_path, "ce")
+    async with cluster(tmp_path / "node", nodes=1, edition="ce", version="5.8.9") as managed:
+        users = managed.store.dashboard_users = LateUsers(managed.store.dashboard_users, blind)
+        found, out, err = await sent(tmp_path, managed)
+        assert (found, users.missed) == (status, missed)
+        assert (f"imported {conversion.archive_name}" in out) is (status == 0)
+        assert bool(re.search(r"refused \(401\): http://\S+/login\n\{.*BAD_USERNAME_OR_PWD.*\}", err)) is (status == 1)
+        if status == 0:
+            assert await login(managed, "joe", b"word") == 0
 
 
 async def test_an_archive_of_the_other_edition_is_refused_and_the_reason_is_shown(tmp_path: Path) -> None:
