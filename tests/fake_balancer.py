@@ -71,6 +71,8 @@ class FakeRouter:
     """The connections by their address: the colour, and another word each time one begins."""
     closed: Callable[[str], None] = lambda _: None
     """Called with the address of each connection that is closed."""
+    acting: Callable[[], None] = lambda: None
+    """Called before any is."""
 
     end_command = "true"
 
@@ -125,6 +127,7 @@ class FakeRouter:
         self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
     ) -> frozenset[str]:
         await asyncio.sleep(0)
+        self.acting()
         ended = frozenset(one for one, word in found.items() if self.held.get(one) == (colour, word))
         for one in sorted(ended):
             del self.held[one]

@@ -21,6 +21,13 @@ class FleetSample(NamedTuple):
     websocket_ids: tuple[str, ...] = ()
 
 
+class ConnectedClient(NamedTuple):
+    """A client with a socket, and where the cluster sees it come from (``system.address.peer``)."""
+
+    client_id: str
+    address: str
+
+
 class Clients(Protocol):
     """Clients and sessions of one colour."""
 
@@ -51,6 +58,12 @@ class Clients(Protocol):
 
     async def client_addresses(self, node: str) -> list[str]:
         """Where the clients with a socket on this node connect from, as the node sees them (``system.address.peer``)."""
+        ...
+
+    async def connected_clients(
+        self, wanted: Callable[[str], bool] = ..., *, mqtt5: Callable[[str], None] | None = None
+    ) -> list[ConnectedClient]:
+        """As ``connected_client_ids``, with the address of each."""
         ...
 
     def session_pages(self) -> AsyncIterator[list[SessionFacts]]:

@@ -16,7 +16,7 @@ from components.guards.proxied import refuse_wrong_proxy
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, drained, origin
 from components.links.carrying import left_behind, not_carried
 from components.links.target import missing, open_target, refuse_too_small
-from components.movers.kick import batches
+from components.movers.paced import batches
 from components.routers.share import settle
 from components.run.run import Run
 from components.value import Value

@@ -16,7 +16,7 @@ from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
 from components.links.carrying import carry_sessions, offline_count
 from components.links.opening import silent
-from components.links.sending_back import sent_back
+from components.links.sending_back import SEND_BACK, sent_back
 from components.links.target import missing, open_target, wait_until_up
 from components.movers import MOVERS
 from components.movers.task import Task
@@ -26,7 +26,10 @@ from components.value import Value
 
 
 class Manner(Value):
-    """How clients are moved: the steps, by what, the budget, node evacuation's knobs, what stops the update, and whether sessions that nothing can carry may end."""
+    """How clients are moved: the steps, by what, the budget, node evacuation's knobs, and what stops the update.
+
+    ``sessions_may_end`` is whether sessions that nothing can carry may end, ``keep_stale_sessions`` whether those that clients leave behind stay.
+    """
 
     steps: tuple[Step, ...]
     budget_per_second: int
@@ -34,6 +37,7 @@ class Manner(Value):
     evacuation: Evacuation = Evacuation()
     gates: Thresholds = Thresholds()
     sessions_may_end: bool = False
+    keep_stale_sessions: bool = False
 
 
 async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: Direction) -> dict[str, float]:
@@ -70,11 +74,21 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     except GateFailed as failed:
         if direction == "back":
             raise
-        raise await sent_back(run, source, manner.gates, manner.budget_per_second, failed, name) from None
+        raise await send_back(run, source, manner, failed, name) from None
     facts = _facts(meter)
     moved = {"clients": facts["moved"], "moving_seconds": facts["moving_seconds"], "dropped": meter.messages_dropped}
     run.record("step", **step, phase="end", **moved)
     return facts
+
+
+async def send_back(run: Run, to: Colour, manner: Manner, failed: GateFailed, step: str) -> GateFailed:
+    """Move everybody back to ``to`` as the cohorts were moved; the failure of the gate, with what came of it."""
+    meter = Meter(run, SEND_BACK, to, everybody(to), manner.gates, manner.budget_per_second)
+
+    async def move() -> None:
+        await MOVERS[manner.mover.cohort](run, _task(SEND_BACK, other(to), everybody(to), manner, meter))
+
+    return await sent_back(run, to, meter, move, failed, step)
 
 
 async def _leave_silent(run: Run, name: str, to: Colour) -> dict[str, float]:
@@ -154,6 +168,7 @@ def _task(
         moved=meter.moved,
         notice=meter.notice,
         recipients=recipients,
+        keeps_sessions=manner.keep_stale_sessions,
     )
 
 

@@ -14,8 +14,9 @@ from components.run.moved import Moved
 class Task:
     """Take off ``source`` whoever is not its own at ``green_parts``, at ``budget_per_second`` at most.
 
-    ``recipients`` are the nodes that an evacuation gives the sessions to, where both colours are one cluster. ``step`` is the name in the journal. ``moved`` is updated while it works, ``notice`` is called whenever it moved somebody. ``knobs`` are node
-    evacuation's.
+    ``step`` is the name in the journal. ``moved`` is updated while it works, ``notice`` is called whenever it moved somebody. ``knobs`` are node
+    evacuation's, and ``recipients`` the nodes that it gives the sessions to, where both colours are one cluster. ``keeps_sessions`` leaves what clients
+    leave behind on a cluster of its own, for the way back.
     """
 
     step: str
@@ -26,3 +27,4 @@ class Task:
     moved: Moved
     notice: Callable[[], None]
     recipients: tuple[str, ...] = ()
+    keeps_sessions: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -30,7 +30,12 @@ class Departures:
 
     def speaks_mqtt5(self, client_id: str) -> None:
         """The client speaks MQTT 5."""
-        self._mqtt5.append(zlib.crc32(client_id.encode()))
+        self._mqtt5.append(_mark(client_id))
+
+    def mqtt5(self, ids: Iterable[str]) -> Callable[[str], bool]:
+        """Whether one of these clients speaks MQTT 5; what it is made of is as large as they are, and not the fleet."""
+        those = frozenset(_mark(one) for one in ids).intersection(self._mqtt5)
+        return lambda client_id: _mark(client_id) in those
 
     def __contains__(self, client_id: object) -> bool:
         """Whether it was moved."""
@@ -49,7 +54,7 @@ class Departures:
         """``dev-1 (MQTT 5, since 10:51:53Z)``; the other version is 3.1 or 3.1.1."""
         moment = self._at(client_id)
         since = "" if moment is None else f", since {datetime.fromtimestamp(moment, UTC):%H:%M:%SZ}"
-        version = "5" if zlib.crc32(client_id.encode()) in self._mqtt5 else "3"
+        version = "5" if _mark(client_id) in self._mqtt5 else "3"
         return f"{client_id} (MQTT {version}{since})"
 
     def _at(self, client_id: str) -> float | None:
@@ -59,6 +64,10 @@ class Departures:
             if index < len(ids) and ids[index] == client_id and batch < len(counts):
                 return times[batch]
         return None
+
+
+def _mark(client_id: str) -> int:
+    return zlib.crc32(client_id.encode())
 
 
 @dataclass

@@ -63,4 +63,5 @@ def manner_of(cutover: Cutover, mover: Choice) -> Manner:
         evacuation=cutover.evacuation,
         gates=cutover.gates,
         sessions_may_end="sessions" in cutover.acknowledge,
+        keep_stale_sessions=cutover.keep_stale_sessions,
     )

@@ -29,6 +29,7 @@ class Devices:
         username: str | None = None,
         password: str | None = None,
         kinds: Mixture = SOON,
+        persistent_fraction: float = 0.0,
     ) -> None:
         """Connect all; they publish nothing, and come back at once unless their kinds say otherwise."""
         host, _, port = address.rpartition(":")
@@ -40,7 +41,7 @@ class Devices:
             clients=clients,
             username=username,
             password=password,
-            persistent_fraction=0.0,
+            persistent_fraction=persistent_fraction,
             publish_interval_seconds=0,
             settle_seconds=0,
             kinds=kinds,

@@ -42,8 +42,18 @@ QUICK = {"stallSeconds": 20, "settleSeconds": 1, "unknownSeconds": 20, "connectL
 class MovingBed:
     """Blue with devices on it, and an empty green."""
 
-    def __init__(self, directory: Path, clients: int, nodes: int = 3, kinds: Mixture = SOON) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        clients: int,
+        nodes: int = 3,
+        kinds: Mixture = SOON,
+        *,
+        proxied: bool = True,
+        persistent_fraction: float = 0.0,
+    ) -> None:
         self.directory, self.clients, self.nodes, self.kinds = directory, clients, nodes, kinds
+        self.proxied, self.persistent_fraction, self.max_connections = proxied, persistent_fraction, 2_000
         self.credentials: dict[str, Credentials] = {
             colour: Credentials(
                 api_key=f"bed-{colour}", api_secret=f"secret-{colour}", username="admin", password="pw-1"
@@ -57,7 +67,7 @@ class MovingBed:
 
     def serve_cluster(self, colour: Colour) -> None:
         place = self.directory / "clusters" / colour
-        cluster = wanted(place, VERSIONS[colour], colour=colour, nodes=self.nodes, proxy_protocol=True)
+        cluster = wanted(place, VERSIONS[colour], colour=colour, nodes=self.nodes, proxy_protocol=self.proxied)
         served = local.serve(cluster, self.credentials[colour], lambda: None)
         self.handles[colour] = ClusterHandle.model_validate(served["handle"])
 
@@ -69,7 +79,7 @@ class MovingBed:
             editions={"blue": "ee", "green": "ee"},
             directory=self.directory / "balancer",
             address=None,
-            max_connections=2_000,
+            max_connections=self.max_connections,
             replicas=1,
         )
         self.balancer = balancing.serve(balancer, self.credentials)
@@ -200,7 +210,14 @@ class MovingBed:
 
     def _first(self, to: Colour, budget: int) -> dict[str, Any]:
         declared = [{"colour": colour} for colour in COLOURS]
-        intent = {"live": to, "declared": declared, "steps": [], "strategy": "two-cluster", "budgetPerSecond": budget}
+        intent: dict[str, Any] = {
+            "live": to,
+            "declared": declared,
+            "steps": [],
+            "strategy": "two-cluster",
+            "budgetPerSecond": budget,
+        }
+        intent["acknowledge"] = ["sessions"] if self.persistent_fraction else []
         return self._act(CutoverProvider(), {"name": "cutover", "to": to, **self._world(), **intent})
 
     def _world(self) -> dict[str, Any]:
@@ -252,7 +269,9 @@ class MovingBed:
             stack.enter_context(_progress_into(self.lines))
             self._beside = stack.enter_context(ThreadPoolExecutor())
             self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
-            self.devices = Devices(self.balancer.mqtt, self.clients, kinds=self.kinds)
+            self.devices = Devices(
+                self.balancer.mqtt, self.clients, kinds=self.kinds, persistent_fraction=self.persistent_fraction
+            )
             stack.callback(self.devices.end)
             self._stack = stack.pop_all()
         return self

@@ -18,7 +18,8 @@ QUIET = Thresholds(connect_latency_p99_milliseconds=None)
 CE = Choice(mover="kick")
 EE = Choice(mover="kick", shuts=True)
 EVACUATION = Choice(mover="evacuation", shuts=True)
-CHOICES = {"ce": CE, "ee": EE, "evacuation": EVACUATION}
+CLOSE = Choice(mover="close")
+CHOICES = {"ce": CE, "ee": EE, "evacuation": EVACUATION, "close": CLOSE, "close, ee": Choice(mover="close", shuts=True)}
 """What may be chosen in strategy two-cluster behind a router that knows clients."""
 
 

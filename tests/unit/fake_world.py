@@ -19,6 +19,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.account import Account
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
+from components.emqx.clients import ConnectedClient
 from components.emqx.errors import Unauthorized, Unreachable
 from components.emqx.models import ClusterHandle, Node
 from components.run.run import Run
@@ -101,6 +102,12 @@ class FakeApi:
                 mqtt5(one)
         return sorted(filter(wanted, self.mine()))
 
+    async def connected_clients(
+        self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
+    ) -> list[ConnectedClient]:
+        ids = await self.connected_client_ids(wanted, mqtt5=mqtt5)
+        return [ConnectedClient(one, self.world.addresses.get(one, f"{one} past the balancer")) for one in ids]
+
     async def connected_pages(self) -> AsyncIterator[list[str]]:
         self.alive()
         yield self.mine()
@@ -111,7 +118,11 @@ class FakeApi:
 
     async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         self.alive()
-        yield list(self.world.sessions.get(self.colour, ()))
+        left = [
+            SessionFacts(one, connected=False, mqueue_len=0, inflight_cnt=0, disconnected_at=None)
+            for one in sorted(self.world.behind[self.colour])
+        ]
+        yield [*self.world.sessions.get(self.colour, ()), *left]
 
     async def session_totals(self) -> SessionTotals:
         self.alive()
@@ -138,7 +149,9 @@ class FakeApi:
         self.world.act()
         self.batches.append(len(ids))
         for one in ids:
+            self.world.behind[self.colour].discard(one)
             if self.world.at.get(one) == self.colour:
+                self.world.told[one] += one in self.world.mqtt5
                 self.world.disconnect(one)
 
     async def edition(self) -> Edition:
@@ -209,7 +222,13 @@ class World:
         self.clock = FakeClock(self)
         self.ledger = FakeLedger()
         self.router = FakeRouter(self.ledger)
-        self.at: dict[str, Colour] = dict.fromkeys(ids, "blue")
+        self.router.acting, self.router.closed = self.act, self.close
+        self.at: dict[str, Colour] = {}
+        self.addresses: dict[str, str] = {}
+        self.behind: dict[Colour, set[str]] = {colour: set() for colour in COLOURS}
+        self.persistent: set[str] = set()
+        self.told: Counter[str] = Counter()
+        self._connects = 0
         self.disconnects: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -225,6 +244,8 @@ class World:
         self.never: set[str] = set()
         self.masked: set[str] = set()
         self._due: list[tuple[float, str]] = []
+        for one in ids:
+            self.appear(one, "blue")
 
     def was_at(self, parts: int) -> None:
         """The share has been that one before the test begins."""
@@ -236,10 +257,25 @@ class World:
         if self.die_at is not None and self.acts >= self.die_at:
             raise Killed
 
+    def appear(self, one: str, colour: Colour) -> None:
+        """A connection through the balancer, from another port than the one before."""
+        self._connects += 1
+        self.at[one] = colour
+        self.addresses[one] = f"10.0.0.1:{self._connects}"
+        self.router.held[self.addresses[one]] = (colour, str(self._connects))
+
+    def close(self, address: str) -> None:
+        """The balancer has ended a connection: the session stays where it was, if it outlives connections."""
+        one = next(one for one, where in self.addresses.items() if where == address)
+        if one in self.persistent:
+            self.behind[self.at[one]].add(one)
+        self.disconnect(one)
+
     def disconnect(self, one: str) -> None:
         """The device loses its connection and comes back through the balancer."""
         self.disconnects[one] += 1
         self.apis["green"].no_subscribers += self.lost_at_a_move
+        self.router.held.pop(self.addresses.get(one, ""), None)
         if one in self.never:
             del self.at[one]
         elif self.away_seconds:
@@ -252,7 +288,7 @@ class World:
         """The device comes to the balancer."""
         seen = "one address" if one in self.masked else one
         colour: Colour = "green" if belongs(seen, self.router.parts) else "blue"
-        self.at[one] = colour
+        self.appear(one, colour)
         self.accepted[colour] += 1
 
     def tick(self, now: float) -> None:

@@ -16,8 +16,7 @@ from components.emqx.errors import Refused
 from components.emqx.models import Node
 from components.ledger.base import LEASE
 from components.links.opening import open_run
-from components.movers import MOVERS
-from components.movers.kick import Move, kick
+from components.movers import MOVERS, kick
 from components.movers.task import Task
 from components.run.moved import Moved
 from tests.handles import cluster_at
@@ -35,7 +34,11 @@ def test_no_kick_has_more_ids_than_one_call_can_take_and_the_budget_is_reached(b
     world, moved = World([f"dev-{number}" for number in range(4_000)], evacuates=False), Moved()
     world.ledger.memory[LEASE] = "a"
     world.was_at(everybody("green"))
-    asyncio.run(kick(world.run("a"), Move("shift-100", "blue", everybody("green")), budget, moved, lambda: None))
+    asyncio.run(
+        kick.carry_out(
+            world.run("a"), Task("shift-100", "blue", everybody("green"), budget, Evacuation(), moved, lambda: None)
+        )
+    )
     assert max(world.apis["blue"].batches) <= 500
     assert sum(world.apis["blue"].batches) == moved.count == 4_000
     assert moved.seconds <= 4_000 / budget * 1.05 + 0.1

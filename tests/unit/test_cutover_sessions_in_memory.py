@@ -10,8 +10,8 @@ import pytest
 from components.cutover.words import Colour
 from components.emqx.answers import SessionFacts
 from components.emqx.errors import GateFailed, Refused
-from components.links.sending_back import sent_back
-from tests.unit.cutover_bed import QUIET, half_way, manner, up
+from components.links.shift import send_back
+from tests.unit.cutover_bed import half_way, manner, up
 from tests.unit.fake_world import UNFINISHED, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
@@ -67,7 +67,11 @@ class TestSessionsLeftBehind:
 
     def test_one_that_a_failing_gate_left_on_green_is_stale_at_the_next_attempt(self) -> None:
         world = self.interrupted()
-        asyncio.run(sent_back(world.run("a"), "blue", QUIET, 50, GateFailed("gate x", seen="s", todo="t"), "shift-50"))
+        asyncio.run(
+            send_back(
+                world.run("a"), "blue", manner([100], budget=50), GateFailed("gate x", seen="s", todo="t"), "shift-50"
+            )
+        )
         self.offline(world, "dev-1", "green", world.clock.now() + 1)
         asyncio.run(up(world, manner([50, 100]), "b", acknowledged=["sessions"]))
         assert self.removed(world) == ["green"]

@@ -14,9 +14,8 @@ from components.cutover.words import Colour
 from components.emqx.answers import NodeFacts
 from components.emqx.errors import GateFailed, GaveUp, Refused, Unreachable
 from components.links.opening import open_run
-from components.links.sending_back import sent_back
-from components.links.shift import carry_out
-from tests.unit.cutover_bed import QUIET, manner, up
+from components.links.shift import carry_out, send_back
+from tests.unit.cutover_bed import manner, up
 from tests.unit.fake_world import UNFINISHED, FakeApi, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
@@ -101,7 +100,9 @@ def test_a_way_back_that_stops_is_told_with_the_gates_own_words() -> None:
         run = world.run("a")
         await open_run(run, "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
         world.router.down.add("blue")
-        return await sent_back(run, "blue", QUIET, 50, GateFailed("gate x", seen="5 over 4", todo="look"), "shift-50")
+        return await send_back(
+            run, "blue", manner([100], budget=50), GateFailed("gate x", seen="5 over 4", todo="look"), "shift-50"
+        )
 
     assert "5 over 4; and they could not all be sent back to blue: waiting for blue" in str(asyncio.run(go()))
 
@@ -164,7 +165,7 @@ class TestTheWayBackToAColourWithADeadNode:
         async def go() -> GateFailed:
             run = world.run("b")
             await run.begin({})
-            return await sent_back(run, "blue", QUIET, 50, failed, "shift-50")
+            return await send_back(run, "blue", manner([100], budget=50), failed, "shift-50")
 
         assert "all clients are back on blue" in str(asyncio.run(go()))
         assert set(world.at.values()) == {"blue"}

@@ -16,8 +16,9 @@ from components.cutover.facts import Thresholds
 from components.emqx.answers import NodeFacts
 from components.emqx.errors import GateFailed, GaveUp, Unreachable
 from components.emqx.models import ClusterHandle
+from components.movers import kick
 from components.movers.evacuation import evacuate
-from components.movers.kick import Move, kick
+from components.movers.task import Task
 from components.run.meter import Meter
 from components.run.moved import Moved
 from components.run.run import Run
@@ -42,7 +43,9 @@ async def moved_by_kicks(world: World, percent: float, budget: int = 50, gates: 
     meter = Meter(run, "shift", "green", parts, gates, budget)
     await meter.baseline()
     await run.set_share(parts)
-    await meter.watch_over(kick(run, Move("shift", "blue", parts), budget, meter.moved, meter.notice))
+    await meter.watch_over(
+        kick.carry_out(run, Task("shift", "blue", parts, budget, Evacuation(), meter.moved, meter.notice))
+    )
     return meter
 
 
@@ -273,7 +276,9 @@ class TestThePaceThatFollows:
             world.was_at(EVERYBODY)
             meter = Meter(run, "shift-100", "green", EVERYBODY, DEFAULT, 100)
             await meter.baseline()
-            await meter.watch_over(kick(run, Move("shift-100", "blue", EVERYBODY), 100, meter.moved, meter.notice))
+            await meter.watch_over(
+                kick.carry_out(run, Task("shift-100", "blue", EVERYBODY, 100, Evacuation(), meter.moved, meter.notice))
+            )
 
         asyncio.run(go())
         return world

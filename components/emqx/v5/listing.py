@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from components.emqx.answers import Answer, SessionFacts, SessionTotals
 from components.emqx.base import Scope
-from components.emqx.clients import FleetSample
+from components.emqx.clients import ConnectedClient, FleetSample
 from components.emqx.known import known
 from components.emqx.reading import read_model
 from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
@@ -25,6 +25,7 @@ _EVERY_FIELD = "all"
 """``listener`` is shown and cannot be asked for alone (docs/emqx/balancer.md#websocket)."""
 _SAMPLE_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt"
 _SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
+_ADDRESS_FIELDS = "clientid,connected,proto_ver,ip_address,port"
 _VERSION_FIELDS = "clientid,connected,proto_ver"
 _T = TypeVar("_T")
 
@@ -111,6 +112,16 @@ class Listing:
         asked = {"node": node, "conn_state": "connected", "fields": "clientid,connected,ip_address,port"}
         pages = self.http.pages("/clients", asked, hook=_address, limit=SMALL_PAGE)
         return [row async for page in pages for row in page if isinstance(row, str)]
+
+    async def connected_clients(
+        self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
+    ) -> list[ConnectedClient]:
+        """As ``connected_client_ids``, with the address that each comes from (docs/emqx/moving.md#close-at-the-balancer); of an id that comes twice the later one."""
+        hook = _placed(mqtt5 or (lambda _: None))
+        found: dict[str, str] = {}
+        async for page in self._pages(_ADDRESS_FIELDS, hook):
+            found.update(row for row in page if isinstance(row, tuple) and wanted(row[0]))
+        return [ConnectedClient(one, found[one]) for one in sorted(found)]
 
     async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         """The sessions that outlive their connection (``expiry_interval > 0``), connected or not, page by page."""
@@ -227,6 +238,17 @@ def _telling(mqtt5: Callable[[str], None]) -> Callable[[dict[str, Any]], Any]:
         if row.get("connected") and row.get("proto_ver") == 5:
             mqtt5(row["clientid"])
         return _connected_id(row)
+
+    return hook
+
+
+def _placed(mqtt5: Callable[[str], None]) -> Callable[[dict[str, Any]], Any]:
+    """A row as its id and address when it has a socket, and tell who speaks MQTT 5; ``meta`` and the page itself as they are."""
+    tell = _telling(mqtt5)
+
+    def hook(row: dict[str, Any]) -> Any:
+        one = tell(row)
+        return (one, _address(row) or "") if isinstance(one, str) else one
 
     return hook
 

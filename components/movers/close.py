@@ -1,0 +1,144 @@
+"""Moving a cohort by ending its connections at the balancer: each device sees a FIN, and no packet tells it to go.
+
+The rule: everyone is listed before the first is closed, and nobody is closed twice in a step. Two clusters share no sessions, so what a closed
+client leaves behind is ended there, once it is not connected; within one cluster nothing is ever kicked, and the session follows its client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from components.cutover.words import other
+from components.emqx.clients import ConnectedClient
+from components.emqx.errors import GaveUp
+from components.emqx.known import known
+from components.movers.kick import MOST_AGAIN, ROUNDS, SETTLE_SECONDS, Move, told
+from components.movers.paced import BATCH, Paced, batches, holds
+from components.movers.task import Task
+from components.routers.base import Mark, SeenAs
+from components.run.run import Run
+
+AHEAD_SECONDS = 5.0
+"""Connections are looked for so long before they are closed: a look goes through all that a replica holds (0.05 s for 1,000)."""
+
+
+async def carry_out(run: Run, task: Task) -> None:
+    """The mover ``close``.
+
+    ``task.moved`` is updated while it works; ``task.notice`` is called at each batch.
+
+    Raises:
+        GaveUp: clients stay on the source whose connections are not the balancer's, or who come back to it.
+
+    """
+    closing = _Closing(run, task)
+    listed: list[ConnectedClient] = []
+    again = 0
+    for _ in range(ROUNDS):
+        await run.checkpoint()
+        mark = await run.router.mark()
+        listed = await closing.source.connected_clients(closing.move.leaves, mqtt5=told(closing.move, task.moved))
+        # asked after the list, so that nobody who is on it is unknown here
+        if listed and (late := await run.late(task.source, task.green_parts)):
+            listed = [one for one in listed if one.client_id not in late]
+        if not listed:
+            await closing.end_sessions(all_that_moved=True)
+            return
+        fresh = [one for one in listed if not holds(closing.tried, one.client_id)]
+        again += not fresh
+        if again > MOST_AGAIN:
+            break
+        await closing.round(fresh or listed, mark)
+        await run.clock.sleep(SETTLE_SECONDS)
+        await closing.end_sessions(all_that_moved=False)
+    raise GaveUp(
+        f"moving the cohort of {task.step}",
+        node=task.source,
+        seen=f"{len(listed)} clients stay on {task.source}, such as {[one.client_id for one in listed[:3]]}: "
+        "their connections are not the balancer's, or they come back past it",
+        todo=f"let these clients connect through the balancer (they reach {task.source} directly), then run pulumi up again",
+    )
+
+
+@dataclass
+class _Closing:
+    """What the rounds of a step know; the lists of ids are sorted.
+
+    ``closed`` are the ids whose connection was ended, ``missed`` those whose connection was not found once, ``tried`` those for whom there is no other way left.
+    """
+
+    run: Run
+    task: Task
+    closed: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """What does not change from round to round."""
+        self.move = Move(self.task.step, self.task.source, self.task.green_parts)
+        self.source = self.run.clusters[self.task.source]
+        self.paced = Paced(self.run, self.task)
+        self.seen_as: SeenAs = "client" if self.source.handle.proxy_protocol else "balancer"
+
+    async def round(self, listed: Sequence[ConnectedClient], mark: Mark) -> None:
+        """Close whom the balancer has, and end by a kick, where that may be, who came back or is not found a second time."""
+        back = [one.client_id for one in listed if holds(self.closed, one.client_id)]
+        missed = [one for portion in self._portions(listed) for one in await self._close(portion, mark)]
+        last = sorted({*back, *(one for one in missed if holds(self.missed, one))})
+        self.missed = sorted({*self.missed, *missed})
+        self.tried = sorted({*self.tried, *last})
+        if last and not self.run.in_one_cluster:
+            self.task.moved.to_move += len(last)
+            await self.paced.disconnect("kick", last, self._kick)
+
+    def _portions(self, listed: Sequence[ConnectedClient]) -> Iterator[Sequence[ConnectedClient]]:
+        done = 0
+        while done < len(listed):
+            size = max(BATCH, int(self.paced.rate * AHEAD_SECONDS))
+            yield listed[done : done + size]
+            done += size
+
+    async def _close(self, portion: Sequence[ConnectedClient], mark: Mark) -> list[str]:
+        """The ids whose connection is not found."""
+        moved, began = self.task.moved, self.run.clock.now()
+        some = [one for one in portion if self.run.in_one_cluster or not holds(self.closed, one.client_id)]
+        addresses = {one.client_id: one.address for one in some}
+        found = await self.run.router.find(self.task.source, addresses.values(), seen_as=self.seen_as)
+        moved.seconds += self.run.clock.now() - began
+        here = [one for one, address in addresses.items() if address in found]
+        moved.to_move += len(here)
+
+        async def close(ids: Sequence[str]) -> int:
+            wanted = {addresses[one]: found[addresses[one]] for one in ids}
+            ended = await self.run.router.close(self.task.source, wanted, seen_as=self.seen_as, mark=mark)
+            gone = [one for one in ids if addresses[one] in ended]
+            self.closed += gone
+            moved.to_move -= len(ids) - len(gone)
+            return len(gone)
+
+        await self.paced.disconnect("close", here, close)
+        self.closed.sort()
+        return [one for one, address in addresses.items() if address not in found]
+
+    async def _kick(self, ids: Sequence[str]) -> int:
+        await self.source.kick(ids)
+        return len(ids)
+
+    async def end_sessions(self, *, all_that_moved: bool) -> None:
+        """End what the closed clients left behind on a cluster of its own, or all of the move that are connected on the other one by now.
+
+        That is also what an earlier run left which was killed between the two. An id that is connected is never kicked here.
+        """
+        if self.run.in_one_cluster or self.task.keeps_sessions or not (self.closed or all_that_moved):
+            return
+        pages = self.source.session_pages()
+        left = [session.clientid async for page in pages for session in page if not session.connected]
+        offline = sorted(filter(self.move.leaves, left))
+        due = [one for one in offline if holds(self.closed, one)]
+        if all_that_moved and len(due) < len(offline):
+            there = self.run.clusters[other(self.task.source)]
+            due += await known(there.connected_client_ids(lambda one: holds(offline, one))) or []
+        for batch in batches(sorted(set(due))):
+            await self.run.act("sessions-ended", step=self.task.step, colour=self.task.source, count=len(batch))
+            await self.source.kick(batch)
