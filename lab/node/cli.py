@@ -5,6 +5,7 @@ The rule: everything that must go wrong at once does so here, before ``ready.jso
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ import typer
 
 from lab.node.api.host import Settings
 from lab.node.archive.backup import numbers
+from lab.node.kept.terms import sessions_of
 from lab.node.lifeline import live
 from lab.node.network import LOOPBACK_6
 
@@ -42,7 +44,9 @@ def node(
     ] = "auto",
     proxy_protocol: Annotated[bool, typer.Option("--proxy-protocol")] = False,
     websocket: Annotated[bool, typer.Option("--websocket", help="open ws:default at 8083 too")] = False,
-    max_sessions: Annotated[int, typer.Option(min=0, help="of the licence; 0 is unlimited")] = 25,
+    max_sessions: Annotated[
+        int, typer.Option(min=0, help="of the licence, unless EMQX_LICENSE__KEY is set; 0 is unlimited")
+    ] = 25,
     boot_delays: Annotated[bool, typer.Option("--boot-delays", help="boot as slowly as recorded")] = False,
     boot_factor: Annotated[float, typer.Option(min=0.0, help="scales the boot delays")] = 1.0,
     import_rate: Annotated[float, typer.Option(min=0.0, help="retained messages indexed a second; 0 is at once")] = 0.0,
@@ -54,6 +58,12 @@ def node(
     join: Annotated[str | None, typer.Option(help="control address of the cluster that its nodes are to join")] = None,
 ) -> None:
     """An EMQX cluster, or more nodes of one, until SIGTERM."""
+    key = os.environ.get("EMQX_LICENSE__KEY", "")
+    if key and edition == "ee":
+        try:
+            max_sessions = sessions_of(key)
+        except ValueError as error:
+            raise OSError(f"{error}; the node does not start") from None
     if network == LOOPBACK_6 and nodes != 1:
         raise typer.BadParameter(f"{network} is one address: give --nodes 1", param_hint="--network")
     settings = Settings(

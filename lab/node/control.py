@@ -161,6 +161,8 @@ class Control:
             home.servers[name].set_silence(None)
         elif kind in {"refuse_connects", "connack_delay"}:
             node.fault = None
+        elif kind == "route_hole":
+            node.route_hole = 0.0
 
     async def _die(self, fault: Fault, name: str) -> None:
         await self._home(name).kill_node(name, fault.options.get("busy"), fault.options.get("cut"))
@@ -185,12 +187,15 @@ class Control:
         delay = float(fault.options.get("delay_seconds", 1.0))
         self._home(name).cluster.nodes[name].fault = ConnectFault(old.reason if old else None, delay)
 
+    async def _route_hole(self, fault: Fault, name: str) -> None:
+        self._home(name).cluster.nodes[name].route_hole = float(fault.options.get("hole_seconds", 0.1))
+
     async def _clear(self, _request: Request) -> JSONResponse:
         self.faults.clear()
         for task in self._undo:
             task.cancel()
         for name in self._members():
-            for kind in ("refuse", "close_idle", "refuse_connects"):
+            for kind in ("refuse", "close_idle", "refuse_connects", "route_hole"):
                 await self._restore(kind, name)
         return JSONResponse({})
 

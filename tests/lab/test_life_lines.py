@@ -124,6 +124,13 @@ async def test_a_frozen_life_line_freezes_its_nodes_until_it_goes_on(tmp_path: P
         await until(lambda: bool(shown(blue)), "they go on")
 
 
+async def test_a_wrong_licence_ends_the_boot_and_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="bad_license_format") as failure:
+        async with node_process(tmp_path, "--nodes", "1", EMQX_LICENSE__KEY="planted-licence"):
+            pass
+    assert "planted-licence" not in str(failure.value)
+
+
 async def test_a_life_line_that_nobody_is_there_to_join_serves_alone(tmp_path: Path) -> None:
     async with node_process(tmp_path, "--nodes", "1", "--join", "http://127.0.0.1:9", key=KEY) as green:
         await until(lambda: shown(green) == dict.fromkeys(names(green), "running"), "a cluster of its own")

@@ -150,7 +150,7 @@ def _refuse(channel: Channel, reason: int, *, asked: bool = False) -> None:
 
 
 def _accept(channel: Channel, packet: Connect, client_id: str, is_superuser: bool, extra: dict[int, object]) -> None:
-    node, limits = channel.node, channel.node.cluster.limits
+    node = channel.node
     meets = node.cluster.aftermath.meets(client_id, node.cluster.clock())
     if meets is Meets.BUSY:
         _refuse(channel, Reason.SERVER_BUSY)
@@ -158,6 +158,17 @@ def _accept(channel: Channel, packet: Connect, client_id: str, is_superuser: boo
     if meets is Meets.CUT:
         channel.close(None)
         return
+    session = node.cluster.sessions.get(client_id)
+    if node.route_hole and session is not None and session.node is not node and not packet.clean_start:
+        sessions = node.cluster.sessions
+        node.cluster.subscriptions.leave_out(session, node.route_hole, lambda: sessions.get(client_id) is session)
+        channel.hold(node.route_hole, lambda: _open(channel, packet, client_id, is_superuser, extra))
+        return
+    _open(channel, packet, client_id, is_superuser, extra)
+
+
+def _open(channel: Channel, packet: Connect, client_id: str, is_superuser: bool, extra: dict[int, object]) -> None:
+    node, limits = channel.node, channel.node.cluster.limits
     session, present = open_session(channel, packet, client_id, is_superuser)
     node.metrics["client.connack"] += 1
     node.metrics["client.connected"] += 1

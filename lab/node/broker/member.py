@@ -36,7 +36,8 @@ class Member:
             ``ready`` is normal (docs/emqx/cluster.md#fresh-start); the boot sequence sets it.
         metrics: the counters of `GET /metrics`, all names present.
         refusing: new CONNECTs get 0x9C / 3 (evacuation); `server_reference` goes with it unless empty.
-        fault: what a test does to CONNECTs.
+        fault: what a test does to CONNECTs.  route_hole: seconds in which nothing is routed to a session that this node takes over from another
+            one (docs/emqx/moving.md#take-over-has-a-small-hole); 0 unless a test sets it.
         started_at: unix seconds; 0 while stopped.
 
     """
@@ -50,6 +51,7 @@ class Member:
         self.refusing = False
         self.server_reference = ""
         self.fault: ConnectFault | None = None
+        self.route_hole = 0.0
         self.started_at = 0.0
 
     @property

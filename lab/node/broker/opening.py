@@ -19,7 +19,7 @@ def open_session(channel: Channel, packet: Connect, client_id: str, is_superuser
     node, cluster = channel.node, channel.node.cluster
     session = cluster.sessions.get(client_id)
     if session is not None:
-        _throw_off(cluster, session)
+        _throw_off(cluster, session, ends=packet.clean_start)
     if session is not None and packet.clean_start:
         node.metrics["session.discarded"] += 1
         cluster.terminate(session)
@@ -43,17 +43,21 @@ def open_session(channel: Channel, packet: Connect, client_id: str, is_superuser
     return session, present
 
 
-def _throw_off(cluster: Shared, session: Session) -> None:
-    """End the live connection of a session that somebody takes over or discards; a will without delay is published."""
+def _throw_off(cluster: Shared, session: Session, *, ends: bool) -> None:
+    """End the live connection of a session that somebody takes over or (``ends``) discards.
+
+    A will is dropped only where it has a delay and the session goes on (B1_takeover_open_ce, B1_close_kinds_ce).
+    """
+    delay = session.will is not None and min(int(session.will.properties.get(Property.WILL_DELAY, 0)), session.expiry)
+    waits = bool(delay) and not ends
     channel = session.channel
     if channel is None:
-        if session.will is not None and not session.will.properties.get(Property.WILL_DELAY):
+        if not waits:
             cluster.publish_will(session)
         session.will = None
         return
     expiry, session.expiry = session.expiry, max(session.expiry, 1)  # the session itself goes on, whatever its expiry
-    has_delay = session.will is not None and session.will.properties.get(Property.WILL_DELAY)
-    cluster.detach(session, will="none" if has_delay else "now")
+    cluster.detach(session, will="none" if waits else "now")
     session.expiry = expiry
     channel.close(Reason.SESSION_TAKEN_OVER)
 

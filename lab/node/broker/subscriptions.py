@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from lab.node.broker.delivery import Delivery, SubOptions
@@ -77,6 +78,17 @@ class Subscriptions:
         """Forget everything a session subscribed to."""
         for topic_filter in tuple(session.subscriptions):
             self.remove(session, topic_filter)
+
+    def leave_out(self, session: Session, seconds: float, lives: Callable[[], bool]) -> None:
+        """Nothing is routed to a session for so long, whether its client is still there then or not; ``lives`` says whether it is itself."""
+        kept = dict(session.subscriptions)
+        self.remove_all(session)
+
+        def put_back() -> None:
+            for topic_filter, options in kept.items() if lives() else ():
+                self.add(session, topic_filter, options)
+
+        asyncio.get_running_loop().call_later(seconds, put_back)
 
     def route(self, message: Message, now: float) -> int:
         """Hand a message to everybody who subscribed; says to how many (one for each matching subscription)."""
