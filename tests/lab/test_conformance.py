@@ -16,27 +16,18 @@ from tests.lab.recordings.scenarios import SCENARIOS, Scenario, run
 
 pytestmark = pytest.mark.lab
 
-IN_REAL_TIME = {"04b_evacuation_run"}
-"""What is asked at instants of an evacuation: a busy machine misses one now and then, a node that behaves otherwise does each time."""
-MORE_TRIES = 3
 FILES = [(scenario.name, file) for scenario in SCENARIOS for file in scenario.files]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tallies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Tally]:
-    """All scenarios at once, each with clusters of its own: the longest of them waits 17 s for an evacuation."""
+    """All scenarios at once, each with clusters of its own."""
 
     async def played(one: Scenario) -> list[Tally]:
         return await run(one, tmp_path_factory.mktemp("world"))
 
-    played_first = await asyncio.gather(*map(played, SCENARIOS))
-    done = {one.name: found for one, found in zip(SCENARIOS, played_first, strict=True)}
-    for one in (one for one in SCENARIOS if IN_REAL_TIME & set(one.files)):
-        for _ in range(MORE_TRIES):
-            if not any(tally.differences for tally in done[one.name]):
-                break
-            done[one.name] = await played(one)
-    return {(name, tally.file): tally for name, found in done.items() for tally in found}
+    found = await asyncio.gather(*map(played, SCENARIOS))
+    return {(one.name, tally.file): tally for one, tallies in zip(SCENARIOS, found, strict=True) for tally in tallies}
 
 
 @pytest.mark.parametrize(("scenario", "file"), FILES, ids=[f"{file} in {name}" for name, file in FILES])

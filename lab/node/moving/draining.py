@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lab.node.broker.cluster import Cluster
 from lab.node.broker.node import BrokerNode
@@ -34,12 +34,14 @@ class NotStartedError(Exception):
 class Evacuations:
     """All evacuations of a cluster.
 
-    ``directory`` says where a node keeps its ``.evacuation`` file; ``busy`` whether a rebalance has the node.
+    ``directory`` says where a node keeps its ``.evacuation`` file; ``busy`` whether a rebalance has the node; ``clock`` and ``sleep`` are the
+    cluster's own time, unless a test lets another one pass.
     """
 
     def __init__(self, cluster: Cluster, directory: Callable[[str], Path], busy: Callable[[str], bool]) -> None:
         """Nothing evacuates yet; `resume` picks up what a restart left."""
         self.cluster, self.directory, self.busy = cluster, directory, busy
+        self.clock, self.sleep = cluster.clock, cast("Callable[[float], Awaitable[None]]", asyncio.sleep)
         self.running: dict[str, Evacuation] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -50,7 +52,7 @@ class Evacuations:
         if self.busy(name):
             raise BusyError
         self._write(name, parameters)
-        self.running[name] = evacuation.begin(parameters, self.cluster.clock(), self._census(name, parameters))
+        self.running[name] = evacuation.begin(parameters, self.clock(), self._census(name, parameters))
         self._drive(name)
 
     def resume(self, name: str) -> bool:
@@ -58,7 +60,7 @@ class Evacuations:
         path = self._path(name)
         if name in self.running or not path.exists():
             return False
-        self.running[name] = evacuation.resume(json.loads(path.read_text()), self.cluster.clock())
+        self.running[name] = evacuation.resume(json.loads(path.read_text()), self.clock())
         self._refuse(name)
         self._drive(name)
         return True
@@ -95,8 +97,8 @@ class Evacuations:
 
     async def _work(self, name: str) -> None:
         while (running := self.running[name]).phase is not Phase.PROHIBITING:
-            await asyncio.sleep(max(0.0, running.due - self.cluster.clock()))
-            moved = running.advance(self.cluster.clock(), self._census(name, running.parameters))
+            await self.sleep(max(0.0, running.due - self.clock()))
+            moved = running.advance(self.clock(), self._census(name, running.parameters))
             self.running[name] = moved
             if moved.refuses_connects and not running.refuses_connects:
                 self._refuse(name)

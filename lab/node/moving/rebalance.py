@@ -7,10 +7,10 @@ Short form, as recorded (docs/emqx/evacuation.md#rebalance, recording evac_rebal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from lab.node.broker.cluster import Cluster
 
@@ -86,11 +86,12 @@ def split(counts: dict[str, int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 class Rebalances:
-    """All rebalances of a cluster; each runs in one task and ends by itself."""
+    """All rebalances of a cluster; each runs in one task and ends by itself.  ``sleep`` waits, unless a test lets its own time pass."""
 
     def __init__(self, cluster: Cluster) -> None:
         """Nothing runs."""
         self.cluster = cluster
+        self.sleep = cast("Callable[[float], Awaitable[None]]", asyncio.sleep)
         self.running: dict[str, Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -169,15 +170,15 @@ class Rebalances:
         }
 
     async def _work(self, work: Work) -> None:
-        await asyncio.sleep(work.wishes.wait_health_check)
+        await self.sleep(work.wishes.wait_health_check)
         work.stage = Stage.EVICTING_CONNS
-        while self._evict_connections(work):  # noqa: ASYNC110  EMQX's own tick, nobody signals its end
-            await asyncio.sleep(TICK_SECONDS)
+        while self._evict_connections(work):
+            await self.sleep(TICK_SECONDS)
         work.stage = Stage.WAIT_TAKEOVER
-        await asyncio.sleep(work.wishes.wait_takeover)
+        await self.sleep(work.wishes.wait_takeover)
         work.stage = Stage.EVICTING_SESSIONS
-        while self._move_sessions(work):  # noqa: ASYNC110  as above
-            await asyncio.sleep(TICK_SECONDS)
+        while self._move_sessions(work):
+            await self.sleep(TICK_SECONDS)
         self._tasks.pop(work.coordinator, None)
         self._finish(work.coordinator)
 

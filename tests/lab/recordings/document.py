@@ -43,7 +43,7 @@ def render(tallies: dict[tuple[str, str], Tally]) -> str:
     lines.append(
         "\n## Runs of evacuations\n\nDriven through the state machine with a clock of the test's own (`tests/unit/test_evacuation_runs.py`): "
     )
-    lines.append(f"{', '.join(RUNS)}. 04b_evacuation_run is replayed in real time.\n\n")
+    lines.append(f"{', '.join(RUNS)}. 04b_evacuation_run is replayed in a time of its own too.\n\n")
     lines += [f"- {name}: {reason}\n" for name, reason in SKIPPED_RUNS.items()]
     lines.append("\n## Recordings that are not replayed as pairs\n\n| recording | why |\n|---|---|\n")
     lines += [f"| {name} | {_cell(reason)} |\n" for name, reason in NOT_REPLAYED.items()]

@@ -12,6 +12,7 @@ from typing import Any
 from lab.node.kept.store import PASSWORD_ID
 from lab.node.rules.passwords import new_user
 from tests.lab.recordings.device import Device, publish_packet, subscribe_packet
+from tests.lab.recordings.passing import Passing
 from tests.lab.recordings.uploads import BY_KEY
 from tests.lab.recordings.world import World
 
@@ -34,17 +35,20 @@ async def setup_resources(world: World, pair: dict[str, Any]) -> None:
 
 
 async def evacuation_run(world: World, pair: dict[str, Any]) -> None:
-    """04b: ten clients on the second node, five of them persistent; then the instants that the notes name."""
+    """04b: ten clients on the second node, five of them persistent; then the instants that the notes name, in a time of the test's own."""
     if pair["n"] == 0:
+        evacuations = world.clusters["127.0.1"].evacuations
+        world.time = Passing(evacuations.clock())
+        evacuations.clock, evacuations.sleep = world.time, world.time.sleep
         host = world.here("127.0.1.2")
         for number in range(10):
             device = await Device.connect(host, f"ev{number}", level=4 + number % 2, persistent=number >= 5)
             world.devices.append(device)
     if pair["note"] == "start":
-        world.marks["start"] = asyncio.get_running_loop().time()
+        world.marks["start"] = world.time()
     if pair["note"].startswith("t="):
         seconds = float(pair["note"][2:].partition("s")[0])
-        await asyncio.sleep(max(0.0, world.marks["start"] + seconds + 0.1 - asyncio.get_running_loop().time()))
+        await world.time.until(world.marks["start"] + seconds + 0.1)
 
 
 async def configuration_and_keys(world: World, pair: dict[str, Any]) -> None:

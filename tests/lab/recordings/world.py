@@ -17,6 +17,7 @@ import httpx
 from lab.node import network
 from lab.node.api.host import Settings
 from lab.node.process import Managed
+from tests.lab.recordings.passing import Passing
 
 KEY = "lab:lab-secret-lab-secret"
 ENVIRONMENT = {"EMQX_DASHBOARD__DEFAULT_PASSWORD": "Public123x"}
@@ -33,6 +34,7 @@ class World:
         self.archives: dict[str, bytes] = {}
         self.devices: list[Any] = []
         self.marks: dict[str, float] = {}
+        self.time = Passing(0.0)
         self.client = httpx.AsyncClient(timeout=30)
 
     async def __aenter__(self) -> Self:
