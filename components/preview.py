@@ -286,8 +286,5 @@ async def _fleet(api: Cluster, clients: int | None, *, websocket: bool) -> Fleet
         seen = mqtt5 = None
     if seen is None or clients is None:
         return Fleet(clients=clients, mqtt5_clients=mqtt5)
-    kept = seen.persistent
-    looked = Looked(
-        seen.looked_at, seen.connected_ids, kept.connected, kept.offline, kept.queued_messages, seen.websocket_ids
-    )
+    looked = Looked(seen.looked_at, seen.connected_ids, *seen.persistent, seen.websocket_ids)
     return fleet_of(looked, seen.sessions, clients).model_copy(update={"mqtt5_clients": mqtt5})

@@ -10,9 +10,9 @@ from components.cutover.words import Colour, other
 from components.emqx.base import Cluster
 from components.emqx.errors import Retryable, Unauthorized
 from components.emqx.known import known
-from components.emqx.probes import answers
+from components.emqx.probes import answers, upgrades
 from components.guards.declared import refuse_misdeclared
-from components.guards.proxied import refuse_wrong_proxy
+from components.guards.proxied import refuse_wrong_proxy, refuse_wrong_websocket
 from components.intent import observed
 from components.settings import Settings
 from components.strategies import STRATEGIES
@@ -48,6 +48,8 @@ async def refuse_false(settings: Settings, colour: Colour, api: Cluster) -> None
     try:
         await refuse_misdeclared(api, _partners(settings, colour))
         await refuse_wrong_proxy(api, answers)
+        if settings.balancer.websocket:
+            await refuse_wrong_websocket(api, upgrades)
     except (Retryable, Unauthorized):
         return  # its numbers are unknown too, and the update asks again
 

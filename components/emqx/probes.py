@@ -7,6 +7,7 @@ is just closing was closed once without a packet. A probe leaves no session (cle
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -138,12 +139,20 @@ class Wire:
 @asynccontextmanager
 async def opened(node: Node, level: int, *, proxy_protocol: bool) -> AsyncIterator[Wire]:
     """A TCP connection to the node's MQTT listener; OSError or TimeoutError when there is none."""
+    async with _reached(node.mqtt, proxy_protocol=proxy_protocol) as (reader, writer):
+        yield Wire(reader, writer, level)
+
+
+@asynccontextmanager
+async def _reached(
+    place: str, *, proxy_protocol: bool
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     async with asyncio.timeout(SECONDS):
-        reader, writer = await asyncio.open_connection(*parsed(node.mqtt))
+        reader, writer = await asyncio.open_connection(*parsed(place))
     try:
         if proxy_protocol:
             writer.write(proxy_header(writer.get_extra_info("sockname"), writer.get_extra_info("peername")))
-        yield Wire(reader, writer, level)
+        yield reader, writer
     finally:
         writer.transport.abort()
 
@@ -160,6 +169,20 @@ def proxy_header(source: tuple[str, int], destination: tuple[str, int]) -> bytes
 async def answers(node: Node, proxy_protocol: bool) -> bool:
     """Whether the node answers a CONNECT with any CONNACK, with the PROXY header or without (``guards.proxied``)."""
     return (await Prober(node, proxy_protocol=proxy_protocol).connects(4, None, None)).seen.startswith("CONNACK")
+
+
+async def upgrades(node: Node, proxy_protocol: bool) -> bool:
+    """Whether the node's listener for WebSocket understands an upgrade, with the PROXY header or without (``guards.proxied``); another path than EMQX's is none of our business."""
+    key = base64.b64encode(secrets.token_bytes(16)).decode()
+    asked = f"GET /mqtt HTTP/1.1\r\nHost: {node.ws}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    asked += f"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    try:
+        async with _reached(node.ws or "", proxy_protocol=proxy_protocol) as (reader, writer), asyncio.timeout(SECONDS):
+            writer.write(asked.encode())
+            answer = await reader.read(12)
+    except (OSError, TimeoutError):
+        return False
+    return answer.startswith(b"HTTP/1.1 ") and answer != b"HTTP/1.1 400"
 
 
 class Prober:

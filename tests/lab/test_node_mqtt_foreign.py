@@ -19,6 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from components.mqtt import Connect, encode
 from lab.node.broker.cluster import Cluster
+from lab.node.broker.websocket import Upgraded, WebSocketListener
 from lab.node.kept.store import Store
 from tests.lab.node_bed import serving
 from tests.lab.node_mqtt_client import PATIENCE_SECONDS
@@ -210,6 +211,38 @@ async def test_what_is_no_upgrade_to_mqtt_is_turned_away(websocket: Cluster, hea
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await reader.read()).partition(b"\r\n")[0][9:12] == answer
     writer.close()
+
+
+class Sent(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1)})
+        self.data = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.data += data
+
+    def close(self) -> None:
+        self.data += b"closed"
+
+    abort = close
+
+
+async def test_a_proxy_header_before_the_upgrade_may_be_cut_anywhere(websocket: Cluster) -> None:
+    node = next(iter(websocket.nodes.values()))
+    listener = WebSocketListener(node, "ws:proxied", {"bind": "0.0.0.0:8085", "proxy_protocol": True})
+    header = bytes.fromhex("0d0a0d0a000d0a515549540a2111000c0a0000070a00000104d2075b")
+    upgrade = b"GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: mqtt\r\n"
+    whole = header + upgrade + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    for cut in range(1, len(whole)):
+        one, transport = Upgraded(listener, "/mqtt"), Sent()
+        one.connection_made(transport)
+        for part in (whole[:cut], whole[cut:]):
+            one.data_received(part)
+        assert transport.data.startswith(b"HTTP/1.1 101"), cut
+        assert one.channel.peer == ("10.0.0.7", 1234)
+        one.connection_lost(None)
 
 
 async def test_the_name_in_a_certificate_is_the_user_name_where_the_configuration_takes_it(cluster: Cluster) -> None:

@@ -176,7 +176,7 @@ class ClusterApi(Listing):
         """``GET /listeners`` (recording 06): ``bind`` is ``0.0.0.0:1883``, ``:1883`` or ``1883``."""
         reply = await self.http.call("GET", "/listeners")
         rows = read(_LISTENERS, reply, reply.json())
-        return {port_of(row.bind): row.id for row in rows if row.enable and row.type in {"tcp", "ssl"}}
+        return {port_of(row.bind): row.id for row in rows if row.enable and row.type in {"tcp", "ssl", "ws", "wss"}}
 
     async def metrics(self, *, patience_seconds: float | None = None) -> dict[str, int]:
         """Counters summed over the nodes; they start at 0 after a node's restart (docs/emqx/counters.md#health-during-a-move)."""

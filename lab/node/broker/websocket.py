@@ -102,7 +102,8 @@ class Upgraded(asyncio.Protocol):
                 return
             data, self.head = self.head[header.size :], None
             self.channel.came_from(header)
-        self._read(data, self.frames)
+        if data:  # the header may come alone, and nothing is the end of the stream to the library
+            self._read(data, self.frames)
 
     def _read(self, data: bytes, frames: Frames) -> None:
         try:
