@@ -39,6 +39,7 @@ WORDS = {
     "memory": f"memory over {MOST_MEGABYTES} MB",
     "accounts": "accounts that do not add up",
 }
+FAULT = "a fault in this program"
 Program = Callable[[Sequence[str]], int]
 
 
@@ -69,6 +70,9 @@ def run_one(case: Case, run: Program = program) -> tuple[str, str]:
             return "tracebacks", traceback.format_exc()
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
+        if FAULT in screen.getvalue():  # the program tells of its own faults in one line
+            is_memory = "MemoryError" in screen.getvalue()
+            return "memory" if is_memory else "tracebacks", f"{case.name}\n{screen.getvalue()[-1500:]}"
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10 > MOST_MEGABYTES:
             return "memory", case.name
         wrong = odd_account(out, case) if status == 0 and out.exists() else ""

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from components.cutover.routes import RefusedRoute, route
@@ -25,7 +26,7 @@ from components.migration.detectors.set_by import overrides
 from components.migration.facts import EDITIONS, Facts
 from components.migration.hop_42_43.convert import convert as convert_42
 from components.migration.loading import load, require_all_read
-from components.migration.manifest import Account, BadSource
+from components.migration.manifest import NOTHING, Account, BadSource
 from components.migration.prove import prove
 from components.migration.prove_4x import prove_4x
 from components.migration.requests import pieces
@@ -33,6 +34,8 @@ from components.migration.rules import UnknownRuleError
 from components.migration.surroundings import source_of
 
 OK, BLOCKED, BAD = 0, 1, 2
+MOST_ASKED = 20
+"""Variables that are printed as not known; the manifest has them all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,7 +144,9 @@ def _convert(options: argparse.Namespace) -> int:
     tally = account.tally().values()
     counts = ", ".join(f"{sum(row[name] for row in tally)} {name}" for name in ("carried", "changed", "dropped"))
     idle = f" ({account.without_effect()} of them had no effect)" if account.without_effect() else ""
-    lines = (f"not given: {what}" for what in account.not_given)
+    asked = (one for one in facts.environment.variables if one.value is None and one.todo != NOTHING)
+    unknown = (f"not known: {one.name or 'a line'} ({one.file}, line {one.line}): {one.why}" for one in asked)
+    lines = (*(f"not given: {what}" for what in account.not_given), *islice(unknown, MOST_ASKED))
     tail = f"{counts}{idle} of {sum(account.counts.values())} items, for {EDITIONS[plan.edition_to]}: read manifest.md"
     sys.stdout.write("".join(f"{line}\n" for line in (*lines, f"{len(written)} files in {options.out}; {tail}")))
     return OK

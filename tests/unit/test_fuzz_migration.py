@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def _raising(_: Sequence[str]) -> int:
     raise KeyError("boom")
 
 
+def _caught(_: Sequence[str]) -> int:
+    print("refused: a fault in this program, KeyError at x.py:1; report it", file=sys.stderr)
+    return 2
+
+
 def _endless(_: Sequence[str]) -> int:
     while True:
         pass
@@ -56,6 +62,7 @@ def _lying(arguments: Sequence[str]) -> int:
     ("program", "kind", "words"),
     [
         (_raising, "tracebacks", "KeyError: 'boom'"),
+        (_caught, "tracebacks", "KeyError at x.py:1"),
         (_endless, "hangs", "in _endless"),
         (_greedy, "memory", "two users"),
         (_lying, "accounts", "auth_mnesia: 1 of 2 rows"),

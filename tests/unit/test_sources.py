@@ -86,6 +86,28 @@ def test_helm_takes_more_words_for_truth_and_kubernetes_takes_text_only() -> Non
             )
 
 
+@pytest.mark.parametrize("written", ["0012", "1e3", "2026-11-29", "!vault x"])
+def test_what_readers_of_yaml_make_different_things_of_is_not_known_in_values_of_the_chart(written: str) -> None:
+    (one,) = unknown(values__yaml=f"emqxConfig:\n  {A}: {written}\n")
+    assert (one.name, one.todo) == (A, "write it in quotes as the container gets it")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"export {A}=1; export {B}=deny", {A: None}),
+        (f"{A}=1; export {B}=deny", {A: None}),
+        (f"{A}=a;b", {A: "a;b"}),
+        (f"export {A}='a; export b'", {A: "a; export b"}),
+        (f'{A}="a;b"', {A: "a;b"}),
+    ],
+)
+def test_two_commands_in_a_line_are_not_one_value(line: str, expected: dict[str, str | None]) -> None:
+    assert {
+        name: value for name, value in values(broker__env=f"{line}\nEMQX_X=1\n").items() if name in (A, B)
+    } == expected
+
+
 def test_a_secret_that_is_not_given_is_not_known_and_one_beside_it_is() -> None:
     pod = f"apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: b\n    envFrom: [{{secretRef: {{name: s}}}}]\n    env:\n    - name: {A}\n      valueFrom: {{secretKeyRef: {{name: s, key: k}}}}\n"
     every, one = unknown(p__yaml=pod)

@@ -29,6 +29,8 @@ from components.migration.sources.words import DOLLAR, expand, plain, words
 
 Dialect = Literal["shell", "docker", "systemd"]
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*=", re.ASCII)
+_COMMANDS = re.compile(r"^\s*(?:export\s[^'\"\n]*;|[^'\"\n]*;\s*export\s)")
+"""Several commands in one line: a shell makes two of what the other readers take for one value."""
 _PLAIN_VALUE = re.compile(r"[\w@%+,./:;<>()\[\]{}*?!~^&|=-]*", re.ASCII)
 
 
@@ -88,7 +90,8 @@ def values(document: Document, dialect: Dialect = "shell") -> Iterator[tuple[str
         known: dict[str, str | None] = {}
         for one in bindings(document):
             if one.name:
-                value = None if one.value is None else expand(one.value, known.get).text
+                whole = None if _COMMANDS.search(one.original) else one.value
+                value = None if whole is None else expand(whole, known.get).text
                 known[one.name] = None if value is None else plain(value)
                 yield one.name, known[one.name], one.line
         return

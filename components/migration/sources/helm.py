@@ -53,6 +53,8 @@ def _variables(document: Document, config: dict[str, Tree], where: str, places: 
                 "the chart leaves out what is null",
                 "nothing, or write a value",
             )
+        elif isinstance(value, Leaf) and value.kind == "other":
+            yield Variable(document.file, value.line, name, None, where, listed.NO_TEXT, listed.QUOTE)
         elif isinstance(value, Leaf):
             yield listed.checked(document, name, _text(value), value.line, where)
         else:
