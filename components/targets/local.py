@@ -106,13 +106,15 @@ class Local:
         ready = processes.running(directory)
         if ready is None:
             return None
+        # what runs here may be declared as somebody's by now, whose settings name no release
+        home = site.settings.emqx_home if isinstance(site.settings, LocalCluster) else None
         return ClusterHandle(
             colour=site.colour,
             nodes=ready["nodes"],
             version=site.settings.version,
             edition=site.settings.edition,
             proxy_protocol=site.settings.proxy_protocol,
-            keeper=processes.keeper_handle(directory, site.settings.emqx_home),
+            keeper=processes.keeper_handle(directory, home),
         )
 
     def standing(self, site: Site) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from components.local import balancer as balancing
 from components.routers.haproxy import process
 from components.routers.share import set_server
 from tests.lab.balancer_life_bed import Balancer, Clients, clients_of, until
+from tests.lab.node_bed import allocated
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -100,6 +102,35 @@ def test_two_balancers_are_never_on_one_address_by_mistake(balancer: Balancer, t
         second.up({"blue": "old"}, address=balancer.handle.mqtt)
     assert second.handle.mqtt != balancer.handle.mqtt
     balancing.stop(second.directory)
+
+
+def test_listeners_come_and_go_and_who_came_through_one_stays(balancer: Balancer) -> None:
+    balancer.up({"blue": "old"})
+    first = balancer.handle.mqtt
+    host, _, port = first.rpartition(":")
+    with allocated() as network, ExitStack() as stack:
+        plain = {"port": int(port), "host": host, "protocol": "mqtt"}
+        more = {"port": 1883, "host": f"{network}.1", "protocol": "mqtt"}
+        fleets = [stack.enter_context(Clients(first, 10))]
+        assert balancer.up({"blue": "old"}, listeners=[plain, more])
+        assert [one.address for one in balancer.handle.endpoints] == [first, f"{network}.1:1883"]
+        fleets.append(stack.enter_context(Clients(f"{network}.1:1883", 10)))
+        second = Balancer(balancer.directory.with_name("second"), balancer.clusters)
+        with pytest.raises(Refused, match=rf"{network}.1:1883.*somebody listens there already"):
+            second.up({"blue": "old"}, listeners=[more])
+        assert balancer.up({"blue": "old"}, listeners=[plain])
+        until(lambda: not listens(f"{network}.1", 1883))
+        assert balancer.up({"blue": "old"})
+        assert (balancer.handle.mqtt, balancer.handle.endpoints) == (first, ())
+        assert [fleet.cut() for fleet in fleets] == [0, 0]
+
+
+def listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_everything_in_its_directory_is_for_its_owner_only(balancer: Balancer) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.cutover.cohort import belongs
+from components.cutover.words import Colour, Mover, other
 from components.system.address import parsed
 from tests.certificates import Issued, issued
 from tests.lab.balancer_bench import CONNACK, Connect
@@ -163,26 +164,27 @@ def test_a_key_that_does_not_belong_is_refused_and_what_is_served_goes_on(
 # -- a whole cutover ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("to", "mover"), [("green", "kick"), ("blue", "close")])
 def test_through_a_whole_cutover_each_is_disconnected_once_and_who_is_masked_in_the_last_step(
-    bed: ListeningBed, foreign: dict[str, Foreign]
+    bed: ListeningBed, foreign: dict[str, Foreign], to: Colour, mover: Mover
 ) -> None:
     assert all(belongs(name, 1_000) for name in MASKED)
     bed.devices.mark()
     before = {name: one.disconnects for name, one in foreign.items()}
 
-    def masked_are_on_blue() -> None:
-        assert set(MASKED) <= bed.clients_of("blue").keys()
+    def masked_are_where_they_were() -> None:
+        assert set(MASKED) <= bed.clients_of(other(to)).keys()
         assert [foreign[name].disconnects - before[name] for name in MASKED] == [0, 0]
 
-    bed.up(before={"shift-100": masked_are_on_blue})
-    until(lambda: foreign.keys() <= bed.clients_of("green").keys())
+    bed.up(to, before={"shift-100": masked_are_where_they_were}, mover=mover)
+    until(lambda: foreign.keys() <= bed.clients_of(to).keys())
     assert bed.devices.disconnects() == [1] * CLIENTS
     assert {name: one.disconnects - before[name] for name, one in foreign.items()} == dict.fromkeys(foreign, 1)
-    assert bed.live()["blue"] == 0
-    assert bed.clients_of("green")["mutual"]["username"] == "device-1"
+    assert bed.live()[other(to)] == 0
+    assert bed.clients_of(to)["mutual"]["username"] == "device-1"
     for one in foreign.values():
-        one.say(b"hello")
-    until(lambda: all(one.heard == [b"hello"] for one in foreign.values()))
+        one.say(to.encode())
+    until(lambda: all(one.heard[-1:] == [to.encode()] for one in foreign.values()))
 
 
 def der(one: Issued) -> bytes:
