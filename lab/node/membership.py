@@ -10,22 +10,21 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from itertools import count
 
 from lab.node.api.errors import bad_request
 from lab.node.boot import JOIN_SECONDS, RETURN_SECONDS, Joining
 from lab.node.kept.persistence import read
 from lab.node.kept.store import Store
-from lab.node.kept.terms import Terms, sessions_of
+from lab.node.kept.terms import sessions_of
 from lab.node.process import FILE, Lodging, Managed, Seat, network_of
+from lab.node.seating import Seating
 
 
-class Membership:
+class Membership(Seating):
     """All nodes of one process, and their clusters.
 
     Attributes:
-        clusters: in the order in which they came to be; the first is that of the first life line.
         lodgings: network -> where the nodes of a life line are.
         joining, sleep: how long a join takes, and who waits so long.
 
@@ -33,47 +32,16 @@ class Membership:
 
     def __init__(self, first: Managed, environment: Mapping[str, str]) -> None:
         """The nodes of the first life line are one cluster."""
-        self.clusters, self.lodgings = [first], {first.network: first.lodging}
+        super().__init__(first)
+        self.lodgings = {first.network: first.lodging}
         self.environment = dict(environment)
         self.joining = Joining().scaled(first.settings.boot_factor)
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-        self._out: dict[str, Seat] = {}
+        self._order = count(1)
         self._knows: dict[str, frozenset[str]] = {}
         self._one_by_one = asyncio.Lock()
         self._starts: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._tasks: set[asyncio.Task[Any]] = set()
         first.membership = self
-
-    def names(self) -> list[str]:
-        """All nodes of the process, members or not."""
-        return [*(name for one in self.clusters for name in one.servers), *self._out]
-
-    def home(self, name: str) -> Managed | None:
-        """The cluster that a node runs in, or ran in last; None when it was removed, or there is none of that name."""
-        return next((one for one in self.clusters if name in one.servers), None)
-
-    def runs(self, name: str) -> bool:
-        """Whether a node runs."""
-        home = self.home(name)
-        return home is not None and home.cluster.nodes[name].state == "running"
-
-    def terms(self, name: str) -> Terms:
-        """What a node started with, or will start with."""
-        home = self.home(name)
-        return self._out[name].terms if home is None else home.cluster.nodes[name].terms
-
-    def set_terms(self, name: str, terms: Terms) -> None:
-        """What a node will start with (a running one: from its next start on, but for what is read at once)."""
-        home = self.home(name)
-        if home is None:
-            self._out[name] = replace(self._out[name], terms=terms)
-        else:
-            home.cluster.nodes[name].terms = terms
-
-    def of(self, network: str) -> dict[str, dict[str, str]]:
-        """The nodes of a life line by name, with their addresses."""
-        found = {name: one.addresses(name) for one in self.clusters for name in one.servers}
-        return {name: both for name, both in found.items() if network_of(name.partition("@")[2]) == network}
 
     async def lodge(self, lodging: Lodging, environment: Mapping[str, str]) -> None:
         """The nodes of one more life line boot and look for their cluster, or come back; raises OSError when an address is taken."""
@@ -102,11 +70,6 @@ class Membership:
         node = home.take(lodging.seat(ip))
         await home.revive_node(node.name)
         return node.name
-
-    def place(self, name: str) -> Path:
-        """The data directory of a node."""
-        home = self.home(name)
-        return self._out[name].place if home is None else home.place(name)
 
     async def leave(self, network: str, *, dead: bool) -> None:
         """The life line of these nodes is gone: they die with it, or stop in order; members they stay."""
@@ -153,12 +116,18 @@ class Membership:
         if friend is not None:
             await self._return(name, self._home(friend))
             return
-        home = await self._alone(name)
-        seeds = [self._home(seed) for seed in self.terms(name).seeds if self._met(name, seed)]
-        older = [one for one in self.clusters[: self.clusters.index(home)] if one in seeds]
-        if older or (seeds := [one for one in seeds if one is not home]):
+        await self._alone(name)
+        if self._older(name):
             await self.sleep(self.joining.alone)
-            await self._join(name, (older or seeds)[0])
+            async with self._one_by_one:
+                if found := self._older(name):
+                    await self._join(name, found[0])
+
+    def _older(self, name: str) -> list[Managed]:
+        """The clusters of its seeds that ran before its own one, oldest first: of two that boot at the same time one joins the other."""
+        mine = self._home(name)
+        found = [self._home(seed) for seed in self.terms(name).seeds if self._met(name, seed)]
+        return sorted((one for one in found if one.since < mine.since), key=lambda one: one.since)
 
     def _own(self, name: str) -> frozenset[str]:
         """The members that stand in the node's own tables; none when its data directory is empty."""
@@ -171,36 +140,12 @@ class Membership:
         """Whether a node finds another one: it runs, and has the same cookie."""
         return other != name and self.runs(other) and self.terms(other).cookie == self.terms(name).cookie
 
-    def _home(self, name: str) -> Managed:
-        home = self.home(name)
-        if home is None:
-            raise KeyError(name)
-        return home
-
     def _remember(self, home: Managed) -> None:
         """What the members of a cluster know of each other, when one of them is about to go."""
         members = frozenset(home.cluster.nodes)
         for node in home.cluster.running_nodes():
             self._knows[node.name] = members
         home.save()
-
-    def _seat(self, name: str) -> Seat:
-        """Take a node that does not run out of wherever it is."""
-        home = self.home(name)
-        if home is None:
-            return self._out.pop(name)
-        terms = home.cluster.nodes[name].terms
-        seat = home.give_up(name)
-        self._forget(home)
-        return replace(seat, terms=terms)
-
-    def _forget(self, home: Managed) -> None:
-        """A cluster without nodes is none."""
-        if not home.servers and home is not self.clusters[0]:
-            self.clusters.remove(home)
-            task = asyncio.get_running_loop().create_task(home.stop())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
 
     async def _return(self, name: str, home: Managed) -> None:
         """A member starts on its data while others run: it is in at once, and lets everybody in for a moment."""
@@ -219,24 +164,24 @@ class Membership:
             node.auth_phase = "ready"
         self._remember(home)
 
-    async def _alone(self, name: str) -> Managed:
+    async def _alone(self, name: str) -> None:
         """Boot as a cluster of one: with its own data, or with nothing (then everybody gets in)."""
         home, own = self.home(name), self._own(name)
         if own and home is not None and not home.cluster.running_nodes():
             home.store.lose_ram()
+            home.since = next(self._order)
             await home.start_node(name)
-            return home
+            return
         seat = self._seat(name)
         if home is not None and home.cluster.running_nodes():
             home.cluster.add_node(seat.ip, seat.terms)  # to the others it is a member that does not run
         island = self._island(seat, read(seat.place / FILE) if own else Store())
         await island.start()
-        return island
 
     def _island(self, seat: Seat, store: Store) -> Managed:
         lodging = self.lodgings[network_of(seat.ip)]
         island = Managed(replace(lodging.settings, nodes=0, boot_factor=0.0), self.environment, lodging.network, store)
-        island.name = self.clusters[0].name
+        island.name, island.since = self.clusters[0].name, next(self._order)
         island.membership, island.faults = self, self.clusters[0].faults
         island.take(seat)
         self.clusters.append(island)
@@ -244,15 +189,13 @@ class Membership:
 
     async def _join(self, name: str, target: Managed) -> None:
         """Close, come back as a member of another cluster: its own tables are gone, and it lets everybody in once more."""
-        async with self._one_by_one:
-            source = self._home(name)
-            target.trouble(name, joins=True, seconds=max(self.joining.trouble, JOIN_SECONDS))
-            await source.close_node(name)
-            target.take(self._seat(name))
-            self._remember(target)
-            await self.sleep(self.joining.down)
-            await target.start_node(name, "open" if self.joining.again else "ready")
-            await self._settle(name, target)
+        target.trouble(name, joins=True, seconds=max(self.joining.trouble, JOIN_SECONDS))
+        await self._home(name).close_node(name)
+        target.take(self._seat(name))
+        self._remember(target)
+        await self.sleep(self.joining.down)
+        await target.start_node(name, "open" if self.joining.again else "ready")
+        await self._settle(name, target)
 
     async def force_leave(self, here: str, name: str) -> None:
         """DELETE /cluster/:node/force_leave, asked of ``here``; raises 400 as recorded (C1_green_stopped_then_force_leave_ce)."""
@@ -294,4 +237,5 @@ class Membership:
             raise bad_request(f"{{already_in_cluster,'{here}'}}")
         if not self._met(here, name):
             raise bad_request("nodedown")
-        await self._join(name, home)
+        async with self._one_by_one:
+            await self._join(name, home)

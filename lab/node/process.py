@@ -58,7 +58,7 @@ class Lodging:
         asked = self.settings
         mine = tuple(f"emqx@{self.network}.{number}" for number in range(1, asked.nodes + 1))
         seeds = (*self.seeds, *mine) if asked.seeds is None else asked.seeds
-        return Terms(asked.version, asked.edition, asked.max_sessions or None, asked.cookie, seeds)
+        return Terms(asked.version, asked.edition, asked.max_sessions or None, asked.cookie, seeds=seeds)
 
     @property
     def data(self) -> Path:
@@ -74,7 +74,7 @@ class Lodging:
 
 
 class Managed(Host):
-    """One cluster of one process, with its servers."""
+    """One cluster of one process, with its servers; ``since`` says which of several has run without a break for longest (the lowest)."""
 
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], prefix: str, store: Store | None = None
@@ -83,7 +83,7 @@ class Managed(Host):
         super().__init__(settings, environment, prefix, store)
         self.servers: dict[str, ApiServer] = {}
         self.lodging = Lodging(prefix, settings)
-        self._whole = store is None
+        self._whole, self.since = store is None, 0
         self._keeper: asyncio.Task[None] | None = None
         if prefix == LOOPBACK_6:
             self._listen_on("tcp", free_port(prefix))
@@ -155,8 +155,8 @@ class Managed(Host):
 
     async def stop(self) -> None:
         """Orderly: HTTP first, then every client's connection, then the tables on disk."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+        for task in (*self._background, *([self._keeper] if self._keeper else [])):
+            task.cancel()
         for name in tuple(self.evacuations.running):
             self.evacuations.pause(name)
         for coordinator in tuple(self.rebalances.running):

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from lab.node.api.call import NOT_FOUND_HTML, Answer, Call, Endpoint
-from lab.node.api.errors import ApiError, internal, to_json
+from lab.node.api.call import JSON, NOT_FOUND_HTML, Answer, Call, Endpoint
+from lab.node.api.errors import ApiError, internal, not_found, to_json
 from lab.node.api.host import Host
 
 PREFIX = "/api/v5"
@@ -89,6 +89,8 @@ class NodeApi:
         below, beside = self.tables(seen.edition)
         found = (below if inside else beside).find(path)
         if found is None or (inside and not self.managed.serves_api(self.here)):
+            if JSON in request.headers.get("accept", ""):
+                raise not_found("Request Path Not Found")  # F1_ce_to_ee_mixed_and_roll
             return Response(NOT_FOUND_HTML, 404, media_type="text/html")
         methods, parts = found
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)

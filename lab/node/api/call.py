@@ -22,7 +22,7 @@ from lab.node.api.host import Host
 JSON = "application/json"
 TEXT = "text/plain"
 NOT_FOUND_HTML = b"<html><head><title>404 - NOT FOUND</title></head><body><h1>404 - NOT FOUND</h1></body></html>"
-"""What EMQX answers where a path does not exist in this build or edition (docs/emqx/api.md#errors)."""
+"""What EMQX answers where a path does not exist in this build or edition (docs/emqx/api.md#errors); who accepts JSON gets that instead."""
 
 
 @dataclass(frozen=True)

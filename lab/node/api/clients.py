@@ -13,7 +13,7 @@ from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint, parse_time
 from lab.node.api.errors import ApiError, client_not_found, invalid
 from lab.node.api.paging import page_of
-from lab.node.api.rows import SELECTABLE, row, subscription
+from lab.node.api.rows import ATOMS, SELECTABLE, row, subscription
 from lab.node.broker.delivery import Delivery
 from lab.node.broker.session import Session
 from lab.node.kept.topics import matches, split_share
@@ -47,7 +47,8 @@ def _fields(call: Call) -> tuple[str, ...] | None:
     for index, name in enumerate(names, 1):
         if name not in SELECTABLE:
             kind = {"kind": "validation_error"}
-            array = {"value": name, "reason": "not_a_enum_symbol", "path": f"fields.{index}"} | kind
+            reason = "not_a_enum_symbol" if name in ATOMS else "unable_to_convert_to_enum_symbol"
+            array = {"value": name, "reason": reason, "path": f"fields.{index}"} | kind
             everything = {"value": names, "reason": {"expected": "all"}, "path": "fields"} | kind
             raise invalid(
                 reason="matched_no_union_member", path="fields", mismatches={"array": array, "all": everything}

@@ -16,7 +16,8 @@ from lab.node.api.errors import ApiError
 async def cluster(call: Call) -> Answer:
     """GET /cluster: only those that run, so a dead member is not in it."""
     names = [node.name for node in call.managed.visible(call.here)]
-    return Answer({"name": call.managed.name, "nodes": names, "self": call.here})
+    name = call.managed.cluster.nodes[call.here].terms.cluster_name or call.managed.name
+    return Answer({"name": name, "nodes": names, "self": call.here})
 
 
 async def topology(call: Call) -> Answer:

@@ -105,6 +105,8 @@ _AWAY: dict[str, Getter] = {
 }
 
 SELECTABLE = frozenset(GETTERS | _AWAY) - NOT_SELECTABLE
+ATOMS = frozenset({*GETTERS, *_AWAY, "peername", "conn_state"})
+"""Words that Erlang knows: another one is refused in other words (B0_fields)."""
 
 
 def row(session: Session, fields: tuple[str, ...] | None = None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Terms:
         version, edition: ``5.8.11``; ``ee`` or ``ce``.
         max_sessions: of the licence; None for no limit.  It counts on an Enterprise node only.
         cookie: nodes with another one never meet.
+        cluster_name: what it says its cluster is called; empty for what its life line is called.  It is no protection (A5_variants_ce).
         seeds: whom it looks for when it boots alone (``cluster.static.seeds``); empty where it waits for an invitation.
 
     """
@@ -30,6 +31,7 @@ class Terms:
     edition: Edition
     max_sessions: int | None = EVALUATION_SESSIONS
     cookie: str = "emqxsecretcookie"
+    cluster_name: str = ""
     seeds: tuple[str, ...] = ()
 
 

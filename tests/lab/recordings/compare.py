@@ -82,6 +82,8 @@ FREE = frozenset(
         "start_at",
         "activate_at",
         "duration",
+        "started_at",
+        "finished_at",
     ]
 )
 """Keys whose values are compared by type only."""

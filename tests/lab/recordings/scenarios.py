@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lab.recordings import hooks
+from tests.lab.recordings import hooks, membership_hooks
 from tests.lab.recordings.excluded import EXCLUDED
 from tests.lab.recordings.replay import Before, Tally, replay
 from tests.lab.recordings.uploads import make
@@ -40,9 +40,46 @@ BEFORE: dict[str, Before] = {
     "F_mountpoint_shared_ce_5.8.9": hooks.mountpoint,
     "F_empty_client_id": hooks.empty_client_id,
     "K_checks": hooks.checks,
+    "A2_invite_join_ce_5.8.8_5.8.9": membership_hooks.invitations,
+    "A4_invite_join_ee_5.8.10_5.8.11": membership_hooks.invitations,
+    "A5_variants_ce": membership_hooks.variants,
+    "B0_fields": membership_hooks.fields,
+    "C1_green_stopped_then_force_leave_ce": membership_hooks.stopped_then_forced_out,
+    "C2_leave_ce": membership_hooks.leaving,
+    "D3_roll_evac_ee_5.8.10_5.8.11": membership_hooks.rolled,
+    "D6_rebalance_ee": membership_hooks.overshooting,
+    "F1_ce_to_ee_mixed_and_roll": membership_hooks.to_enterprise,
 }
 
+OLD: dict[str, Any] = {"name": "emqxcl", "edition": "ce", "version": "5.8.8"}
+NEW: dict[str, Any] = {"joins": "127.0.5", "edition": "ce", "version": "5.8.9"}
+OLD_EE: dict[str, Any] = {"name": "emqxcl", "version": "5.8.10", "max_sessions": 0, "hosts": (11, 12, 13)}
+NEW_EE: dict[str, Any] = {"joins": "127.0.5", "version": "5.8.11", "max_sessions": 0, "hosts": (11, 12, 13)}
+MEMBERS: tuple[tuple[str, dict[str, dict[str, Any]], str], ...] = (
+    (
+        "nodes with other settings",
+        {"127.0.5": OLD, "127.0.6": NEW | {"cookie": "another", "seeds": ()}},
+        "A5_variants_ce",
+    ),
+    ("invitations", {"127.0.5": OLD, "127.0.6": NEW | {"seeds": ()}}, "A2_invite_join_ce_5.8.8_5.8.9"),
+    ("invitations, EE", {"127.0.5": OLD_EE, "127.0.6": NEW_EE | {"seeds": ()}}, "A4_invite_join_ee_5.8.10_5.8.11"),
+    ("forced out", {"127.0.5": OLD, "127.0.6": NEW}, "C1_green_stopped_then_force_leave_ce"),
+    ("leaving", {"127.0.5": OLD, "127.0.6": NEW}, "C2_leave_ce"),
+    ("fields of clients", {"127.0.5": OLD | {"nodes": 1}}, "B0_fields"),
+    (
+        "open source and Enterprise",
+        {
+            "127.0.5": {"name": "emqxcl", "edition": "ce", "version": "5.8.9"},
+            "127.0.6": {"joins": "127.0.5", "version": "5.8.11", "nodes": 1},
+        },
+        "F1_ce_to_ee_mixed_and_roll",
+    ),
+    ("a roll", {"127.0.5": OLD_EE}, "D3_roll_evac_ee_5.8.10_5.8.11"),
+    ("levelling", {"127.0.5": OLD_EE}, "D6_rebalance_ee"),
+)
+
 SCENARIOS = (
+    *(Scenario(name, clusters, (file,)) for name, clusters, file in MEMBERS),
     Scenario(
         "reads",
         {"127.0.1": {"name": "lab1"}},

@@ -16,7 +16,8 @@ import httpx
 
 from lab.node import network
 from lab.node.api.host import Settings
-from lab.node.process import Managed
+from lab.node.membership import Membership
+from lab.node.process import Lodging, Managed
 from tests.lab.recordings.passing import Passing
 
 KEY = "lab:lab-secret-lab-secret"
@@ -27,9 +28,13 @@ class World:
     """Lab clusters that stand for the recorded ones, found by the first three parts of the recorded address."""
 
     def __init__(self, directory: Path, clusters: dict[str, dict[str, Any]], keys: str = f"{KEY}\n") -> None:
-        """``clusters``: recorded network -> settings of the lab cluster that takes its place."""
+        """``clusters``: recorded network -> settings of the lab cluster that takes its place.
+
+        ``joins`` among them is the network of the one that its nodes join, ``hosts`` the last parts of their recorded addresses unless 1, 2, ..
+        """
         self.directory, self.wanted, self.keys = directory, clusters, keys
         self.clusters: dict[str, Managed] = {}
+        self._networks: list[str] = []
         self.names: dict[str, str] = {}
         self.archives: dict[str, bytes] = {}
         self.devices: list[Any] = []
@@ -41,21 +46,40 @@ class World:
         keys = self.directory / "keys"
         keys.write_text(self.keys)
         for recorded, options in self.wanted.items():
-            prefix = network.allocate()
-            settings = Settings(directory=self.directory / recorded, network=prefix, **options)
-            managed = Managed(settings, ENVIRONMENT | {"EMQX_API_KEY__BOOTSTRAP_FILE": str(keys)}, prefix)
-            self.clusters[recorded] = managed
-            await managed.start()
+            prefix, environment = network.allocate(), ENVIRONMENT | {"EMQX_API_KEY__BOOTSTRAP_FILE": str(keys)}
+            joins, hosts = options.get("joins"), options.get("hosts", ())
+            wanted = {name: value for name, value in options.items() if name not in {"joins", "hosts"}}
+            settings = Settings(directory=self.directory / recorded, network=prefix, **wanted)
             self.names[f"{recorded}."] = f"{prefix}."
+            self.names |= {f"{recorded}.{host}": f"{prefix}.{number}" for number, host in enumerate(hosts, 1)}
+            self._networks.append(prefix)
+            if joins is not None:
+                await self.membership(joins).lodge(Lodging(prefix, settings), environment)
+                continue
+            managed = Managed(settings, environment, prefix)
+            self.clusters[recorded] = managed
+            Membership(managed, environment)
+            await managed.start()
         return self
+
+    def membership(self, recorded: str) -> Membership:
+        """Who moves the nodes of a cluster and of those that have joined it."""
+        found = self.clusters[recorded].membership
+        assert isinstance(found, Membership)
+        return found
+
+    def node(self, recorded: str) -> str:
+        """The name of the node that stands for the one at this address."""
+        return f"emqx@{self.here(recorded)}"
 
     async def __aexit__(self, *_: object) -> None:
         for device in self.devices:
             await device.close()
         await self.client.aclose()
-        for managed in self.clusters.values():
-            await managed.stop()
-            network.release(managed.network)
+        for recorded in self.clusters:
+            await self.membership(recorded).stop()
+        for prefix in self._networks:
+            network.release(prefix)
 
     async def restart(self, recorded: str, keys: str) -> None:
         """Stop a cluster's process and start it again on the same data with another bootstrap file."""
@@ -65,6 +89,7 @@ class World:
         path.write_text(keys)
         managed = Managed(old.settings, ENVIRONMENT | {"EMQX_API_KEY__BOOTSTRAP_FILE": str(path)}, old.network)
         self.clusters[recorded] = managed
+        Membership(managed, {})
         await managed.start()
 
     def here(self, text: str) -> str:
