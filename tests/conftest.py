@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import signal
 from collections.abc import Iterator
@@ -15,8 +14,6 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 TIERS = ("unit", "program", "provider", "policy", "lab")
-PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that the kernel sends us when our parent ends, whatever ended it."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +26,7 @@ def swept() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Headings go where results are shown; pytest makes that place after the conftests are read."""
-    end_in_order(worker=hasattr(config, "workerinput"))
+    end_in_order()
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal:
         config.pluginmanager.register(Headings(terminal))
@@ -45,15 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: TIERS.index(tiers(item)[0]))
 
 
-def end_in_order(*, worker: bool) -> None:
-    """A SIGTERM is a Ctrl-C: what runs is taken down. A worker hears one when whoever started it is gone, and begins no other test.
+def end_in_order() -> None:
+    """A SIGTERM is a Ctrl-C: what runs is taken down.
 
-    A Ctrl-C is heard also by a run that a shell has put into the background, which lets it and all that it starts ignore that signal.
+    Both are heard also by a run that a shell has put into the background, which lets it and all that it starts ignore Ctrl-C: a worker
+    is ended by one when whoever started it is gone.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    if worker:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Headings:

@@ -15,6 +15,8 @@ from lab.workspace import Secret, Workspace
 
 pytestmark = pytest.mark.lab
 
+WAIT_SECONDS = 90.0
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PROJECT = """
@@ -192,19 +194,19 @@ def test_a_wrong_type_of_a_key_is_refused_before_the_program_runs(workspace: Wor
 def test_nothing_outlives_the_engine(workspace: Workspace, how: str) -> None:
     workspace.set_config({"mode": "sleep"})
     run = workspace.start_up()
-    run.wait_for("the program runs", 60)
+    run.wait_for("the program runs", WAIT_SECONDS)
     family = [each for each in psutil.process_iter() if session(each.pid) == run.engine_pid != each.pid]
     assert any("runner.py" in " ".join(each.cmdline()) for each in family)
     getattr(run, how)()
-    _, alive = psutil.wait_procs(family, 20)
+    _, alive = psutil.wait_procs(family, WAIT_SECONDS)
     assert alive == []
-    assert run.wait(20).code
+    assert run.wait(WAIT_SECONDS).code
 
 
 def test_no_program_outlives_a_killed_language_host(workspace: Workspace) -> None:
     workspace.set_config({"mode": "sleep"})
     run = workspace.start_up()
-    run.wait_for("the program runs", 60)
+    run.wait_for("the program runs", WAIT_SECONDS)
     family = {
         name: each
         for each in psutil.process_iter()
@@ -212,24 +214,24 @@ def test_no_program_outlives_a_killed_language_host(workspace: Workspace) -> Non
         if session(each.pid) == run.engine_pid and any(word.endswith(name) for word in each.cmdline())
     }
     family["host.py"].kill()
-    psutil.wait_procs([family["runner.py"]], 20)
+    psutil.wait_procs([family["runner.py"]], WAIT_SECONDS)
     assert not family["runner.py"].is_running()
-    assert run.wait(60).code
+    assert run.wait(WAIT_SECONDS).code
 
 
 def test_closing_a_workspace_ends_what_works_in_it_and_nothing_else(workspace: Workspace) -> None:
     workspace.set_config({"mode": "sleep"})
     run = workspace.start_up()
-    run.wait_for("the program runs", 60)
+    run.wait_for("the program runs", WAIT_SECONDS)
     inside = subprocess.Popen(["sleep", "600"], cwd=workspace.project, start_new_session=True)
     outside = subprocess.Popen(["sleep", "600"], cwd="/", start_new_session=True)
     workspace.close()
     # A process of many threads can be waited for a moment after it has stopped to be one.
-    assert run.wait(10).code != 0
-    assert inside.wait(20)
+    assert run.wait(WAIT_SECONDS).code != 0
+    assert inside.wait(WAIT_SECONDS)
     assert outside.poll() is None
     outside.kill()
-    outside.wait(20)
+    outside.wait(WAIT_SECONDS)
 
 
 def session(pid: int) -> int:

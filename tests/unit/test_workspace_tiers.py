@@ -28,10 +28,11 @@ pytestmark = pytest.mark.unit
 PLACE = pathlib.Path(__file__).parents[1]
 @pytest.fixture(scope='module')
 def made():
-    (PLACE / f'{os.getpid()}.worker').touch()
     yield
     (PLACE / f'{os.getpid()}.ended').touch()
-def test_first(made): time.sleep(600)
+def test_first(made):
+    (PLACE / f'{os.getpid()}.worker').touch()
+    time.sleep(600)
 def test_second(made): (PLACE / f'{os.getpid()}.went-on').touch()
 """
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.node.kept.store import PASSWORD_ID
 from lab.node.rules.passwords import new_user
+from tests.lab.node_process import until
 from tests.lab.recordings.device import Device, publish_packet, subscribe_packet
 from tests.lab.recordings.passing import Passing
 from tests.lab.recordings.uploads import BY_KEY
@@ -125,7 +126,7 @@ async def kick_and_way_back(  # noqa: C901  one branch for each moment of the re
     if number == 0:
         await _five_clients(world)
     elif number == 8:
-        await asyncio.sleep(0.2)
+        await until(lambda: all(device.closed_at for device in world.devices[-5:]), "all five are cut off")
         seen = {device.client_id: [packet for _, packet in device.packets[1:]][-2:] for device in world.devices[-5:]}
         assert seen["k0"] == ["FIN"], seen
         assert seen["k4"] == ["e0029800", "FIN"], seen
@@ -143,14 +144,12 @@ async def kick_and_way_back(  # noqa: C901  one branch for each moment of the re
         assert device.connack == "20020100"
         assert "746f70736563726574" in await device.next(1)
     elif number == 29:
-        await world.devices[-1].close()
-        await asyncio.sleep(0.1)
+        await _left(world)
     elif number == 32:
         await _prepare(world, "127.0.16.1", "k8", {"cmd/k8/x": 1})
         assert (await _alice(world, "127.0.16.1", "k8", 4, persistent=False)).connack == "20020000"
     elif number == 33:
-        await world.devices[-1].close()
-        await asyncio.sleep(0.1)
+        await _left(world)
     elif number == 36:
         await _prepare(world, "127.0.16.1", "k7", {"cmd/k7/x": 1}, expiry=7200)
         assert (await _alice(world, "127.0.16.1", "k7", 5, expiry=100)).connack.startswith("20160100")
@@ -203,7 +202,19 @@ async def session_formats(world: World, pair: dict[str, Any]) -> None:
         await world.client.post(url, json=body, auth=("lab", "lab-secret-lab-secret"))
     elif pair["n"] == 25:
         world.devices[-1].drop()
-        await asyncio.sleep(0.1)
+        await _unseen(world)
+
+
+async def _left(world: World) -> None:
+    """The newest device says that it goes, and the brokers have heard it."""
+    await world.devices[-1].close()
+    await _unseen(world)
+
+
+async def _unseen(world: World) -> None:
+    name = world.devices[-1].client_id
+    sessions = [managed.cluster.sessions for managed in world.clusters.values()]
+    await until(lambda: not any(name in each and each[name].connected for each in sessions), f"{name} is gone")
 
 
 async def _publish(world: World, *messages: tuple[str, bytes]) -> None:
