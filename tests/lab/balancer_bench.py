@@ -34,6 +34,17 @@ def loopback() -> str:
     return f"127.{parts.randint(16, 250)}.{parts.randint(0, 255)}.{parts.randint(1, 254)}"
 
 
+async def shut(*servers: asyncio.Server) -> None:
+    """Close what listens once what it has accepted is known: asyncio loses a connection whose server closes between the two."""
+    loop = asyncio.get_running_loop()
+    for listening in (one for server in servers for one in server.sockets):
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):  # it is known within as many turns
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()
+
+
 @dataclass
 class Broker:
     """A node: takes a whole first packet, writes it down, answers CONNACK, then echoes."""
@@ -70,10 +81,7 @@ class Broker:
         return begin
 
     async def close(self) -> None:
-        for server in self.servers:
-            server.close()
-        for _ in range(3):
-            await asyncio.sleep(0)  # what asyncio has accepted it makes known within as many turns
+        await shut(*self.servers)
         for writer in self.writers:
             writer.close()
             with contextlib.suppress(OSError):

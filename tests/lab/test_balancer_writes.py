@@ -155,7 +155,9 @@ async def test_an_impossible_share_is_refused_and_nothing_is_touched(tmp_path: P
 
 async def test_a_write_that_does_not_take_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
-        monkeypatch.setattr(router, "ask", lambda *given: "" if given[1].startswith("set map") else ask(*given))
+        monkeypatch.setattr(
+            router, "ask", lambda *given, **more: "" if given[1].startswith("set map") else ask(*given, **more)
+        )
         with pytest.raises(NotNow, match="0, not 5"):
             await fork.set_share(5)
 

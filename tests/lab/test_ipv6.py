@@ -27,7 +27,7 @@ from components.routers.share import set_share
 from components.run import latency
 from components.run.latency import connect_milliseconds
 from lab.fleet.cli import _addresses
-from tests.lab.balancer_bench import CONNACK, PACKETS, PROXY_V2
+from tests.lab.balancer_bench import CONNACK, PACKETS, PROXY_V2, shut
 from tests.lab.local_bed import free_port
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -75,6 +75,7 @@ async def six(colour: Colour, *, proxied: bool = False) -> AsyncIterator[Six]:
         node = Node(name=f"emqx@{colour}.ip6", api=f"http://[::1]:{ports[1]}", mqtt=f"[::1]:{ports[0]}")
         broker.handle = ClusterHandle(colour=colour, nodes=(node,), version="5.8.9", proxy_protocol=proxied)
         yield broker
+        await shut(mqtt, api)
 
 
 def free() -> str:
