@@ -5,7 +5,6 @@ The rule: a hook does what the recording's script did there; without it the next
 
 from __future__ import annotations
 
-import asyncio
 from random import SystemRandom
 from typing import Any
 
