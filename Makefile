@@ -10,6 +10,7 @@ STEPS ?= 10,50,100
 REPORT ?= report
 EDITION ?= ce
 KINDS ?= plain
+STRATEGY ?= two-cluster
 SEED ?= 1
 SMALL ?= 1000
 
@@ -53,8 +54,8 @@ unit program provider policy lab: setup  ## one tier of the tests
 test-loaded: setup  ## the lab tier with four busy processes beside it: nothing may be judged by the clock
 	@exec $(BIN)/python -m tools.loaded $(BIN)/python -m pytest $(WORKERS) -m lab
 
-demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), KINDS (of client), REPORT (directory)
-	@exec $(BIN)/python -m lab demo --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --report '$(REPORT)'
+demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), KINDS (of client), STRATEGY, REPORT (directory)
+	@exec $(BIN)/python -m lab demo --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
 
 bench: CLIENTS = 15000
 bench: RATE = 500

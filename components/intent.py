@@ -34,7 +34,7 @@ from components.strategies.base import LinkSpec
 from components.targets import TARGETS
 from components.targets.base import Site, Target
 
-NOT_YET_BUILT = {"target": ("kubernetes", "aws"), "strategy": ("rolling", "same-cluster")}
+NOT_YET_BUILT = {"target": ("kubernetes", "aws"), "strategy": ("rolling",)}
 
 
 def load(

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from components.report.files import read_fleet, write_report
+from components.strategies import STRATEGIES
 from lab.engine_run import EngineRun, diagnostics
 from lab.fleet.mixture import mixture
 from lab.fleet.shown import KindsOption, account, table
@@ -36,6 +37,7 @@ def demo(
     steps: Annotated[str, typer.Option(help="shares in percent, with commas")] = "10,50,100",
     report: Annotated[Path, typer.Option(help="directory for report.json and report.html")] = Path("report"),
     kinds: KindsOption = "plain",
+    strategy: Annotated[str, typer.Option(help=f"one of {', '.join(STRATEGIES)}")] = next(iter(STRATEGIES)),
     edition: Annotated[
         Literal["ce", "ee"],
         typer.Option(help="ce is open source, ee Enterprise, whose old colour is evacuated at the end and stays shut"),
@@ -43,6 +45,8 @@ def demo(
 ) -> None:
     """Upgrade a fleet on this machine, from nothing to the report."""
     _must_be_writable(report)
+    if strategy not in STRATEGIES:
+        raise typer.BadParameter(f"{strategy!r}; allowed: {', '.join(STRATEGIES)}", param_hint="--strategy")
     scene = Scene(
         clients=clients,
         budget_per_second=rate,
@@ -50,6 +54,7 @@ def demo(
         steps=_shares(steps),
         persistent_fraction=0.5,
         kinds=kinds,
+        strategy=strategy,
         cutover={"acknowledge": ["sessions"]},
     )
     with (

@@ -19,6 +19,7 @@ from typing import Any, Self
 import httpx
 
 from components.local import balancer as balancing
+from components.strategies import STRATEGIES
 from lab.engine_run import Finished, NotDone
 from lab.fleet.running import RunningFleet, SilentFleetError
 from lab.workspace import Secret, Workspace
@@ -46,6 +47,7 @@ class Scene:
     persistent_fraction: float = 0.0
     publish_interval_seconds: float = 1.0
     kinds: str = "plain"
+    strategy: str = "two-cluster"
     gates: Mapping[str, Any] = field(default_factory=dict)
     cutover: Mapping[str, Any] = field(default_factory=dict)
     balancer: Mapping[str, Any] = field(default_factory=dict)
@@ -105,7 +107,7 @@ class Stage:
                 **scene.balancer,
             },
             "cutover": {
-                "strategy": "two-cluster",
+                "strategy": scene.strategy,
                 "budgetPerSecond": scene.budget_per_second,
                 "evacuation": {"waitHealthCheckSeconds": 1, "waitTakeoverSeconds": 1},
                 "steps": [dict(step) for step in scene.steps],
@@ -117,8 +119,8 @@ class Stage:
         if not self._configured:
             values["credentials"] = {
                 colour: {
-                    "apiKey": f"upgrade-{colour}",
-                    "apiSecret": Secret(self.secrets[colour]),
+                    "apiKey": f"upgrade-{self._key_of(colour)}",
+                    "apiSecret": Secret(self.secrets[self._key_of(colour)]),
                     "username": "admin",
                     "password": Secret(self.secrets["admin"]),
                 }
@@ -137,9 +139,13 @@ class Stage:
     def api(self, colour: str) -> httpx.Client:
         """The management API of the colour's first node."""
         ready = self.ready(colour)
-        return httpx.Client(
-            base_url=f"{ready['nodes'][0]['api']}/api/v5", auth=(f"upgrade-{colour}", self.secrets[colour]), timeout=30
-        )
+        key = self._key_of(colour)
+        auth = (f"upgrade-{key}", self.secrets[key])
+        return httpx.Client(base_url=f"{ready['nodes'][0]['api']}/api/v5", auth=auth, timeout=30)
+
+    def _key_of(self, colour: str) -> str:
+        """Whose key it has: nodes of one cluster have the same ones."""
+        return colour if STRATEGIES[self.scene.strategy].scope == "cluster" else "blue"
 
     def ready(self, colour: str) -> dict[str, Any]:
         """The ready file of the colour's cluster."""
@@ -210,7 +216,8 @@ class Stage:
         for colour in ("blue", "green"):
             with contextlib.suppress(FileNotFoundError, httpx.HTTPError), self.api(colour) as api:
                 nodes = api.get("/nodes").raise_for_status().json()
-                counts[colour] = sum(node.get("live_connections", 0) for node in nodes)
+                mine = {node["name"] for node in self.ready(colour)["nodes"]}
+                counts[colour] = sum(node.get("live_connections", 0) for node in nodes if node["node"] in mine)
         return counts
 
 
