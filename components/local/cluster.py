@@ -185,6 +185,6 @@ def _scale(ready: dict[str, Any], wanted: Wanted) -> None:
     """Add nodes, or remove the last ones; a node that leaves must have been emptied before."""
     have = len(ready["nodes"])
     for _ in range(have, wanted.nodes):
-        control(ready["control"] + "/nodes", "POST")
+        control(ready["control"] + "/nodes", "POST", {"of": wanted.name})
     for node in ready["nodes"][wanted.nodes :]:
         control(node_url(ready, node["name"]), "DELETE")

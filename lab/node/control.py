@@ -21,6 +21,7 @@ from components.system.address import Address
 from lab.node.api import faults
 from lab.node.api.faults import Fault
 from lab.node.api.server import QuietServer
+from lab.node.boot import Joining
 from lab.node.broker.member import ConnectFault
 from lab.node.membership import Membership
 from lab.node.network import LOOPBACK_6, bound
@@ -163,6 +164,8 @@ class Control:
             node.fault = None
         elif kind == "route_hole":
             node.route_hole = 0.0
+        elif kind == "joins":
+            self.membership.joining = self.membership.cookie = None
 
     async def _die(self, fault: Fault, name: str) -> None:
         await self._home(name).kill_node(name, fault.options.get("busy"), fault.options.get("cut"))
@@ -187,11 +190,18 @@ class Control:
         delay = float(fault.options.get("delay_seconds", 1.0))
         self._home(name).cluster.nodes[name].fault = ConnectFault(old.reason if old else None, delay)
 
+    async def _joins(self, fault: Fault, _name: str) -> None:
+        """Joining and leaving take ``factor`` times the recorded seconds; nodes of a next life line have another ``cookie``."""
+        factor = fault.options.get("factor")
+        self.membership.joining = None if factor is None else Joining().scaled(float(factor))
+        self.membership.cookie = fault.options.get("cookie")
+
     async def _route_hole(self, fault: Fault, name: str) -> None:
         self._home(name).cluster.nodes[name].route_hole = float(fault.options.get("hole_seconds", 0.1))
 
     async def _clear(self, _request: Request) -> JSONResponse:
         self.faults.clear()
+        self.membership.joining = self.membership.cookie = None
         for task in self._undo:
             task.cancel()
         for name in self._members():

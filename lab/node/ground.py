@@ -29,7 +29,7 @@ from lab.node.place import free_network
 from lab.node.process import Lodging, Managed
 
 READY, MARK = "ready.json", ".ground"
-LOOK_SECONDS, FROZEN_SECONDS, LEAVE_SECONDS = 1.0, 0.2, 10.0
+LOOK_SECONDS, FROZEN_SECONDS, LEAVE_SECONDS, JOINED_SECONDS = 1.0, 0.2, 10.0, 5.0
 
 
 @dataclass(eq=False)
@@ -139,11 +139,22 @@ class Ground:
             await self._take(settings.directory)
             self._say(settings.directory)
             network = free_network(settings.network, settings.directory, self.membership.lodgings)
-            await self.membership.lodge(Lodging(network, settings), environment)
+            joins = asyncio.create_task(self.membership.lodge(Lodging(network, settings), environment))
+            await asyncio.wait({joins}, timeout=JOINED_SECONDS)  # a real node serves long before it has joined
+            if joins.done():
+                await joins
+            else:
+                self._tasks.add(joins)
+                joins.add_done_callback(self._joined)
             line = Line(pid, settings, network)
             self.lines.append(line)
             self._announce(line)
             return line
+
+    def _joined(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.managed.log(f"a node did not join: {failure}")
 
     async def _hold(self, line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Until the life line is gone, or has been told that its nodes are stopped."""

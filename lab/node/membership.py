@@ -26,7 +26,8 @@ class Membership(Seating):
 
     Attributes:
         lodgings: network -> where the nodes of a life line are.
-        joining, sleep: how long a join takes, and who waits so long.
+        joining, sleep: how long a join takes (None: as the life line of a node asked for), and who waits so long.
+        cookie: what the nodes of the next life lines have whatever they were told; None unless a test sets it.
 
     """
 
@@ -35,7 +36,8 @@ class Membership(Seating):
         super().__init__(first)
         self.lodgings = {first.network: first.lodging}
         self.environment = dict(environment)
-        self.joining = Joining().scaled(first.settings.boot_factor)
+        self.joining: Joining | None = None
+        self.cookie: str | None = None
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._order = count(1)
         self._knows: dict[str, frozenset[str]] = {}
@@ -55,9 +57,16 @@ class Membership(Seating):
             if name not in known:
                 self._out[name] = lodging.seat(f"{lodging.network}.{number}")
         mine = [name for name in self.names() if network_of(name.partition("@")[2]) == lodging.network]
+        terms = lodging.terms if self.cookie is None else replace(lodging.terms, cookie=self.cookie)
         for name in mine:
-            self.set_terms(name, lodging.terms)
+            self.set_terms(name, terms)
         await asyncio.gather(*(self.start(name) for name in mine if not self.runs(name)))
+
+    def pace(self, name: str) -> Joining:
+        """How long what a node does takes."""
+        if self.joining is not None:
+            return self.joining
+        return Joining().scaled(self.lodgings[network_of(name.partition("@")[2])].settings.boot_factor)
 
     async def add(self, lodging: Lodging) -> str:
         """One more node of a life line, a member at once; returns its name."""
@@ -92,9 +101,9 @@ class Membership(Seating):
         if home is None or not self.runs(name):
             return
         self._remember(home)
-        if home.cluster.nodes[name].terms.edition == "ce" and self.joining.closing:
+        if home.cluster.nodes[name].terms.edition == "ce" and self.pace(name).closing:
             home.cluster.nodes[name].auth_phase = "open"  # the listener goes on without authentication
-            await self.sleep(self.joining.closing)
+            await self.sleep(self.pace(name).closing)
         await home.stop_node(name)
 
     async def start(self, name: str, key: str | None = None) -> None:
@@ -118,7 +127,7 @@ class Membership(Seating):
             return
         await self._alone(name)
         if self._older(name):
-            await self.sleep(self.joining.alone)
+            await self.sleep(self.pace(name).alone)
             async with self._one_by_one:
                 if found := self._older(name):
                     await self._join(name, found[0])
@@ -151,16 +160,16 @@ class Membership(Seating):
         """A member starts on its data while others run: it is in at once, and lets everybody in for a moment."""
         if self.home(name) is not home:
             home.take(self._seat(name))
-        home.trouble(name, joins=True, seconds=max(self.joining.trouble, RETURN_SECONDS))
-        await home.start_node(name, "open" if self.joining.again else "ready")
+        home.trouble(name, joins=True, seconds=max(self.pace(name).trouble, RETURN_SECONDS))
+        await home.start_node(name, "open" if self.pace(name).again else "ready")
         await self._settle(name, home)
 
     async def _settle(self, name: str, home: Managed) -> None:
         node = home.cluster.nodes[name]
-        if self.joining.again:
-            await self.sleep(self.joining.again)
+        if self.pace(name).again:
+            await self.sleep(self.pace(name).again)
             node.auth_phase = "shut"
-            await self.sleep(self.joining.refuses)
+            await self.sleep(self.pace(name).refuses)
             node.auth_phase = "ready"
         self._remember(home)
 
@@ -189,12 +198,12 @@ class Membership(Seating):
 
     async def _join(self, name: str, target: Managed) -> None:
         """Close, come back as a member of another cluster: its own tables are gone, and it lets everybody in once more."""
-        target.trouble(name, joins=True, seconds=max(self.joining.trouble, JOIN_SECONDS))
+        target.trouble(name, joins=True, seconds=max(self.pace(name).trouble, JOIN_SECONDS))
         await self._home(name).close_node(name)
         target.take(self._seat(name))
         self._remember(target)
-        await self.sleep(self.joining.down)
-        await target.start_node(name, "open" if self.joining.again else "ready")
+        await self.sleep(self.pace(name).down)
+        await target.start_node(name, "open" if self.pace(name).again else "ready")
         await self._settle(name, target)
 
     async def force_leave(self, here: str, name: str) -> None:
@@ -216,16 +225,16 @@ class Membership(Seating):
 
     async def _expel(self, name: str, home: Managed) -> None:
         """A running node leaves: it goes on alone, with the configuration and empty tables."""
-        home.trouble(name, joins=False, seconds=max(self.joining.trouble, JOIN_SECONDS))
+        home.trouble(name, joins=False, seconds=max(self.pace(name).trouble, JOIN_SECONDS))
         home.cluster.nodes[name].auth_phase = "open"
-        await self.sleep(self.joining.leaving)
+        await self.sleep(self.pace(name).leaving)
         await home.close_node(name)
         store = Store(home.store.config_file, home.store.overrides)
         island = self._island(self._seat(name), store)
         self._remember(home)
         self._knows[name] = frozenset({name})
-        await self.sleep(self.joining.leaving)
-        await island.start("open" if self.joining.again else "ready")
+        await self.sleep(self.pace(name).leaving)
+        await island.start("open" if self.pace(name).again else "ready")
         await self._settle(name, island)
 
     async def invite(self, here: str, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lab.node.boot import Joining
 from tests.lab.membership_bed import FULL, NOTHING, USERS, Steps, licensed, lines, probes
 
 pytestmark = pytest.mark.lab
@@ -126,3 +127,12 @@ async def test_an_enterprise_node_in_an_open_source_cluster_has_its_own_paths_an
         assert licensed(bed) is None
         await bed.membership.stop_node(bed.first)
         assert licensed(bed) == 25, "the last open-source node is gone"
+
+
+async def test_a_join_takes_as_long_as_its_life_line_or_a_fault_asks_for(tmp_path: Path) -> None:
+    async with lines(tmp_path, nodes=1) as bed:
+        (name,) = await bed.join(version="5.8.9", edition="ce", nodes=1, boot_factor=0.01)
+        assert bed.membership.pace(bed.first).alone == 0
+        assert bed.membership.pace(name).alone == Joining().scaled(0.01).alone > 0
+        bed.membership.joining = Joining().scaled(2)
+        assert bed.membership.pace(bed.first).down == 2 * Joining().down

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -134,3 +135,22 @@ async def test_a_wrong_licence_ends_the_boot_and_is_not_shown(tmp_path: Path) ->
 async def test_a_life_line_that_nobody_is_there_to_join_serves_alone(tmp_path: Path) -> None:
     async with node_process(tmp_path, "--nodes", "1", "--join", "http://127.0.0.1:9", key=KEY) as green:
         await until(lambda: shown(green) == dict.fromkeys(names(green), "running"), "a cluster of its own")
+
+
+async def test_a_life_line_whose_nodes_do_not_join_says_where_they_are_and_gets_its_own_new_nodes(
+    tmp_path: Path,
+) -> None:
+    first, second = places(tmp_path)
+    async with node_process(first, "--nodes", "1", key=KEY) as blue:
+        control = blue.ready["control"]
+        posted(f"{control}/faults", kind="joins", cookie="another")
+        options = ("--name", "green", "--nodes", "1", "--join", control)
+        async with node_process(second, *options) as green:
+            assert shown(green) == dict.fromkeys(names(green), "running"), "alone, and 200 everywhere"
+            posted(f"{control}/faults", kind="joins", factor=1000.0)
+            added = posted(f"{control}/nodes", of="green").json()["name"]
+            assert added.startswith(f"emqx@{green.ready['network']}.")
+
+
+def posted(url: str, **body: Any) -> httpx.Response:
+    return httpx.post(url, json=body, timeout=CALL_SECONDS).raise_for_status()

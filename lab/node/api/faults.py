@@ -20,7 +20,7 @@ from lab.node.api.errors import to_json
 KINDS = frozenset(
     {
         "die", "revive", "status", "hang", "refuse", "slow", "close_idle", "partial_import", "abort_import",
-        "refuse_connects", "connack_delay", "truncate_download", "route_hole",
+        "refuse_connects", "connack_delay", "truncate_download", "route_hole", "joins",
     }
 )  # fmt: skip
 
