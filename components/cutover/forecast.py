@@ -132,11 +132,7 @@ def forecast(
 
     ``carries`` is what becomes of sessions where both colours are one cluster.
     """
-    if direction == "nothing":
-        steps, fleet = (), NOBODY
-    if direction == "back":
-        # it does not wait: holds and gates are for a colour that nobody knows yet
-        steps = [step for step in steps if step.kind == "share"]
+    steps, fleet = _taken(direction, steps, fleet)
     rows = [
         _row(step, clients, mover, budget_per_second, wait_health_check_seconds)
         for step, clients in _cohorts(steps, fleet, to, share_percent(to, share_parts))
@@ -159,6 +155,16 @@ def forecast(
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
         sample=fleet.sample,
     )
+
+
+def _taken(direction: Direction, steps: Sequence[Step], fleet: Fleet) -> tuple[Sequence[Step], Fleet]:
+    """The steps that a run in this direction takes, and whom it moves."""
+    if direction == "nothing":
+        return (), NOBODY
+    if direction == "back":
+        # it does not wait: holds and gates are for a colour that nobody knows yet
+        return [step for step in steps if step.kind == "share"], fleet
+    return steps, fleet
 
 
 def _cohorts(steps: Sequence[Step], fleet: Fleet, to: Colour, start: float) -> Iterator[tuple[Step, int | None]]:

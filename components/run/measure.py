@@ -40,16 +40,12 @@ async def observe(
     dropped_before: int | None = None,
 ) -> Observation:
     """Ask everything at once; ``before`` and ``dropped_before`` are what was counted before the step, ``expected`` are the nodes that must run."""
-    metrics, old_metrics, (nodes, old_nodes, latency, share, limit) = await asyncio.gather(
-        known(run.clusters[to].metrics(patience_seconds=PATIENCE_SECONDS)),
-        known(run.clusters[other(to)].metrics(patience_seconds=PATIENCE_SECONDS)),
-        asyncio.gather(
-            known(run.clusters[to].nodes(patience_seconds=PATIENCE_SECONDS)),
-            known(run.clusters[other(to)].nodes(patience_seconds=PATIENCE_SECONDS)),
-            run.connect_milliseconds(run.clusters[to].handle),
-            _share(run),
-            known(_license_limit(run, to)),
-        ),
+    (metrics, nodes), (old_metrics, old_nodes), latency, share, limit = await asyncio.gather(
+        _told(run.clusters[to]),
+        _told(run.clusters[other(to)]),
+        run.connect_milliseconds(run.clusters[to].handle),
+        _share(run),
+        known(_license_limit(run, to)),
     )
     mine, theirs = _of(run.clusters[to], nodes), _of(run.clusters[other(to)], old_nodes)
     live = {to: _live(mine), other(to): _live(theirs)}
@@ -74,6 +70,15 @@ async def observe(
         messages_dropped=_since(dropped_before, dropped(metrics, old_metrics)),
     )
     return Observation(live, share, facts)
+
+
+async def _told(cluster: Cluster) -> tuple[Mapping[str, int] | None, tuple[NodeAnswer, ...] | None]:
+    """A cluster's counters and its nodes."""
+    nodes, metrics = await asyncio.gather(
+        known(cluster.nodes(patience_seconds=PATIENCE_SECONDS)),
+        known(cluster.metrics(patience_seconds=PATIENCE_SECONDS)),
+    )
+    return metrics, nodes
 
 
 def dropped(*metrics: Mapping[str, int] | None) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,38 +12,14 @@ from components.cutover.gates import (
     Facts,
     NodeFacts,
     Thresholds,
-    Verdict,
     failure_rate,
     judge,
     names,
     remember,
 )
+from tests.unit.gates_bed import FINE, GIB, OFF, connects, one, only, verdicts
 
 pytestmark = pytest.mark.unit
-
-OFF = dict.fromkeys(names(Thresholds(load1=1)), None)
-GIB = 2**30
-FINE = NodeFacts(memory_used=1 * GIB, memory_total=4 * GIB, load1=0.5)
-
-
-def only(gate: str, value: float, **more: Any) -> Thresholds:
-    return Thresholds(**{**OFF, gate: value, **more})
-
-
-def verdicts(thresholds: Thresholds, observed: Sequence[Facts], baseline: float | None = None) -> list[Verdict]:
-    history: tuple[Facts, ...] = ()
-    for facts in observed[:-1]:
-        history = remember(thresholds, history, facts)
-    return judge(thresholds, baseline, observed[-1], history)
-
-
-def one(thresholds: Thresholds, observed: Sequence[Facts], baseline: float | None = None) -> Verdict:
-    (verdict,) = verdicts(thresholds, observed, baseline)
-    return verdict
-
-
-def connects(*counters: tuple[float, int | None, int | None]) -> list[Facts]:
-    return [Facts(at=at, connack_sent=sent, connack_error=error) for at, sent, error in counters]
 
 
 @pytest.mark.parametrize(("refused", "says"), [(15, "pass"), (16, "fail")])
@@ -280,30 +255,3 @@ def test_the_history_is_bounded_and_forgetting_changes_no_verdict(steps: list[tu
         assert said == [verdict.verdict for verdict in judge(thresholds, None, facts, everything)]
         kept, everything = remember(thresholds, kept, facts), (*everything, facts)
         assert sum(old.at <= at - 10 for old in kept) <= 1
-
-
-@pytest.mark.parametrize(
-    ("clients", "away", "says"), [(4, 2, "pass"), (99, 2, "pass"), (30, 3, "fail"), (1_000, 60, "fail")]
-)
-def test_a_client_or_two_are_no_deviation_of_a_small_fleet(clients: int, away: int, says: str) -> None:
-    gate = only("share_deviation_percent", 5.0, settle_seconds=1)
-    measured = {"share_wanted_percent": 75.0, "share_measured_percent": 75.0 - 100 * away / clients}
-    assert one(gate, [Facts(at=at, clients=clients, **measured) for at in (0.0, 2.0)]).verdict == says
-
-
-def test_a_deviation_says_how_many_moved_clients_have_not_come_back() -> None:
-    gate = only("share_deviation_percent", 5.0, settle_seconds=1)
-    facts = {"clients": 400, "clients_away": 200, "moved": 300}
-    seen = [Facts(at=at, share_wanted_percent=75.0, share_measured_percent=60.0, **facts) for at in (0.0, 2.0)]
-    assert (found := one(gate, seen)).verdict == "fail"
-    assert "200 of the 300 clients that were moved have not come back" in found.reason
-
-
-@pytest.mark.parametrize(("dropped", "says"), [(3, "pass"), (4, "fail"), (None, "unknown")])
-def test_messages_without_a_subscriber_may_be_bounded(dropped: int | None, says: str) -> None:
-    found = one(only("dropped_messages", 3), [Facts(at=1, messages_dropped=dropped)])
-    assert (found.gate, found.verdict) == ("dropped_messages", says)
-
-
-def test_an_old_colour_that_does_not_answer_hides_no_messages_of_the_new_one() -> None:
-    assert one(only("dropped_messages", 3), [Facts(at=1, source_silent=True)]).verdict == "pass"
