@@ -104,7 +104,10 @@ def _is_complete(value: Any, budget: Budget) -> bool:
         if isinstance(one, Variable):
             return False
         if isinstance(one, Object):
+            budget.spend(len(one.fields))
             waiting += [field.value for field in one.fields]
         elif isinstance(one, Array | Pieces):
-            waiting += one.items if isinstance(one, Array) else one.parts
+            below = one.items if isinstance(one, Array) else one.parts
+            budget.spend(len(below))
+            waiting += below
     return True

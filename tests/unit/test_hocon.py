@@ -108,6 +108,7 @@ HOSTILE = {
         "a0 = [1]\n" + "".join(f"a{n + 1} = [${{a{n}}}, ${{a{n}}}]\n" for n in range(60)),
         "name too much",
     ),
+    "itself": ("a = " + "${a}" * 200_000, "name too much"),
     "a circle": ("a = ${b}\nb = ${a}", "stands nowhere"),
     "a tower": ("a0 = {}\n" + "".join(f"a{n + 1} = {{x = ${{a{n}}}}}\n" for n in range(500)), "deep"),
 }

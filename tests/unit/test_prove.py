@@ -13,7 +13,7 @@ from components.migration.hop_44_5 import BadSource, Options, Source, convert, r
 from components.migration.permissions.after import dialects
 from components.migration.permissions.client import Access, Action, Client, hashed
 from components.migration.permissions.compare import Difference
-from components.migration.permissions.questions import spelled
+from components.migration.permissions.questions import questions, spelled
 from components.migration.prove import after_of, before_of, prove
 
 pytestmark = pytest.mark.unit
@@ -163,3 +163,10 @@ def test_a_rule_that_was_given_is_known_whatever_is_missing() -> None:
     assert side.judge(Client("c"), Action.PUBLISH, "own/x") == (Access.DENY, True)
     assert side.judge(Client("c"), Action.PUBLISH, "free")[1] is False
     assert side.knows(Client("c")) is False
+
+
+def test_no_topic_is_asked_that_is_longer_than_mqtt_has() -> None:
+    rules = {**ON, "acl.conf": f'{{deny, all, publish, ["{"a/" * 40_000}"]}}.\n{{deny, all, publish, ["b"]}}.\n'}
+    asked = {topic for _, _, topic in questions(before_of(Source(ROWS, "e", CONF, rules)), ["c"], 1000)}
+    assert {"b", "c"} <= asked
+    assert max(map(len, asked)) < 100

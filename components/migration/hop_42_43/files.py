@@ -59,8 +59,9 @@ def convert_confs(
     for node in _nodes(confs):
         lines = Lines.of((*node, *variables), credential, ledger, off)
         texts |= _node(node, lines, notes, dates=dates)
-    lines = Lines.of((*confs, *variables), credential, ledger, off)
-    texts |= {conf.file: lines.convert(conf, form) for conf, form in environment}
+    if environment:
+        lines = Lines.of((*confs, *variables), credential, ledger, off)
+        texts |= {conf.file: lines.convert(conf, form) for conf, form in environment}
     return Files(texts, tuple(notes))
 
 

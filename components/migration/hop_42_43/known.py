@@ -43,7 +43,7 @@ def of_plugins() -> re.Pattern[str]:
 
 def is_known(key: str) -> bool:
     """Whether 4.3.22 knows the key: a file that it shipped mentions it, commented out or not, or the schema of a plugin does."""
-    if of_plugins().fullmatch(key):
+    if key in keys() or of_plugins().fullmatch(key):
         return True
     for pattern, to in _NAMES:
         key = pattern.sub(to, key)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from components.migration.configs.flat import Conf, Row
+from components.migration.configs.flat import Conf, Row, Setting
 from components.migration.facts import Credential
 from components.migration.hop_42_43.settings import Context, Line, Translation, translate
 from components.migration.manifest import Ledger, Verdict
@@ -37,8 +37,9 @@ class Form:
 
 @dataclass(frozen=True)
 class Lines:
-    """What every line is translated with: ``doubled`` are keys that different settings of 4.2 become, ``given`` the files' base names."""
+    """What every line is translated with: ``made`` is what becomes of each setting, ``doubled`` are keys that different ones become, ``given`` the files' base names."""
 
+    made: Mapping[Setting, Translation]
     context: Context
     ledger: Ledger
     doubled: frozenset[str]
@@ -51,7 +52,8 @@ class Lines:
         """Read once over all the files."""
         files = tuple(confs)
         context = Context.of(files, credential, off)
-        return cls(context, ledger, _doubled(files, context), frozenset(base(conf.file) for conf in files))
+        made = {setting: translate(setting, context) for conf in files for setting in conf.settings}
+        return cls(made, context, ledger, _doubled(made), frozenset(base(conf.file) for conf in files))
 
     def convert(self, conf: Conf, form: Form) -> str:
         """A whole file; its settings, and lines that are nothing, are items of the ledger."""
@@ -74,7 +76,7 @@ class Lines:
             return form.odd(row, self.given)
         if row.setting.key in form.special:
             return form.special[row.setting.key](row.setting.value)
-        done = translate(row.setting, self.context)
+        done = self.made[row.setting]
         hidden = next((line.key for line in done.lines if not form.is_nameable(line.key)), None)
         if hidden is not None:
             todo = f"set {hidden} in the plugin's own file"
@@ -100,13 +102,12 @@ def base(file: str) -> str:
     return file.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def _doubled(confs: Iterable[Conf], context: Context) -> frozenset[str]:
+def _doubled(translated: Mapping[Setting, Translation]) -> frozenset[str]:
     """Keys of 4.3 that several keys of 4.2 become with several values; one key that is set again is no such case, its last value counts."""
     sources: dict[str, dict[str, str]] = defaultdict(dict)
-    for conf in confs:
-        for setting in conf.settings:
-            for line in translate(setting, context).lines:
-                sources[line.key][setting.key] = line.value
+    for setting, done in translated.items():
+        for line in done.lines:
+            sources[line.key][setting.key] = line.value
     return frozenset(key for key, made in sources.items() if len(set(made.values())) > 1)
 
 

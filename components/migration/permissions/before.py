@@ -200,6 +200,8 @@ def _one_matches(topics: Iterable[FileTopic], client: Client, asked: Words) -> b
             continue
         if client.username is None and "%u" in topic.words:
             return False
+        if len(topic.words) > len(asked) + 1:  # a name is one word, and "#" may stand for none
+            continue
         fed = tuple(
             _word(client.clientid) if word == "%c" else _word(client.username or "") if word == "%u" else word
             for word in topic.words

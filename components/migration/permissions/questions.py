@@ -13,6 +13,8 @@ from components.migration.permissions.compare import Question
 COMMON_TOPICS = 200  # of those that are for everybody, asked for each login; fewer where there are many logins
 FEWEST_COMMON = 2
 QUESTIONS_OF_A_TOPIC = 12
+MOST_LETTERS = 65_535
+"""Of a topic of MQTT, in bytes; no client can ask for a longer one."""
 PAIRS = 2000  # of rules of one login that are looked at for a topic in common
 STRANGERS = (
     Client("stranger-1"),
@@ -66,7 +68,8 @@ def common_topic(one: str, other: str) -> str | None:
 
 
 def _ask(client: Client, filters: Iterable[str]) -> Iterator[Question]:
-    for topic in dict.fromkeys(one for pattern in filters for one in spelled(pattern, client)):
+    short = (pattern for pattern in filters if len(pattern) <= MOST_LETTERS)
+    for topic in dict.fromkeys(one for pattern in short for one in spelled(pattern, client)):
         yield client, Action.SUBSCRIBE, topic
         if not re.search(r"(^|/)[+#](/|$)", topic):
             yield client, Action.PUBLISH, topic
@@ -97,4 +100,5 @@ def _all_rows(old: Before, most: int) -> list[str]:
 def _file_topics(old: Before) -> Iterator[str]:
     for rule in old.file_rules:
         for topic in rule.topics or ():
-            yield "/".join(topic.words)
+            if len(topic.words) <= MOST_LETTERS:
+                yield "/".join(topic.words)
