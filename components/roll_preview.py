@@ -6,6 +6,7 @@ The rule: it only reads, and what could not be asked is said to be unknown, neve
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,16 +18,22 @@ from components.cutover.roll import Release, RollNode
 from components.cutover.roll_forecast import forecast, mover, render
 from components.cutover.roll_memory import in_work
 from components.emqx.base import Cluster
-from components.emqx.errors import Retryable, Unauthorized, UpgradeError
+from components.emqx.errors import Refused, Retryable, Unauthorized, UpgradeError
+from components.emqx.known import known
 from components.emqx.models import Credentials
 from components.emqx.registry import cluster_of
 from components.intent import site, target_of
 from components.ledger.remembered import remembered
 from components.links.roll_look import nodes_of
 from components.links.roll_opening import Wanted, refuse, refuse_way
+from components.migration.advice import advise, lines
+from components.migration.check import Report
+from components.migration.facts import Live
+from components.migration.manifest import BadSource
+from components.migration.rules import UnknownRuleError
 from components.routers.base import Server
 from components.routers.registry import capabilities_of, router_of
-from components.settings import Settings
+from components.settings import Settings, is_rule
 
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 8.0
@@ -91,7 +98,46 @@ async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
         budget_per_second=settings.cutover.budget_per_second,
         counted=True,
     )
-    return RollPlan(render(plan), plan.model_dump(mode="json", by_alias=True))
+    advice = None if plan.down else await _advice(settings, api, nodes, wanted)
+    text = "\n".join([render(plan), *(lines(advice) if advice else ())])
+    rules = json.loads(advice.to_json()) if advice else None
+    return RollPlan(text, {**plan.model_dump(mode="json", by_alias=True), "advice": rules})
+
+
+async def _advice(settings: Settings, api: Cluster, nodes: tuple[RollNode, ...], wanted: Wanted) -> Report | None:
+    """What the rules say of this roll; nothing where no node is left.
+
+    Raises:
+        Refused: a rule blocks, and nobody answered for it.
+
+    """
+    left = [node.release for node in nodes if node.release not in {None, wanted.declared}]
+    if not left or left[0] is None:
+        return None
+    effective = await known(api.configs_text(next(node.name for node in nodes if node.running)))
+    try:
+        advice = advise(
+            (left[0].version, wanted.declared.version),
+            (left[0].edition, wanted.declared.edition),
+            len(nodes),
+            [one for one in settings.cutover.acknowledge if is_rule(one)],
+            effective=effective,
+            live=Live(connections=sum(node.clients for node in nodes), persistent_sessions=None),
+            strategy="rolling",
+        )
+    except (BadSource, UnknownRuleError) as unread:
+        seen = unread.seen if isinstance(unread, BadSource) else str(unread)
+        todo = "correct emqx:cutover.acknowledge, or look at what GET /configs answers"
+        raise Refused("reading what the rules need", node=settings.live, seen=seen, todo=todo) from None
+    if advice.blocking and effective is not None:
+        blocking = ", ".join(advice.blocking)
+        raise Refused(
+            f"rolling {settings.live}",
+            node=settings.live,
+            seen="\n".join(["rules block:", *lines(advice)]),
+            todo=f"remedy {blocking}, or answer in emqx:cutover: acknowledge: [{blocking}]",
+        )
+    return advice
 
 
 async def _servers(settings: Settings) -> Mapping[str, Server]:

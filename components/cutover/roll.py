@@ -60,7 +60,7 @@ class Transition(NamedTuple):
 
     =====  ============================================================================================
     shut   keep new clients from it: out of the balancer, or evacuated
-    move   take its clients off, at the paced rate
+    move   take its clients off at the paced rate, and their sessions; also where no client is left, since a session may be
     stop   end its process, in order
     copy   copy its configuration and data
     start  start it with the declared version on its data
@@ -107,13 +107,11 @@ def acts(node: RollNode, declared: Release) -> Iterator[Act]:
     """What is to be done with one node, from where it is."""
     if node.done(declared):
         return
-    runs_it = node.running and node.release == declared
-    if not runs_it:
+    if not node.shut:
+        yield "shut"
+    if not (node.running and node.release == declared):
         if node.running:
-            if not node.shut:
-                yield "shut"
-            if node.clients:
-                yield "move"
+            yield "move"
             yield "stop"
         if not node.copied:
             yield "copy"

@@ -56,10 +56,6 @@ class Clients(Protocol):
         """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients."""
         ...
 
-    async def client_addresses(self, node: str) -> list[str]:
-        """Where the clients with a socket on this node connect from, as the node sees them (``system.address.peer``)."""
-        ...
-
     async def connected_clients(
         self, wanted: Callable[[str], bool] = ..., *, mqtt5: Callable[[str], None] | None = None
     ) -> list[ConnectedClient]:

@@ -12,7 +12,8 @@ import typer
 
 from components.emqx.errors import Refused, UpgradeError
 from components.keepers.copies import manifest_of, restore
-from components.local import release_processes
+from components.local import lab_nodes, processes, release_processes
+from components.local.control import node_url
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -27,8 +28,7 @@ def restore_command(directory: Annotated[Path, typer.Argument(help="the copy, wi
     """Put the copy back; what lies there now is moved aside."""
     try:
         manifest = manifest_of(directory)
-        for part in manifest.belongs.values():
-            _refuse_running(Path(part), manifest.node)
+        _refuse_running(Path(manifest.cluster), manifest.node)
         restore(directory)
     except UpgradeError as failure:
         typer.echo(str(failure), err=True)
@@ -38,13 +38,17 @@ def restore_command(directory: Annotated[Path, typer.Argument(help="the copy, wi
     typer.echo("what was there lies beside it, as *.aside-N")
 
 
-def _refuse_running(part: Path, node: str) -> None:
-    """The node whose directory this is in must not run."""
-    for place in release_processes.described(part.parent.parent):
-        pid = release_processes.pid_of(place) if part.is_relative_to(place.home) else None
+def _refuse_running(cluster: Path, node: str) -> None:
+    """The node must not run."""
+    for place in release_processes.described(cluster):
+        pid = release_processes.pid_of(place) if place.node.name == node else None
         if pid is not None:
             seen, todo = f"it runs as process {pid}", f"stop it first: kill {pid}"
             raise Refused("restoring a copy", node=node, seen=seen, todo=todo)
+    ready = processes.running(cluster)
+    if ready is not None and lab_nodes.look(ready, node).running:
+        todo = f"stop it first: curl -X POST {node_url(ready, node, 'stop')}"
+        raise Refused("restoring a copy", node=node, seen="it runs in the lab", todo=todo)
 
 
 if __name__ == "__main__":

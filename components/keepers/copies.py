@@ -41,9 +41,10 @@ class Source(NamedTuple):
 
 
 class Manifest(Value):
-    """What a copy is of: node and version, where each part belongs (only those that a restore puts back), and every file."""
+    """What a copy is of: node and version, the directory of its cluster, where each part belongs (only those that a restore puts back), and every file."""
 
     node: str
+    cluster: str
     version: str | None
     edition: str | None
     belongs: Mapping[str, str]

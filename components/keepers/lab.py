@@ -46,6 +46,7 @@ class LabKeeper:
             raise Refused(f"starting {version} ({edition})", node=node, seen=seen, todo=todo)
         key = self._credentials.license if self._credentials and edition == "ee" else None
         await asyncio.to_thread(lab_nodes.start, ready, node, (version, edition), key, self._interrupted)
+        await asyncio.to_thread(lab_nodes.remember, self._directory, ready)
 
     async def runs(self, node: str) -> Running | None:
         """As its host says."""
@@ -64,7 +65,9 @@ class LabKeeper:
         if (before := copied(to)) is not None:
             return before
         here = self._stopped(node, "copying its data")
-        about = Manifest(node=node, version=here.version, edition=here.edition, belongs={}, files=())
+        about = Manifest(
+            node=node, cluster=str(self._directory), version=here.version, edition=here.edition, belongs={}, files=()
+        )
         return copy(to, about, Source({DATA: here.data}, back=(DATA,)))
 
     def _stopped(self, node: str, tried: str) -> lab_nodes.LabNode:

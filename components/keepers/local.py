@@ -109,7 +109,9 @@ class ReleaseKeeper:
         parts = {DATA: place.data, STARTED_WITH: place.home / release.RUNS}
         parts |= {ETC: last.home / "etc"} if last else {}
         version, edition = (last.version, last.edition) if last else (None, None)
-        about = Manifest(node=place.node.name, version=version, edition=edition, belongs={}, files=())
+        about = Manifest(
+            node=place.node.name, cluster=str(self._directory), version=version, edition=edition, belongs={}, files=()
+        )
         return copy(to, about, Source(parts, back=(DATA, STARTED_WITH)))
 
     def _refuse_running(self, place: Place, tried: str) -> None:

@@ -53,7 +53,7 @@ async def carry_sessions(run: Run, source: Colour, per_second: int, *, before: i
         Refused: some could not be carried, and nobody acknowledged that (``may_end``).
 
     """
-    done = await _carried(run, source, per_second)
+    done = await carry(run, run.clusters[source], run.clusters[other(source)], per_second)
     count = max(done.taken, before - done.left)
     run.record("fact", section="sessions carried", colour=source, count=count, **done._asdict())
     if count:
@@ -77,8 +77,8 @@ def left_behind(source: Colour, sessions: int, messages: int | None) -> Refused:
     )
 
 
-async def _carried(run: Run, source: Colour, per_second: int) -> Carried:
-    old, new = run.clusters[source], run.clusters[other(source)]
+async def carry(run: Run, old: Cluster, new: Cluster, per_second: int) -> Carried:
+    """Take over what no evacuation can take along from some nodes of a cluster to others of it."""
     taken = 0
     if not await old.has_evacuation() and await new.takes_any_client_id():
         await new.sweep()

@@ -11,7 +11,7 @@ from typing import Any
 from components.cutover.roll_memory import UNEVEN
 from components.cutover.spread import WITHIN, even, excess
 from components.emqx.errors import GaveUp
-from components.links.roll import Rolling
+from components.links.roll import Rolling, step_of
 from components.links.roll_away import close
 
 ROUNDS = 6
@@ -28,7 +28,7 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
     """
     run, step = rolling.run, "rebalance"
     began, moved, loads = run.clock.now(), 0, await _settled(rolling, 0)
-    run.record("step", name=step, share=100.0, mover="close", phase="begin")
+    run.record("step", **step_of(step), phase="begin")
     if not run.router.can.closes_clients and not even(loads):
         run.warn(f"the nodes are not even, {_shown(loads)}: this balancer cannot close a client's connection")
     elif run.router.can.closes_clients:
@@ -49,7 +49,7 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
                 todo="look for clients that do not pass the balancer; every node runs the declared version, and pulumi up evens out again",
             )
     seconds = round(run.clock.now() - began, 3)
-    run.record("step", name=step, share=100.0, mover="close", phase="end", clients=moved, moving_seconds=seconds)
+    run.record("step", **step_of(step), phase="end", clients=moved, moving_seconds=seconds)
     await run.act("evened", loads=dict(loads))
     await run.remember({UNEVEN: None})
     return {"moved": moved, "loads": dict(loads)}

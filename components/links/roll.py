@@ -7,7 +7,6 @@ the node that it had taken out; a node that does not come back stops it with all
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from components.cutover.facts import Facts, Thresholds
 from components.cutover.roll import Act, Release, RollNode, acts, order
 from components.cutover.roll_memory import ROLLING, UNEVEN, InWork, in_work
 from components.cutover.words import Colour
-from components.emqx.base import Cluster
 from components.emqx.errors import GaveUp, Refused, UpgradeError
 from components.keepers.base import Copied, NodeKeeper
 from components.links import roll_away
+from components.links.carrying import carry, left_behind
 from components.links.fingerprint import refuse_changed
-from components.links.roll_away import Away
+from components.links.roll_away import Away, Opens
 from components.links.roll_gates import facts_of, require_gates
 from components.links.roll_look import observed, refuse_broken
 from components.links.roll_ready import wait_until_back, wait_until_gone
@@ -37,15 +36,15 @@ BACKUPS = "backups"
 class Rolling:
     """What a roll works with.
 
-    ``keeper`` stops and starts the nodes of ``colour``, ``of_node`` opens the cluster as one node alone has it, ``may_end`` is whether sessions that
-    nothing could carry were given up.
+    ``keeper`` stops and starts the nodes of ``colour``, ``of_nodes`` opens the cluster as some of its nodes have it, ``may_end`` is whether sessions
+    that nothing could carry were given up.
     """
 
     run: Run
     colour: Colour
     declared: Release
     keeper: NodeKeeper
-    of_node: Callable[[str], AbstractAsyncContextManager[Cluster]]
+    of_nodes: Opens
     work_directory: Path
     budget_per_second: int
     gates: Thresholds
@@ -54,7 +53,7 @@ class Rolling:
 
     def away(self, node: str) -> Away:
         """The node, for whoever takes its clients off."""
-        return Away(self.colour, node, self.budget_per_second, self.knobs)
+        return Away(self.colour, node, self.of_nodes, self.budget_per_second, self.knobs)
 
 
 async def roll(rolling: Rolling, number: int) -> dict[str, Any]:
@@ -78,6 +77,11 @@ async def roll(rolling: Rolling, number: int) -> dict[str, Any]:
     return await _Node(rolling, node).carry_out(f"roll-{number}")
 
 
+def step_of(name: str) -> dict[str, Any]:
+    """What the journal has of a step of a roll, as of every step."""
+    return {"name": name, "share": 100.0, "mover": "close"}
+
+
 @dataclass
 class _Node:
     """One node on its way."""
@@ -85,12 +89,13 @@ class _Node:
     rolling: Rolling
     node: RollNode
     moved: int = 0
+    moving_seconds: float = 0.0
     copy: Copied | None = field(default=None)
 
     async def carry_out(self, step: str) -> dict[str, Any]:
         run, name = self.rolling.run, self.node.name
         began, before = run.clock.now(), await facts_of(run, self.rolling.colour)
-        run.record("step", name=step, share=100.0, mover="close", phase="begin", node=name)
+        run.record("step", **step_of(step), phase="begin", node=name)
         doing: Mapping[Act, Callable[[], Awaitable[None]]] = {
             "shut": self._shut,
             "move": self._move,
@@ -105,23 +110,14 @@ class _Node:
             await run.act("roll", step=step, node=name, does=act)
             await doing[act]()
         await self._judge(step, before)
-        seconds = round(run.clock.now() - began, 3)
-        run.record(
-            "step",
-            name=step,
-            share=100.0,
-            mover="close",
-            phase="end",
-            node=name,
-            clients=self.moved,
-            moving_seconds=seconds,
-        )
+        moving = round(self.moving_seconds, 3)
+        run.record("step", **step_of(step), phase="end", node=name, clients=self.moved, moving_seconds=moving)
         return {
             "node": name,
             "from": str(self.node.release),
             "to": str(self.rolling.declared),
             "moved": self.moved,
-            "seconds": seconds,
+            "seconds": round(run.clock.now() - began, 3),
             "copy": None if self.copy is None else str(self.copy.place),
         }
 
@@ -132,6 +128,10 @@ class _Node:
 
     async def _shut(self) -> None:
         run, rolling = self.rolling.run, self.rolling
+        known = in_work(await run.memory(), rolling.colour)
+        if known is not None and known.node == self.node.name:
+            await roll_away.shut(run, rolling.away(self.node.name))
+            return
         if self.node.release is None:
             seen, todo = (
                 "what it runs is not known",
@@ -143,7 +143,20 @@ class _Node:
         await roll_away.shut(run, rolling.away(self.node.name))
 
     async def _move(self) -> None:
-        self.moved += await roll_away.move(self.rolling.run, self.rolling.away(self.node.name))
+        rolling, name = self.rolling, self.node.name
+        began = rolling.run.clock.now()
+        self.moved += await roll_away.move(rolling.run, rolling.away(name))
+        self.moving_seconds += rolling.run.clock.now() - began
+        others = await roll_away.running_others(rolling.run, rolling.away(name))
+        if not others:
+            return  # the only node: its sessions were acknowledged before
+        async with rolling.of_nodes([name]) as old, rolling.of_nodes(others) as new:
+            done = await carry(rolling.run, old, new, rolling.knobs.sess_evict_rate)
+        rolling.run.record(
+            "fact", section="sessions carried", colour=rolling.colour, count=done.taken, **done._asdict()
+        )
+        if done.left and not rolling.may_end:
+            raise left_behind(rolling.colour, done.left, done.messages)
 
     async def _stop(self) -> None:
         rolling, name = self.rolling, self.node.name
@@ -180,7 +193,7 @@ class _Node:
     async def _ready(self) -> None:
         rolling = self.rolling
         try:
-            await wait_until_back(rolling.run, rolling.colour, self.node.name, rolling.of_node)
+            await wait_until_back(rolling.run, rolling.colour, self.node.name, rolling.of_nodes)
         except GaveUp as failure:
             raise await self._not_back(failure) from None
 

@@ -6,12 +6,14 @@ The rule: new clients are kept away first, and nobody is told to go by a packet 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from components.cutover.evacuation import Evacuation
 from components.cutover.pace import Pace, limit_seconds
 from components.cutover.words import Colour
+from components.emqx.base import Cluster
 from components.emqx.errors import GaveUp
 from components.routers.base import SeenAs
 from components.run.run import Run
@@ -24,11 +26,16 @@ SLACK_SECONDS = 60.0
 POLL_SECONDS = 0.2
 
 
+Opens = Callable[[Sequence[str]], AbstractAsyncContextManager[Cluster]]
+"""Opens the cluster as some of its nodes have it."""
+
+
 class Away(NamedTuple):
-    """The node, at what rate, and node evacuation's knobs."""
+    """The node, how it is asked alone, at what rate, and node evacuation's knobs."""
 
     colour: Colour
     node: str
+    of_nodes: Opens
     budget_per_second: int
     knobs: Evacuation
 
@@ -61,7 +68,9 @@ async def close(run: Run, away: Away, most: int | None) -> int:
     seen_as: SeenAs = "client" if run.clusters[away.colour].handle.proxy_protocol else "balancer"
     for _ in range(ROUNDS):
         await run.checkpoint()
-        addresses = await run.clusters[away.colour].client_addresses(away.node)
+        mark = await run.router.mark()
+        async with away.of_nodes([away.node]) as alone:
+            addresses = [one.address for one in await alone.connected_clients()]
         found = await run.router.find(away.colour, addresses, seen_as=seen_as)
         wanted = sorted(found)[: None if most is None else most - done]
         if not wanted:
@@ -72,7 +81,8 @@ async def close(run: Run, away: Away, most: int | None) -> int:
             batch = wanted[closed : closed + due]
             if batch:
                 await run.checkpoint()
-                ended = await run.router.close(away.colour, {one: found[one] for one in batch}, seen_as=seen_as)
+                due_now = {one: found[one] for one in batch}
+                ended = await run.router.close(away.colour, due_now, seen_as=seen_as, mark=mark)
                 run.record("move", step=away.node, mover="close", count=len(ended))
                 closed, done = closed + len(batch), done + len(ended)
             await run.clock.sleep(pace.wait_seconds())
@@ -83,7 +93,7 @@ async def close(run: Run, away: Away, most: int | None) -> int:
 async def _evacuate(run: Run, away: Away) -> None:
     """To the others, sessions too, until nothing is left there; the door stays shut over the restart (docs/emqx/rolling.md#evacuation-over-a-restart)."""
     api = run.clusters[away.colour]
-    others = await _running_others(run, away)
+    others = await running_others(run, away)
     live = (await api.live_connections()).get(away.node, 0)
     rate = max(1, min(away.budget_per_second, away.knobs.conn_evict_rate))
     await run.act("evacuation", step=away.node, colour=away.colour, live=live, rates={away.node: rate})
@@ -109,7 +119,8 @@ async def _evacuate(run: Run, away: Away) -> None:
     )
 
 
-async def _running_others(run: Run, away: Away) -> Sequence[str]:
+async def running_others(run: Run, away: Away) -> Sequence[str]:
+    """The other nodes that run, who get its clients and sessions."""
     api = run.clusters[away.colour]
     facts = {one.name: one.running for one in await api.nodes()}
     return [name for name in api.node_names if name != away.node and facts.get(name)]

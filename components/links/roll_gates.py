@@ -15,8 +15,8 @@ from components.run.run import Run
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
-OTHERS = ("share_deviation_percent", "clients_away_fraction", "stall_seconds")
-"""Gates between two colours, or of a mover."""
+OTHERS = ("share_deviation_percent", "clients_away_fraction", "stall_seconds", "dropped_messages")
+"""Gates between two colours, of a mover, and of counters that begin at 0 on the node that was restarted."""
 
 
 async def facts_of(run: Run, colour: Colour) -> Facts:

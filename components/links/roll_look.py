@@ -63,7 +63,7 @@ def _node(
         release=release_of(here) if here is not None and running else (mine.release if mine else None),
         running=running,
         ready=running and mine is None,
-        shut=name in shut or name in closed or mine is not None,
+        shut=name in shut or name in closed,
         clients=(here.live_connections or 0) if here is not None else 0,
         copied=mine is not None and mine.copied,
     )

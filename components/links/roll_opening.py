@@ -21,6 +21,7 @@ from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.busy import refuse_busy
+from components.links.carrying import left_behind, not_carried
 from components.links.opening import Opened, refuse_undeclared
 from components.links.roll_look import observed, refuse_broken, release_of
 from components.links.room import FILE_RESERVE
@@ -63,7 +64,7 @@ async def open_roll(run: Run, colour: Colour, wanted: Wanted) -> Opened:
         if todo
         else "the loads are not even yet"
     )
-    facts = {"direction": "forward", "reason": reason}
+    facts = {"direction": "roll", "reason": reason, "declared": str(wanted.declared)}
     run.record("run", to=colour, origin=colour, clients=clients, budget_per_second=wanted.budget_per_second, **facts)
     return Opened(run=run.token, direction="forward", reason=reason, source=colour)
 
@@ -148,17 +149,16 @@ def _read(wanted: Wanted, path: str, colour: Colour) -> Licence:
 
 
 async def _refuse_losses(api: Cluster, colour: Colour, nodes: Collection[RollNode], wanted: Wanted) -> None:
-    """Sessions of clients that are offline end with their node where nothing carries them; that is for somebody to acknowledge."""
-    if "sessions" in wanted.acknowledged or len(nodes) == 1 or await api.has_evacuation():
+    """Sessions end with their node where nothing carries them, and with the only node in any case; that is for somebody to acknowledge."""
+    if "sessions" in wanted.acknowledged:
         return
-    totals = await api.session_totals()
-    if totals.offline:
-        raise Refused(
-            f"rolling {colour}",
-            node=colour,
-            seen=f"{totals.offline} sessions of clients that are offline would end with their nodes, with what waits in them",
-            todo="wait until their devices have come back, or add `acknowledge: [sessions]` to emqx:cutover when they may end",
-        )
+    if len(nodes) == 1:
+        totals = await api.session_totals()
+        sessions, messages = totals.connected + totals.offline, totals.queued_messages
+    else:
+        sessions, messages = await not_carried(api)
+    if sessions:
+        raise left_behind(colour, sessions, messages)
 
 
 async def has_work(api: Cluster, memory: Mapping[str, str], colour: Colour, declared: Release) -> bool:

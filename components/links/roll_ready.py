@@ -6,13 +6,11 @@ everybody until its evacuation is stopped; so first the API is right twice, then
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
 from components.cutover.words import Colour
 from components.emqx.base import Cluster
 from components.emqx.probes import Prober, Topics
 from components.links.readiness import mqtt_state, twice
+from components.links.roll_away import Opens
 from components.migration.inventory import blocking, compare, while_clients_write
 from components.run.run import Run
 from components.run.waiting import until
@@ -36,9 +34,7 @@ async def wait_until_gone(run: Run, colour: Colour, node: str) -> None:
     await until(run, look, tried=f"stopping {node}", node=node, todo=todo, limit_seconds=GONE_SECONDS)
 
 
-async def wait_until_back(
-    run: Run, colour: Colour, node: str, of_node: Callable[[str], AbstractAsyncContextManager[Cluster]]
-) -> None:
+async def wait_until_back(run: Run, colour: Colour, node: str, of_nodes: Opens) -> None:
     """Until the node is a member whose tables are in step, open, and right to clients; each seen twice in a row.
 
     Raises:
@@ -51,7 +47,7 @@ async def wait_until_back(
         await run.act("open", colour=colour, nodes=[node])
         await api.evacuation_stop(node)
     await api.sweep()
-    async with api.temporary_account(Topics.fresh(None).rules()) as account, of_node(node) as alone:
+    async with api.temporary_account(Topics.fresh(None).rules()) as account, of_nodes([node]) as alone:
 
         async def look() -> str:
             wrong = await _member_state(api, node) or await mqtt_state(alone, account)

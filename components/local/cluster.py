@@ -9,12 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from components.cutover.licence import read
 from components.cutover.words import Colour, other
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
 from components.emqx.registry import cluster_of
-from components.local import processes, release_processes
+from components.local import lab_nodes, processes, release_processes
 from components.local.control import control, node_url
 from components.local.wanted import Wanted
 from components.system.files import replace
@@ -160,24 +161,34 @@ def _serve_lab(wanted: Wanted, keys: Path, credentials: Credentials, interrupted
     if credentials.username and credentials.password:
         environment["EMQX_DASHBOARD__DEFAULT_USERNAME"] = credentials.username
         environment["EMQX_DASHBOARD__DEFAULT_PASSWORD"] = credentials.password
-    ready = processes.start(wanted.directory, _command(wanted), environment, interrupted=interrupted)
-    declared, runs = (f"{wanted.version} ({wanted.edition})", f"{ready['version']} ({ready['edition']})")
+    ran = processes.running(wanted.directory) is not None
+    before = lab_nodes.remembered(wanted.directory) if wanted.in_place else {}
+    ready = processes.start(wanted.directory, _command(wanted, credentials), environment, interrupted=interrupted)
+    if before and not ran:
+        lab_nodes.bring_back(ready, before, credentials.license, interrupted)
+    found = (lab_nodes.look(ready, node["name"]) for node in ready["nodes"])
+    runs = " and ".join(sorted({f"{one.version} ({one.edition})" for one in found}))
+    declared = f"{wanted.version} ({wanted.edition})"
     if declared != runs and not wanted.in_place:
         todo = f"declare {runs}, or end process {ready['pid']} and remove {wanted.directory}"
         raise Refused(f"starting {declared}", node=str(wanted.directory), seen=f"{runs} runs there", todo=todo)
     _scale(ready, wanted)
     ready = processes.running(wanted.directory) or ready
+    lab_nodes.remember(wanted.directory, ready)
     return {**ready, "pids": [ready["pid"]]}
 
 
-def _command(wanted: Wanted) -> list[str]:
+def _command(wanted: Wanted, credentials: Credentials) -> list[str]:
     command = [sys.executable, "-m", "lab", "node", "--directory", str(wanted.directory), "--name", wanted.name]
     command += ["--nodes", str(wanted.nodes), "--edition", wanted.edition, "--version", wanted.version]
     command += ["--network", wanted.network or "auto"]
     there = None if wanted.beside is None else processes.running(place_of(wanted, wanted.beside.colour))
     command += [] if there is None else ["--join", there["control"]]
     command += ["--websocket", *(["--proxy-protocol"] if wanted.proxy_protocol else [])]
-    command += [] if wanted.max_sessions is None else ["--max-sessions", str(wanted.max_sessions)]
+    sessions = wanted.max_sessions
+    if credentials.license and wanted.edition == "ee":
+        sessions = read(credentials.license).sessions
+    command += [] if sessions is None else ["--max-sessions", str(sessions)]
     return command
 
 

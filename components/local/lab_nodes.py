@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,9 @@ import httpx
 from components.cutover.words import Edition
 from components.emqx.errors import GaveUp, NotNow
 from components.local.control import control, node_url
+from components.system.files import replace
 
+RUNS = "runs.json"
 START_SECONDS = 120.0
 _ASK_SECONDS = 2.0
 _POLL_SECONDS = 0.1
@@ -25,6 +28,37 @@ class LabNode(NamedTuple):
     edition: Edition
     running: bool
     data: Path
+
+
+def remember(directory: Path, ready: Mapping[str, Any]) -> None:
+    """Write down what each node runs, for a start after all of them have died."""
+    found = {node["name"]: look(ready, node["name"]) for node in ready["nodes"]}
+    replace(directory / RUNS, json.dumps({name: [one.version, one.edition] for name, one in found.items()}))
+
+
+def remembered(directory: Path) -> dict[str, tuple[str, Edition]]:
+    """What each node ran last; nothing where nobody wrote it down."""
+    try:
+        said = json.loads((directory / RUNS).read_text())
+        return {
+            str(node): (str(version), "ee" if edition == "ee" else "ce") for node, (version, edition) in said.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def bring_back(
+    ready: Mapping[str, Any],
+    before: Mapping[str, tuple[str, Edition]],
+    license_: str | None,
+    interrupted: Callable[[], None],
+) -> None:
+    """Restart the nodes that did not come back as what they were: a process of the lab starts all of its own with one version."""
+    names = {node["name"] for node in ready["nodes"]}
+    for node, runs in before.items():
+        if node in names and look(ready, node)[:2] != runs:
+            stop(ready, node)
+            start(ready, node, runs, license_ if runs[1] == "ee" else None, interrupted)
 
 
 def look(ready: Mapping[str, Any], node: str) -> LabNode:

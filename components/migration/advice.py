@@ -48,7 +48,7 @@ def advise(
         strategy=strategy,
         steps=("backup", "import") if strategy == "two-cluster" else ("backup",),
         nodes=nodes,
-        data_directory="empty",
+        data_directory="used" if strategy == "rolling" else "empty",
         caller="api-key",
         operator=False,
         hardened=False,

@@ -43,9 +43,9 @@ th:first-child, td:first-child, td.text, th.text { text-align: left; } th { colo
 def page(report: Report) -> str:
     """The whole page."""
     began = datetime.fromtimestamp(report.began_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    way = "Way back" if report.direction == "back" else "Cutover"
+    way = {"back": "Way back to", "roll": "Roll of"}.get(report.direction, "Cutover to")
     again = f", in {report.runs} runs" if report.runs > 1 else ""
-    title = f"{way} to {report.to}: {report.outcome}"
+    title = f"{way} {report.to}: {report.outcome}"
     chart, gaps = connections(report), gap_histogram(report)
     parts = [
         f"<h1>{escape(title)}</h1>",

@@ -85,7 +85,8 @@ def _times(events: Sequence[Event], newest: Event, began: float, outcome: str) -
     moving = round(sum(step.moving_seconds for step in steps), 3)
     limit = clients / budget if clients is not None and budget else None
     # Half of the clients, a moment of moving in which one tick weighs more than the budget, or some who were moved while nobody looked at a clock, would make a ratio that is too low.
-    whole = outcome == "done" and total(alone) == 0 and (limit or 0.0) >= RATIO_SECONDS
+    rolled = events[0].get("direction") == "roll"  # which moves a client several times
+    whole = outcome == "done" and total(alone) == 0 and not rolled and (limit or 0.0) >= RATIO_SECONDS
     return {
         "steps": tuple(steps),
         "clients": clients,

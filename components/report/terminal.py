@@ -44,6 +44,11 @@ def number(value: float | None, digits: int = 1) -> str:
 
 def _head(report: Report) -> str:
     again = f" in {report.runs} runs" if report.runs > 1 else ""
+    if report.direction == "roll":
+        moves = sum(step.clients for step in report.steps)
+        return (
+            f"roll of {report.to}: {report.outcome}, clients moved {moves} times, {report.cutover_seconds:.1f} s{again}"
+        )
     return f"cutover: {report.outcome}, {_way(report)}, {report.cutover_seconds:.1f} s{again}"
 
 

@@ -95,16 +95,16 @@ def rolling(
         seen, todo = "nobody keeps its nodes", "give it a target that can stop and start nodes"
         raise Refused(f"rolling {inputs.to}", node=inputs.to, seen=seen, todo=todo)
 
-    def of_node(name: str) -> Cluster:
-        node = next(one for one in handle.nodes if one.name == name)
-        return cluster_of(handle.model_copy(update={"nodes": (node,)}), mine, scope="colour")
+    def of_nodes(names: Sequence[str]) -> Cluster:
+        nodes = tuple(one for one in handle.nodes if one.name in names)
+        return cluster_of(handle.model_copy(update={"nodes": nodes}), mine, scope="colour")
 
     return Rolling(
         run=run,
         colour=inputs.to,
         declared=declared(handle),
         keeper=keeper,
-        of_node=of_node,
+        of_nodes=of_nodes,
         work_directory=Path(inputs.work_directory),
         budget_per_second=manner.budget_per_second,
         gates=manner.gates,

@@ -12,45 +12,14 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi.dynamic import Resource
 
-from components.cutover.words import Colour
 from components.emqx.errors import Refused
-from components.emqx.models import ClusterHandle
 from components.guards.ownership import instead_of_in_place, refuse_moved
 from components.local import cluster as local
-from components.local.wanted import Wanted
 from components.resources import engine, progress
+from components.resources.local_cluster_inputs import LocalClusterInputs
 from components.resources.owned import OwnedProvider
 from components.resources.props import State, changed
 from components.resources.world import credentials_of
-from components.value import Value
-
-FIXED = frozenset({"version", "edition", "emqx_home", "max_sessions", "proxy_protocol"})
-"""What a running cluster keeps for life."""
-ROLLED = frozenset({"version", "edition", "emqx_home"})
-"""What a roll changes, node by node; a changed declaration alone restarts nothing."""
-
-
-class LocalClusterInputs(Value):
-    """What to run, and where; the credentials come from the provider's configuration.
-
-    ``idle`` is whether the other colour has everybody, as the ledger says. ``in_place`` is whether another version is only declared here and brought
-    to the nodes by a roll; ``in_work`` is the node that a roll has taken out. ``beside`` is the colour whose cluster the nodes join when
-    they are started.
-    """
-
-    name: str
-    colour: Colour
-    version: str
-    edition: str
-    nodes: int
-    proxy_protocol: bool
-    max_sessions: int | None = None
-    emqx_home: str | None = None
-    idle: bool = False
-    in_place: bool = False
-    in_work: str | None = None
-    directory: str
-    beside: ClusterHandle | None = None
 
 
 class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
@@ -67,8 +36,7 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
         """Refuse what cannot be changed in place, which is what the other colour is for, and to take nodes with clients away."""
         if not olds:
             return
-        fixed = FIXED - ROLLED if inputs.in_place and _same_kind(inputs, olds) else FIXED
-        for key in sorted(changed(LocalClusterInputs, fixed, olds, inputs.model_dump(mode="json"))):
+        for key in sorted(changed(LocalClusterInputs, inputs.fixed(olds), olds, inputs.model_dump(mode="json"))):
             raise Refused(
                 f"changing {inputs.colour}",
                 node=inputs.colour,
@@ -90,21 +58,9 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
     def act(self, inputs: LocalClusterInputs, olds: State | None) -> State:
         """Start the processes, or adopt and scale those that run; a cluster that died comes back at its old addresses."""
         self.refuse(inputs, olds or {})
-        wanted = Wanted(
-            name=inputs.colour,
-            version=inputs.version,
-            edition=inputs.edition,
-            nodes=inputs.nodes,
-            proxy_protocol=inputs.proxy_protocol,
-            max_sessions=inputs.max_sessions,
-            directory=Path(inputs.directory),
-            network=(olds or {}).get("network"),
-            emqx_home=inputs.emqx_home,
-            in_place=inputs.in_place and bool(olds),
-            in_work=inputs.in_work,
-            beside=inputs.beside,
+        return local.serve(
+            inputs.wanted(olds or {}), credentials_of(inputs.colour, self.credentials), engine.interrupted
         )
-        return local.serve(wanted, credentials_of(inputs.colour, self.credentials), engine.interrupted)
 
     def end(self, props: State) -> None:
         """End the processes and move their data aside; the guard has been asked before, if the colour leaves with it."""
@@ -118,11 +74,6 @@ class LocalClusterProvider(OwnedProvider[LocalClusterInputs]):
                 progress.progress(
                     f"the data of {props['colour']} is kept in {aside} until a cluster of this colour is removed again"
                 )
-
-
-def _same_kind(inputs: LocalClusterInputs, olds: State) -> bool:
-    """Whether lab nodes stay lab nodes, and a release's a release's."""
-    return (inputs.emqx_home is None) == (olds.get("emqx_home") is None)
 
 
 class LocalCluster(Resource, module="emqx", name="LocalCluster"):

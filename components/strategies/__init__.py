@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from components.strategies.base import Strategy
+from components.strategies.rolling import Rolling
 from components.strategies.same_cluster import SameCluster
 from components.strategies.two_cluster import TwoCluster
 
-STRATEGIES: dict[str, Strategy] = {"two-cluster": TwoCluster(), "same-cluster": SameCluster()}
+STRATEGIES: dict[str, Strategy] = {"two-cluster": TwoCluster(), "same-cluster": SameCluster(), "rolling": Rolling()}

@@ -17,6 +17,7 @@ class Rolling:
     route: Word = "rolling"
     movers: tuple[Mover, ...] = ("close", "evacuation")
     scope: Scope = "cluster"
+    stays: tuple[str, ...] = ()
     in_place: bool = True
 
     def links(self, cutover: Cutover, mover: Choice) -> tuple[LinkSpec, ...]:

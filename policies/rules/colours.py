@@ -38,6 +38,8 @@ def _declared_while_serving(_: str, props: Mapping[str, Any]) -> Iterator[str]:
 def _capacity(_: str, props: Mapping[str, Any]) -> Iterator[str]:
     """The newer colour must have the nodes; of two equal ones the one that is gone to, green where nothing tells it."""
     declared, holding = _declared(props), items(props["holding"])
+    if props.get("in_place") is True and list(declared) == [props["to"]]:
+        return  # nodes of the one colour are upgraded in place, so it has as many as it had
     blue, green = _rank(declared["blue"]), _rank(declared["green"])
     source = props.get("origin") or (holding[0] if len(holding) == 1 else "blue")
     newer = ("blue" if source == "green" else "green") if blue == green else "blue" if blue > green else "green"

@@ -9,6 +9,10 @@ DATA_IMPORT = f"{PREFIX}DataImport"
 VERIFICATION = f"{PREFIX}Verification"
 TRAFFIC_SHIFT = f"{PREFIX}TrafficShift"
 DRAIN = f"{PREFIX}Drain"
+BACKUP = f"{PREFIX}Backup"
+NODE_UPGRADE = f"{PREFIX}NodeUpgrade"
+REBALANCE = f"{PREFIX}Rebalance"
+LEAVE = f"{PREFIX}Leave"
 CLUSTER_GUARD = f"{PREFIX}ClusterGuard"
 MQTT_BALANCER = f"{PREFIX}MqttBalancer"
 LOCAL_CLUSTER = f"{PREFIX}LocalCluster"
@@ -22,6 +26,10 @@ DYNAMIC = frozenset(
         VERIFICATION,
         TRAFFIC_SHIFT,
         DRAIN,
+        BACKUP,
+        NODE_UPGRADE,
+        REBALANCE,
+        LEAVE,
         CLUSTER_GUARD,
         MQTT_BALANCER,
         LOCAL_CLUSTER,

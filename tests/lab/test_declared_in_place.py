@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.emqx.models import ClusterHandle
+from components.keepers.base import Running
+from components.keepers.registry import keeper_of
+from components.local import cluster as local
 from components.local import release_processes
 from components.local.release import last_of
 from components.system import detached
-from tests.lab.release_bed import ONLY_STATUS, Colour, unpacked
+from tests.lab.local_bed import wanted
+from tests.lab.release_bed import CREDENTIALS, ONLY_STATUS, Colour, unpacked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
@@ -75,3 +82,24 @@ def test_a_node_that_died_comes_back_with_the_version_that_it_had(colour: Colour
     assert colour.up(**newer(colour))
     assert len(pids(colour)) == 2
     assert versions(colour) == ["5.8.8", "5.8.8"]
+
+
+async def test_lab_nodes_that_all_died_in_the_middle_of_a_roll_come_back_as_what_they_were(tmp_path: Path) -> None:
+    directory = tmp_path / "clusters" / "blue"
+    first = replace(wanted(directory, "5.8.8"), nodes=2)
+    try:
+        served = local.serve(first, CREDENTIALS, lambda: None)
+        handle = ClusterHandle.model_validate(served["handle"])
+        keeper = keeper_of(handle, CREDENTIALS)
+        assert keeper is not None
+        rolled, other = (node.name for node in handle.nodes)
+        await keeper.stop(rolled)
+        await keeper.start(rolled, "5.8.9", "ee")
+        local.stop(directory)
+        local.serve(
+            replace(first, version="5.8.9", in_place=True, network=served["network"]), CREDENTIALS, lambda: None
+        )
+        assert await keeper.runs(rolled) == Running("5.8.9", "ee")
+        assert await keeper.runs(other) == Running("5.8.8", "ee")
+    finally:
+        local.stop(directory)

@@ -71,6 +71,7 @@ GOOD = [
     (tokens.CUTOVER, cutover()),
     (tokens.CUTOVER, cutover(steps=[{"share": 10.0}, {"hold": 5.0}, {"gate": True}, {"share": 100.0}])),
     (tokens.CUTOVER, cutover(green={"version": "5.8.6"})),
+    (tokens.CUTOVER, cutover(declared=[cutover()["declared"][0]], to="blue", live="blue", in_place=True)),
     (tokens.CUTOVER, cutover(to="blue", live="blue")),
     (tokens.CUTOVER, cutover(to="blue", live="blue", green={"nodes": 5.0})),
     (tokens.CUTOVER, cutover(blue={"version": "5.8.10", "nodes": 4.0}, to="blue", live="blue", holding=["green"])),

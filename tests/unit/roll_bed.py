@@ -17,9 +17,11 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.roll import Release
 from components.cutover.words import COLOURS, Colour, Edition
-from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionTotals
+from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
+from components.emqx.clients import ConnectedClient
 from components.emqx.errors import GaveUp, Unreachable
-from components.emqx.models import ClusterHandle
+from components.emqx.models import ClusterHandle, Node
+from components.emqx.take_over import Outcome
 from components.keepers.base import Copied, Running
 from components.links.roll import Rolling
 from components.migration.inventory import Inventory, Section
@@ -72,7 +74,9 @@ class RollWorld:
         self.disconnects: Counter[str] = Counter()
         self.evacuates = evacuates
         self.license: int | None = None
-        self.offline = 0
+        self.offline: dict[str, str] = {}
+        self.any_client_id = True
+        self.lost: list[str] = []
         self.clock = RollClock()
         self.ledger = FakeLedger()
         self.router = RollRouter(self)
@@ -124,19 +128,25 @@ class RollWorld:
             clock=self.clock,
             connect_milliseconds=one_millisecond,
             answers=as_declared,
+            take_over=self.take_over,
         )
+
+    async def take_over(self, node: Node, session: SessionFacts, _account: Any, *, proxied: bool) -> Outcome:
+        assert proxied
+        self.offline[session.clientid] = node.name
+        return "taken"
 
     def rolling(self, directory: Path, declared: Release = NEW, *, token: str = FIRST, **more: Any) -> Rolling:
         @asynccontextmanager
-        async def of_node(_name: str) -> AsyncIterator[Any]:
-            yield self.api
+        async def of_nodes(names: Sequence[str]) -> AsyncIterator[Any]:
+            yield RollApi(self, names)
 
         return Rolling(
             run=self.run(token),
             colour="blue",
             declared=declared,
             keeper=self.keeper,
-            of_node=of_node,
+            of_nodes=of_nodes,
             work_directory=directory,
             budget_per_second=more.pop("budget", 50),
             gates=Thresholds(settle_seconds=0),
@@ -207,6 +217,10 @@ class RollKeeper:
         self.world.act()
         self.calls.append(("stop", node))
         self.world.nodes[node].running = False
+        gone = [one for one, name in self.world.offline.items() if name == node]
+        self.world.lost += gone
+        for one in gone:
+            del self.world.offline[one]
         for one, name in list(self.world.at.items()):
             if name == node:
                 self.world.disconnect(one)
@@ -237,11 +251,11 @@ class RollKeeper:
 class RollApi:
     """The management API of the one cluster."""
 
-    def __init__(self, world: RollWorld) -> None:
+    def __init__(self, world: RollWorld, names: Sequence[str] = ()) -> None:
         self.world = world
-        names = [name.removeprefix("emqx@") for name in world.names]
-        self.handle: ClusterHandle = cluster_at(*names, colour="blue", version="5.8.9", proxy_protocol=True)
-        self.node_names = tuple(world.names)
+        self.node_names = tuple(names or world.names)
+        hosts = [name.removeprefix("emqx@") for name in self.node_names]
+        self.handle: ClusterHandle = cluster_at(*hosts, colour="blue", version="5.8.9", proxy_protocol=True)
         self.rebalances: list[dict[str, Any]] = []
         self.max_fds: int | None = None
         self.strangers: list[str] = []
@@ -269,8 +283,8 @@ class RollApi:
         loads = self.world.loads()
         return {name: loads[name] for name, one in self.world.nodes.items() if one.running}
 
-    async def client_addresses(self, node: str) -> list[str]:
-        return [one for one, name in self.world.at.items() if name == node]
+    async def connected_clients(self) -> list[ConnectedClient]:
+        return [ConnectedClient(one, one) for one, name in self.world.at.items() if name in self.node_names]
 
     async def cluster_members(self, node: str, **_: Any) -> tuple[str, ...]:
         return tuple(name for name, one in self.world.nodes.items() if one.running)
@@ -291,6 +305,7 @@ class RollApi:
         for one, name in list(self.world.at.items()):
             if name == node:
                 self.world.disconnect(one)
+        self.world.offline = {one: recipients[0] if at == node else at for one, at in self.world.offline.items()}
         return True
 
     async def evacuation_stop(self, node: str) -> bool:
@@ -318,7 +333,17 @@ class RollApi:
         return None if most is None else LicenseFacts(max_sessions=most)
 
     async def session_totals(self) -> SessionTotals:
-        return SessionTotals(0, self.world.offline, 0)
+        return SessionTotals(0, len(self.world.offline), 0)
+
+    async def takes_any_client_id(self) -> bool:
+        return self.world.any_client_id
+
+    async def offline_sessions(self, most: int) -> list[SessionFacts]:
+        return [one async for page in self.session_pages() for one in page][:most]
+
+    async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
+        here = [one for one, node in self.world.offline.items() if node in self.node_names]
+        yield [SessionFacts(one, False, 2, 0, None, 3_600) for one in here]
 
     async def ask_authenticators(self, _node: str) -> None:
         """All are ready."""

@@ -14,7 +14,9 @@ from components.keepers.copies import MANIFEST, Manifest, Source, copied, copy, 
 
 pytestmark = pytest.mark.unit
 
-ABOUT = Manifest(node="emqx@127.0.1.1", version="5.8.8", edition="ce", belongs={}, files=())
+ABOUT = Manifest(
+    node="emqx@127.0.1.1", cluster="/work/clusters/blue", version="5.8.8", edition="ce", belongs={}, files=()
+)
 
 
 @pytest.fixture

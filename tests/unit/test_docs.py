@@ -18,7 +18,10 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/two-cluster.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/two-cluster.md", "docs/rolling.md")
+    ),
     *sorted((ROOT / "docs" / "adr").glob("*.md")),
 ]
 ADR = re.compile(
@@ -27,9 +30,10 @@ ADR = re.compile(
 )
 
 
-def test_the_drawing_is_what_the_code_says() -> None:
+@pytest.mark.parametrize("tool", ["draw_sequence", "draw_rolling"])
+def test_the_drawing_is_what_the_code_says(tool: str) -> None:
     # In a process of its own: Pulumi's mocks stay for the rest of the one that sets them.
-    command = [sys.executable, "-m", "tools.draw_sequence", "--check"]
+    command = [sys.executable, "-m", f"tools.{tool}", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -87,7 +87,7 @@ def test_the_node_with_the_fewest_clients_goes_first_and_the_declared_order_deci
 
 
 def test_the_node_that_is_out_already_goes_first_whatever_the_others_have() -> None:
-    nodes = [RollNode("a", OLD, clients=0), RollNode("b", OLD, running=False, ready=False, copied=True)]
+    nodes = [RollNode("a", OLD, clients=0), RollNode("b", OLD, running=False, ready=False, shut=True, copied=True)]
     assert order(nodes, NEW) == ("b", "a")
     assert list(plan(nodes, NEW))[:3] == [Transition("start", "b"), Transition("ready", "b"), Transition("open", "b")]
 

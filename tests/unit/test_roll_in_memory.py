@@ -248,7 +248,8 @@ def two_out(world: RollWorld) -> None:
 
 
 def asleep(world: RollWorld) -> None:
-    world.offline = 7
+    world.any_client_id = False
+    world.offline = {f"asleep-{number}": "emqx@n1" for number in range(7)}
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def asleep(world: RollWorld) -> None:
         (busy, "rebalances run on emqx@n1"),
         (strange, "emqx@elsewhere, which is not declared"),
         (two_out, "emqx@n1 and emqx@n2 are out of service"),
-        (asleep, "7 sessions of clients that are offline would end with their nodes"),
+        (asleep, "7 sessions of offline clients with 14 queued messages cannot be taken over"),
     ],
 )
 async def test_what_cannot_end_well_is_refused_before_the_lease_is_taken(spoil: Any, says: str) -> None:
@@ -313,6 +314,28 @@ async def test_a_full_licence_of_a_cluster_that_is_enterprise_already_is_refused
     world.license = 15
     with pytest.raises(Refused, match="12 sessions and 5 that are moved in a second, and the licence is for 15"):
         await open_roll(world.run(), "blue", wanted(EE_NEW))
+
+
+@pytest.mark.parametrize("evacuates", [False, True])
+async def test_sessions_of_clients_that_are_offline_are_carried_on_to_the_other_nodes(
+    tmp_path: Path, evacuates: bool
+) -> None:
+    world = RollWorld([4, 3, 5], EE_OLD if evacuates else OLD, evacuates=evacuates)
+    world.offline = {f"asleep-{number}": world.names[number % 3] for number in range(9)}
+    await whole(world.rolling(tmp_path, EE_NEW if evacuates else NEW))
+    assert len(world.offline) == 9
+    assert world.lost == []
+
+
+async def test_sessions_that_nothing_carries_end_only_where_that_was_acknowledged(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5])
+    world.any_client_id = False
+    world.offline = {"asleep": "emqx@n2"}
+    with pytest.raises(Refused, match="1 sessions of offline clients"):
+        await roll(world.rolling(tmp_path), 1)
+    assert world.lost == []
+    await roll(world.rolling(tmp_path, token="second", may_end=True), 1)
+    assert world.lost == ["asleep"]
 
 
 async def test_a_single_node_is_rolled_too(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_example_stack_is_valid_and_shows_every_section() -> None:
         ({"clusters__green__edition": "free"}, "emqx:clusters.green.edition: 'free'; allowed: ee or ce"),
         ({"clusters__green__emqxhome": "/opt"}, "emqx:clusters.green.emqxhome: unknown key; allowed: target, version"),
         ({"clusters__green__maxSessions": 5, "clusters__green__emqxHome": "/opt/emqx"}, "emqx:clusters.green.maxSessions"),
-        ({"cutover__strategy": "rolling"}, "rolling is not yet built"),
+        ({"cutover__strategy": "rolling"}, "emqx:clusters.blue: declared; allowed: nothing beside green"),
         ({"cutover__budgetPerSecond": 0}, "emqx:cutover.budgetPerSecond: 0; allowed: at least 1"),
         ({"cutover__budget": 3}, "emqx:cutover.budget: unknown key; allowed: strategy"),
         ({"cutover__evacuation__connEvictRate": 0}, "emqx:cutover.evacuation.connEvictRate: 0; allowed: at least 1"),

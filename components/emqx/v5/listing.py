@@ -107,12 +107,6 @@ class Listing:
         pages = self._pages(_EVERY_FIELD, _websocket_id)
         return frozenset([one async for page in pages for one in page if isinstance(one, str)])
 
-    async def client_addresses(self, node: str) -> list[str]:
-        """Where the clients of one node connect from, as it sees them (docs/emqx/moving.md#close-at-the-balancer)."""
-        asked = {"node": node, "conn_state": "connected", "fields": "clientid,connected,ip_address,port"}
-        pages = self.http.pages("/clients", asked, hook=_address, limit=SMALL_PAGE)
-        return [row async for page in pages for row in page if isinstance(row, str)]
-
     async def connected_clients(
         self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
     ) -> list[ConnectedClient]:

@@ -6,11 +6,15 @@ The rule: a value, fixed from one start of the node to the next.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from components.cutover.licence import BadLicenceError, read
+
 Edition = Literal["ee", "ce"]
 EVALUATION_SESSIONS = 25
+SIGNATURE = "bGFi"
 _KEY = re.compile(r"lab-(\d+)-\S+", re.ASCII)
 
 
@@ -36,7 +40,10 @@ class Terms:
 
 
 def sessions_of(key: str) -> int:
-    """The sessions that a licence key allows: ``lab-1000-anything`` is the lab's own; without a key, that of the evaluation licence.
+    """The sessions that a licence key allows; without a key, those of the evaluation licence.
+
+    A key is the lab's own, ``lab-1000-anything``, or has EMQX's form (``components.cutover.licence``) with ``SIGNATURE`` for its signature: whether a
+    signature is right only a node can say.
 
     Raises:
         ValueError: it is none; in EMQX's words (F1_ce_to_ee_mixed_and_roll).
@@ -45,6 +52,9 @@ def sessions_of(key: str) -> int:
     if key in {"", "default", "evaluation"}:
         return EVALUATION_SESSIONS
     found = _KEY.fullmatch(key)
+    if found is None and key.endswith(f".{SIGNATURE}"):
+        with suppress(BadLicenceError):
+            return read(key).sessions
     if found is None:
         raise ValueError("Error reading license: bad_license_format")
     return int(found[1])
