@@ -53,6 +53,11 @@ class Scene:
     balancer: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def most_disconnects(self) -> int:
+        """How often a device may lose its connection: once, and in place with each node and once to even out."""
+        return self.nodes + 1 if STRATEGIES[self.strategy].in_place else 1
+
+    @property
     def up_seconds(self) -> float:
         """What an update that moves everybody may take at most: far more than it needs."""
         return UP_SECONDS + 3 * self.clients / self.budget_per_second
@@ -70,6 +75,7 @@ class Stage:
         self.nodes = {"blue": scene.nodes, "green": scene.nodes}
         self._fleet: RunningFleet | None = None
         self._configured = False
+        self._blue = scene.blue
 
     def __enter__(self) -> Self:
         """Enter."""
@@ -94,7 +100,7 @@ class Stage:
         cluster = {"target": "local", "edition": scene.edition, "proxyProtocol": True}
         if scene.edition == "ee":
             cluster["maxSessions"] = 0
-        versions = {"blue": scene.blue, "green": scene.green}
+        versions = {"blue": self._blue, "green": scene.green}
         values: dict[str, Any] = {
             "live": live,
             "workDirectory": WORK_DIRECTORY,
@@ -128,6 +134,15 @@ class Stage:
             }
             self._configured = True
         self.workspace.set_config(values)
+
+    def change(self) -> str:
+        """Declare the upgrade, as the strategy has it; what the one reviewed change is."""
+        if STRATEGIES[self.scene.strategy].in_place:
+            self._blue = self.scene.green
+            self.configure("blue", "blue")
+            return f"blue has version {self._blue}"
+        self.configure("green", "blue", "green")
+        return "green beside blue, live: green"
 
     def build_blue(self) -> Finished:
         """The first `pulumi up`: blue alone, with the accounts and data that a cluster has."""
