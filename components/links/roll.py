@@ -90,11 +90,12 @@ class _Node:
     node: RollNode
     moved: int = 0
     moving_seconds: float = 0.0
+    before: Facts | None = None
     copy: Copied | None = field(default=None)
 
     async def carry_out(self, step: str) -> dict[str, Any]:
         run, name = self.rolling.run, self.node.name
-        began, before = run.clock.now(), await facts_of(run, self.rolling.colour)
+        began = run.clock.now()
         run.record("step", **step_of(step), phase="begin", node=name)
         doing: Mapping[Act, Callable[[], Awaitable[None]]] = {
             "shut": self._shut,
@@ -109,7 +110,8 @@ class _Node:
             run.progress(f"{step}: {name}: {act}")
             await run.act("roll", step=step, node=name, does=act)
             await doing[act]()
-        await self._judge(step, before)
+        await self._judge(step)
+        await refuse_changed(run, self.rolling.colour, self.rolling.work_directory)
         moving = round(self.moving_seconds, 3)
         run.record("step", **step_of(step), phase="end", node=name, clients=self.moved, moving_seconds=moving)
         return {
@@ -121,10 +123,10 @@ class _Node:
             "copy": None if self.copy is None else str(self.copy.place),
         }
 
-    async def _judge(self, step: str, before: Facts) -> None:
-        rolling = self.rolling
+    async def _judge(self, step: str) -> None:
+        """Judge what has come since ``before``: the refusals that our own probes ask for are in neither stretch."""
+        rolling, before = self.rolling, self.before or await facts_of(self.rolling.run, self.rolling.colour)
         await require_gates(rolling.run, rolling.colour, step, rolling.gates, before)
-        await refuse_changed(rolling.run, rolling.colour, rolling.work_directory)
 
     async def _shut(self) -> None:
         run, rolling = self.rolling.run, self.rolling
@@ -144,6 +146,7 @@ class _Node:
 
     async def _move(self) -> None:
         rolling, name = self.rolling, self.node.name
+        self.before = await facts_of(rolling.run, rolling.colour)
         began = rolling.run.clock.now()
         self.moved += await roll_away.move(rolling.run, rolling.away(name))
         self.moving_seconds += rolling.run.clock.now() - began
@@ -157,6 +160,7 @@ class _Node:
         )
         if done.left and not rolling.may_end:
             raise left_behind(rolling.colour, done.left, done.messages)
+        await self._judge(name)
 
     async def _stop(self) -> None:
         rolling, name = self.rolling, self.node.name
@@ -196,6 +200,7 @@ class _Node:
             await wait_until_back(rolling.run, rolling.colour, self.node.name, rolling.of_nodes)
         except GaveUp as failure:
             raise await self._not_back(failure) from None
+        self.before = await facts_of(rolling.run, rolling.colour)
 
     async def _not_back(self, failure: UpgradeError) -> GaveUp:
         """A node that does not come back: the others serve, and its copy is named."""

@@ -77,6 +77,7 @@ class RollWorld:
         self.offline: dict[str, str] = {}
         self.any_client_id = True
         self.lost: list[str] = []
+        self.connects = self.refused = 0
         self.clock = RollClock()
         self.ledger = FakeLedger()
         self.router = RollRouter(self)
@@ -326,7 +327,7 @@ class RollApi:
         return {"evacuations": running, "purges": [], "rebalances": list(self.rebalances)}
 
     async def metrics(self, **_: Any) -> dict[str, int]:
-        return {"packets.connack.sent": 0, "packets.connack.error": 0}
+        return {"packets.connack.sent": self.world.connects, "packets.connack.error": self.world.refused}
 
     async def license(self, **_: Any) -> LicenseFacts | None:
         most = self.world.license

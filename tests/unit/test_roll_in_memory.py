@@ -175,9 +175,36 @@ async def test_another_version_has_other_defaults_and_that_is_no_change_from_out
     await whole(world.rolling(tmp_path))
 
 
-async def test_a_gate_that_fails_stops_the_roll_with_every_node_in_service(
+async def test_refusals_that_our_own_probes_ask_for_fail_no_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = RollWorld([4, 3, 5])
+
+    async def asked(*_: Any) -> str:
+        world.connects, world.refused = world.connects + 20, world.refused + 20
+        return ""
+
+    monkeypatch.setattr(roll_ready, "mqtt_state", asked)
+    await whole(world.rolling(tmp_path))
+
+
+async def test_clients_that_are_refused_where_they_come_to_stop_the_roll_before_their_node_stops(
     tmp_path: Path,
 ) -> None:
+    world = RollWorld([4, 3, 5])
+    close = world.router.close
+
+    async def refusing(*found: Any, **more: Any) -> frozenset[str]:
+        world.connects, world.refused = world.connects + 20, world.refused + 20
+        return await close(*found, **more)
+
+    world.router.close = refusing  # type: ignore[method-assign]
+    with pytest.raises(GateFailed, match=r"(\d+) of \1 connects refused"):
+        await roll(world.rolling(tmp_path), 1)
+    assert all(one.running for one in world.nodes.values())
+
+
+async def test_a_gate_that_fails_stops_the_roll_with_every_node_running(tmp_path: Path) -> None:
     world = RollWorld([4, 3, 5])
 
     async def slow(_: Any) -> float:
@@ -187,7 +214,8 @@ async def test_a_gate_that_fails_stops_the_roll_with_every_node_in_service(
     rolling = replace(rolling, run=replace(rolling.run, connect_milliseconds=slow))
     with pytest.raises(GateFailed, match="connect_latency_p99_milliseconds"):
         await roll(rolling, 1)
-    assert all(map(world.serves, world.names))
+    assert all(one.running for one in world.nodes.values())
+    assert sum(map(world.serves, world.names)) == 2
 
 
 async def test_enterprise_is_closed_first_and_then_evacuated_so_that_the_door_stays_shut(tmp_path: Path) -> None:
