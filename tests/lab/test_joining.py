@@ -67,6 +67,10 @@ async def test_healthy_nodes_answer_500_while_one_joins_and_tables_stay_readable
         await steps.until("alone")
         steps.go()
         await steps.until("down")
+        bed.blue.store.put("connectors", {"http": {"hook": {}}})
+        status, said = await bed.call(bed.first, "GET", "/connectors")
+        assert status == 500
+        assert "emqx_resource_cache" in said["message"]
         for path in ("/clients", "/metrics", "/monitor_current"):
             status, said = await bed.call(bed.first, "GET", path)
             assert status == 500

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from components.mqtt import Disconnect, Property, Publish, Suback
+from components.mqtt import Connect, Disconnect, Property, Publish, Suback
 from components.mqtt.packets import Will
 from lab.node.broker.cluster import Cluster
 from lab.node.kept.message import Message
+from tests.lab.membership_bed import RIGHT, lines
 from tests.lab.node_mqtt_bed import client, node, persistent, settled
-from tests.lab.node_mqtt_client import Time, seen
+from tests.lab.node_mqtt_client import RawClient, Time, seen
+from tests.lab.recordings.passing import Passing
 
 pytestmark = pytest.mark.lab
 
@@ -138,3 +140,43 @@ async def test_sessions_of_offline_clients_follow_to_nodes_of_another_version_an
         assert (await device.connack()).session_present
         found = [(await device.next(Publish)).payload for _ in range(3)]
         assert found == [b"in flight", b"before", b"after"]
+
+
+async def test_old_nodes_that_are_evacuated_together_leave_all_sessions_to_nodes_of_another_version(
+    tmp_path: Path,
+) -> None:
+    """B3_evacuate_all_old_ee: phases, and nothing lost when every old node is `prohibiting` and stops."""
+    async with lines(tmp_path, version="5.8.10", edition="ee", max_sessions=0) as bed:
+        (green,) = await bed.join(version="5.8.11", edition="ee", nodes=1, max_sessions=0)
+        old, cluster = bed.blue.names()[:2], bed.blue.cluster
+        time, evacuations = Passing(cluster.clock()), bed.blue.evacuations
+        evacuations.clock, evacuations.sleep = time, time.sleep
+        login: dict[str, Any] = {"username": RIGHT[0], "password": RIGHT[1].encode()}
+        for index, name in enumerate(old, 1):
+            async with client(cluster, name, index, **persistent(5), **login) as device:
+                await device.subscribe(f"t/{index}")
+                await device.next(Suback)
+        await seen(lambda: not any(session.connected for session in cluster.sessions.values()))
+        body = {
+            "wait_health_check": 2,
+            "conn_evict_rate": 2,
+            "sess_evict_rate": 1,
+            "wait_takeover": 3,
+            "migrate_to": [green],
+        }
+        for name in old:
+            assert (await bed.call(bed.first, "POST", f"/load_rebalance/{name}/evacuation/start", body))[0] == 200
+        for seconds, state in ((1, "waiting_health_check"), (3, "waiting_takeover"), (6, "prohibiting")):
+            await time.until(time() + seconds)
+            for name in old:
+                status = await bed.get(name, "/load_rebalance/status")
+                assert (status["state"], status["session_recipients"]) == (state, [green])
+        assert {session.node.name for session in cluster.sessions.values()} == {green}
+        for index, name in enumerate(old, 1):
+            cluster.publish(Message(f"t/{index}", b"queued", 1))
+            await bed.membership.stop_node(name)
+        for name in old:
+            connect = Connect(name, keep_alive=0, **persistent(5), **login)
+            async with RawClient((green.partition("@")[2], 1883), connect) as device:
+                assert (await device.connack()).session_present
+                assert (await device.next(Publish)).payload == b"queued"
