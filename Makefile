@@ -20,7 +20,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-migration bench-proof fuzz-migration clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-strategies bench-migration bench-proof fuzz-migration clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -61,6 +61,11 @@ bench: CLIENTS = 15000
 bench: RATE = 500
 bench: setup  ## the figures of the cutover: SMALL and CLIENTS (the two sizes), RATE, KINDS (of client)
 	@exec $(BIN)/python -m lab bench --small '$(SMALL)' --clients '$(CLIENTS)' --rate '$(RATE)' --kinds '$(KINDS)'
+
+bench-strategies: CLIENTS = 2000
+bench-strategies: NODE_RATE = 100
+bench-strategies: setup  ## same-cluster, the Operator's algorithm, two-cluster and rolling side by side: CLIENTS, NODE_RATE (of each node)
+	@exec $(BIN)/python -m lab bench-strategies --clients '$(CLIENTS)' --node-rate '$(NODE_RATE)'
 
 bench-migration: setup  ## the figures of the conversion
 	@exec $(BIN)/python -m tools.bench_migration

@@ -10,6 +10,7 @@ COMMANDS = {
     "fleet": ("lab.fleet.cli", "MQTT devices that reconnect and record what happens to them"),
     "demo": ("lab.demo", "blue to green with live devices, and the report"),
     "bench": ("lab.bench", "the figures of the cutover, as ratios"),
+    "bench-strategies": ("lab.bench_strategies", "the strategies and the Operator's algorithm side by side"),
 }
 
 
@@ -17,7 +18,7 @@ def main(arguments: list[str]) -> int:
     """Run the command's own typer app; 2 when there is no such command, 1 with a line where a file or an address will not do."""
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
-        lines = [f"  {command:6} {about}" for command, (_, about) in COMMANDS.items()]
+        lines = [f"  {command:16} {about}" for command, (_, about) in COMMANDS.items()]
         print("\n".join(["usage: python -m lab COMMAND [--help | OPTIONS]", *lines]))
         return 0 if name in {"-h", "--help"} else 2
     module, _ = COMMANDS[name]

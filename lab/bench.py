@@ -97,7 +97,7 @@ def measure(clients: int, rate: int, kinds: str) -> Measured:
     with tempfile.TemporaryDirectory(prefix="emqx-bench-") as directory, Stage(Path(directory), scene) as stage:
         stage.build_blue()
         stage.start_fleet()
-        stage.configure("green", "blue", "green")
+        stage.change()
         watch = Watch(stage)
         done = watch.over(lambda: stage.workspace.up(seconds=scene.up_seconds))
         done.good()

@@ -125,8 +125,8 @@ class Stage:
         if not self._configured:
             values["credentials"] = {
                 colour: {
-                    "apiKey": f"upgrade-{self._key_of(colour)}",
-                    "apiSecret": Secret(self.secrets[self._key_of(colour)]),
+                    "apiKey": f"upgrade-{self.key_of(colour)}",
+                    "apiSecret": Secret(self.secrets[self.key_of(colour)]),
                     "username": "admin",
                     "password": Secret(self.secrets["admin"]),
                 }
@@ -154,11 +154,11 @@ class Stage:
     def api(self, colour: str) -> httpx.Client:
         """The management API of the colour's first node."""
         ready = self.ready(colour)
-        key = self._key_of(colour)
+        key = self.key_of(colour)
         auth = (f"upgrade-{key}", self.secrets[key])
         return httpx.Client(base_url=f"{ready['nodes'][0]['api']}/api/v5", auth=auth, timeout=30)
 
-    def _key_of(self, colour: str) -> str:
+    def key_of(self, colour: str) -> str:
         """Whose key it has: nodes of one cluster have the same ones."""
         return colour if STRATEGIES[self.scene.strategy].scope == "cluster" else "blue"
 
