@@ -101,7 +101,7 @@ async def test_an_archive_that_is_cut_off_is_never_uploaded(tmp_path: Path) -> N
 async def test_an_import_that_takes_longer_than_the_servers_patience_arrives_only_when_kept_alive(
     tmp_path: Path,
 ) -> None:
-    slow = ("--import-rate", "8", "--wall-seconds", "1")
+    slow = ("--import-rate", "6", "--wall-seconds", "2")
     async with pair(tmp_path, green=slow) as (one, two), one.api() as blue, two.api() as green:
         await fill(blue, retained=24)
         here = bed(blue, green)
