@@ -182,6 +182,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         gates=names(settings.cutover.gates),
         wait_health_check_seconds=settings.cutover.evacuation.wait_health_check_seconds,
         carries=along,
+        keeps_sessions=settings.cutover.keep_stale_sessions,
     )
     advice = _advice(settings, fleet, effective) if decision.direction == "forward" else None
     return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart)

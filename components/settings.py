@@ -19,7 +19,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.steps import DEFAULT_STEPS, Step
 from components.cutover.versions import BadVersion, parse
-from components.cutover.words import WEBSOCKET, Colour, Edition
+from components.cutover.words import WEBSOCKET, Colour, Edition, Mover
 from components.migration.rules import catalogue
 from components.problems import Whole
 from components.routers.listeners import Listener
@@ -122,7 +122,7 @@ class Cutover(Value):
     strategy: str = "two-cluster"
     initial_delay_seconds: float = Field(default=0, ge=0, le=86_400)
     budget_per_second: Whole = Field(default=100, ge=1, le=100_000)
-    mover: Literal["kick", "evacuation"] | None = None
+    mover: Mover | None = None
     evacuation: Evacuation = Evacuation()
     steps: tuple[Step, ...] = DEFAULT_STEPS
     gates: Thresholds = Thresholds()

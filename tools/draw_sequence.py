@@ -42,7 +42,7 @@ CONFIG = {
     "cutover": json.dumps({"steps": [{"share": 10}, {"hold": 30}, {"gate": True}, {"share": 100}]}),
 }
 
-BUILT: tuple[Mover, ...] = ("kick", "evacuation")
+BUILT: tuple[Mover, ...] = ("close", "kick", "evacuation")
 
 Arrow = tuple[str, str, str]
 """From, to, and the words, in which Mermaid allows no semicolon; ``{old}`` and ``{to}`` are the colours."""
@@ -76,7 +76,7 @@ LINKS: dict[str, tuple[Arrow, ...]] = {
 """What the links do beside the plan's acts (for ``Drain`` after them)."""
 
 LAST: tuple[Arrow, ...] = (
-    ("up", "{old}", "kick whoever is there again, then nobody is"),
+    ("up", "balancer", "close whoever is on {old} again, then nobody is"),
     ("up", "{old}", "Enterprise: evacuate all nodes, so that the door stays shut"),
     ("up", "{old}", "wait: nobody connected, every node past evicting_conns"),
 )
@@ -85,10 +85,12 @@ LAST: tuple[Arrow, ...] = (
 ACTS: dict[str, tuple[Arrow, ...]] = {
     "share": (("up", "balancer", "green has {parts} of 10,000: new connects only"),),
     "move": (
-        ("up", "{old}", "list the cohort, then kick it by client id at the budget"),
-        ("{old}", "devices", "disconnected, once"),
+        ("up", "{old}", "list the cohort, with the address of each client"),
+        ("up", "balancer", "find these connections, and close them at the budget"),
+        ("balancer", "devices", "FIN, once"),
         ("devices", "balancer", "connect again"),
         ("balancer", "{to}", "their connects"),
+        ("up", "{old}", "end the sessions that they left behind"),
     ),
     "hold": (("up", "up", "judge the gates for {seconds:g} s"),),
     "judge": (("up", "up", "wait until no gate is unknown, and all pass"),),
@@ -144,7 +146,7 @@ def acts(steps: Sequence[Step], mover: Mover) -> list[Transition]:
 
 
 def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
-    """The drawing: a forward run on Enterprise, whose mover is the kick."""
+    """The drawing: a forward run on Enterprise, whose mover is close."""
     old = other(TO)
     yield "```mermaid"
     yield "sequenceDiagram"
@@ -153,7 +155,7 @@ def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
         yield f"  participant {participant}{' as pulumi up' if participant == 'up' else ''}"
     for link in links:
         yield f"  Note over up: {link.name}"
-        todo = [one for one in acts(steps, "kick") if one.step == _step(link)]
+        todo = [one for one in acts(steps, "close") if one.step == _step(link)]
         arrows = [(arrow, one) for one in todo for arrow in (LAST if one.step == DRAIN else ACTS[one.act])]
         if link.type != "TrafficShift":
             nothing = Transition("judge", "", TO, PARTS)
@@ -166,11 +168,13 @@ def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
 
 def links_table(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
     """What is declared, and the plan's acts in each link, by mover."""
-    yield "| | resource | type token | waits for | acts, with kicks | acts, with evacuation |"
+    yield "| | resource | type token | waits for | acts, one by one | acts, with evacuation |"
     yield "|---|---|---|---|---|---|"
     for number, link in enumerate(links, 1):
-        done = [", ".join(one.act for one in acts(steps, mover) if one.step == _step(link)) for mover in BUILT]
-        yield f"| {number} | `{link.name}` | `{PREFIX}{link.type}` | {_code(link.after)} | {done[0]} | {done[1]} |"
+        done = {mover: ", ".join(one.act for one in acts(steps, mover) if one.step == _step(link)) for mover in BUILT}
+        if done["close"] != done["kick"]:
+            raise SystemExit(f"{link.name} has other acts with close than with kicks: give each a column")
+        yield f"| {number} | `{link.name}` | `{PREFIX}{link.type}` | {_code(link.after)} | {done['close']} | {done['evacuation']} |"
 
 
 def states(_links: Sequence[Link], _steps: Sequence[Step]) -> Iterator[str]:

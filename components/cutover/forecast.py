@@ -68,7 +68,7 @@ class Carries(Value):
 class Losses(Value):
     """What does not come along; None is unknown.
 
-    ``sessions_ended`` are persistent sessions of connected clients that kicks end on the old colour, ``sessions_left`` those
+    ``sessions_ended`` are persistent sessions of connected clients that end on the old colour when they are moved one by one, ``sessions_left`` those
     that an evacuation leaves there, where they go on queueing: the way back would deliver what they queued
     (docs/emqx/evacuation.md#all-nodes-at-once). In one cluster all of these are 0 but ``sessions_offline``: those that nothing can carry.
     ``stale_sessions`` are those that an earlier evacuation left on the colour that is gone back to.
@@ -127,10 +127,11 @@ def forecast(
     gates: Sequence[str] = (),
     wait_health_check_seconds: float = 0.0,
     carries: Carries | None = None,
+    keeps_sessions: bool = False,
 ) -> Forecast:
     """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them.
 
-    ``carries`` is what becomes of sessions where both colours are one cluster.
+    ``keeps_sessions`` is whether what clients leave behind stays (``keepStaleSessions``), ``carries`` what becomes of sessions where both colours are one cluster.
     """
     steps, fleet = _taken(direction, steps, fleet)
     rows = [
@@ -148,7 +149,7 @@ def forecast(
         late=Late() if fleet.cohorts is None else Late(without_id=fleet.assigned, websocket=fleet.websocket),
         steps=tuple(rows),
         gates=tuple(map(to_camel, gates)),
-        losses=_losses(fleet, rows) if carries is None else _left(fleet, carries),
+        losses=_losses(fleet, rows, keeps=keeps_sessions) if carries is None else _left(fleet, carries),
         carried=None if carries is None else _carried(fleet, carries),
         carries=carries,
         expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
@@ -225,13 +226,14 @@ def _clients(fleet: Fleet, to: Colour, start: float, low: float, high: float) ->
     return round(counted) + (fleet.assigned + fleet.websocket if high == 100 else 0)
 
 
-def _losses(fleet: Fleet, rows: Sequence[StepForecast]) -> Losses:
-    kicked = [row.clients for row in rows if row.mover == "kick"]
+def _losses(fleet: Fleet, rows: Sequence[StepForecast], *, keeps: bool) -> Losses:
+    ends: set[Mover | None] = {"kick"} if keeps else {"kick", "close"}
+    alone = [row.clients for row in rows if row.mover in ends]
     ended: int | None = None
     left: int | None = None
     if fleet.persistent_connected is not None and fleet.clients is not None:
-        by_kick = sum(clients or 0 for clients in kicked)
-        ended = round(fleet.persistent_connected * by_kick / fleet.clients) if fleet.clients else 0
+        one_by_one = sum(clients or 0 for clients in alone)
+        ended = round(fleet.persistent_connected * one_by_one / fleet.clients) if fleet.clients else 0
         left = fleet.persistent_connected - ended
     return Losses(
         sessions_ended=ended,

@@ -18,16 +18,18 @@ class Choice(Value):
 
     ``mover`` takes the last clients off the old colour, ``cohort`` those of a share before; ``shuts`` is whether node evacuation keeps the
     old colour's door shut afterwards (it stays ``prohibiting``: docs/emqx/evacuation.md#phases) and catches who came by another way.
+    ``one_by_one`` is who takes those of a share where ``mover`` is an evacuation.
     """
 
     mover: Mover = "kick"
     shuts: bool = False
     reason: str = ""
+    one_by_one: Mover = "kick"
 
     @property
     def cohort(self) -> Mover:
-        """A node evacuates whoever it has, so the clients of a cohort are kicked by their ids."""
-        return "kick" if self.mover == "evacuation" else self.mover
+        """A node evacuates whoever it has, so the clients of a cohort are closed, or kicked by their ids."""
+        return self.one_by_one if self.mover == "evacuation" else self.mover
 
     def empties(self, *, shut: bool, evacuates: bool) -> tuple[Mover, ...]:
         """The movers, in order, that leave nobody on the old colour, and its door shut where ``shut`` asks for it.
@@ -63,12 +65,14 @@ def choose(wish: Mover | None, here: Circumstances) -> Choice:
 
     """
     shuts = here.edition == "ee" and "evacuation" in here.movers
+    one_by_one: Mover = "kick" if _missing("close", here) else "close"
     wanted = [wish, *here.movers] if wish else list(here.movers)
     missing: list[str] = []
     for mover in wanted:
         why = _missing(mover, here)
         if why is None:
-            return Choice(mover=mover, shuts=shuts, reason="; ".join([*missing, _REASONS[mover]]))
+            reason = "; ".join([*missing, _REASONS[mover]])
+            return Choice(mover=mover, shuts=shuts, reason=reason, one_by_one=one_by_one)
         if mover not in here.movers or mover == wish:
             missing.append(f"no {mover}: {why}")
     message = f"no mover for {here}: {'; '.join(missing)}"
@@ -91,7 +95,7 @@ def _missing(mover: Mover, here: Circumstances) -> str | None:
 
 
 _REASONS: dict[Mover, str] = {
-    "close": "each connection ends with a FIN, at an even pace",
+    "close": "each connection ends at the balancer with a FIN, at an even pace",
     "kick": "by client id at an even pace, on either edition",
     "evacuation": "each node disconnects a second's worth of its clients at once",
 }

@@ -81,6 +81,7 @@ def _figures(report: Report) -> str:
         ("clients", number(report.clients, 0)),
         ("disconnects of a client, at most", number(report.disconnects.max, 0) if report.disconnects else None),
         ("connects refused", number(report.refused_connections, 0)),
+        ("MQTT 5 clients told to go", number(report.told_to_go, 0)),
         ("sessions of offline clients carried", number(report.sessions_carried, 0)),
         ("messages without a subscriber", number(report.messages_dropped, 0)),
         ("seconds without connection, p99", number(gap.p99, 2) if gap else None),

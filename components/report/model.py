@@ -127,6 +127,7 @@ class Report(Value):
 
     ``moving_seconds`` is the time in which clients were seen to be disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one
     over the other: None unless the cutover is done and nobody was moved ``unwatched``. What only devices can tell is None without the fleet's part.
+    ``told_to_go`` are the MQTT 5 clients that a kick sent a DISCONNECT, None where an evacuation sent it to who knows how many.
     ``messages_dropped`` are those that found no subscriber while clients were moved: in one cluster the upper bound of what take-overs lost.
     ``sessions_carried`` are those of offline clients, None in two clusters.
     ``configuration`` is None where nothing was imported or a colour does not show its own.
@@ -146,6 +147,7 @@ class Report(Value):
     refused_by_reason: dict[str, int] | None
     stayed_away: int | None
     connected: Connected | None
+    told_to_go: int | None
     messages_dropped: int | None
     sessions_carried: int | None
     messages: Messages | None

@@ -13,9 +13,9 @@ from typing import Any
 from components.report.configuration import configuration_of
 from components.report.fleet import FleetPart
 from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, SentBack, StepReport
+from components.report.sums import Event, carried, count_of, dropped, told
 from components.report.unwatched import total, unwatched
 
-Event = Mapping[str, Any]
 MOST_SAMPLES = 600
 MOST_LINES = 50
 """Bounds on what is kept of samples, errors, gates and losses."""
@@ -61,8 +61,9 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         stayed_away=seen.stayed_away,
         connected=seen.connected or _connected(samples, _clients(mine[0], mine)),
         messages=seen.messages,
-        messages_dropped=_dropped(mine),
-        sessions_carried=_carried(mine),
+        told_to_go=told(mine),
+        messages_dropped=dropped(mine),
+        sessions_carried=carried(mine),
         cutover_seconds=round((float(end["t"]) if end else last) - began, 3),
         gates=_gates(mine),
         losses=_losses(mine),
@@ -81,7 +82,7 @@ def _times(events: Sequence[Event], newest: Event, began: float, outcome: str) -
     """Steps, and what the budget says of them; the clients are those of the run that began, the budget is today's."""
     alone = unwatched(events)
     steps = [_with_unwatched(step, alone.get(step.name, 0)) for step in _steps(events, began)]
-    clients, budget = _clients(events[0], events), _whole(newest.get("budget_per_second"))
+    clients, budget = _clients(events[0], events), count_of(newest.get("budget_per_second"))
     moving = round(sum(step.moving_seconds for step in steps), 3)
     limit = clients / budget if clients is not None and budget else None
     # Half of the clients, a moment of moving in which one tick weighs more than the budget, or some who were moved while nobody looked at a clock, would make a ratio that is too low.
@@ -129,7 +130,7 @@ def _goes_on(before: Sequence[Event], after: Sequence[Event]) -> bool:
 
 def _clients(first: Event, events: Sequence[Event]) -> int | None:
     if first.get("clients") is not None:
-        return _whole(first["clients"])
+        return count_of(first["clients"])
     totals = [one.blue + one.green for one in _samples(events, 0) if one.blue is not None and one.green is not None]
     return max(totals, default=None)
 
@@ -153,7 +154,7 @@ def _steps(events: Sequence[Event], began: float) -> list[StepReport]:
             steps[name] = was.model_copy(update={"ended": None}) if was else fresh
         elif event["event"] == "step" and name in steps:
             # The moves of the run that ended its step are in that step's own figures, those of one before it are not.
-            done, seconds = _whole(event.get("clients")) or 0, _number(event.get("moving_seconds")) or 0.0
+            done, seconds = count_of(event.get("clients")) or 0, _number(event.get("moving_seconds")) or 0.0
             batches = moves.pop(name, [])
             if batches and batches[0].get("run") != event.get("run"):
                 steps = _cut_short(steps, name, batches)
@@ -174,7 +175,7 @@ def _cut_short(steps: Mapping[str, StepReport], name: str, batches: Sequence[Eve
     """The moves of a step that did not end: the time is that between its first and its last batch."""
     if name not in steps or not batches:
         return dict(steps)
-    clients = sum(_whole(batch.get("count")) or 0 for batch in batches)
+    clients = sum(count_of(batch.get("count")) or 0 for batch in batches)
     seconds = float(batches[-1]["t"]) - float(batches[0]["t"])
     return {**steps, name: _added(steps[name], clients, seconds, steps[name].ended)}
 
@@ -192,9 +193,9 @@ def _samples(events: Sequence[Event], began: float) -> list[Sample]:
     return [
         Sample(
             t=round(float(event["t"]) - began, 3),
-            blue=_whole(event.get("blue")),
-            green=_whole(event.get("green")),
-            share=_whole(event.get("share")),
+            blue=count_of(event.get("blue")),
+            green=count_of(event.get("green")),
+            share=count_of(event.get("share")),
         )
         for event in events
         if event["event"] == "sample"
@@ -208,21 +209,11 @@ def _connected(samples: Sequence[Sample], clients: int | None) -> Connected | No
     return Connected(min=min(*totals, of), of=of) if totals else None
 
 
-def _dropped(events: Sequence[Event]) -> int | None:
-    """The sum over the steps that ended; None where none of them knew."""
-    counts = [_whole(event.get("dropped")) for event in events if event["event"] == "step"]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _carried(events: Sequence[Event]) -> int | None:
-    counts = [_whole(event.get("count")) or 0 for event in events if event.get("section") == "sessions carried"]
-    return sum(counts) if counts else None
-
-
 def _sent_back(events: Sequence[Event]) -> SentBack | None:
     found = next((event for event in reversed(events) if event["event"] == "sent-back"), None)
-    return None if found is None else SentBack(to=str(found.get("to", "?")), clients=_whole(found.get("clients")) or 0)
+    return (
+        None if found is None else SentBack(to=str(found.get("to", "?")), clients=count_of(found.get("clients")) or 0)
+    )
 
 
 def _thinned(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -264,7 +255,7 @@ def _losses(events: Sequence[Event]) -> tuple[Loss, ...]:
     losses: dict[str, Loss] = {}
     for event in events:
         if event["event"] == "loss":
-            section, count = str(event.get("section", "?")), _whole(event.get("count")) or 0
+            section, count = str(event.get("section", "?")), count_of(event.get("count")) or 0
             count = max(count, losses[section].count) if section in losses else count
             losses[section] = Loss(section=section, count=count, acknowledged=event.get("acknowledged"))
     return tuple(one for one in losses.values() if one.count)[:MOST_LINES]
@@ -291,8 +282,3 @@ def _errors(events: Sequence[Event]) -> tuple[str, ...]:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
-
-
-def _whole(value: Any) -> int | None:
-    """A count; what is none is not known."""
-    return int(value) if isinstance(value, int | float) and value >= 0 else None

@@ -69,9 +69,12 @@ def _moved(report: Report) -> str:
     if report.clients is None:
         return ""
     text = f"  clients      {report.clients}, moved in {report.moving_seconds:.1f} s"
+    if report.limit_seconds is not None:
+        text += f"; {report.limit_seconds:.1f} s at {report.budget_per_second}/s, ratio {number(report.ratio, 2)}"
+    if report.told_to_go:
+        text += f"; {report.told_to_go} MQTT 5 clients got a DISCONNECT"
     if report.limit_seconds is None:
         return text
-    text += f"; {report.limit_seconds:.1f} s at {report.budget_per_second}/s, ratio {number(report.ratio, 2)}"
     if report.unwatched == 0:
         return text
     return f"{text}; {number(report.unwatched, 0)} of them were moved by an evacuation while no update watched"

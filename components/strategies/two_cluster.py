@@ -15,7 +15,7 @@ class TwoCluster:
     """No client is moved before what it needs is verified on the other side."""
 
     route: Word = "two-cluster"
-    movers: tuple[Mover, ...] = ("kick", "evacuation")
+    movers: tuple[Mover, ...] = ("close", "kick", "evacuation")
     scope: Scope = "cluster"
     in_place: bool = False
     stays: tuple[str, ...] = ()

@@ -55,7 +55,8 @@ def test_preview_shows_the_plan_with_real_counts(stage: Stage) -> None:
     stage.configure("green", "blue", "green", acknowledge=["sessions"])
     output = stage.workspace.preview(policy_pack=stage.workspace.project / "policies").good().output
     assert "cutover forward to green: 150 clients, at most 75/s" in output
-    assert "mover: kick (by client id" in output
+    assert "mover: close (each connection ends at the balancer with a FIN" in output
+    assert "; 0 MQTT 5 clients get a DISCONNECT by it" in output
     assert "sessions ended" in output
 
 

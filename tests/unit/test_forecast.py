@@ -47,6 +47,26 @@ def test_the_forecast_with_ids_names_exactly_the_clients_that_are_moved(ids: lis
     assert shown == [reached[0], reached[1] - reached[0], reached[2] - reached[1] + 1]
 
 
+@pytest.mark.parametrize(("keeps", "losses"), [(False, (1_000, 0)), (True, (0, 1_000))])
+def test_sessions_of_closed_clients_end_on_the_colour_that_is_left_unless_they_are_kept(
+    keeps: bool, losses: tuple[int, int]
+) -> None:
+    plan_ = forecast(
+        to="green",
+        direction="forward",
+        reason="",
+        share_parts=0,
+        steps=DEFAULT_STEPS,
+        mover=Choice(mover="close"),
+        budget_per_second=100,
+        fleet=Fleet(clients=2_000, mqtt5_clients=700, persistent_connected=1_000),
+        keeps_sessions=keeps,
+    )
+    assert {row.mover for row in plan_.steps if row.share is not None} == {"close"}
+    assert (plan_.losses.sessions_ended, plan_.losses.sessions_left) == losses
+    assert plan_.told_to_go == 0
+
+
 def test_the_forecast_shows_clients_rate_time_mover_losses_and_gates() -> None:
     plan_ = _forecast(Fleet(clients=2_000, persistent_connected=1_000, persistent_offline=7, queued_messages=42))
     assert [(row.name, row.clients, row.mover, row.expected_seconds) for row in plan_.steps] == [

@@ -99,12 +99,25 @@ def test_an_evacuation_that_runs_already_is_never_joined_by_another_mover(
     assert Choice(mover=mover, shuts=shuts).empties(shut=shut, evacuates=True) == ("evacuation",)
 
 
-def test_a_wish_that_is_not_built_is_refused() -> None:
+def declared_with(cutover: dict[str, str]) -> Choice:
     clusters = {"blue": {"target": "local", "version": "5.8.6", "nodes": 3}}
-    raw = {"live": "blue", "clusters": clusters, "workDirectory": "w"}
-    assert mover_of(declared({**raw, "cutover": {"mover": "evacuation"}})).mover == "evacuation"
+    return mover_of(declared({"live": "blue", "clusters": clusters, "workDirectory": "w", "cutover": cutover}))
+
+
+@pytest.mark.parametrize("wish", get_args(Mover))
+def test_each_mover_can_be_asked_for_and_another_word_is_refused(wish: Mover) -> None:
+    assert declared_with({"mover": wish}).mover == wish
     with pytest.raises(ValueError, match="mover"):
-        declared({**raw, "cutover": {"mover": "close"}})
+        declared_with({"mover": "carry"})
+
+
+def test_two_clusters_behind_haproxy_are_moved_by_closing_unless_something_else_is_asked_for() -> None:
+    assert declared_with({}).mover == "close"
+    assert declared_with({"mover": "evacuation"}).cohort == "close", "who is moved one by one gets a FIN all the same"
+
+
+def test_a_state_of_before_has_its_cohorts_kicked_beside_an_evacuation() -> None:
+    assert Choice.model_validate({"mover": "evacuation", "shuts": True}).cohort == "kick"
 
 
 def test_every_strategy_has_a_mover_that_is_built() -> None:

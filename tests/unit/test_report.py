@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +33,28 @@ def test_the_fields_of_the_issue_are_there_by_their_names() -> None:
         ("shift-50", 800, "kick"),
         ("drain", 1_000, "evacuation"),
     ]
+
+
+def moved_by(*movers: tuple[str, int | None]) -> list[dict[str, Any]]:
+    """The cutover with other movers; of each how many were told to go, where it says so."""
+    told = iter(movers)
+    events = [dict(event) for event in cutover()]
+    for event in events:
+        if event["event"] == "move":
+            mover, count = next(told, movers[-1])
+            event.update({"mover": mover} if count is None else {"mover": mover, "told": count})
+    return events
+
+
+def test_who_was_told_to_go_is_counted_and_unknown_where_a_mover_does_not_say() -> None:
+    assert report_of(moved_by(("close", None))).told_to_go == 0
+    some = report_of(moved_by(("close", None), ("kick", 3), ("kick", 4), ("close", None)))
+    assert some.told_to_go == 7
+    assert "; 7 MQTT 5 clients got a DISCONNECT" in summary(some)
+    assert "MQTT 5 clients told to go" in page(some)
+    for unknown in (("evacuation", None), ("kick", None)):
+        assert report_of(moved_by(("close", None), unknown)).told_to_go is None
+    assert "DISCONNECT" not in summary(report_of(moved_by(("close", None))))
 
 
 def test_without_the_fleet_its_part_is_unknown_and_not_zero() -> None:
