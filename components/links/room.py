@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from components.emqx.answers import LicenseFacts, NodeFacts
 from components.emqx.base import Cluster
+from components.emqx.errors import Refused
+from components.emqx.known import known
 
 FILE_RESERVE = 200
 """Files that a node needs for itself, beside one for each client."""
@@ -37,6 +39,25 @@ async def look_at_room(cluster: Cluster) -> Room:
     known = all(one.max_fds is not None for one in running)
     files = sum(max(0, (one.max_fds or 0) - FILE_RESERVE) for one in running) if known else None
     return Room(facts, licence, licensed, files)
+
+
+async def refuse_full(cluster: Cluster, clients: int | None, step: str) -> None:
+    """Refuse a step whose clients a colour has no room for, before the first of them is sent there: one refused CONNECT ends some libraries for good.
+
+    Raises:
+        Refused: with both numbers; where one of them is not known, nothing is refused.
+
+    """
+    room = await known(room_of(cluster))
+    if room is None or clients is None or clients <= room:
+        return
+    colour = cluster.handle.colour
+    raise Refused(
+        f"moving the clients of {step} to {colour}",
+        node=colour,
+        seen=f"{clients} are to come, and it has room for {room}; nobody of them was sent there",
+        todo=f"raise the licence of {colour} or the file limits of its nodes, or end sessions there that nobody needs, then run pulumi up again",
+    )
 
 
 async def room_of(cluster: Cluster) -> int | None:

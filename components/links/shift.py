@@ -16,6 +16,7 @@ from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
 from components.links.carrying import carry_sessions, offline_count
 from components.links.opening import silent
+from components.links.room import refuse_full
 from components.links.sending_back import SEND_BACK, sent_back
 from components.links.target import missing, open_target, wait_until_up
 from components.movers import MOVERS
@@ -68,6 +69,8 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     step = {"name": name, "share": share_percent(to, parts), "mover": mover}
     run.record("step", **step, phase="begin")
     await meter.baseline()
+    if direction == "forward" and not run.in_one_cluster:
+        await refuse_full(run.clusters[to], meter.leaving, name)
     try:
         for transition in todo:
             await _do(run, transition, to, manner, meter, without)

@@ -113,6 +113,11 @@ class Meter:
         return clients, leaving
 
     @property
+    def leaving(self) -> int | None:
+        """The clients that the step moves, as they were counted before it."""
+        return self._before.leaving
+
+    @property
     def messages_dropped(self) -> int | None:
         """Messages that found no subscriber in this step, as far as it was last seen."""
         return self._last.facts.messages_dropped if self._last else None

@@ -20,10 +20,18 @@ def wanted(
     colour: Colour = "blue",
     nodes: int = 1,
     proxy_protocol: bool = False,
+    max_sessions: int = 0,
 ) -> Wanted:
-    """Enterprise without a licence's limit, at addresses that are free."""
+    """Enterprise, without a licence's limit unless one is given, at addresses that are free."""
     return Wanted(
-        colour, version, "ee", nodes, proxy_protocol=proxy_protocol, max_sessions=0, directory=directory, network=None
+        colour,
+        version,
+        "ee",
+        nodes,
+        proxy_protocol=proxy_protocol,
+        max_sessions=max_sessions,
+        directory=directory,
+        network=None,
     )
 
 

@@ -51,8 +51,10 @@ class MovingBed:
         *,
         proxied: bool = True,
         persistent_fraction: float = 0.0,
+        max_sessions: int = 0,
     ) -> None:
         self.directory, self.clients, self.nodes, self.kinds = directory, clients, nodes, kinds
+        self.max_sessions = max_sessions
         self.proxied, self.persistent_fraction, self.max_connections = proxied, persistent_fraction, 2_000
         self.credentials: dict[str, Credentials] = {
             colour: Credentials(
@@ -67,7 +69,14 @@ class MovingBed:
 
     def serve_cluster(self, colour: Colour) -> None:
         place = self.directory / "clusters" / colour
-        cluster = wanted(place, VERSIONS[colour], colour=colour, nodes=self.nodes, proxy_protocol=self.proxied)
+        cluster = wanted(
+            place,
+            VERSIONS[colour],
+            colour=colour,
+            nodes=self.nodes,
+            proxy_protocol=self.proxied,
+            max_sessions=self.max_sessions if colour == "green" else 0,
+        )
         served = local.serve(cluster, self.credentials[colour], lambda: None)
         self.handles[colour] = ClusterHandle.model_validate(served["handle"])
 

@@ -66,6 +66,7 @@ class FakeApi:
         self.revoked = False
         self.ahead_seconds = 0.0
         self.batches: list[int] = []
+        self.licensed: int | None = None
         self.rebalances: list[dict[str, Any]] = []
         self.exports: Any = self
         self.no_subscribers = 0
@@ -200,7 +201,7 @@ class FakeApi:
         }
 
     async def license(self, **_: Any) -> LicenseFacts | None:
-        return None
+        return None if self.licensed is None else LicenseFacts(max_sessions=self.licensed)
 
     async def listeners(self) -> dict[int, str]:
         self.alive()

@@ -1,0 +1,75 @@
+"""No CONNECT is refused by a cutover, whatever node would refuse it: one that evacuates, one that boots, a licence that is full."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from components.emqx.errors import Refused
+from tests.lab.moving_bed import MovingBed
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+CLIENTS = 60
+SECONDS = 150.0
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MovingBed]:
+    with MovingBed(tmp_path_factory.mktemp("refused"), CLIENTS) as made:
+        yield made
+
+
+@pytest.fixture
+def bed(shared: MovingBed) -> MovingBed:
+    shared.reset()
+    return shared
+
+
+def refused(bed: MovingBed) -> Counter[str]:
+    """What a device was answered instead of being let in; a connection that is closed without a packet is no refusal."""
+    told = bed.devices.fleet.tally().refused
+    return Counter({reason: count for reason, count in told.items() if reason.startswith("connack")})
+
+
+def states(bed: MovingBed) -> set[str]:
+    return {entry["state"] for entry in bed.api("blue", "GET", "/load_rebalance/global_status")["evacuations"]}
+
+
+def test_by_the_old_colour_that_is_shut_at_the_end_or_opened_again_for_the_way_back(bed: MovingBed) -> None:
+    before = refused(bed)
+    bed.up(mover="evacuation", budget=60)
+    assert bed.live() == {"blue": 0, "green": CLIENTS}
+    assert states(bed) <= {"waiting_takeover", "evicting_sessions", "prohibiting"}, (
+        "whoever came there now would be refused"
+    )
+    bed.up("blue", mover="close", budget=60)
+    assert bed.live() == {"blue": CLIENTS, "green": 0}
+    assert states(bed) == set()
+    assert refused(bed) == before
+    assert set(bed.devices.disconnects()) == {2}
+
+
+def test_by_a_node_that_dies_and_boots_again_while_clients_come(bed: MovingBed) -> None:
+    before, dead = refused(bed), bed.node("green", 1)
+    going = bed.start(budget=10, mover="close", gates={"nodesLost": 1})
+    bed.wait(lambda: going.done() or bed.moved("shift-50") >= 1)
+    bed.fault("green", "die", node=dead)
+    bed.wait(lambda: going.done() or bed.moved("shift-50") >= 10)
+    bed.fault("green", "revive", node=dead)
+    assert going.result(SECONDS) == "forward"
+    assert bed.live() == {"blue": 0, "green": CLIENTS}
+    assert refused(bed) == before
+
+
+def test_by_a_licence_that_is_full(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with MovingBed(tmp_path_factory.mktemp("licence"), 40, nodes=1, max_sessions=25) as bed:
+        before = refused(bed)
+        with pytest.raises(Refused, match="has room for"):
+            bed.up(mover="close", gates={"licenseHeadroomFraction": None})
+        assert refused(bed) == before
+        assert max(bed.devices.disconnects()) == 1
+        assert sum(bed.live().values()) == 40
+        assert bed.live()["green"] <= 25
