@@ -149,7 +149,8 @@ class TestGateAtHalf:
         await open_run(run, "green", ("blue", "green"), (), budget_per_second=10, keep_stale=False)
         world.refused["green"] = 0
         task = asyncio.ensure_future(carry_out(run, "shift-50", "green", how, "forward"))
-        while not world.disconnects:  # noqa: ASYNC110  -- the world has no event to wait for
+        # refusals are counted from the first look on
+        while not (world.disconnects and any(event["event"] == "sample" for event in world.journal)):  # noqa: ASYNC110  -- the world has no event to wait for
             await asyncio.sleep(0)
         world.refused["green"] = 500
         await task
