@@ -139,7 +139,7 @@ def test_interrupted_in_the_drain_it_can_be_flipped_back_while_a_second_engine_i
     run = start(stage)
     in_the_middle(stage, run, "shift-100", of="move")
     interrupt(stage, run, signal.SIGINT)
-    declare(stage, "blue", steps=[{"share": 50}, {"share": 100}], budgetPerSecond=6)
+    declare(stage, "blue", steps=[{"share": 50}, {"hold": 6}, {"share": 100}], budgetPerSecond=6)
     run = start(stage)
     in_the_middle(stage, run, "shift-50", of="move")
     second = stage.workspace.up()
