@@ -24,6 +24,8 @@ SETTLE_SECONDS = 0.3
 ROUNDS = 12
 SLACK_SECONDS = 60.0
 POLL_SECONDS = 0.2
+BACK_SECONDS = 12.0
+"""Longer than the first wait of any kind of client, 10 s (docs/emqx/clients.md#how-long-they-wait)."""
 
 
 Opens = Callable[[Sequence[str]], AbstractAsyncContextManager[Cluster]]
@@ -53,10 +55,23 @@ async def move(run: Run, away: Away) -> int:
         GaveUp: clients are left that no mover reaches.
 
     """
+    before = sum((await run.clusters[away.colour].live_connections()).values())
     closed = await close(run, away, None) if run.router.can.closes_clients else 0
+    if closed:
+        await _until_back(run, away, before)
     if await run.clusters[away.colour].has_evacuation():
         await _evacuate(run, away)
     return closed
+
+
+async def _until_back(run: Run, away: Away, before: int) -> None:
+    """Until the clients have come to other nodes, or as long as most kinds wait: a session that is carried while its client comes back throws it off."""
+    end = run.clock.now() + BACK_SECONDS
+    while run.clock.now() < end:
+        await run.checkpoint()
+        if sum((await run.clusters[away.colour].live_connections()).values()) >= before:
+            return
+        await run.clock.sleep(POLL_SECONDS)
 
 
 async def close(run: Run, away: Away, most: int | None) -> int:

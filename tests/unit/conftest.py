@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from components.links import roll_ready
+
 NETWORK = {socket.AF_INET, socket.AF_INET6}
 
 
@@ -29,3 +31,19 @@ def _guarded(name: str) -> Any:
         return real(self, address)
 
     return guard
+
+
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """MQTT probes find everything right, or what the list says next."""
+    wrong: list[str] = []
+
+    async def state(*_: Any) -> str:
+        return wrong.pop(0) if wrong else ""
+
+    async def anonymous(*_: Any) -> str:
+        return "0x87"
+
+    monkeypatch.setattr(roll_ready, "mqtt_state", state)
+    monkeypatch.setattr(roll_ready, "_anonymous", anonymous)
+    return wrong
