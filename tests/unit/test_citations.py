@@ -23,8 +23,8 @@ RECORDINGS = re.compile(rf"\b[Rr]ecordings?\s+({NAME}(?:(?:,\s+|\s+and\s+){NAME}
 BRACKETS = re.compile(rf"\[({NAME}(?:[,;]\s+{NAME})*)\]")
 SECTION = re.compile(r"\bsections? [A-K]\b")
 ELSEWHERE = re.compile(
-    r"\bbehaviour\.md|(?<![\w/])same-cluster\.md|\bbackup-layout\.md|\bdesign\.md|\bbreaking-changes\.md|\bconverter\.md"
-    r"|(?<![\w/])(?:two-cluster|v4|clients)\.md (?:section|[A-K]\b)|\bcontract(?: |/)[\w.*-]+\.(?:md|json|gz)\b"
+    r"\bbehaviour\.md|\bbackup-layout\.md|\bdesign\.md|\bbreaking-changes\.md|\bconverter\.md"
+    r"|(?<![\w/])(?:two-cluster|same-cluster|v4|clients)\.md (?:section|[A-K]\b)|\bcontract(?: |/)[\w.*-]+\.(?:md|json|gz)\b"
     r"|\bcontract/|(?<![\w/.])raw/\w|\bdesign,? section|\bsection \w of two-cluster\.md",
     re.IGNORECASE,
 )
