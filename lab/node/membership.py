@@ -176,16 +176,21 @@ class Membership(Seating):
     async def _alone(self, name: str) -> None:
         """Boot as a cluster of one: with its own data, or with nothing (then everybody gets in)."""
         home, own = self.home(name), self._own(name)
-        if own and home is not None and not home.cluster.running_nodes():
-            home.store.lose_ram()
-            home.since = next(self._order)
-            await home.start_node(name)
-            return
         seat = self._seat(name)
         if home is not None and home.cluster.running_nodes():
             home.cluster.add_node(seat.ip, seat.terms)  # to the others it is a member that does not run
         island = self._island(seat, read(seat.place / FILE) if own else Store())
+        if own and home is not None and home in self.clusters and not home.cluster.running_nodes():
+            self._succeed(home, island)
         await island.start()
+
+    def _succeed(self, home: Managed, island: Managed) -> None:
+        """All nodes of a cluster were down: the first to come back is that cluster, with what is on its disk; the others are its members."""
+        island.whole = home.whole
+        for node in home.cluster.nodes.values():
+            island.cluster.add_node(node.ip, node.terms)
+        self.clusters.remove(island)
+        self.clusters.insert(self.clusters.index(home), island)
 
     def _island(self, seat: Seat, store: Store) -> Managed:
         lodging = self.lodgings[network_of(seat.ip)]

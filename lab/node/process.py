@@ -74,7 +74,10 @@ class Lodging:
 
 
 class Managed(Host):
-    """One cluster of one process, with its servers; ``since`` says which of several has run without a break for longest (the lowest)."""
+    """One cluster of one process, with its servers; ``since`` says which of several has run without a break for longest (the lowest).
+
+    ``whole``: its tables are also those that its life lines begin with.
+    """
 
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], prefix: str, store: Store | None = None
@@ -83,7 +86,7 @@ class Managed(Host):
         super().__init__(settings, environment, prefix, store)
         self.servers: dict[str, ApiServer] = {}
         self.lodging = Lodging(prefix, settings)
-        self._whole, self.since = store is None, 0
+        self.whole, self.since = store is None, 0
         self._keeper: asyncio.Task[None] | None = None
         if prefix == LOOPBACK_6:
             self._listen_on("tcp", free_port(prefix))
@@ -133,7 +136,7 @@ class Managed(Host):
             if self.settings.boot_factor:
                 await Boot(self, self.servers, Delays().scaled(self.settings.boot_factor)).all()
             else:
-                for name in self.cluster.nodes:
+                for name in self.servers:
                     await self.start_node(name, phase)
         except OSError:
             await self.stop()
@@ -199,7 +202,7 @@ class Managed(Host):
 
     def _paths(self) -> list[Path]:
         places = [self.place(node.name) for node in self.cluster.running_nodes()]
-        if self._whole:
+        if self.whole:
             places += sorted({place.parent for place in places})
         return [place / FILE for place in places]
 

@@ -50,6 +50,7 @@ async def test_a_joining_node_lets_everybody_in_twice_and_what_it_was_told_befor
         assert len((await bed.get(name, "/cluster"))["nodes"]) == 3
         assert await probes(name) == EVERYBODY
         assert (await bed.get(name, USERS))[0] == 500
+        assert await bed.get(name, "/authorization/sources") == (500, "")
         steps.go()
         await steps.until("refuses")
         assert await probes(name) == ("87",) * 3

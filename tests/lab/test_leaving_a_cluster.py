@@ -200,3 +200,24 @@ async def test_a_stopping_open_source_node_lets_everybody_in(tmp_path: Path) -> 
         steps.go()
         await stopping
         assert await probes(two) == ("closed",) * 3
+
+
+async def test_a_cluster_that_was_down_altogether_comes_back_with_what_is_on_its_nodes_disks(tmp_path: Path) -> None:
+    async with lines(tmp_path) as bed:
+        first, two = bed.blue.names()
+        for name in (two, first):
+            await bed.membership.stop_node(name)
+        copies = {name: (bed.membership.place(name) / "store.json").read_bytes() for name in (first, two)}
+        for name in (first, two):
+            await bed.membership.start(name)
+        await bed.shows(first, dict.fromkeys((first, two), "running"))
+        assert (await bed.call(two, "POST", "/banned", {"as": "clientid", "who": "later"}))[0] == 200
+        for name in (first, two):
+            await bed.membership.stop_node(name)
+        for name, copy in copies.items():
+            (bed.membership.place(name) / "store.json").write_bytes(copy)
+        await bed.membership.start(two)
+        assert await bed.nodes(two) == {two: "running", first: "stopped"}
+        await bed.membership.start(first)
+        for name in (first, two):
+            assert await bed.tables(name) == (1, 1, 1, 0), "one ban: the copies', without retained messages"

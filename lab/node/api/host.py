@@ -171,6 +171,8 @@ class Host:
 
     def passing_trouble(self, here: str, path: str) -> None:
         """Raise the recorded 500 when the cluster stumbles over a member that dies or joins (docs/emqx/cluster.md#a-node-dies)."""
+        if self.cluster.nodes[here].auth_phase == "open" and path.startswith("/authorization/sources"):
+            raise ApiError(500, "", None)  # it has no rules yet, and says nothing of it (A1_static_join_ce_5.8.8_5.8.9)
         for one in self._active():
             if one.node == here or here in self.alone:
                 continue
