@@ -9,7 +9,6 @@ RATE ?= 200
 STEPS ?= 10,50,100
 REPORT ?= report
 EDITION ?= ce
-KINDS ?= plain
 STRATEGY ?= two-cluster
 SEED ?= 1
 SMALL ?= 1000
@@ -54,11 +53,13 @@ unit program provider policy lab: setup  ## one tier of the tests
 test-loaded: setup  ## the lab tier with four busy processes beside it: nothing may be judged by the clock
 	@exec $(BIN)/python -m tools.loaded $(BIN)/python -m pytest $(WORKERS) -m lab
 
+demo: KINDS ?= mixture
 demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), KINDS (of client), STRATEGY, REPORT (directory)
 	@exec $(BIN)/python -m lab demo --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
 
 bench: CLIENTS = 15000
 bench: RATE = 500
+bench: KINDS ?= plain
 bench: setup  ## the figures of the cutover: SMALL and CLIENTS (the two sizes), RATE, KINDS (of client)
 	@exec $(BIN)/python -m lab bench --small '$(SMALL)' --clients '$(CLIENTS)' --rate '$(RATE)' --kinds '$(KINDS)'
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from components.report.files import read_fleet, write_report
 from components.strategies import STRATEGIES
 from lab.engine_run import EngineRun, diagnostics
-from lab.fleet.mixture import mixture
+from lab.fleet.mixture import MIXED, mixture
 from lab.fleet.shown import KindsOption, account, table
 from lab.stage import Scene, Stage, told_in_lines
 
@@ -36,7 +36,7 @@ def demo(
     rate: Annotated[int, typer.Option(min=1, help="budget, clients per second")] = 200,
     steps: Annotated[str, typer.Option(help="shares in percent, with commas")] = "10,50,100",
     report: Annotated[Path, typer.Option(help="directory for report.json and report.html")] = Path("report"),
-    kinds: KindsOption = "plain",
+    kinds: KindsOption = MIXED,
     strategy: Annotated[str, typer.Option(help=f"one of {', '.join(STRATEGIES)}")] = next(iter(STRATEGIES)),
     edition: Annotated[
         Literal["ce", "ee"],
@@ -62,22 +62,29 @@ def demo(
         tempfile.TemporaryDirectory(prefix="emqx-demo-") as directory,
         Stage(Path(directory), scene) as stage,
     ):
-        print(f"== pulumi up: blue, EMQX {scene.blue}, {scene.nodes} nodes", flush=True)
-        stage.build_blue()
-        print(f"== {clients} devices connect through the balancer at {stage.mqtt}", flush=True)
-        stage.start_fleet()
-        print(f"== pulumi preview: {stage.change()}", flush=True)
-        print(_plan(stage.workspace.preview().good().output), flush=True)
-        print("== pulumi up", flush=True)
-        code = follow(stage.workspace.start_up(), scene.up_seconds)
-        fleet, journal = stage.end_fleet(BACK_SECONDS), stage.work / "journal.jsonl"
-        if not journal.exists():
-            raise typer.Exit(code or 1)
-        seen = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
-        print(f"== report\n{write_report(journal, report, fleet=seen)[1]}", flush=True)
-        print(f"== devices, by kind\n{account(fleet)}\n{_connected(scene, fleet)}", flush=True)
-        Console(width=120).print(table(fleet))
+        code, fleet = _upgrade(stage, report)
     raise typer.Exit(code or _missed(fleet, scene.most_disconnects))
+
+
+def _upgrade(stage: Stage, report: Path) -> tuple[int, dict[str, Any]]:
+    """From nothing to the report: the update's exit status, and what the devices saw."""
+    scene = stage.scene
+    print(f"== pulumi up: blue, EMQX {scene.blue}, {scene.nodes} nodes", flush=True)
+    stage.build_blue()
+    print(f"== {scene.clients} devices connect through the balancer at {stage.mqtt}", flush=True)
+    stage.start_fleet()
+    print(f"== pulumi preview: {stage.change()}", flush=True)
+    print(_plan(stage.workspace.preview().good().output), flush=True)
+    print("== pulumi up", flush=True)
+    code = follow(stage.workspace.start_up(), scene.up_seconds)
+    fleet, journal = stage.end_fleet(BACK_SECONDS), stage.work / "journal.jsonl"
+    if not journal.exists():
+        raise typer.Exit(code or 1)
+    seen = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
+    print(f"== report\n{write_report(journal, report, fleet=seen)[1]}", flush=True)
+    print(f"== devices, by kind\n{account(fleet)}\n{_connected(scene, fleet)}", flush=True)
+    Console(width=120).print(table(fleet))
+    return code, fleet
 
 
 def follow(run: EngineRun, seconds: float) -> int:

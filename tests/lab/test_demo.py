@@ -26,7 +26,8 @@ BOTH_SECONDS = 400.0
 def demo(directory: Path, *options: str) -> subprocess.Popen[bytes]:
     """A demo that keeps its files below the directory."""
     directory.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "lab", "demo", "--report", str(directory / "report"), *options]
+    command = [sys.executable, "-m", "lab", "demo", "--report", str(directory / "report")]
+    command += ["--kinds", "plain", *options]
     with (directory / "demo.log").open("wb") as output:
         return subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "TMPDIR": str(directory)}
