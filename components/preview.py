@@ -156,7 +156,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         apis = {colour: api for colour, api in apis.items() if live[colour] is not None}
         for colour, api in apis.items():
             if not target_of(settings, colour).ours:
-                await refuse_false(settings, colour, api)
+                await refuse_false(settings, api)
         held = await _decision(settings, live)
         share, decision = held.share, held.decision
         await _refuse_busy(apis, old, held)

@@ -6,14 +6,13 @@ The rule: it asks what preview has opened, and what cannot be asked is not given
 from __future__ import annotations
 
 from components.cutover.forecast import Carries
-from components.cutover.words import Colour, other
+from components.cutover.words import other
 from components.emqx.base import Cluster
 from components.emqx.errors import Retryable, Unauthorized
 from components.emqx.known import known
 from components.emqx.probes import answers, upgrades
 from components.guards.declared import refuse_misdeclared
 from components.guards.proxied import refuse_wrong_proxy, refuse_wrong_websocket
-from components.intent import observed
 from components.settings import Settings
 from components.strategies import STRATEGIES
 
@@ -32,13 +31,7 @@ def data(settings: Settings) -> str:
     return told.format(old=other(settings.live), new=settings.live)
 
 
-def _partners(settings: Settings, colour: Colour) -> tuple[str, ...]:
-    """The other colour's nodes, where they are, or will be, of the same cluster."""
-    handle = observed(settings, other(colour)) if in_one_cluster(settings) else None
-    return () if handle is None else tuple(node.name for node in handle.nodes)
-
-
-async def refuse_false(settings: Settings, colour: Colour, api: Cluster) -> None:
+async def refuse_false(settings: Settings, api: Cluster) -> None:
     """Refuse a colour that is not what is declared of it; the nodes of the other one, where they are of the same cluster, are not judged with it.
 
     Raises:
@@ -46,7 +39,7 @@ async def refuse_false(settings: Settings, colour: Colour, api: Cluster) -> None
 
     """
     try:
-        await refuse_misdeclared(api, _partners(settings, colour))
+        await refuse_misdeclared(api, own_only=in_one_cluster(settings))
         await refuse_wrong_proxy(api, answers)
         if settings.balancer.websocket:
             await refuse_wrong_websocket(api, upgrades)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from components.cutover.roll import Act, Release, RollNode, acts
 from components.intent import load
-from tools.draw_sequence import PREFIX, Arrow, Link, chain
+from tools.draw_sequence import PREFIX, Link, chain
+from tools.sequence_words import Arrow
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "rolling.md"
 CONFIG = {

@@ -1,4 +1,4 @@
-"""Writes the drawing and the tables of docs/two-cluster.md from the code's own tables (`python -m tools.draw_sequence [--check]`).
+"""Writes the drawings and tables of docs/two-cluster.md and docs/same-cluster.md from the code's own tables (`python -m tools.draw_sequence [--check]`).
 
 The order of the links comes from the program itself, run under Pulumi's mocks; what a step does comes from the plan; states, gates and
 the report's fields come from their types. Only the words on the arrows stand here, and a link or an act without words stops it.
@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -27,8 +29,11 @@ from components.intent import load
 from components.report.model import Report
 from components.settings import Settings
 from components.upgrade import CHAIN, BlueGreen
+from tools import sequence_words
+from tools.sequence_words import Arrow, Words
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "two-cluster.md"
+ONE_CLUSTER = DOCUMENT.with_name("same-cluster.md")
 PREFIX = "pulumi-python:dynamic/emqx:"
 TO: Colour = "green"
 CONFIG = {
@@ -43,9 +48,6 @@ CONFIG = {
 }
 
 BUILT: tuple[Mover, ...] = ("close", "kick", "evacuation")
-
-Arrow = tuple[str, str, str]
-"""From, to, and the words, in which Mermaid allows no semicolon; ``{old}`` and ``{to}`` are the colours."""
 
 LINKS: dict[str, tuple[Arrow, ...]] = {
     "Cutover": (
@@ -105,6 +107,12 @@ class Link(NamedTuple):
     after: str
 
 
+WORDS: Mapping[str, Words] = {
+    "two-cluster": Words(LINKS, ACTS, LAST),
+    "same-cluster": sequence_words.ONE_CLUSTER,
+}
+
+
 class _Recorder(pulumi.runtime.Mocks):
     """Keeps the links that the program registers."""
 
@@ -145,7 +153,7 @@ def acts(steps: Sequence[Step], mover: Mover) -> list[Transition]:
     return list(plan(World(share=0, healthy=frozenset({"blue", "green"})), Desired(TO, tuple(steps), mover)))
 
 
-def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
+def sequence(links: Sequence[Link], steps: Sequence[Step], words: Words) -> Iterator[str]:
     """The drawing: a forward run on Enterprise, whose mover is close."""
     old = other(TO)
     yield "```mermaid"
@@ -156,17 +164,17 @@ def sequence(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
     for link in links:
         yield f"  Note over up: {link.name}"
         todo = [one for one in acts(steps, "close") if one.step == _step(link)]
-        arrows = [(arrow, one) for one in todo for arrow in (LAST if one.step == DRAIN else ACTS[one.act])]
+        arrows = [(arrow, one) for one in todo for arrow in (words.last if one.step == DRAIN else words.acts[one.act])]
         if link.type != "TrafficShift":
             nothing = Transition("judge", "", TO, PARTS)
-            arrows += [(arrow, nothing) for arrow in LINKS[link.type]]
-        for (start, end, words), one in arrows:
-            text = words.format(old=old, to=TO, parts=f"{one.parts:,}", seconds=one.seconds)
+            arrows += [(arrow, nothing) for arrow in words.links[link.type]]
+        for (start, end, told), one in arrows:
+            text = told.format(old=old, to=TO, parts=f"{one.parts:,}", seconds=one.seconds)
             yield f"  {start.format(old=old, to=TO)}->>{end.format(old=old, to=TO)}: {text}"
     yield "```"
 
 
-def links_table(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
+def links_table(links: Sequence[Link], steps: Sequence[Step], _words: Words) -> Iterator[str]:
     """What is declared, and the plan's acts in each link, by mover."""
     yield "| | resource | type token | waits for | acts, one by one | acts, with evacuation |"
     yield "|---|---|---|---|---|---|"
@@ -177,7 +185,7 @@ def links_table(links: Sequence[Link], steps: Sequence[Step]) -> Iterator[str]:
         yield f"| {number} | `{link.name}` | `{PREFIX}{link.type}` | {_code(link.after)} | {done['close']} | {done['evacuation']} |"
 
 
-def states(_links: Sequence[Link], _steps: Sequence[Step]) -> Iterator[str]:
+def states(_links: Sequence[Link], _steps: Sequence[Step], _words: Words) -> Iterator[str]:
     """EMQX's evacuation states in their order; the drain is done in those that are marked."""
     names = get_args(EvacuationState)
     yield "```mermaid"
@@ -193,7 +201,7 @@ def states(_links: Sequence[Link], _steps: Sequence[Step]) -> Iterator[str]:
     yield "```"
 
 
-def gates_table(_links: Sequence[Link], _steps: Sequence[Step]) -> Iterator[str]:
+def gates_table(_links: Sequence[Link], _steps: Sequence[Step], _words: Words) -> Iterator[str]:
     """The gates, then the other thresholds, with their defaults."""
     yield "| key below `emqx:cutover.gates` | default | |"
     yield "|---|---|---|"
@@ -204,7 +212,7 @@ def gates_table(_links: Sequence[Link], _steps: Sequence[Step]) -> Iterator[str]
         yield f"| `{field.alias}` | {'off' if value is None else f'{value:g}'} | {kind} |"
 
 
-def fields(_links: Sequence[Link], _steps: Sequence[Step]) -> Iterator[str]:
+def fields(_links: Sequence[Link], _steps: Sequence[Step], _words: Words) -> Iterator[str]:
     """The report's fields and what they are made of."""
     yield "| field | made of |"
     yield "|---|---|"
@@ -227,7 +235,7 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
-PARTS_OF_THE_DOCUMENT: dict[str, Callable[[Sequence[Link], Sequence[Step]], Iterator[str]]] = {
+PARTS_OF_THE_DOCUMENT: dict[str, Callable[[Sequence[Link], Sequence[Step], Words], Iterator[str]]] = {
     "sequence": sequence,
     "links": links_table,
     "states": states,
@@ -236,33 +244,36 @@ PARTS_OF_THE_DOCUMENT: dict[str, Callable[[Sequence[Link], Sequence[Step]], Iter
 }
 
 
-def drawn(document: str) -> str:
-    """The document with every part between its markers made anew."""
-    settings = load(CONFIG.get, stack="drawing")
-    links, steps = chain(settings), settings.cutover.steps
-    for name, make in PARTS_OF_THE_DOCUMENT.items():
+def drawn(document: str, strategy: str = "two-cluster") -> str:
+    """The document of a strategy with every part between its markers made anew."""
+    cutover = {**json.loads(CONFIG["cutover"]), "strategy": strategy}
+    settings = load({**CONFIG, "cutover": json.dumps(cutover)}.get, stack="drawing")
+    links, steps, parts = chain(settings), settings.cutover.steps, PARTS_OF_THE_DOCUMENT
+    for name in parts if strategy == "two-cluster" else ("sequence", "links"):
         begin, end = f"<!-- drawn: {name} -->\n", f"<!-- end: {name} -->"
         before, found, rest = document.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):
-            raise SystemExit(f"{DOCUMENT.name} has no markers of {name}")
-        document = before + begin + "\n".join(make(links, steps)) + "\n" + end + after
+            raise SystemExit(f"the document of {strategy} has no markers of {name}")
+        document = before + begin + "\n".join(parts[name](links, steps, WORDS[strategy])) + "\n" + end + after
     return document
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the parts into the document; with ``--check`` only say whether it is current."""
+    """Write the parts into the documents; with ``--check`` only say whether they are current."""
     parser = argparse.ArgumentParser(prog="python -m tools.draw_sequence", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; 1 when the document is not current")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 when a document is not current")
     check = parser.parse_args(arguments).check
-    was = DOCUMENT.read_text(encoding="utf-8")
-    now = drawn(was)
-    if was == now:
-        return 0
-    if check:
-        sys.stderr.write(f"{DOCUMENT.name} is not what the code says: run `python -m tools.draw_sequence`\n")
-        return 1
-    DOCUMENT.write_text(now, encoding="utf-8")
+    for strategy, document in {"two-cluster": DOCUMENT, "same-cluster": ONE_CLUSTER}.items():
+        was = document.read_text(encoding="utf-8")
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as apart:
+            # Pulumi's mocks stay for the rest of a process: a second program in it would be half a one
+            now = apart.submit(drawn, was, strategy).result()
+        if check and was != now:
+            sys.stderr.write(f"{document.name} is not what the code says: run `python -m tools.draw_sequence`\n")
+            return 1
+        if was != now:
+            document.write_text(now, encoding="utf-8")
     return 0
 
 

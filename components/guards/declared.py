@@ -6,7 +6,7 @@ false is refused before any of them is used. A colour that does not answer is no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from components.cutover.routes import RefusedRoute, route
 from components.cutover.versions import Version, leading, parse
@@ -18,8 +18,8 @@ from components.emqx.models import ClusterHandle
 from components.emqx.registry import can_export
 
 
-async def refuse_misdeclared(api: Cluster, partners: Collection[str] = ()) -> None:
-    """Refuse a colour that is not what the stack's config says of it; ``partners`` are nodes of its cluster that are the other colour's.
+async def refuse_misdeclared(api: Cluster, *, own_only: bool = False) -> None:
+    """Refuse a colour that is not what the stack's config says of it; ``own_only`` leaves out what else its cluster has, which is the other colour's.
 
     Raises:
         Refused: with the config's path, what is declared and what a running node says.
@@ -27,7 +27,7 @@ async def refuse_misdeclared(api: Cluster, partners: Collection[str] = ()) -> No
 
     """
     for facts in await api.nodes():
-        if facts.running and facts.name not in partners:
+        if facts.running and (not own_only or facts.name in api.node_names):
             _refuse_node(api.handle, facts)
 
 

@@ -163,7 +163,7 @@ async def _refuse_move(run: Run, source: Colour, to: Colour, *, must_answer: boo
 
 async def refuse_false(run: Run, colour: Colour) -> None:
     """Refuse a colour that is not what is declared of it, by version, edition, PROXY header and nodes."""
-    await refuse_misdeclared(run.clusters[colour], _partners(run, colour))
+    await refuse_misdeclared(run.clusters[colour], own_only=run.in_one_cluster)
     await refuse_wrong_proxy(run.clusters[colour], run.answers)
     await refuse_undeclared(run, colour)
 

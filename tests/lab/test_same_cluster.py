@@ -10,7 +10,7 @@ from components.local import cluster as local
 from lab.stage import Stage
 from tests.lab import one_cluster_stage as one
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 CLIENTS = 60
 

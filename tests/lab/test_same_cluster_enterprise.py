@@ -9,7 +9,7 @@ import pytest
 from lab.stage import Stage
 from tests.lab import one_cluster_stage as one
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 CLIENTS = 60
 

@@ -62,3 +62,16 @@ async def test_another_version_or_edition_is_refused_with_path_claim_and_truth(
         with pytest.raises(Refused, match="Next: set emqx:clusters") as refused:
             await refuse_misdeclared(api)
     assert told in str(refused.value)
+
+
+async def test_in_one_cluster_the_other_colours_nodes_are_not_judged_with_it() -> None:
+    rows = [
+        {"node": "emqx@a", "node_status": "running", "version": "5.8.9", "edition": "Opensource"},
+        {"node": "emqx@b", "node_status": "running", "version": "5.8.8", "edition": "Opensource"},
+    ]
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=rows))
+    key = Credentials(api_key="k", api_secret="s")
+    async with cluster_of(cluster_at("a", version="5.8.9"), key, transport=transport, patience_seconds=0) as api:
+        await refuse_misdeclared(api, own_only=True)
+        with pytest.raises(Refused, match=r"the node says 5\.8\.8"):
+            await refuse_misdeclared(api)

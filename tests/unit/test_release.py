@@ -12,6 +12,7 @@ from components.emqx.models import Credentials
 from components.intent import load
 from components.local import release, release_processes
 from components.local.release import Common, Place, Release
+from tests.handles import cluster_at
 
 pytestmark = pytest.mark.unit
 
@@ -190,3 +191,22 @@ def test_a_pid_that_now_belongs_to_another_process_is_neither_adopted_nor_ended(
     (tmp_path / "node-1" / "pid").write_text("1")
     assert release_processes.running(tmp_path) is None
     release_processes.stop(tmp_path)
+
+
+def test_the_cluster_that_is_joined_is_a_seed_of_that_start_alone_and_its_cookie_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes that restart with the name of one that has left join that one (recording G1_offline_sessions_by_takeover_and_seeds_trap)."""
+    monkeypatch.setattr(release, "own_address_library", lambda _: tmp_path / "own.so")
+    blue, green = tmp_path / "blue", tmp_path / "green"
+    for directory in (blue, green):
+        directory.mkdir()
+    places = [Place(green, "127.20.0", number) for number in (1, 2)]
+    theirs = cluster_at("127.19.0.1", "127.19.0.2")
+    keys, credentials = tmp_path / "keys", Credentials(api_key="k", api_secret="s")
+    release.adopt_cookie(green, blue)
+    joining = release_processes.common_of(places, keys, credentials, proxy_protocol=False, beside=theirs)
+    later = release_processes.common_of(places, keys, credentials, proxy_protocol=False)
+    assert joining.seeds == ("emqx@127.19.0.1", "emqx@127.19.0.2", "emqx@127.20.0.1", "emqx@127.20.0.2")
+    assert later.seeds == ("emqx@127.20.0.1", "emqx@127.20.0.2")
+    assert joining.cookie == later.cookie == release.cookie(blue)
