@@ -65,7 +65,8 @@ def choose(wish: Mover | None, here: Circumstances) -> Choice:
 
     """
     shuts = here.edition == "ee" and "evacuation" in here.movers
-    one_by_one: Mover = "kick" if _missing("close", here) else "close"
+    others: Mover = "kick" if "kick" in here.movers else "evacuation"  # inside one cluster a kick would end the session
+    one_by_one: Mover = others if _missing("close", here) else "close"
     wanted = [wish, *here.movers] if wish else list(here.movers)
     missing: list[str] = []
     for mover in wanted:

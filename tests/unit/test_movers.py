@@ -140,3 +140,12 @@ def test_the_plan_says_which_mover_why_and_how_many_are_told_to_go(mqtt5: int | 
     assert "mover: kick (no evacuation: the open source edition has none; by client id" in render(plan)
     assert shown in render(plan)
     assert told_to_go(812, "close") == 0
+
+
+def test_inside_one_cluster_nobody_is_kicked_whatever_is_wished() -> None:
+    here = Circumstances(("close", "evacuation"), True, True, "ee", 3, 100)
+    for wish in (None, "kick", "evacuation"):
+        chosen = choose(wish, here)
+        assert "kick" not in {chosen.mover, chosen.cohort, *chosen.empties(shut=True, evacuates=False)}
+    assert choose("evacuation", here).cohort == "close"
+    assert choose(None, here._replace(closes_clients=False)).cohort == "evacuation"
