@@ -32,6 +32,25 @@ def played(version: str) -> str:
     return version
 
 
+def licensed(asked: int, edition: str) -> int:
+    """The sessions of the licence whose key stands in the environment, or else as many as were asked for.
+
+    Raises:
+        OSError: the key is none: the node does not start.
+
+    """
+    key = os.environ.get("EMQX_LICENSE__KEY", "")
+    try:
+        return sessions_of(key) if key and edition == "ee" else asked
+    except ValueError as error:
+        raise OSError(f"{error}; the node does not start") from None
+
+
+NETWORK = "127.a.b, auto for an unused one, or ::1 (one node, free ports)"
+SESSIONS = "of the licence, unless EMQX_LICENSE__KEY is set; 0 is unlimited"
+SEEDS = "names to look for, by commas; none (empty) waits for an invitation"
+
+
 @app.command()
 def node(
     directory: Annotated[Path, typer.Option(help="where ready.json and the data live")],
@@ -39,31 +58,19 @@ def node(
     nodes: Annotated[int, typer.Option(min=1, max=MOST_NODES)] = 3,
     edition: Annotated[Literal["ee", "ce"], typer.Option(help="Enterprise or open source")] = "ee",
     version: Annotated[str, typer.Option(callback=played, help="5.8 or a later 5.x")] = "5.8.11",
-    network: Annotated[
-        str, typer.Option(help="127.a.b, auto for an unused one, or ::1 (one node, free ports)")
-    ] = "auto",
+    network: Annotated[str, typer.Option(help=NETWORK)] = "auto",
     proxy_protocol: Annotated[bool, typer.Option("--proxy-protocol")] = False,
     websocket: Annotated[bool, typer.Option("--websocket", help="open ws:default at 8083 too")] = False,
-    max_sessions: Annotated[
-        int, typer.Option(min=0, help="of the licence, unless EMQX_LICENSE__KEY is set; 0 is unlimited")
-    ] = 25,
+    max_sessions: Annotated[int, typer.Option(min=0, help=SESSIONS)] = 25,
     boot_delays: Annotated[bool, typer.Option("--boot-delays", help="boot as slowly as recorded")] = False,
     boot_factor: Annotated[float, typer.Option(min=0.0, help="scales the boot delays")] = 1.0,
     import_rate: Annotated[float, typer.Option(min=0.0, help="retained messages indexed a second; 0 is at once")] = 0.0,
     wall_seconds: Annotated[float, typer.Option(min=0.1, help="silence after which a connection is closed")] = 60.0,
-    seeds: Annotated[
-        str | None, typer.Option(help="names to look for, by commas; none (empty) waits for an invitation")
-    ] = None,
+    seeds: Annotated[str | None, typer.Option(help=SEEDS)] = None,
     cookie: Annotated[str, typer.Option(help="nodes with another one never meet")] = "emqxsecretcookie",
     join: Annotated[str | None, typer.Option(help="control address of the cluster that its nodes are to join")] = None,
 ) -> None:
     """An EMQX cluster, or more nodes of one, until SIGTERM."""
-    key = os.environ.get("EMQX_LICENSE__KEY", "")
-    if key and edition == "ee":
-        try:
-            max_sessions = sessions_of(key)
-        except ValueError as error:
-            raise OSError(f"{error}; the node does not start") from None
     if network == LOOPBACK_6 and nodes != 1:
         raise typer.BadParameter(f"{network} is one address: give --nodes 1", param_hint="--network")
     settings = Settings(
@@ -75,7 +82,7 @@ def node(
         network=network,
         proxy_protocol=proxy_protocol,
         websocket=websocket,
-        max_sessions=max_sessions,
+        max_sessions=licensed(max_sessions, edition),
         boot_factor=boot_factor if boot_delays else 0.0,
         import_rate=import_rate,
         wall_seconds=wall_seconds,
