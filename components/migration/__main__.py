@@ -144,12 +144,12 @@ def _convert(options: argparse.Namespace) -> int:
     tally = account.tally().values()
     counts = ", ".join(f"{sum(row[name] for row in tally)} {name}" for name in ("carried", "changed", "dropped"))
     idle = f" ({account.without_effect()} of them had no effect)" if account.without_effect() else ""
-    asked = (one for one in facts.environment.variables if one.value is None and one.todo != NOTHING)
+    asked = [one for one in facts.environment.variables if one.value is None and one.todo != NOTHING]
     unknown = (f"not known: {one.name or 'a line'} ({one.file}, line {one.line}): {one.why}" for one in asked)
     lines = (*(f"not given: {what}" for what in account.not_given), *islice(unknown, MOST_ASKED))
     tail = f"{counts}{idle} of {sum(account.counts.values())} items, for {EDITIONS[plan.edition_to]}: read manifest.md"
     sys.stdout.write("".join(f"{line}\n" for line in (*lines, f"{len(written)} files in {options.out}; {tail}")))
-    return OK
+    return BLOCKED if asked else OK
 
 
 def _below(sources: Sequence[Path], name: str) -> str:
