@@ -158,13 +158,12 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             if not target_of(settings, colour).ours:
                 await refuse_false(settings, api)
         held = await _decision(settings, live)
-        share, decision = held.share, held.decision
         await _refuse_busy(apis, old, held)
         fleet = await _fleet(apis[old], live[old], websocket=settings.balancer.websocket) if old in apis else Fleet()
         along = await carries(settings, apis.get(old))
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
-        if decision.direction == "back":
+        if held.decision.direction == "back":
             back = settings.live
             there = (
                 await _fleet(apis[back], live[back], websocket=settings.balancer.websocket) if back in apis else Fleet()
@@ -172,9 +171,9 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             fleet = fleet.model_copy(update={"stale_sessions": there.persistent_offline})
     plan = forecast(
         to=settings.live,
-        direction=decision.direction,
-        reason=decision.reason,
-        share_parts=share,
+        direction=held.decision.direction,
+        reason=held.decision.reason,
+        share_parts=held.share,
         steps=[link.step for link in links_of(settings) if link.step is not None],
         mover=mover_of(settings),
         budget_per_second=settings.cutover.budget_per_second,
@@ -184,7 +183,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         carries=along,
         keeps_sessions=settings.cutover.keep_stale_sessions,
     )
-    advice = _advice(settings, fleet, effective) if decision.direction == "forward" else None
+    advice = _advice(settings, fleet, effective) if held.decision.direction == "forward" else None
     return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart)
 
 

@@ -208,6 +208,7 @@ class Membership(Seating):
         target.take(self._seat(name))
         self._remember(target)
         await self.sleep(self.pace(name).down)
+        target.read_accounts(self.environment)
         await target.start_node(name, "open" if self.pace(name).again else "ready")
         await self._settle(name, target)
 

@@ -123,7 +123,7 @@ class Host:
         self.started = self.clock.now()
         self.store = read(self.directory / "store.json") if store is None else store
         self.store.lose_ram()
-        self._accounts(environment)
+        self.read_accounts(environment)
         if settings.proxy_protocol or settings.websocket:
             self.store.config_file["listeners"] = _listeners(settings)
             self.store.boot()
@@ -150,7 +150,8 @@ class Host:
         self._troubles: list[Trouble] = []
         self.dirty = False
 
-    def _accounts(self, environment: Mapping[str, str]) -> None:
+    def read_accounts(self, environment: Mapping[str, str]) -> None:
+        """Add the dashboard user and the API keys that a node starts with: it reads its file at each start (recording 13_config_priority_and_api_key_bootstrap)."""
         user = environment.get("EMQX_DASHBOARD__DEFAULT_USERNAME", "admin")
         if user not in self.store.dashboard_users:
             password = environment.get("EMQX_DASHBOARD__DEFAULT_PASSWORD", "public")
