@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,7 +75,6 @@ class Stage:
         self.nodes = {"blue": scene.nodes, "green": scene.nodes}
         self._fleet: RunningFleet | None = None
         self._configured = False
-        self._blue = scene.blue
 
     def __enter__(self) -> Self:
         """Enter."""
@@ -100,7 +99,7 @@ class Stage:
         cluster = {"target": "local", "edition": scene.edition, "proxyProtocol": True}
         if scene.edition == "ee":
             cluster["maxSessions"] = 0
-        versions = {"blue": self._blue, "green": scene.green}
+        versions = {"blue": scene.blue, "green": scene.green}
         values: dict[str, Any] = {
             "live": live,
             "workDirectory": WORK_DIRECTORY,
@@ -138,9 +137,9 @@ class Stage:
     def change(self) -> str:
         """Declare the upgrade, as the strategy has it; what the one reviewed change is."""
         if STRATEGIES[self.scene.strategy].in_place:
-            self._blue = self.scene.green
+            self.scene = replace(self.scene, blue=self.scene.green)
             self.configure("blue", "blue")
-            return f"blue has version {self._blue}"
+            return f"blue has version {self.scene.blue}"
         self.configure("green", "blue", "green")
         return "green beside blue, live: green"
 
