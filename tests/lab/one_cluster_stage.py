@@ -123,12 +123,13 @@ def up_with_a_witness(stage: Stage) -> Exchange:
 
 @contextlib.asynccontextmanager
 async def _witness(stage: Stage, seen: Exchange) -> AsyncIterator[None]:
-    """Comes back as soon as its connection ends, and keeps what it gets."""
-    over = asyncio.Event()
+    """Listens from the beginning, comes back as soon as its connection ends, and keeps what it gets."""
+    ready, over = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:
         device = await connected(stage, WITNESS)
         await device.ask(subscribe_packet("fleet/witness/cmd", level=5))
+        ready.set()
         while True:
             last = over.is_set()
             await asyncio.sleep(1.0 if last else 0.05)
@@ -141,9 +142,12 @@ async def _witness(stage: Stage, seen: Exchange) -> AsyncIterator[None]:
         await device.close()
 
     living = asyncio.create_task(live())
+    listening = asyncio.create_task(ready.wait())
+    await asyncio.wait({living, listening}, return_when=asyncio.FIRST_COMPLETED)
     try:
         yield
     finally:
+        listening.cancel()
         over.set()
         await living
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,7 +87,9 @@ async def test_banned_evacuating_and_licence_have_their_codes(cluster: Cluster, 
 
 
 async def test_the_licence_counts_with_its_lag(cluster: Cluster, clock: Time) -> None:
-    cluster.licence.max_sessions, cluster.licence._due = 2, clock() + 1000
+    for one_node in cluster.nodes.values():
+        one_node.terms = replace(one_node.terms, edition="ee", max_sessions=2)
+    cluster.licence._due = clock() + 1000
     clients = [await client(cluster, f"c{index}").open() for index in range(4)]
     assert [(await one.connack()).reason for one in clients] == [0, 0, 0, 0]
     clock.ahead += 1001
