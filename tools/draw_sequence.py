@@ -29,8 +29,8 @@ from components.intent import load
 from components.report.model import Report
 from components.settings import Settings
 from components.upgrade import CHAIN, BlueGreen
-from tools import sequence_words
-from tools.sequence_words import Arrow, Words
+from tools.sequence_words import CLOSING, WAITING, Arrow, Words
+from tools.sequence_words import ONE_CLUSTER as ONE_CLUSTER_WORDS
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "two-cluster.md"
 ONE_CLUSTER = DOCUMENT.with_name("same-cluster.md")
@@ -85,17 +85,8 @@ LAST: tuple[Arrow, ...] = (
 """The plan's last act."""
 
 ACTS: dict[str, tuple[Arrow, ...]] = {
-    "share": (("up", "balancer", "green has {parts} of 10,000: new connects only"),),
-    "move": (
-        ("up", "{old}", "list the cohort, with the address of each client"),
-        ("up", "balancer", "find these connections, and close them at the budget"),
-        ("balancer", "devices", "FIN, once"),
-        ("devices", "balancer", "connect again"),
-        ("balancer", "{to}", "their connects"),
-        ("up", "{old}", "end the sessions that they left behind"),
-    ),
-    "hold": (("up", "up", "judge the gates for {seconds:g} s"),),
-    "judge": (("up", "up", "wait until no gate is unknown, and all pass"),),
+    **WAITING,
+    "move": (*CLOSING, ("up", "{old}", "end the sessions that they left behind")),
 }
 
 
@@ -109,7 +100,7 @@ class Link(NamedTuple):
 
 WORDS: Mapping[str, Words] = {
     "two-cluster": Words(LINKS, ACTS, LAST),
-    "same-cluster": sequence_words.ONE_CLUSTER,
+    "same-cluster": ONE_CLUSTER_WORDS,
 }
 
 

@@ -17,6 +17,23 @@ class Words(NamedTuple):
     last: tuple[Arrow, ...]
 
 
+WAITING: Mapping[str, tuple[Arrow, ...]] = {
+    "share": (("up", "balancer", "green has {parts} of 10,000: new connects only"),),
+    "hold": (("up", "up", "judge the gates for {seconds:g} s"),),
+    "judge": (("up", "up", "wait until no gate is unknown, and all pass"),),
+}
+"""The plan's acts that are the same between two clusters and within one."""
+
+CLOSING: tuple[Arrow, ...] = (
+    ("up", "{old}", "list the cohort, with the address of each client"),
+    ("up", "balancer", "find these connections, and close them at the budget"),
+    ("balancer", "devices", "FIN, once"),
+    ("devices", "balancer", "connect again"),
+    ("balancer", "{to}", "their connects"),
+)
+"""How a cohort is moved, up to what becomes of its sessions."""
+
+
 ONE_CLUSTER = Words(
     links={
         "Cutover": (
@@ -42,19 +59,7 @@ ONE_CLUSTER = Words(
         ),
         "Leave": (("up", "up", "nothing, until a colour is not declared any more"),),
     },
-    acts={
-        "share": (("up", "balancer", "green has {parts} of 10,000: new connects only"),),
-        "move": (
-            ("up", "{old}", "list the cohort, with the address of each client"),
-            ("up", "balancer", "find these connections, and close them at the budget"),
-            ("balancer", "devices", "FIN, once"),
-            ("devices", "balancer", "connect again"),
-            ("balancer", "{to}", "their connects"),
-            ("{to}", "{old}", "take their sessions over"),
-        ),
-        "hold": (("up", "up", "judge the gates for {seconds:g} s"),),
-        "judge": (("up", "up", "wait until no gate is unknown, and all pass"),),
-    },
+    acts={**WAITING, "move": (*CLOSING, ("{to}", "{old}", "take their sessions over"))},
     last=(
         ("up", "balancer", "close whoever is on {old} again, then nobody is"),
         ("up", "{old}", "Enterprise: evacuate all nodes, migrate_to those of {to}"),

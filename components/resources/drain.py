@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from components.cutover.words import other
 from components.links.data_export import ExportResult, written_after_export
 from components.links.shift import Manner, carry_out
-from components.report.files import write_report
 from components.resources.data_export import archives
+from components.resources.ending import tell
 from components.resources.link import Link, LinkInputs, LinkProvider
 from components.run.run import Run
 
@@ -34,11 +33,7 @@ class DrainProvider(LinkProvider[DrainInputs]):
                 **facts,
                 "written_late": await written_after_export(run, other(inputs.to), exported, archives(inputs)),
             }
-        run.record("end", outcome="done", to=inputs.to)
-        directory = Path(inputs.work_directory)
-        _, summary = write_report(directory / "journal.jsonl", directory / "report", run=run.token)
-        for line in summary.splitlines():
-            run.progress(line)
+        tell(run, inputs)
         return facts
 
 
