@@ -5,7 +5,7 @@ The rule: of a client nothing is kept but what was asked for, and a list is read
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from components.emqx.answers import SessionFacts, SessionTotals
@@ -26,6 +26,67 @@ class ConnectedClient(NamedTuple):
 
     client_id: str
     address: str
+
+
+class ConnectedClients:
+    """Clients with a socket, each once, sorted by id; one string for each, since there may be as many as the fleet has."""
+
+    def __init__(self, some: Iterable[ConnectedClient] = ()) -> None:
+        """Of these, in any order."""
+        self._texts: list[str] = []
+        for one in some:
+            self.add(*one)
+        self.settle()
+
+    def add(self, client_id: str, address: str) -> None:
+        """One more, until ``settle``."""
+        # no client id has a NUL (MQTT 5, 1.5.4), and it sorts before all else
+        self._texts.append(f"{client_id}\0{len(self._texts):010}{address}")
+
+    def settle(self) -> None:
+        """Sort them; of an id that came twice the later one stays."""
+        self._texts.sort(reverse=True)
+        _each_once(self._texts, lambda text: text.partition("\0")[0])
+        self._texts.reverse()
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._texts)
+
+    def __iter__(self) -> Iterator[ConnectedClient]:
+        """In the order of their ids."""
+        return map(_client, self._texts)
+
+    def leave_out(self, these: Callable[[str], bool]) -> None:
+        """Without these ids from now on."""
+        self._texts = [text for text in self._texts if not these(_client(text).client_id)]
+
+    def take(self, count: int) -> list[ConnectedClient]:
+        """The first of them, which are no longer here then."""
+        taken = [*map(_client, self._texts[:count])]
+        del self._texts[:count]
+        return taken
+
+
+def _client(text: str) -> ConnectedClient:
+    client_id, _, numbered = text.partition("\0")
+    return ConnectedClient(client_id, numbered[10:])
+
+
+def once(ids: list[str]) -> list[str]:
+    """The same list, sorted, each id once: in place, since a second table of a fleet would be the larger part of what a listing needs."""
+    ids.sort()
+    _each_once(ids, lambda one: one)
+    return ids
+
+
+def _each_once(ordered: list[str], key: Callable[[str], str]) -> None:
+    kept = 0
+    for one in ordered:
+        if kept == 0 or key(one) != key(ordered[kept - 1]):
+            ordered[kept] = one
+            kept += 1
+    del ordered[kept:]
 
 
 class Clients(Protocol):
@@ -58,7 +119,7 @@ class Clients(Protocol):
 
     async def connected_clients(
         self, wanted: Callable[[str], bool] = ..., *, mqtt5: Callable[[str], None] | None = None
-    ) -> list[ConnectedClient]:
+    ) -> ConnectedClients:
         """As ``connected_client_ids``, with the address of each."""
         ...
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from components.cutover.words import other
-from components.emqx.clients import ConnectedClient
+from components.emqx.answers import SessionFacts
+from components.emqx.clients import ConnectedClient, ConnectedClients, once
 from components.emqx.errors import GaveUp
 from components.emqx.known import known
 from components.movers.kick import MOST_AGAIN, ROUNDS, SETTLE_SECONDS, Move, told
@@ -33,30 +35,31 @@ async def carry_out(run: Run, task: Task) -> None:
 
     """
     closing = _Closing(run, task)
-    listed: list[ConnectedClient] = []
-    again = 0
+    seen, again = "", 0
     for _ in range(ROUNDS):
         await run.checkpoint()
         mark = await run.router.mark()
         listed = await closing.source.connected_clients(closing.move.leaves, mqtt5=told(closing.move, task.moved))
         # asked after the list, so that nobody who is on it is unknown here
         if listed and (late := await run.late(task.source, task.green_parts)):
-            listed = [one for one in listed if one.client_id not in late]
+            listed.leave_out(late.__contains__)
         if not listed:
             await closing.end_sessions(all_that_moved=True)
             return
-        fresh = [one for one in listed if not holds(closing.tried, one.client_id)]
-        again += not fresh
-        if again > MOST_AGAIN:
+        seen = f"{len(listed)} clients stay on {task.source}, such as {[one.client_id for one in islice(listed, 3)]}"
+        if not all(closing.has_tried(one.client_id) for one in listed):
+            listed.leave_out(closing.has_tried)
+        elif again == MOST_AGAIN:
             break
-        await closing.round(fresh or listed, mark)
+        else:
+            again += 1
+        await closing.round(listed, mark)
         await run.clock.sleep(SETTLE_SECONDS)
         await closing.end_sessions(all_that_moved=False)
     raise GaveUp(
         f"moving the cohort of {task.step}",
         node=task.source,
-        seen=f"{len(listed)} clients stay on {task.source}, such as {[one.client_id for one in listed[:3]]}: "
-        "their connections are not the balancer's, or they come back past it",
+        seen=f"{seen}: their connections are not the balancer's, or they come back past it",
         todo=f"let these clients connect through the balancer (they reach {task.source} directly), then run pulumi up again",
     )
 
@@ -81,7 +84,11 @@ class _Closing:
         self.paced = Paced(self.run, self.task)
         self.seen_as: SeenAs = "client" if self.source.handle.proxy_protocol else "balancer"
 
-    async def round(self, listed: Sequence[ConnectedClient], mark: Mark) -> None:
+    def has_tried(self, client_id: str) -> bool:
+        """Whether there is no other way left for the client."""
+        return holds(self.tried, client_id)
+
+    async def round(self, listed: ConnectedClients, mark: Mark) -> None:
         """Close whom the balancer has, and end by a kick, where that may be, who came back or is not found a second time."""
         back = [one.client_id for one in listed if holds(self.closed, one.client_id)]
         missed = [one for portion in self._portions(listed) for one in await self._close(portion, mark)]
@@ -92,14 +99,12 @@ class _Closing:
             self.task.moved.to_move += len(last)
             await self.paced.disconnect("kick", last, self._kick)
 
-    def _portions(self, listed: Sequence[ConnectedClient]) -> Iterator[Sequence[ConnectedClient]]:
-        done = 0
-        while done < len(listed):
-            size = max(BATCH, int(self.paced.rate * AHEAD_SECONDS))
-            yield listed[done : done + size]
-            done += size
+    def _portions(self, listed: ConnectedClients) -> Iterator[list[ConnectedClient]]:
+        """Nobody stays in the list: what a portion leaves free is taken by what is remembered of it."""
+        while len(listed):
+            yield listed.take(max(BATCH, int(self.paced.rate * AHEAD_SECONDS)))
 
-    async def _close(self, portion: Sequence[ConnectedClient], mark: Mark) -> list[str]:
+    async def _close(self, portion: list[ConnectedClient], mark: Mark) -> list[str]:
         """The ids whose connection is not found."""
         moved, began = self.task.moved, self.run.clock.now()
         some = [one for one in portion if self.run.in_one_cluster or not holds(self.closed, one.client_id)]
@@ -133,12 +138,14 @@ class _Closing:
         if self.run.in_one_cluster or self.task.keeps_sessions or not (self.closed or all_that_moved):
             return
         pages = self.source.session_pages()
-        left = [session.clientid async for page in pages for session in page if not session.connected]
-        offline = sorted(filter(self.move.leaves, left))
+        offline = once([session.clientid async for page in pages for session in page if self._left(session)])
         due = [one for one in offline if holds(self.closed, one)]
         if all_that_moved and len(due) < len(offline):
             there = self.run.clusters[other(self.task.source)]
             due += await known(there.connected_client_ids(lambda one: holds(offline, one))) or []
-        for batch in batches(sorted(set(due))):
+        for batch in batches(once(due)):
             await self.run.act("sessions-ended", step=self.task.step, colour=self.task.source, count=len(batch))
             await self.source.kick(batch)
+
+    def _left(self, session: SessionFacts) -> bool:
+        return not session.connected and self.move.leaves(session.clientid)

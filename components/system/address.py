@@ -62,6 +62,8 @@ def parsed(text: str) -> Address:
 
 def peer(host: str, port: int | str) -> str:
     """One end of a connection in one spelling, whoever reports it: ``10.0.0.7:40152``, ``fd00::7:40152``; an IPv4 host in IPv6's clothes is an IPv4 host."""
+    if ":" not in host:  # most are, and a balancer tells of thousands
+        return f"{host}:{port}"
     try:
         known = ipaddress.ip_address(host)
     except ValueError:

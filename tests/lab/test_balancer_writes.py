@@ -16,7 +16,7 @@ from components.ledger.base import LEASE, Record
 from components.ledger.files import FilesLedger
 from components.routers.haproxy import process, router
 from components.routers.haproxy.router import HaproxyRouter
-from components.routers.haproxy.runtime import ask
+from components.routers.haproxy.runtime import read
 from components.routers.share import set_share, settle
 from tests.lab.balancer_bench import CONNACK, PACKETS, Broker, bench, change, loopback, send_all
 
@@ -156,7 +156,7 @@ async def test_an_impossible_share_is_refused_and_nothing_is_touched(tmp_path: P
 async def test_a_write_that_does_not_take_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
         monkeypatch.setattr(
-            router, "ask", lambda *given, **more: "" if given[1].startswith("set map") else ask(*given, **more)
+            router, "read", lambda *given, **more: "" if given[1].startswith("set map") else read(*given, **more)
         )
         with pytest.raises(NotNow, match="0, not 5"):
             await fork.set_share(5)

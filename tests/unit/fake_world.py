@@ -19,7 +19,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.account import Account
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
-from components.emqx.clients import ConnectedClient
+from components.emqx.clients import ConnectedClient, ConnectedClients
 from components.emqx.errors import Unauthorized, Unreachable
 from components.emqx.models import ClusterHandle, Node
 from components.run.run import Run
@@ -105,9 +105,10 @@ class FakeApi:
 
     async def connected_clients(
         self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
-    ) -> list[ConnectedClient]:
+    ) -> ConnectedClients:
         ids = await self.connected_client_ids(wanted, mqtt5=mqtt5)
-        return [ConnectedClient(one, self.world.addresses.get(one, f"{one} past the balancer")) for one in ids]
+        addresses = self.world.addresses
+        return ConnectedClients(ConnectedClient(one, addresses.get(one, f"{one} past the balancer")) for one in ids)
 
     async def connected_pages(self) -> AsyncIterator[list[str]]:
         self.alive()

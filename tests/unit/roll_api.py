@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.cutover.evacuation import Evacuation
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
-from components.emqx.clients import ConnectedClient
+from components.emqx.clients import ConnectedClient, ConnectedClients
 from components.emqx.errors import Unreachable
 from components.emqx.models import ClusterHandle
 from components.migration.inventory import Inventory, Section
@@ -53,8 +53,9 @@ class RollApi:
         loads = self.world.loads()
         return {name: loads[name] for name, one in self.world.nodes.items() if one.running}
 
-    async def connected_clients(self) -> list[ConnectedClient]:
-        return [ConnectedClient(one, one) for one, name in self.world.at.items() if name in self.node_names]
+    async def connected_clients(self) -> ConnectedClients:
+        here = (one for one, name in self.world.at.items() if name in self.node_names)
+        return ConnectedClients(ConnectedClient(one, one) for one in here)
 
     async def cluster_members(self, node: str, **_: Any) -> tuple[str, ...]:
         return tuple(name for name, one in self.world.nodes.items() if one.running)

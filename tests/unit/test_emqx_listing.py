@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from components.emqx.clients import ConnectedClient, ConnectedClients
 from components.emqx.models import Credentials
 from components.emqx.registry import cluster_of
 from tests.handles import cluster_at
@@ -81,3 +85,65 @@ def test_who_speaks_mqtt_5_is_told_in_the_same_listing() -> None:
 
     assert asyncio.run(go()) == ["a", "b"]
     assert told == ["a"]
+
+
+FLEET = 20_000
+MOST_BYTES_A_CLIENT = 130
+"""With an id of 17 characters and its address; the string alone needs 96."""
+
+
+def whereabouts(answer: Callable[[httpx.Request], httpx.Response]) -> ConnectedClients:
+    async def go() -> ConnectedClients:
+        credentials, transport = Credentials(api_key="k", api_secret="s"), httpx.MockTransport(answer)
+        async with cluster_of(cluster_at("n1", version="5.8.9"), credentials, transport=transport) as api:
+            return await api.connected_clients()
+
+    return asyncio.run(go())
+
+
+def placed(number: int, port: int = 40_000) -> dict[str, Any]:
+    return {"clientid": f"dev-{number:013}", "connected": True, "ip_address": "10.0.0.7", "port": port, "proto_ver": 4}
+
+
+def test_where_clients_are_is_listed_in_the_order_of_their_ids_and_the_later_of_two_rows_counts() -> None:
+    rows = [placed(3), placed(1, port=1), placed(2), placed(1, port=2)]
+    body = {"data": rows, "meta": {"count": 4, "hasnext": False}}
+    listed = whereabouts(lambda _: httpx.Response(200, json=body))
+    assert [(one.client_id[-1], one.address) for one in listed] == [
+        ("1", "10.0.0.7:2"),
+        ("2", "10.0.0.7:40000"),
+        ("3", "10.0.0.7:40000"),
+    ]
+    assert [one.client_id[-1] for one in listed.take(2)] == ["1", "2"]
+    assert [one.client_id[-1] for one in listed] == ["3"]
+
+
+def test_a_client_and_its_address_need_little_more_than_their_letters() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        page, limit = (int(request.url.params[name]) for name in ("page", "limit"))
+        rows = [placed(number) for number in range((page - 1) * limit, page * limit)]
+        return httpx.Response(200, json={"data": rows, "meta": {"count": FLEET, "hasnext": page * limit < FLEET}})
+
+    tracemalloc.start()
+    try:
+        listed = whereabouts(answer)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(listed) == FLEET
+    assert held < FLEET * MOST_BYTES_A_CLIENT
+
+
+def by_id(one: ConnectedClient) -> str:
+    return one.client_id
+
+
+@given(st.lists(st.builds(ConnectedClient, st.text(st.characters(exclude_characters="\0")), st.text())))
+def test_a_list_of_clients_is_what_a_table_of_them_would_be(some: list[ConnectedClient]) -> None:
+    table = {one.client_id: one for one in some}
+    assert list(ConnectedClients(some)) == sorted(table.values(), key=by_id)
+    listed = ConnectedClients(some)
+    listed.leave_out(lambda one: len(one) % 2 == 1)
+    assert [one for portion in iter(lambda: listed.take(3), []) for one in portion] == sorted(
+        (one for one in table.values() if len(one.client_id) % 2 == 0), key=by_id
+    )

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from components.emqx.answers import Answer, SessionFacts, SessionTotals
 from components.emqx.base import Scope
-from components.emqx.clients import ConnectedClient, FleetSample
+from components.emqx.clients import ConnectedClient, ConnectedClients, FleetSample, once
 from components.emqx.known import known
 from components.emqx.reading import read_model
 from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
@@ -91,16 +91,8 @@ class Listing:
     ) -> list[str]:
         """The ids of the clients with a socket that are ``wanted``, each once, sorted; all pages are read before it returns."""
         fields, hook = ("clientid,connected", _connected_id) if mqtt5 is None else (_VERSION_FIELDS, _telling(mqtt5))
-        ids = [one async for page in self._pages(fields, hook) for one in page if isinstance(one, str) and wanted(one)]
-        ids.sort()
-        # in place: a second table of the fleet would be the larger part of what this needs
-        kept = 0
-        for one in ids:
-            if kept == 0 or one != ids[kept - 1]:
-                ids[kept] = one
-                kept += 1
-        del ids[kept:]
-        return ids
+        pages = self._pages(fields, hook)
+        return once([one async for page in pages for one in page if isinstance(one, str) and wanted(one)])
 
     async def websocket_clients(self) -> frozenset[str]:
         """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients."""
@@ -109,13 +101,16 @@ class Listing:
 
     async def connected_clients(
         self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
-    ) -> list[ConnectedClient]:
+    ) -> ConnectedClients:
         """As ``connected_client_ids``, with the address that each comes from (docs/emqx/moving.md#close-at-the-balancer); of an id that comes twice the later one."""
         hook = _placed(mqtt5 or (lambda _: None))
-        found: dict[str, str] = {}
+        found = ConnectedClients()
         async for page in self._pages(_ADDRESS_FIELDS, hook):
-            found.update(row for row in page if isinstance(row, tuple) and wanted(row[0]))
-        return [ConnectedClient(one, found[one]) for one in sorted(found)]
+            for row in page:
+                if isinstance(row, ConnectedClient) and wanted(row.client_id):
+                    found.add(*row)
+        found.settle()
+        return found
 
     async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         """The sessions that outlive their connection (``expiry_interval > 0``), connected or not, page by page."""
@@ -242,7 +237,7 @@ def _placed(mqtt5: Callable[[str], None]) -> Callable[[dict[str, Any]], Any]:
 
     def hook(row: dict[str, Any]) -> Any:
         one = tell(row)
-        return (one, _address(row) or "") if isinstance(one, str) else one
+        return ConnectedClient(one, _address(row) or "") if isinstance(one, str) else one
 
     return hook
 

@@ -1,40 +1,51 @@
 """Finding connections in all processes of a balancer, and ending them (docs/emqx/moving.md#close-at-the-balancer).
 
-The rule: between the finding and the ending another connection may have taken the place, so each is looked at once more just before it ends.
+The rule: of what a process shows of all its connections nothing is kept but what was looked for. Between the finding and the ending another connection may have taken the place, so each is looked at once more just before it ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from components.cutover.words import Colour
 from components.routers.base import Mark, SeenAs
 from components.routers.haproxy import sessions
 from components.routers.haproxy.names import colour_of
-from components.routers.haproxy.workers import Worker
+from components.routers.haproxy.workers import Reads, Worker
 
 AT_ONCE = 200
 """Commands in one line; 500 of them fit into HAProxy's default buffer, and these took it 2 ms."""
 
-Asks = Callable[[Worker, Sequence[str]], Awaitable[str]]
-
 
 async def find(
-    asks: Asks, workers: Sequence[Worker], colour: Colour, addresses: Collection[str], seen_as: SeenAs
+    reads: Reads, workers: Sequence[Worker], colour: Colour, addresses: Collection[str], seen_as: SeenAs
 ) -> dict[str, str]:
     """Where the connections with these addresses are, by address."""
-    wanted, found, twice = frozenset(addresses), dict[str, str](), set[str]()
+    wanted = {one: one for one in addresses}
     command = "show sess" if seen_as == "client" else "show sess all"
-    for worker, shown in zip(workers, await asyncio.gather(*(asks(one, [command]) for one in workers)), strict=True):
-        for address, backend, place in _listed(shown, seen_as):
-            if colour_of(backend) == colour and address in wanted:
-                twice |= {address} & found.keys()
-                found[address] = f"{worker.admin} {worker.pid} {place}"
-    return {address: place for address, place in found.items() if address not in twice}
+
+    def here(shown: Iterable[str]) -> list[tuple[str, str]]:
+        listed = _listed(shown, seen_as)
+        return [
+            (wanted[address], place)
+            for address, backend, place in listed
+            if address in wanted and colour_of(backend) == colour
+        ]
+
+    found, twice = dict[str, str](), set[str]()
+    for worker, some in zip(
+        workers, await asyncio.gather(*(reads(one, [command], here) for one in workers)), strict=True
+    ):
+        for address, place in some:
+            twice |= {address} & found.keys()
+            found[address] = f"{key(worker)} {place}"
+    for address in twice:
+        del found[address]
+    return found
 
 
-def _listed(shown: str, seen_as: SeenAs) -> Iterator[tuple[str, str, str]]:
+def _listed(shown: Iterable[str], seen_as: SeenAs) -> Iterator[tuple[str, str, str]]:
     if seen_as == "client":
         yield from ((one.client, one.backend, one.place) for one in sessions.lines(shown))
     else:
@@ -42,7 +53,7 @@ def _listed(shown: str, seen_as: SeenAs) -> Iterator[tuple[str, str, str]]:
 
 
 async def close(
-    asks: Asks,
+    reads: Reads,
     workers: Sequence[Worker],
     colour: Colour,
     found: Mapping[str, str],
@@ -60,14 +71,18 @@ async def close(
         before = None if mark is None else mark.get(key(worker), 0)
         ended: set[str] = set()
         for batch in _batches(sorted(places)):
-            shown = await asks(worker, [f"show sess {place}" for place in batch])
-            same = [one for one in sessions.details(shown) if _is(one, colour, places.get(one.place), seen_as, before)]
+            shown = await reads(worker, [f"show sess {place}" for place in batch], _details)
+            same = [one for one in shown if _is(one, colour, places.get(one.place), seen_as, before)]
             if same:
-                await asks(worker, [f"shutdown session {one.place}" for one in same])
+                await reads(worker, [f"shutdown session {one.place}" for one in same], "".join)
             ended |= {places[one.place] for one in same}
         return ended
 
     return frozenset[str]().union(*await asyncio.gather(*map(end, workers)))
+
+
+def _details(shown: Iterable[str]) -> list[sessions.Details]:
+    return list(sessions.details(shown))
 
 
 def key(worker: Worker) -> str:

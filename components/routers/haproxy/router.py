@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import stamina
 
@@ -22,13 +23,14 @@ from components.ledger.base import require_parts
 from components.routers.base import Capabilities, Mark, SeenAs, Server, ServerState
 from components.routers.haproxy import closing
 from components.routers.haproxy.names import colour_of, node_name, server_name
-from components.routers.haproxy.runtime import ask
+from components.routers.haproxy.runtime import read
 from components.routers.haproxy.servers import standing
-from components.routers.haproxy.workers import Worker, ask_older, listening, older
+from components.routers.haproxy.workers import Worker, by_master, listening, older
 
 stamina.instrumentation.set_on_retry_hooks([])
 """A replica that is asked again is no news; it would be printed between the lines of the update."""
 
+T = TypeVar("T")
 CAN = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
 
 
@@ -149,13 +151,13 @@ class HaproxyRouter:
 
     async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
         """Where the connections to a colour with these addresses are, by address, on whichever replica; one that two have is missing."""
-        return await closing.find(self._ask_worker, await self._workers(), colour, addresses, seen_as)
+        return await closing.find(self._read_worker, await self._workers(), colour, addresses, seen_as)
 
     async def close(
         self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
     ) -> frozenset[str]:
         """End connections that were found; the addresses of those that were still there (``Router.close``)."""
-        return await closing.close(self._ask_worker, await self._workers(), colour, found, seen_as, mark)
+        return await closing.close(self._read_worker, await self._workers(), colour, found, seen_as, mark)
 
     def _alone(self, admin: str) -> HaproxyRouter:
         handle = self._handle.model_copy(update={"admin": (admin,)})
@@ -168,7 +170,9 @@ class HaproxyRouter:
     async def _older_rows(self, kind: str) -> list[tuple[Colour, dict[str, str]]]:
         """Those of the processes that listen no more."""
         old = [one for one in await self._workers() if not one.listens]
-        return _rows(await asyncio.gather(*(self._ask_worker(one, [f"show stat -1 {kind} -1"]) for one in old)))
+        return _rows(
+            await asyncio.gather(*(self._read_worker(one, [f"show stat -1 {kind} -1"], "".join) for one in old))
+        )
 
     async def _workers(self) -> list[Worker]:
         """Every process of every replica: those that listen, and those that still keep clients of before a reload."""
@@ -176,13 +180,13 @@ class HaproxyRouter:
         found = [listening(replica, info) for replica, info in zip(self._replicas, infos, strict=True)]
         old = await asyncio.gather(*(older(replica, self._ask_master) for replica in self._replicas))
         before = [one for some in old for one in some]
-        said = await asyncio.gather(*(ask_older(one, ["show info"], self._ask_master) for one in before))
+        said = await asyncio.gather(*(self._read_worker(one, ["show info"], "".join) for one in before))
         return [*found, *(one.counted(info) for one, info in zip(before, said, strict=True) if "Pid: " in info)]
 
-    async def _ask_worker(self, worker: Worker, commands: Sequence[str]) -> str:
+    async def _read_worker(self, worker: Worker, commands: Sequence[str], take: Callable[[Iterable[str]], T], /) -> T:
         if worker.listens:
-            return await self._ask(worker.admin, "; ".join(commands))
-        return await ask_older(worker, commands, self._ask_master)
+            return await self._read(worker.admin, "; ".join(commands), take)
+        return await self._read(*by_master(worker, commands), take, closing=True)
 
     async def _of_all(self, command: str) -> Sequence[str]:
         return await asyncio.gather(*(self._ask(replica, command) for replica in self._replicas))
@@ -210,15 +214,18 @@ class HaproxyRouter:
         return dict(line.split(" ", 2)[1:] for line in lines if line).get(maps.SHARE_KEY, "0")
 
     async def _ask_master(self, master: str, command: str) -> str:
-        return await self._ask(master, command, closing=True)
+        return await self._read(master, command, "".join, closing=True)
 
-    async def _ask(self, place: str, command: str, *, closing: bool = False) -> str:
+    async def _ask(self, place: str, command: str) -> str:
+        return await self._read(place, command, "".join)
+
+    async def _read(self, place: str, command: str, take: Callable[[Iterable[str]], T], *, closing: bool = False) -> T:
         retrying = stamina.retry_context(
             on=Unreachable, attempts=None, timeout=self._patience_seconds, wait_initial=0.05, wait_max=0.5
         )
         async for attempt in retrying:
             with attempt:
-                return await asyncio.to_thread(ask, place, command, self._timeout_seconds, closing=closing)
+                return await asyncio.to_thread(read, place, command, self._timeout_seconds, take, closing=closing)
         raise AssertionError(command)
 
 

@@ -1,13 +1,17 @@
-"""HAProxy's runtime socket: one command, one answer, one bounded connection; what the answer means is the caller's business."""
+"""HAProxy's runtime socket: one command, one answer, one bounded connection; what the answer means is the caller's business.
+
+The rule: an answer is read line by line as it comes, since it may be as long as the fleet; ``ask`` is for those that are not.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from components.emqx.errors import BadInput, Unreachable
 from components.system.address import Address, parsed
@@ -16,13 +20,24 @@ SUN_PATH = 107
 """Bytes that a unix socket's address may have on Linux (``sun_path`` is 108 with its closing zero)."""
 
 
+T = TypeVar("T")
+
+
 def ask(place: str, command: str, timeout_seconds: float, *, closing: bool = False) -> str:
-    """The answer to one line of commands.
+    """The answer to one line of commands (``read``)."""
+    return read(place, command, timeout_seconds, "".join, closing=closing)
+
+
+def read(
+    place: str, command: str, timeout_seconds: float, take: Callable[[Iterable[str]], T], *, closing: bool = False
+) -> T:
+    """What ``take`` makes of the lines that answer one line of commands.
 
     Args:
         place: a unix path (of any length) or ``host:port``.
         command: one line of HAProxy's management guide, without the line end; ``;`` starts a second command.
         timeout_seconds: for connecting, writing and reading together.
+        take: gets the lines as they come, each with its end, once.
         closing: say that nothing more will be asked; a master keeps the connection open otherwise.
 
     Raises:
@@ -37,12 +52,9 @@ def ask(place: str, command: str, timeout_seconds: float, *, closing: bool = Fal
             stream.sendall(command.encode() + b"\n")
             if closing:
                 stream.shutdown(socket.SHUT_WR)
-            answer = b"".join(_received(stream, deadline))
+            return take(_lines(_received(stream, deadline)))
     except OSError as error:  # TimeoutError is one
         raise _unreachable(place, command, str(error) or type(error).__name__) from error
-    if not answer:
-        raise _unreachable(place, command, "closed without an answer")
-    return answer.decode()
 
 
 def _port(place: str) -> Address:
@@ -89,12 +101,24 @@ def _short(path: str) -> Iterator[str]:
 
 
 def _received(stream: socket.socket, deadline: float) -> Iterator[bytes]:
+    empty = True
     while True:
         stream.settimeout(_left(deadline))
         data = stream.recv(65536)
         if not data:
-            return
+            break
+        empty = False
         yield data
+    if empty:
+        raise ConnectionError("closed without an answer")
+
+
+def _lines(answer: Iterable[bytes]) -> Iterator[str]:
+    rest = b""
+    for data in answer:
+        *whole, rest = (rest + data).split(b"\n")
+        yield from (line.decode() + "\n" for line in whole)
+    yield rest.decode()
 
 
 def _left(deadline: float) -> float:

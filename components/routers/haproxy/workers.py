@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 MASTER = "master.sock"
 Asks = Callable[[str, str], Awaitable[str]]
 """The answer of a socket to a line of commands."""
+T = TypeVar("T")
 
 
 class Worker(NamedTuple):
@@ -47,9 +48,17 @@ async def older(admin: str, asks: Asks) -> list[Worker]:
     return [Worker(admin, pid, listens=False) for pid in re.findall(r"^(\d+)\s+worker", old, re.MULTILINE)]
 
 
-async def ask_older(worker: Worker, commands: Sequence[str], asks: Asks) -> str:
-    """The answers of a worker that listens no more, one behind the other; none when it has ended with its last client."""
-    return await asks(str(_master(worker.admin)), "; ".join([f"@!{worker.pid}", *commands]))
+class Reads(Protocol):
+    """What a reader makes of the lines with which a process answers commands, one answer behind the other; none come from one that has ended with its last client."""
+
+    async def __call__(self, worker: Worker, commands: Sequence[str], take: Callable[[Iterable[str]], T], /) -> T:
+        """The reader's result."""
+        ...
+
+
+def by_master(worker: Worker, commands: Sequence[str]) -> tuple[str, str]:
+    """Where and how to ask a worker that listens no more."""
+    return str(_master(worker.admin)), "; ".join([f"@!{worker.pid}", *commands])
 
 
 def _master(admin: str) -> Path:
