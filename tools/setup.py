@@ -14,6 +14,7 @@ import venv
 from pathlib import Path
 
 import get_pulumi
+import go_build
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = (ROOT / ".venv").resolve()
@@ -32,10 +33,10 @@ def main() -> int:
     work = ROOT / ".emqx"
     try:
         work.mkdir(exist_ok=True)
-        with get_pulumi.locked(work / "setup.lock") as lock:
+        with go_build.locked(work / "setup.lock", "setup") as lock:
             return 0 if is_ready() else make_ready(lock)
-    except get_pulumi.Missing as missing:
-        get_pulumi.say(str(missing))
+    except go_build.Missing as missing:
+        get_pulumi.PROGRAM.say(str(missing))
     except subprocess.CalledProcessError as failed:
         say(f"failed with status {failed.returncode}: {shlex.join(map(str, failed.cmd))}")
         if "ensurepip" in failed.cmd:
@@ -63,7 +64,13 @@ def is_ready() -> bool:
 
 def wanted() -> str:
     """What the stamp of a finished setup says."""
-    parts = (LOCK, ROOT / "tools" / "pulumi" / "go.mod", Path(get_pulumi.__file__), Path(__file__))
+    parts = (
+        LOCK,
+        ROOT / "tools" / "pulumi" / "go.mod",
+        Path(get_pulumi.__file__),
+        Path(go_build.__file__),
+        Path(__file__),
+    )
     digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     return f"{VENV} {sys.version_info[0]}.{sys.version_info[1]} {digest}\n"
 

@@ -3,67 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.tool_machine import GO, Machine
+
 pytestmark = pytest.mark.unit
-
-SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "get_pulumi.py"
-GO = """#!/bin/sh
-if [ "$1" = version ]; then echo go version go1.99; exit 0; fi
-echo built >> "$BUILDS"
-echo some/package
-sleep 0.5
-[ -z "$FAIL" ] || { echo no space left on device; exit 1; }
-while [ "$1" != -o ]; do shift; done
-printf '#!/bin/sh\\necho v3.259.0\\n' > "$2"; chmod +x "$2"
-"""
-
-
-class Machine:
-    """A PATH with nothing but what a test puts there, a cache and a virtual environment's directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path, self.venv, self.builds = directory / "path", directory / "venv" / "bin", directory / "builds"
-        self.path.mkdir()
-        self.venv.mkdir(parents=True)
-        for name in ("sh", "sleep", "chmod"):
-            (self.path / name).symlink_to(str(shutil.which(name)))
-        self.environment = {
-            "PATH": str(self.path),
-            "XDG_CACHE_HOME": str(directory / "cache"),
-            "BUILDS": str(self.builds),
-        }
-
-    def has(self, name: str, script: str) -> None:
-        (self.path / name).write_text(script)
-        (self.path / name).chmod(0o755)
-
-    def start(self, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, SCRIPT, "--into", self.venv],
-            env=self.environment | environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def get(self, **environment: str) -> tuple[int, str]:
-        process = self.start(**environment)
-        _, said = process.communicate(timeout=60)
-        return process.returncode, said
-
-    def build_count(self) -> int:
-        return len(self.builds.read_text().splitlines()) if self.builds.exists() else 0
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+    return Machine(tmp_path, "get_pulumi.py")
 
 
 def test_a_recent_pulumi_with_its_own_language_host_is_used(machine: Machine) -> None:
@@ -176,7 +129,7 @@ def test_another_clones_pulumi_is_not_used(machine: Machine, tmp_path: Path) -> 
     code, _ = machine.get(PATH=f"{machine.venv}:{machine.path}")
     assert code == 0
     subprocess.run(
-        [sys.executable, SCRIPT, "--into", other],
+        [sys.executable, machine.script, "--into", other],
         env=machine.environment | {"PATH": f"{machine.venv}:{machine.path}"},
         check=True,
         capture_output=True,
