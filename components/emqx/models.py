@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from components.cutover.words import WEBSOCKET, Carried, Colour, Edition
@@ -33,10 +35,25 @@ class KeeperHandle(Value):
     release: str | None = None
 
 
+class ExportsAccess(Value):
+    """How an export of 4.x comes from its node: 4.4 never hands one out over its API (docs/emqx/v4-data.md#export).
+
+    ``api`` asks the node that made it. ``path`` is of this machine: a directory where the nodes' exports lie, or one file that somebody made;
+    ``{node}`` and ``{file}`` in it are filled in. ``command`` prints the file: arguments, no shell, with ``{path}`` (the file on the node, below
+    ``directory``), ``{node}``, ``{host}`` and ``{file}`` filled in.
+    """
+
+    kind: Literal["api", "path", "command"] = "api"
+    path: str = ""
+    command: tuple[str, ...] = ()
+    directory: str = "/var/lib/emqx"
+
+
 class ClusterHandle(Value):
     """All that the code after the target needs; the credentials are looked up by colour.
 
-    ``edition`` is the declared one, None where a target knows it by itself; ``keeper`` is None where the nodes are not ours to stop and start.
+    ``edition`` is the declared one, None where a target knows it by itself; ``keeper`` is None where the nodes are not ours to stop and start;
+    ``exports`` is None where nobody said how an export of 4.x is got.
     """
 
     colour: Colour
@@ -45,6 +62,7 @@ class ClusterHandle(Value):
     edition: Edition | None = None
     proxy_protocol: bool = False
     keeper: KeeperHandle | None = None
+    exports: ExportsAccess | None = None
 
 
 class Endpoint(Value):

@@ -13,6 +13,8 @@ from components.cutover.words import Edition
 from components.emqx.base import PATIENCE_SECONDS, Cluster, Scope
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.v4 import cluster as v4
+from components.emqx.v4 import traits as v4_traits
 from components.emqx.v5 import cluster as v5
 from components.emqx.v5 import traits as v5_traits
 
@@ -31,6 +33,7 @@ class Dialect(NamedTuple):
 
 
 DIALECTS: dict[Line, Dialect] = {
+    v4_traits.FIRST_LINE: Dialect("4.x", v4.ClusterApi, lambda _: v4_traits.HEALTH_CHECK, v4_traits.FIRST_LINE),
     (5, 0): Dialect(
         "5.x", v5.ClusterApi, lambda edition: v5_traits.EDITIONS[edition].health_check, v5_traits.EXPORTS_SINCE
     ),

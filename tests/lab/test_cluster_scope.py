@@ -93,7 +93,7 @@ async def test_a_node_that_is_down_has_no_clients_and_does_not_end_the_listing(t
 async def test_a_sample_is_pages_of_the_fleet_and_says_how_long_the_list_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("components.emqx.v5.listing.SMALL_PAGE", 2)
+    monkeypatch.setattr("components.emqx.listing.SMALL_PAGE", 2)
     async with shared(tmp_path) as managed, half(managed, "cluster") as whole, half(managed, "colour") as mine:
         part, ours = await whole.sample(4), await mine.sample(100)
     assert (part.sessions, part.looked_at) == (8, 4)

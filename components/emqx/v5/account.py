@@ -6,7 +6,6 @@ behind is found by its prefix and removed by ``sweep``.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,12 +13,11 @@ from typing import Any
 from urllib.parse import quote
 
 from components.emqx.account import PREFIX, Account
-from components.emqx.errors import Refused, UpgradeError
+from components.emqx.removal import surely
 from components.emqx.v5.calls import Calls
 from components.emqx.v5.inventory import ACL
 
 USERS = "/authentication/password_based%3Abuilt_in_database/users"
-CANCELLED_SECONDS = 1.5
 _GONE = frozenset({404})
 
 
@@ -59,18 +57,12 @@ async def temporary_account(calls: Calls, rules: Sequence[dict[str, str]]) -> As
         return
     name, password = PREFIX + secrets.token_hex(8), secrets.token_urlsafe(24)
     by_client_id = authenticator.get("user_id_type") == "clientid"
-    failure: BaseException | None = None
-    try:
+    async with surely(calls.handle.colour, name, lambda: _remove(calls, name)):
         user = {"user_id": name, "password": password, "is_superuser": False}
         await calls.call("POST", USERS, body=user, accept=frozenset({409}), repeatable=True)
         entry = [{"username": name, "rules": list(rules)}]
         reply = await calls.call("POST", f"{ACL}/users", body=entry, accept=frozenset({404, 409}), repeatable=True)
         yield Account(name=name, password=password, by_client_id=by_client_id, ruled=reply.status != 404)
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
-        await _surely_remove(calls, name, failure)
 
 
 async def any_client_id(calls: Calls) -> bool:
@@ -97,30 +89,6 @@ async def account_names(calls: Calls) -> tuple[frozenset[str], frozenset[str]]:
     keys = (await calls.call("GET", "/api_key", bearer=True)).json() or []
     users = (await calls.call("GET", "/users", bearer=True)).json() or []
     return frozenset(str(row.get("api_key")) for row in keys), frozenset(str(row.get("username")) for row in users)
-
-
-async def _surely_remove(calls: Calls, name: str, failure: BaseException | None) -> None:
-    """Remove the account even when we are being cancelled; its own failure never hides an earlier one.
-
-    A cancelled run has ``CANCELLED_SECONDS`` for it, because Ctrl-C must end soon; the next run sweeps.
-    """
-    removal = asyncio.create_task(_remove(calls, name))
-    cancelled = isinstance(failure, asyncio.CancelledError)
-    while not removal.done():
-        try:
-            await asyncio.wait({removal}, timeout=CANCELLED_SECONDS if cancelled else None)
-        except asyncio.CancelledError:
-            cancelled = True
-        else:
-            if not removal.done():
-                removal.cancel()
-    error = None if removal.cancelled() else removal.exception()
-    if cancelled:
-        raise asyncio.CancelledError
-    if error is not None and failure is None:
-        seen = error.seen if isinstance(error, UpgradeError) else type(error).__name__
-        todo = f"remove the MQTT user {name} and its rules; the next run does it too"
-        raise Refused("removing the probe's account", node=calls.handle.colour, seen=seen, todo=todo) from None
 
 
 async def _remove(calls: Calls, name: str) -> None:

@@ -23,8 +23,8 @@ from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.reading import read, read_model
 from components.emqx.v5 import account
 from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
+from components.emqx.v5.clients import ClientLists
 from components.emqx.v5.inventory import read_inventory
-from components.emqx.v5.listing import Listing
 from components.emqx.v5.restore import DataExports
 from components.emqx.v5.traits import EDITIONS, EXPORTS_SINCE, EditionTraits
 from components.migration.inventory import Inventory
@@ -39,7 +39,7 @@ _LISTENERS = TypeAdapter(tuple[ListenerFacts, ...])
 _OBJECT = TypeAdapter(dict[str, Any])
 
 
-class ClusterApi(Listing):
+class ClusterApi(ClientLists):
     """One cluster; an async context manager that closes its connections. The promises are those of ``components.emqx.base.Cluster``.
 
     Unreachable and NotNow come after ``patience_seconds`` of repeating (reads, kicks, evacuation calls), Unauthorized, Rejected,

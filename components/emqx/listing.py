@@ -1,90 +1,50 @@
 """Who is connected to a cluster, or to the nodes of one colour of it, and which sessions it keeps; page by page, however large the fleet.
 
-The rule: what is kept of a client is one string, and a colour's clients are those of its running nodes: a node that is down has none.
+The rule: what is kept of a client is one string, and a colour's clients are those of its running nodes: a node that is down has none. A
+dialect says how its pages are asked for; what a row means is the same in all of them.
 """
 
 from __future__ import annotations
 
-import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from components.emqx.answers import Answer, SessionFacts, SessionTotals
-from components.emqx.base import Scope
+from components.emqx.answers import SessionFacts, SessionTotals
 from components.emqx.clients import ConnectedClient, ConnectedClients, FleetSample, once
-from components.emqx.known import known
-from components.emqx.reading import read_model
-from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
 from components.system.address import peer
 
 SMALL_PAGE = 2_000
 """For lists as long as the fleet: what a page needs while it is read must not grow with the fleet."""
 
-_EVERY_FIELD = "all"
+EVERY_FIELD = "all"
 """``listener`` is shown and cannot be asked for alone (docs/emqx/balancer.md#websocket)."""
+SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
 _SAMPLE_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt"
-_SESSION_FIELDS = "clientid,connected,expiry_interval,mqueue_len,inflight_cnt,disconnected_at"
 _ADDRESS_FIELDS = "clientid,connected,proto_ver,ip_address,port"
 _VERSION_FIELDS = "clientid,connected,proto_ver"
 _T = TypeVar("_T")
 
 
-class _Meta(Answer):
-    count: int
-
-
-class _Page(Answer):
-    """A page that says how long its list is."""
-
-    data: list[dict[str, Any]]
-    meta: _Meta
-
-
-class _Counted(Answer):
-    """A list of which only the length is wanted (docs/emqx/inventory.md#calls)."""
-
-    meta: _Meta
-
-
 class Listing:
-    """The lists of one cluster; ``scope`` says whose."""
+    """The lists of one cluster; a dialect fills in ``_pages`` and ``_lists``, and ``_page`` for a look at a part of them."""
 
-    http: Calls
-    scope: Scope
+    @abstractmethod
+    def _pages(self, fields: str, hook: Callable[[dict[str, Any]], Any]) -> AsyncIterator[list[Any]]:
+        """All clients page by page, each JSON object through ``hook``; ``fields`` are enough of a row."""
 
-    async def live_connections(self, *, patience_seconds: float | None = None) -> dict[str, int]:
-        """Sockets per declared node that runs, by name."""
-        raise NotImplementedError
+    @abstractmethod
+    async def _lists(self) -> Sequence[Any]:
+        """The lists that the clients of this colour are in: that of the cluster, or one for each running node."""
 
-    async def _pages(self, fields: str, hook: Callable[[dict[str, Any]], Any]) -> AsyncIterator[list[Any]]:
-        for params in await self._lists():
-            async for page in self.http.pages("/clients", {**params, "fields": fields}, hook=hook, limit=SMALL_PAGE):
-                yield page
+    @abstractmethod
+    async def _page(self, which: Any, page: int, fields: str, limit: int) -> tuple[list[dict[str, Any]], int]:
+        """One page of ``limit`` rows of one of them, and how long it is."""
 
     async def connected_pages(self) -> AsyncIterator[list[str]]:
         """The ids of all clients with a socket, page by page; an id may come twice, since pages shift while clients leave."""
         async for page in self._pages("clientid,connected", _connected_id):
             yield [row for row in page if isinstance(row, str)]
-
-    async def mqtt5_clients(self) -> int:
-        """The clients with a socket that speak MQTT 5; an exact filter has a count (docs/emqx/inventory.md#calls)."""
-        asked: dict[str, str | int] = {"conn_state": "connected", "proto_ver": "5", "limit": 1}
-        found = [await self.http.call("GET", "/clients", params={**asked, **more}) for more in await self._lists()]
-        return sum(read_model(_Counted, reply).meta.count for reply in found)
-
-    async def brokers_now(self, *, patience_seconds: float | None = None) -> float | None:
-        """Unix seconds, in whole ones, from the ``date`` that each answer carries (recording A_reorder)."""
-        asked = (known(self._now(node, patience_seconds)) for node in self.http.node_names)
-        found = await asyncio.gather(*asked)
-        return max((moment for moment in found if moment is not None), default=None)
-
-    async def _now(self, node: str, patience_seconds: float | None) -> float | None:
-        reply = await self.http.call("GET", "/nodes", node=node, patience_seconds=patience_seconds)
-        try:
-            return parsedate_to_datetime(reply.date).timestamp()
-        except ValueError:
-            return None
 
     async def connected_client_ids(
         self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
@@ -93,11 +53,6 @@ class Listing:
         fields, hook = ("clientid,connected", _connected_id) if mqtt5 is None else (_VERSION_FIELDS, _telling(mqtt5))
         pages = self._pages(fields, hook)
         return once([one async for page in pages for one in page if isinstance(one, str) and wanted(one)])
-
-    async def websocket_clients(self) -> frozenset[str]:
-        """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients."""
-        pages = self._pages(_EVERY_FIELD, _websocket_id)
-        return frozenset([one async for page in pages for one in page if isinstance(one, str)])
 
     async def connected_clients(
         self, wanted: Callable[[str], bool] = lambda _: True, *, mqtt5: Callable[[str], None] | None = None
@@ -114,24 +69,8 @@ class Listing:
 
     async def session_pages(self) -> AsyncIterator[list[SessionFacts]]:
         """The sessions that outlive their connection (``expiry_interval > 0``), connected or not, page by page."""
-        async for page in self._pages(_SESSION_FIELDS, _persistent):
+        async for page in self._pages(SESSION_FIELDS, persistent):
             yield [row for row in page if isinstance(row, SessionFacts)]
-
-    async def offline_sessions(self, most: int) -> list[SessionFacts]:
-        """By ``conn_state=disconnected`` (docs/emqx/inventory.md#calls); a disconnected client of a session that ended is no session."""
-        found: list[SessionFacts] = []
-        for params in await self._lists():
-            asked: dict[str, str | int] = {
-                **params,
-                "conn_state": "disconnected",
-                "fields": _SESSION_FIELDS,
-                "page": 1,
-                "limit": most,
-            }
-            reply = await self.http.call("GET", "/clients", params=asked, timeout_seconds=PAGE_TIMEOUT_SECONDS)
-            rows = map(_persistent, read_model(_Page, reply).data)
-            found += [row for row in rows if isinstance(row, SessionFacts) and not row.connected]
-        return found
 
     async def session_totals(self) -> SessionTotals:
         """How many sessions outlive their connection, and how many messages wait in them."""
@@ -142,18 +81,18 @@ class Listing:
 
     async def sample(self, most: int, *, websocket: bool = False) -> FleetSample:
         """About ``most`` sessions, from pages at equal distances over the whole list, so that every node is among them."""
-        fields = _EVERY_FIELD if websocket else _SAMPLE_FIELDS
-        lists = [{**params, "fields": fields} for params in await self._lists()]
-        firsts = [await self._page(params, 1) for params in lists]
+        fields = EVERY_FIELD if websocket else _SAMPLE_FIELDS
+        lists = await self._lists()
+        firsts = [await self._page(which, 1, fields, SMALL_PAGE) for which in lists]
         rest = [
-            (params, page)
-            for params, (_, count) in zip(lists, firsts, strict=True)
+            (which, page)
+            for which, (_, count) in zip(lists, firsts, strict=True)
             for page in range(2, -(-count // SMALL_PAGE) + 1)
         ]
         rows = [row for page, _ in firsts for row in page]
-        for params, page in _spread(rest, max(1, most // SMALL_PAGE - len(lists))):
-            rows += (await self._page(params, page))[0]
-        kept = [one for row in rows if (one := _persistent(row)) is not None]
+        for which, page in _spread(rest, max(1, most // SMALL_PAGE - len(lists))):
+            rows += (await self._page(which, page, fields, SMALL_PAGE))[0]
+        kept = [one for row in rows if (one := persistent(row)) is not None]
         return FleetSample(
             sessions=sum(count for _, count in firsts),
             looked_at=len(rows),
@@ -161,19 +100,6 @@ class Listing:
             persistent=_totals(kept),
             websocket_ids=tuple(row["clientid"] for row in rows if websocket and _came_by_websocket(row)),
         )
-
-    async def _page(self, params: Mapping[str, str], page: int) -> tuple[list[dict[str, Any]], int]:
-        """One page, and how long the list is."""
-        asked: dict[str, str | int] = {**params, "page": page, "limit": SMALL_PAGE}
-        reply = await self.http.call("GET", "/clients", params=asked, timeout_seconds=PAGE_TIMEOUT_SECONDS)
-        found = read_model(_Page, reply)
-        return found.data, found.meta.count
-
-    async def _lists(self) -> list[dict[str, str]]:
-        """What to ask for: all of the cluster, or node by node; one that is down has no clients and is not asked."""
-        if self.scope == "cluster":
-            return [{}]
-        return [{"node": node} for node in await self.live_connections()]
 
 
 def _spread(some: Sequence[_T], most: int) -> list[_T]:
@@ -209,7 +135,7 @@ def _connected_id(row: dict[str, Any]) -> Any:
     return row["clientid"] if row.get("connected") else None
 
 
-def _websocket_id(row: dict[str, Any]) -> Any:
+def websocket_id(row: dict[str, Any]) -> Any:
     """The same of those that came by WebSocket."""
     if "clientid" not in row:
         return row
@@ -242,7 +168,7 @@ def _placed(mqtt5: Callable[[str], None]) -> Callable[[dict[str, Any]], Any]:
     return hook
 
 
-def _persistent(row: dict[str, Any]) -> Any:
+def persistent(row: dict[str, Any]) -> Any:
     """A row as SessionFacts when its session persists, None when not; ``meta`` and the page itself as they are."""
     if "clientid" not in row:
         return row
@@ -252,7 +178,7 @@ def _persistent(row: dict[str, Any]) -> Any:
         clientid=row["clientid"],
         connected=bool(row.get("connected")),
         mqueue_len=int(row.get("mqueue_len") or 0),
-        inflight_cnt=int(row.get("inflight_cnt") or 0),
+        inflight_cnt=int(row.get("inflight_cnt", row.get("inflight")) or 0),
         disconnected_at=row.get("disconnected_at"),
         expiry_seconds=int(row.get("expiry_interval") or 0),
     )
