@@ -67,27 +67,24 @@ def copy(place: Path, manifest: Manifest, source: Source) -> Copied:
     """Copy the files there; one that lies there already is answered as it is.
 
     Raises:
-        Refused: there is nothing to copy.
+        Refused: there is nothing to copy. OSError: there is no room for it; nothing of it is left then.
 
     """
     if (before := copied(place)) is not None:
         return before
     draft = place.with_name(f".{place.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
-    own_directory(draft)
-    files = []
-    for name, path in source.paths.items():
-        for one in _files(path):
-            below = Path(name) / one.relative_to(path) if path.is_dir() else Path(name)
-            files.append(_copied_file(one, draft / below, str(below)))
-    if not files:
-        shutil.rmtree(draft)
-        seen = f"no file in {', '.join(map(str, source.paths.values()))}"
-        raise Refused(f"copying {manifest.node}", node=manifest.node, seen=seen, todo="look for its data directory")
-    belongs = {name: str(source.paths[name]) for name in source.back}
-    whole = manifest.model_copy(update={"files": tuple(files), "belongs": belongs})
-    replace(draft / MANIFEST, whole.model_dump_json(indent=1))
-    draft.rename(place)
+    try:
+        files = [_copied_file(one, draft / below, str(below)) for one, below in _parts(source)]
+        if not files:
+            seen = f"no file in {', '.join(map(str, source.paths.values()))}"
+            raise Refused(f"copying {manifest.node}", node=manifest.node, seen=seen, todo="look for its data directory")
+        belongs = {name: str(source.paths[name]) for name in source.back}
+        whole = manifest.model_copy(update={"files": tuple(files), "belongs": belongs})
+        replace(draft / MANIFEST, whole.model_dump_json(indent=1))
+        draft.rename(place)
+    finally:  # half a copy on a disk that is full would be in the way of whoever makes room
+        shutil.rmtree(draft, ignore_errors=True)
     return Copied(place, len(files), sum(one.size for one in files))
 
 
@@ -135,6 +132,13 @@ def _verify(place: Path, manifest: Manifest) -> None:
     if wrong:
         seen = f"{len(wrong)} of {len(manifest.files)} files are not what the manifest says, such as {wrong[0]}"
         raise Refused("restoring a copy", node=manifest.node, seen=seen, todo="take another copy; nothing was touched")
+
+
+def _parts(source: Source) -> Iterator[tuple[Path, Path]]:
+    """Each file, and where it lies in the copy."""
+    for name, path in source.paths.items():
+        for one in _files(path):
+            yield one, Path(name) / one.relative_to(path) if path.is_dir() else Path(name)
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -16,7 +16,8 @@ from components.cutover.facts import Facts, Thresholds
 from components.cutover.roll import Act, Release, RollNode, acts, order
 from components.cutover.roll_memory import ROLLING, UNEVEN, InWork, in_work
 from components.cutover.words import Colour
-from components.emqx.errors import GaveUp, Refused, UpgradeError
+from components.emqx.errors import GaveUp, Refused, UpgradeError, of_this_machine
+from components.emqx.known import known
 from components.keepers.base import Copied, NodeKeeper
 from components.links import roll_away
 from components.links.carrying import carry, left_behind
@@ -180,7 +181,10 @@ class _Node:
             / work.since
             / f"{work.node}-{work.release.version}-{work.release.edition}"
         )
-        self.copy = await self.rolling.keeper.back_up(work.node, place)
+        try:
+            self.copy = await self.rolling.keeper.back_up(work.node, place)
+        except OSError as trouble:
+            raise await self._not_back(of_this_machine(trouble)) from None
         self.rolling.run.record(
             "fact", section="copy", node=work.node, place=str(place), files=self.copy.files, bytes=self.copy.size
         )
@@ -203,15 +207,17 @@ class _Node:
         self.before = await facts_of(rolling.run, rolling.colour)
 
     async def _not_back(self, failure: UpgradeError) -> GaveUp:
-        """A node that does not come back: the others serve, and its copy is named."""
-        work = in_work(await self.rolling.run.memory(), self.rolling.colour)
-        others = len(self.rolling.run.clusters[self.rolling.colour].node_names) - 1
+        """A node that does not come back: how many others serve, and its copy is named."""
+        rolling = self.rolling
+        work = in_work(await rolling.run.memory(), rolling.colour)
+        others = await known(roll_away.running_others(rolling.run, rolling.away(self.node.name)))
         copy = self.rolling.work_directory / BACKUPS / (work.since if work else "")
         todo = (
             f"{failure.todo}; then run pulumi up again, which goes on with this node. To put its data back instead: stop it, then"
             f" python -m components.keepers restore {copy}/{self.node.name}-*"
         )
-        seen = f"{failure.seen}; it is out of the balancer, {others} other nodes serve"
+        serving = "whether others serve is not known" if others is None else f"{len(others)} other nodes serve"
+        seen = f"{failure.seen}; it is out of the balancer, {serving}"
         return GaveUp(
             f"rolling {self.node.name} to {self.rolling.declared}: {failure.tried}",
             node=self.node.name,

@@ -116,6 +116,8 @@ async def _evacuate(run: Run, away: Away) -> None:
 
     async def look() -> tuple[bool | None, str]:
         facts = (await api.evacuations()).get(away.node)
+        if facts is None and not any(one.name == away.node and one.running for one in await api.nodes()):
+            raise died(away)
         state = "none" if facts is None else facts.state
         left = (await api.live_connections()).get(away.node, 0)
         return (True if state == "prohibiting" and not left else None), f"{left} live connections, state {state}"
@@ -144,6 +146,16 @@ async def running_others(run: Run, away: Away) -> Sequence[str]:
 async def left(run: Run, away: Away) -> int:
     """The connections that the node still has."""
     return (await run.clusters[away.colour].live_connections()).get(away.node, 0)
+
+
+def died(away: Away) -> GaveUp:
+    """What is said of a node that stops while its clients are taken off: what was left on it came to others without their sessions."""
+    return GaveUp(
+        f"evacuating {away.node}",
+        node=away.node,
+        seen="it does not run any more; it is out of the balancer",
+        todo="look at its log; the next pulumi up goes on with it: copies its data and starts the declared version on them",
+    )
 
 
 def stuck(away: Away, count: int) -> GaveUp:

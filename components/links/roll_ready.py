@@ -62,7 +62,7 @@ async def _member_state(api: Cluster, node: str) -> str:
     for one in api.node_names:
         members = set(await api.cluster_members(one, patience_seconds=0))
         if members != names:
-            return f"{one} sees {', '.join(sorted(members))} as the cluster"
+            return f"{one} sees {', '.join(sorted(members))} as the cluster, without {', '.join(sorted(names - members)) or 'none'}"
         running = {facts.name for facts in await api.nodes(node=one, patience_seconds=0) if facts.running}
         if names - running:
             return f"{one} does not see {', '.join(sorted(names - running))} running"

@@ -62,6 +62,7 @@ def test_a_copy_that_was_cut_off_is_none(node: Source, tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="No space"):
         copy(tmp_path / "copy", ABOUT, node)
     assert copied(tmp_path / "copy") is None
+    assert [one.name for one in tmp_path.iterdir()] == ["node-1"], "a half copy would keep the disk full"
     monkeypatch.undo()
     assert copy(tmp_path / "copy", ABOUT, node).files == 3
 
