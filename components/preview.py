@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from typing import Any, NamedTuple
 
+from components import counting
 from components.balancer import BALANCERS
 from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, forecast
 from components.cutover.gates import names
 from components.cutover.plan_text import render
-from components.cutover.sample import Looked, fleet_of
 from components.cutover.words import COLOURS, Colour, other
 from components.differing import Differing, differing
 from components.emqx.base import Cluster
@@ -33,6 +33,7 @@ from components.ledger.registry import ledger_of
 from components.ledger.remembered import remembered
 from components.links.accounts import carried, refuse_same_accounts
 from components.links.opening import unacknowledged_sessions
+from components.links.reach import accepts
 from components.local import balancer as balancing
 from components.migration.advice import advise, lines
 from components.migration.check import Report
@@ -46,10 +47,6 @@ from components.sharing import carries, data, in_one_cluster, refuse_false
 from components.strategies import STRATEGIES
 
 PATIENCE_SECONDS = 2.0
-ANSWER_SECONDS = 8.0
-FLEET_SECONDS = 12.0
-SAMPLE_SESSIONS = 10_000
-"""A cohort of a tenth of them is known within 1 % of the fleet; reading 60,000 took 28 s."""
 
 SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown here, the update asks again and refuses what it must"
 
@@ -149,7 +146,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
     old = other(settings.live)
     async with AsyncExitStack() as stack:
         apis = await _opened(stack, settings, credentials)
-        answers = dict(zip(apis, await asyncio.gather(*(_live(api) for api in apis.values())), strict=True))
+        answers = dict(zip(apis, await asyncio.gather(*(counting.live(api) for api in apis.values())), strict=True))
         silent = {colour: answer for colour, answer in answers.items() if isinstance(answer, str)}
         live = {colour: None if isinstance(answer, str) else answer for colour, answer in answers.items()}
         # One that does not answer is asked nothing more: each question would wait for it again.
@@ -159,16 +156,11 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
                 await refuse_false(settings, api)
         held = await _decision(settings, live)
         await _refuse_busy(apis, old, held)
-        fleet = await _fleet(apis[old], live[old], websocket=settings.balancer.websocket) if old in apis else Fleet()
+        fleet = await counting.counted(settings, apis, old, live, back=held.decision.direction == "back")
+        most = await known(accepts(apis[settings.live])) if settings.live in apis else None
         along = await carries(settings, apis.get(old))
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
-        if held.decision.direction == "back":
-            back = settings.live
-            there = (
-                await _fleet(apis[back], live[back], websocket=settings.balancer.websocket) if back in apis else Fleet()
-            )
-            fleet = fleet.model_copy(update={"stale_sessions": there.persistent_offline})
     plan = forecast(
         to=settings.live,
         direction=held.decision.direction,
@@ -182,6 +174,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         wait_health_check_seconds=settings.cutover.evacuation.wait_health_check_seconds,
         carries=along,
         keeps_sessions=settings.cutover.keep_stale_sessions,
+        accepts=most,
     )
     advice = _advice(settings, fleet, effective) if held.decision.direction == "forward" else None
     return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart)
@@ -261,30 +254,3 @@ async def _refuse_busy(apis: Mapping[Colour, Cluster], old: Colour, held: _Held)
         if colour in apis:
             with suppress(Retryable):  # the update asks again
                 await refuse_busy(apis[colour], ours=emptied(colour, held.share, held.memory))
-
-
-async def _live(api: Cluster) -> int | str:
-    """Live connections, or why there is no answer in a few seconds (a node that hangs is passed by in less)."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return sum((await api.live_connections()).values())
-    except TimeoutError:
-        return f"no answer in {ANSWER_SECONDS:g} s"
-    except UpgradeError as failure:
-        return f"{failure.node}: {failure.seen}"
-
-
-async def _fleet(api: Cluster, clients: int | None, *, websocket: bool) -> Fleet:
-    """What a look at a part of the fleet tells; unknown when that takes longer than the rest of a preview may."""
-    try:
-        async with asyncio.timeout(FLEET_SECONDS):
-            seen, mqtt5 = (
-                await known(api.sample(SAMPLE_SESSIONS, websocket=websocket)),
-                await known(api.mqtt5_clients()),
-            )
-    except TimeoutError:
-        seen = mqtt5 = None
-    if seen is None or clients is None:
-        return Fleet(clients=clients, mqtt5_clients=mqtt5)
-    looked = Looked(seen.looked_at, seen.connected_ids, *seen.persistent, seen.websocket_ids)
-    return fleet_of(looked, seen.sessions, clients).model_copy(update={"mqtt5_clients": mqtt5})

@@ -13,9 +13,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from components import counting
 from components.balancer import BALANCERS
 from components.cutover.roll import Release, RollNode
-from components.cutover.roll_forecast import forecast, mover, render
+from components.cutover.roll_forecast import evener, forecast, mover, render
 from components.cutover.roll_memory import in_work
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused, Retryable, Unauthorized, UpgradeError
@@ -24,6 +25,7 @@ from components.emqx.models import Credentials
 from components.emqx.registry import cluster_of
 from components.intent import site, target_of
 from components.ledger.remembered import remembered
+from components.links.reach import accepts
 from components.links.roll_look import nodes_of
 from components.links.roll_opening import Wanted, refuse, refuse_way
 from components.migration.advice import advise, lines
@@ -90,13 +92,16 @@ async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
     if any(not node.done(wanted.declared) for node in nodes):
         await refuse(api, colour, nodes, wanted, ours=in_work(memory, colour) is not None)
     closes = capabilities_of(BALANCERS[settings.balancer.target].router).closes_clients
+    evacuates = await api.has_evacuation()
     plan = forecast(
         nodes,
         wanted.declared,
-        by=mover(closes=closes, evacuates=await api.has_evacuation()),
-        evens="close" if closes else "nothing",
+        by=mover(closes=closes, evacuates=evacuates),
+        evens=evener(closes=closes, rebalances=await api.has_rebalance()),
         budget_per_second=settings.cutover.budget_per_second,
         counted=True,
+        past=await counting.past(settings, colour, sum(node.clients for node in nodes)),
+        accepts=await accepts(api, api.node_names[1:2]),
     )
     advice = None if plan.down else await _advice(settings, api, nodes, wanted)
     text = "\n".join([render(plan), *(lines(advice) if advice else ())])

@@ -28,7 +28,7 @@ class Fleet(Value):
     """What was counted on the old colour; None where it could not be asked.
 
     ``mqtt5_clients`` are those that speak MQTT 5: a mover may tell them to go. ``cohorts`` are the clients in each hundredth of the hash (``cohort_counts``), ``assigned`` those without an id of
-    their own, ``websocket`` those whose id the balancer cannot see; where they are None the shares of ``clients`` are used. With a ``sample`` everything but
+    their own, ``websocket`` those whose id the balancer cannot see; where they are None the shares of ``clients`` are used. ``past`` are those whose connection the balancer does not have. With a ``sample`` everything but
     ``clients`` is an estimate (``components.cutover.sample``).
     """
 
@@ -41,6 +41,7 @@ class Fleet(Value):
     cohorts: tuple[int, ...] | None = None
     assigned: int = 0
     websocket: int = 0
+    past: int | None = 0
     sample: Sample | None = None
 
 
@@ -93,7 +94,8 @@ class Forecast(Value):
 
     ``sample`` is there where the fleet is large and its numbers are estimates.
     ``carried`` are the sessions that come along, where both colours are one cluster (None: they are not, or it is not known).
-    ``told_to_go`` are the clients that get a DISCONNECT packet by the mover: some MQTT 5 libraries do not come back after one (docs/emqx/clients.md#which-mover-is-safe).
+    ``accepts`` is what the listeners of the new colour accept in a second (None: no limit that is known), ``past`` the clients whose connection the balancer does not have.
+    ``told_to_go`` are the clients that get a DISCONNECT packet by the mover at most: some MQTT 5 libraries do not come back after one (docs/emqx/clients.md#which-mover-is-safe).
     """
 
     to: Colour
@@ -112,6 +114,8 @@ class Forecast(Value):
     sample: Sample | None = None
     carried: int | None = None
     carries: Carries | None = None
+    past: int | None = 0
+    accepts: int | None = None
 
 
 def forecast(
@@ -128,12 +132,15 @@ def forecast(
     wait_health_check_seconds: float = 0.0,
     carries: Carries | None = None,
     keeps_sessions: bool = False,
+    accepts: int | None = None,
 ) -> Forecast:
     """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them.
 
+    ``accepts`` is what the listeners of ``to`` accept in a second, of which no more is asked.
     ``keeps_sessions`` is whether what clients leave behind stays (``keepStaleSessions``), ``carries`` what becomes of sessions where both colours are one cluster.
     """
     steps, fleet = _taken(direction, steps, fleet)
+    budget_per_second = budget_per_second if accepts is None else min(budget_per_second, accepts)
     rows = [
         _row(step, clients, mover, budget_per_second, wait_health_check_seconds)
         for step, clients in _cohorts(steps, fleet, to, share_percent(to, share_parts))
@@ -145,7 +152,9 @@ def forecast(
         clients=fleet.clients,
         budget_per_second=budget_per_second,
         mover=mover,
-        told_to_go=told_to_go(fleet.mqtt5_clients, mover.mover),
+        told_to_go=told_to_go(fleet.mqtt5_clients, mover.mover, fleet.past),
+        past=fleet.past,
+        accepts=accepts,
         late=Late() if fleet.cohorts is None else Late(without_id=fleet.assigned, websocket=fleet.websocket),
         steps=tuple(rows),
         gates=tuple(map(to_camel, gates)),

@@ -102,6 +102,12 @@ _REASONS: dict[Mover, str] = {
 }
 
 
-def told_to_go(mqtt5_clients: int | None, mover: Mover) -> int | None:
-    """How many clients get a DISCONNECT packet by it (0x98 by a kick, 0x9C by an evacuation); MQTT 3.1.1 clients get a FIN from any mover."""
-    return 0 if mover == "close" else mqtt5_clients
+def told_to_go(mqtt5_clients: int | None, mover: Mover, past: int | None = 0) -> int | None:
+    """How many clients get a DISCONNECT packet by it at most (0x98 by a kick, 0x9C by an evacuation); MQTT 3.1.1 clients get a FIN from any mover.
+
+    ``past`` are those whose connection the balancer does not have: where connections are closed these are kicked, or evacuated.
+    """
+    reached = 0 if mover == "close" and past == 0 else mqtt5_clients
+    if mover != "close" or not reached:
+        return reached
+    return None if past is None else min(past, reached)

@@ -32,6 +32,8 @@ def render(plan: Forecast) -> str:
             *lines,
             f"  expected {_shown(plan.expected_seconds)} s in all, of which clients are moved {_shown(plan.limit_seconds)} s at least",
             f"  mover: {plan.mover.mover} ({plan.mover.reason}); {_shown(plan.told_to_go)} MQTT 5 clients get a DISCONNECT by it",
+            *_past(plan),
+            *_reach(plan),
             *_late(plan.late),
             *_sessions(plan),
             f"  not carried over: {_lost(plan.losses)}",
@@ -39,6 +41,29 @@ def render(plan: Forecast) -> str:
             f"  gates: {', '.join(plan.gates) or 'none'}",
         ]
     )
+
+
+def _past(plan: Forecast) -> list[str]:
+    """One line where connections are to be closed that the balancer may not have: devices that do not pass it, or an older process of it that cannot be asked."""
+    if plan.mover.mover != "close" or plan.past == 0:
+        return []
+    if plan.past is None:
+        return ["  how many connections are the balancer's is unknown: what it does not have it cannot close"]
+    then = (
+        "nothing moves them, and the step stops"
+        if plan.carries is not None
+        else "they are kicked, as the DISCONNECTs above"
+    )
+    return [f"  {plan.past} connections are not the balancer's, and cannot be closed there: {then}"]
+
+
+def _reach(plan: Forecast) -> list[str]:
+    """One line where the listeners of the new colour accept less than the budget."""
+    if plan.accepts is None or plan.accepts > plan.budget_per_second:
+        return []
+    return [
+        f"  the listeners of {plan.to} accept {plan.accepts} connections a second (max_conn_rate), and no more is asked"
+    ]
 
 
 def _sessions(plan: Forecast) -> list[str]:

@@ -19,7 +19,7 @@ RESTART_SECONDS = 30.0
 
 By = Literal["close", "close and evacuation", "evacuation", "stop"]
 """What takes the clients off a node: their connections closed at the balancer, Enterprise's evacuation, or nothing before the stop."""
-Evens = Literal["close", "nothing"]
+Evens = Literal["close", "rebalance", "nothing"]
 
 _CLOSED = "its connections are closed at the balancer with a FIN, and sessions follow their clients"
 BY: Mapping[By, str] = {
@@ -30,6 +30,7 @@ BY: Mapping[By, str] = {
 }
 EVENS: Mapping[Evens, str] = {
     "close": "connections are closed at the balancer until the loads are within {} % of each other",
+    "rebalance": "EMQX's own rebalance, until the loads are within {} % of each other; MQTT 5 clients get a DISCONNECT, and the fuller nodes refuse connects meanwhile",
     "nothing": "nothing can even the nodes out: the last one stays empty until clients come to it by themselves",
 }
 
@@ -39,6 +40,11 @@ def mover(*, closes: bool, evacuates: bool) -> By:
     if closes:
         return "close and evacuation" if evacuates else "close"
     return "evacuation" if evacuates else "stop"
+
+
+def evener(*, closes: bool, rebalances: bool) -> Evens:
+    """By what the loads are evened out at the end."""
+    return "close" if closes else "rebalance" if rebalances else "nothing"
 
 
 class NodeForecast(Value):
@@ -52,7 +58,11 @@ class NodeForecast(Value):
 
 
 class RollForecast(Value):
-    """The plan of a roll; no node at all where nothing is to be done."""
+    """The plan of a roll; no node at all where nothing is to be done.
+
+    ``past`` are the clients whose connection the balancer does not have (None: not known), ``accepts`` what the listeners of all nodes but one accept in
+    a second (None: no limit that is known).
+    """
 
     declared: str
     of: int
@@ -65,12 +75,23 @@ class RollForecast(Value):
     back: WayBack | None
     conditions: tuple[str, ...] = ()
     down: bool = False
+    past: int | None = 0
+    accepts: int | None = None
 
 
 def forecast(
-    nodes: Sequence[RollNode], declared: Release, *, by: By, evens: Evens, budget_per_second: int, counted: bool
+    nodes: Sequence[RollNode],
+    declared: Release,
+    *,
+    by: By,
+    evens: Evens,
+    budget_per_second: int,
+    counted: bool,
+    past: int | None = 0,
+    accepts: int | None = None,
 ) -> RollForecast:
-    """The plan for nodes as they are observed; ``counted`` is whether their clients could be counted."""
+    """The plan for nodes as they are observed; ``counted`` is whether their clients could be counted, ``past`` and ``accepts`` as in the plan."""
+    budget_per_second = budget_per_second if accepts is None else min(budget_per_second, accepts)
     rolled = order(nodes, declared)
     runs = {node.name: node.release for node in nodes}
     played = moves(rolled, {node.name: node.clients for node in nodes}, evens=evens != "nothing")
@@ -97,6 +118,8 @@ def forecast(
         expected_seconds=sum(row.expected_seconds or 0 for row in rows) + evening if counted else None,
         back=_back(old, declared),
         conditions=conditions(dict.fromkeys(old), declared),
+        past=past,
+        accepts=accepts,
         down=any(direction(one, declared) == "down" for one in old),
     )
 
@@ -133,6 +156,7 @@ def render(plan: RollForecast) -> str:
             *table,
             f"  expected {_shown(minutes)} minutes in all",
             f"  clients leave by {plan.by}: {BY[plan.by]}",
+            *_past(plan),
             f"  a client is disconnected {max(row.most_disconnects for row in plan.nodes)} times at most: once with its node,"
             " once for each node behind it in the order" + ("" if plan.evens == "nothing" else ", once to even out"),
             f"  at the end: {EVENS[plan.evens].format(f'{WITHIN:.0%}'.removesuffix('%'))}{_left(plan)}",
@@ -140,6 +164,23 @@ def render(plan: RollForecast) -> str:
             *(f"  the route asks: {one}" for one in plan.conditions),
         ]
     )
+
+
+def _past(plan: RollForecast) -> list[str]:
+    """What the balancer cannot close, and what the nodes do not take."""
+    lines = []
+    if plan.by in {"close", "close and evacuation"} and plan.past != 0:
+        then = (
+            "they are evacuated, and those of MQTT 5 get a DISCONNECT"
+            if plan.by == "close and evacuation"
+            else "the roll stops before their node, or with `acknowledge: [sessions]` they lose their connection with it"
+        )
+        lines.append(f"  {_shown(plan.past)} connections are not the balancer's, which cannot close them: {then}")
+    if plan.accepts is not None:
+        lines.append(
+            f"  the listeners of all nodes but one accept {plan.accepts} connections a second, and no more is asked"
+        )
+    return lines
 
 
 def _left(plan: RollForecast) -> str:

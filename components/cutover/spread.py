@@ -69,6 +69,28 @@ def even(loads: Mapping[str, int], within: float = WITHIN) -> bool:
     return apart <= max(1.0, within * sum(loads.values()) / len(loads))
 
 
+class Levels(NamedTuple):
+    """How EMQX's own rebalance is asked for: clients a second of each node that is too full, and when one is: so many more clients, so many times as many."""
+
+    rate: int
+    above: int
+    times: float
+
+
+def levels(loads: Mapping[str, int], budget_per_second: int) -> Levels:
+    """Fine enough that its overshoot stays within ``WITHIN``.
+
+    It moves a whole second's worth off every fuller node at a time, all of it to the others (recording D6_rebalance_ee: 9 / 9 / 0 became 5 / 5 / 8
+    at 2 a second), so the last second may turn them around by half of what is allowed; the other half is left between them when it stops.
+    """
+    mean = sum(loads.values()) / len(loads)
+    fuller = sum(load >= mean for load in loads.values())
+    others = max(1, len(loads) - fuller)
+    half = WITHIN * mean / 2
+    rate = min(int(half / (1 + fuller / others)), budget_per_second // max(1, fuller))
+    return Levels(max(1, rate), max(1, int(half)), 1 + WITHIN / 2)
+
+
 def excess(loads: Mapping[str, int], within: float = WITHIN) -> dict[str, int]:
     """How many clients each node has to give so that all are even; nothing where they are."""
     if even(loads, within):

@@ -107,13 +107,38 @@ class LicenseFacts(Answer):
     expiry_at: str | None = None
 
 
+class ListenerStatus(Answer):
+    """A listener's limit, ``infinity`` where it has none; 5.0 does not tell it here."""
+
+    max_connections: int | str | None = None
+
+
+class ListenerOnNode(Answer):
+    """The state of a listener on one node."""
+
+    node: str
+    status: ListenerStatus = ListenerStatus()
+
+
 class ListenerFacts(Answer):
-    """One of ``GET /listeners`` (recording 06)."""
+    """One of ``GET /listeners`` (recordings 02 and 06); its own limit is that of one node."""
 
     id: str
     type: str
     bind: str
     enable: bool = True
+    node_status: tuple[ListenerOnNode, ...] = ()
+
+    def most(self, node: str) -> int | None:
+        """How many clients it lets in on a node; None without a limit."""
+        found = next((one.status.max_connections for one in self.node_status if one.node == node), None)
+        return found if isinstance(found, int) else None
+
+
+class ListenerLimits(Answer):
+    """``GET /listeners/ID`` (recording 02): ``max_conn_rate`` is ``infinity`` or like ``1000/s``."""
+
+    max_conn_rate: int | float | str | None = None
 
 
 class ExportFacts(Answer):

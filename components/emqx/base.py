@@ -8,23 +8,22 @@ it is None for as long as the cluster was opened with.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
-from components.cutover.evacuation import Evacuation
 from components.cutover.words import Edition
 from components.emqx.account import Account
 from components.emqx.answers import (
-    EvacuationFacts,
     ExportFacts,
     LicenseFacts,
     NodeFacts,
 )
-from components.emqx.clients import Clients
+from components.emqx.clients import Clients, Door
 from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
+from components.emqx.moving import Moves
 from components.migration.inventory import Inventory
 
 PATIENCE_SECONDS = 15.0
@@ -136,7 +135,7 @@ class Exports(Protocol):
         ...
 
 
-class Cluster(Clients, Protocol):
+class Cluster(Clients, Moves, Protocol):
     """One cluster as one colour: an async context manager that closes its connections."""
 
     @property
@@ -205,6 +204,10 @@ class Cluster(Clients, Protocol):
         """The MQTT listeners that are on, by port: ``tcp:default``."""
         ...
 
+    async def doors(self) -> Mapping[str, Door]:
+        """What each declared node lets in, by name; a node of which nothing is known may be missing."""
+        ...
+
     async def inventory(self, *, node: str = "") -> Inventory:
         """Everything that can be listed, as ``node`` (or any) has it; what cannot is said."""
         ...
@@ -215,31 +218,6 @@ class Cluster(Clients, Protocol):
 
     async def invite(self, node: str) -> str:
         """Let a node that is alone join this cluster, which takes seconds; why it did not, empty when it is a member."""
-        ...
-
-    # -- evacuation ----------------------------------------------------------------------------------------------
-
-    async def has_evacuation(self, *, patience_seconds: float | None = None) -> bool:
-        """Whether nodes can be evacuated."""
-        ...
-
-    async def evacuation_start(self, node: str, knobs: Evacuation, recipients: Sequence[str] = ()) -> bool:
-        """Start to evacuate a node, at these rates of its own; False when one runs there already.
-
-        ``recipients`` are the nodes that get its sessions; without them EMQX looks for some itself.
-        """
-        ...
-
-    async def evacuation_stop(self, node: str) -> bool:
-        """Open the node again; False when no evacuation ran there."""
-        ...
-
-    async def evacuations(self, *, patience_seconds: float | None = None) -> dict[str, EvacuationFacts]:
-        """The running evacuations of the declared nodes by node; empty where there are none."""
-        ...
-
-    async def evacuation_status(self) -> dict[str, Any]:
-        """All that evacuates or rebalances in the cluster, as ``cutover.evacuation.adoptable`` reads it."""
         ...
 
     # -- accounts ------------------------------------------------------------------------------------------------

@@ -21,6 +21,13 @@ class FleetSample(NamedTuple):
     websocket_ids: tuple[str, ...] = ()
 
 
+class Door(NamedTuple):
+    """What a node lets in by its listeners: so many clients at once, so many new connections a second; None: without a limit that is known."""
+
+    most: float | None
+    per_second: float | None
+
+
 class ConnectedClient(NamedTuple):
     """A client with a socket, and where the cluster sees it come from (``system.address.peer``)."""
 

@@ -1,6 +1,7 @@
 """The end of a roll: the node that was restarted last is empty, and clients of the others are moved to it until the loads are even.
 
-The rule: it moves as few as it must, each once; where the balancer cannot close a connection nobody is moved, and that is told.
+The rule: it moves as few as it must, each once. Where the balancer cannot close a connection Enterprise's own rebalance does it, which tells
+MQTT 5 clients to go and shuts the fuller nodes meanwhile; where there is neither nobody is moved, and that is told.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.cutover.roll_memory import UNEVEN
-from components.cutover.spread import WITHIN, even, excess
+from components.cutover.spread import WITHIN, even, excess, levels
 from components.emqx.errors import GaveUp
+from components.emqx.moving import Levelling
 from components.links.roll import Rolling, step_of
 from components.links.roll_away import close
+from components.run.waiting import until
 
 ROUNDS = 6
 BACK_SECONDS = 60.0
 POLL_SECONDS = 0.5
+SLACK_SECONDS = 60.0
 
 
 async def even_out(rolling: Rolling) -> dict[str, Any]:
@@ -29,30 +33,82 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
     run, step = rolling.run, "rebalance"
     began, moved, loads = run.clock.now(), 0, await _settled(rolling, 0)
     run.record("step", **step_of(step), phase="begin")
-    if not run.router.can.closes_clients and not even(loads):
+    if run.router.can.closes_clients:
+        moved, loads = await _by_closing(rolling, loads)
+    elif not even(loads) and await run.clusters[rolling.colour].has_rebalance():
+        moved, loads = await _by_rebalance(rolling, loads)
+    elif not even(loads):
         run.warn(f"the nodes are not even, {_shown(loads)}: this balancer cannot close a client's connection")
-    elif run.router.can.closes_clients:
-        for _ in range(ROUNDS):
-            gives = excess(loads)
-            if not gives:
-                break
-            total = sum(loads.values())
-            for node, count in gives.items():
-                moved += await close(run, rolling.away(node), count)
-            loads = await _settled(rolling, total)
-            run.progress(f"{step}: {moved} clients moved, {_shown(loads)}")
-        else:
-            raise GaveUp(
-                "evening out the nodes",
-                node=rolling.colour,
-                seen=f"after {ROUNDS} rounds and {moved} clients: {_shown(loads)}, not within {WITHIN:.0%}",
-                todo="look for clients that do not pass the balancer; every node runs the declared version, and pulumi up evens out again",
-            )
     seconds = round(run.clock.now() - began, 3)
     run.record("step", **step_of(step), phase="end", clients=moved, moving_seconds=seconds)
     await run.act("evened", loads=dict(loads))
     await run.remember({UNEVEN: None})
     return {"moved": moved, "loads": dict(loads)}
+
+
+async def _by_closing(rolling: Rolling, loads: Mapping[str, int]) -> tuple[int, Mapping[str, int]]:
+    run, moved = rolling.run, 0
+    for _ in range(ROUNDS):
+        gives = excess(loads)
+        if not gives:
+            return moved, loads
+        total = sum(loads.values())
+        for node, count in gives.items():
+            moved += await close(run, rolling.away(node), count)
+        loads = await _settled(rolling, total)
+        run.progress(f"rebalance: {moved} clients moved, {_shown(loads)}")
+    raise _uneven(rolling, moved, loads, "look for clients that do not pass the balancer")
+
+
+async def _by_rebalance(rolling: Rolling, loads: Mapping[str, int]) -> tuple[int, Mapping[str, int]]:
+    """By EMQX itself, again while it overshoots; it ends by itself, and one that a run before has begun is waited for (recording D6_rebalance_ee)."""
+    run, api, moved = rolling.run, rolling.run.clusters[rolling.colour], 0
+    for _ in range(ROUNDS):
+        if even(loads):
+            return moved, loads
+        total, wanted = sum(loads.values()), levels(loads, rolling.budget_per_second)
+        knobs = rolling.knobs.model_copy(update={"conn_evict_rate": wanted.rate})
+        if not (await api.evacuation_status()).get("rebalances"):
+            await run.act("rebalance", colour=rolling.colour, loads=dict(loads), **wanted._asdict())
+            if not await api.rebalance_start(api.node_names[0], Levelling(knobs, wanted.above, wanted.times)):
+                run.warn(f"the nodes are not even, {_shown(loads)}: EMQX finds nothing to balance")
+                return moved, loads
+        await _until_balanced(rolling, total / wanted.rate)
+        after = await _settled(rolling, total)
+        gone = sum(max(0, loads[name] - after.get(name, 0)) for name in loads)
+        run.record("move", step="rebalance", mover="evacuation", count=gone)
+        moved, loads = moved + gone, after
+        run.progress(f"rebalance: {moved} clients moved, {_shown(loads)}")
+    if even(loads):
+        return moved, loads
+    raise _uneven(rolling, moved, loads, "look at what sends clients to the nodes")
+
+
+async def _until_balanced(rolling: Rolling, seconds: float) -> None:
+    run, api, knobs = rolling.run, rolling.run.clusters[rolling.colour], rolling.knobs
+
+    async def look() -> tuple[bool | None, str]:
+        running = (await api.evacuation_status()).get("rebalances") or []
+        return (None if running else True), f"{len(running)} rebalances run, {_shown(await api.live_connections())}"
+
+    await until(
+        run,
+        look,
+        tried="waiting for the rebalance",
+        node=rolling.colour,
+        todo="look at GET /load_rebalance/global_status; every node runs the declared version, and pulumi up evens out again",
+        limit_seconds=SLACK_SECONDS + knobs.wait_health_check_seconds + knobs.wait_takeover_seconds + 2 * seconds,
+        every_seconds=POLL_SECONDS,
+    )
+
+
+def _uneven(rolling: Rolling, moved: int, loads: Mapping[str, int], todo: str) -> GaveUp:
+    return GaveUp(
+        "evening out the nodes",
+        node=rolling.colour,
+        seen=f"after {ROUNDS} rounds and {moved} clients: {_shown(loads)}, not within {WITHIN:.0%}",
+        todo=f"{todo}; every node runs the declared version, and pulumi up evens out again",
+    )
 
 
 async def _settled(rolling: Rolling, total: int) -> Mapping[str, int]:

@@ -164,10 +164,10 @@ def _finding(name: str, reference: str, one: Unlike) -> Finding:
 
 
 async def _room(new: Cluster, old: Cluster) -> list[Finding]:
-    """Files for everybody; a licence counts the cluster's sessions, of which a move makes none more."""
+    """Files and listeners for everybody; a licence counts the cluster's sessions, of which a move makes none more."""
     clients = sum((await old.live_connections()).values())
     here = await look_at_room(new)
-    if here.files is None or clients <= here.files:
+    most = min((one for one in (here.files, here.doors) if one is not None), default=None)
+    if most is None or clients <= most:
         return []
-    limits = ", ".join(f"{one.name} {one.max_fds}" for one in here.nodes)
-    return [Finding(section="capacity", expected=f"files for {clients} clients", found=f"max_fds {limits}")]
+    return [Finding(section="capacity", expected=f"room for {clients} clients", found=f"for {most}: {here.limits}")]

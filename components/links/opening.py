@@ -15,6 +15,7 @@ from components.guards.declared import refuse_misdeclared, refuse_route, refuse_
 from components.guards.proxied import refuse_wrong_proxy
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, drained, origin
 from components.links.carrying import left_behind, not_carried
+from components.links.reach import within
 from components.links.target import missing, open_target, refuse_too_small
 from components.movers.paced import batches
 from components.routers.share import settle
@@ -73,7 +74,7 @@ async def open_run(
     without = await missing(run, to, decision.direction)
     await refuse_too_small(run, to, without)
     await _begin(run, to, decision, memory)
-    facts = decision._asdict()
+    facts, budget_per_second = decision._asdict(), await within(run.clusters[to], budget_per_second, without)
     run.record("run", to=to, origin=source, clients=live.get(source), budget_per_second=budget_per_second, **facts)
     run.record("loss", section="sessions", count=sessions, messages=messages, acknowledged="sessions" in acknowledged)
     if decision.direction == "back" or not run.in_one_cluster:

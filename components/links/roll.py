@@ -7,7 +7,7 @@ the node that it had taken out; a node that does not come back stops it with all
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from components.keepers.base import Copied, NodeKeeper
 from components.links import roll_away
 from components.links.carrying import carry, left_behind
 from components.links.fingerprint import refuse_changed
+from components.links.reach import within
 from components.links.roll_away import Away, Opens
+from components.links.roll_dropped import Dropped
 from components.links.roll_gates import facts_of, require_gates
 from components.links.roll_look import observed, refuse_broken
 from components.links.roll_ready import wait_until_back, wait_until_gone
@@ -75,6 +77,8 @@ async def roll(rolling: Rolling, number: int) -> dict[str, Any]:
     refuse_broken(colour, nodes)
     await refuse_changed(run, colour, rolling.work_directory)
     node = next(one for one in nodes if one.name == order(nodes, rolling.declared)[0])
+    budget = await within(run.clusters[colour], rolling.budget_per_second, [node.name])
+    rolling = replace(rolling, budget_per_second=budget)
     return await _Node(rolling, node).carry_out(f"roll-{number}")
 
 
@@ -93,6 +97,11 @@ class _Node:
     moving_seconds: float = 0.0
     before: Facts | None = None
     copy: Copied | None = field(default=None)
+    messages: Dropped = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is counted yet."""
+        self.messages = Dropped(self.rolling.of_nodes)
 
     async def carry_out(self, step: str) -> dict[str, Any]:
         run, name = self.rolling.run, self.node.name
@@ -114,7 +123,8 @@ class _Node:
         await self._judge(step)
         await refuse_changed(run, self.rolling.colour, self.rolling.work_directory)
         moving = round(self.moving_seconds, 3)
-        run.record("step", **step_of(step), phase="end", node=name, clients=self.moved, moving_seconds=moving)
+        did = {"clients": self.moved, "moving_seconds": moving, "dropped": await self.messages.count()}
+        run.record("step", **step_of(step), phase="end", node=name, **did)
         return {
             "node": name,
             "from": str(self.node.release),
@@ -127,7 +137,7 @@ class _Node:
     async def _judge(self, step: str) -> None:
         """Judge what has come since ``before``: the refusals that our own probes ask for are in neither stretch."""
         rolling, before = self.rolling, self.before or await facts_of(self.rolling.run, self.rolling.colour)
-        await require_gates(rolling.run, rolling.colour, step, rolling.gates, before)
+        await require_gates(rolling.run, rolling.colour, step, rolling.gates, before, self.messages)
 
     async def _shut(self) -> None:
         run, rolling = self.rolling.run, self.rolling
@@ -148,10 +158,11 @@ class _Node:
     async def _move(self) -> None:
         rolling, name = self.rolling, self.node.name
         self.before = await facts_of(rolling.run, rolling.colour)
+        others = await roll_away.running_others(rolling.run, rolling.away(name))
+        await self.messages.among([*others, name])
         began = rolling.run.clock.now()
         self.moved += await roll_away.move(rolling.run, rolling.away(name))
         self.moving_seconds += rolling.run.clock.now() - began
-        others = await roll_away.running_others(rolling.run, rolling.away(name))
         if not others:
             return  # the only node: its sessions were acknowledged before
         async with rolling.of_nodes([name]) as old, rolling.of_nodes(others) as new:
@@ -168,6 +179,8 @@ class _Node:
         left = await roll_away.left(rolling.run, rolling.away(name))
         if left and not rolling.may_end:
             raise roll_away.stuck(rolling.away(name), left)
+        self.moved += left  # they lose their connection with the node
+        await self.messages.among(await roll_away.running_others(rolling.run, rolling.away(name)))
         await rolling.run.set_server(rolling.colour, name, "maint")
         await rolling.run.checkpoint()
         await rolling.keeper.stop(name)
@@ -205,6 +218,7 @@ class _Node:
         except GaveUp as failure:
             raise await self._not_back(failure) from None
         self.before = await facts_of(rolling.run, rolling.colour)
+        await self.messages.among(rolling.run.clusters[rolling.colour].node_names)
 
     async def _not_back(self, failure: UpgradeError) -> GaveUp:
         """A node that does not come back: how many others serve, and its copy is named."""

@@ -49,7 +49,7 @@ async def shut(run: Run, away: Away) -> None:
 
 
 async def move(run: Run, away: Away) -> int:
-    """Take all clients off; how many were closed at the balancer.
+    """Take all clients off; how many were, by whatever mover.
 
     Raises:
         GaveUp: clients are left that no mover reaches.
@@ -60,7 +60,7 @@ async def move(run: Run, away: Away) -> int:
     if closed:
         await _until_back(run, away, before)
     if await run.clusters[away.colour].has_evacuation():
-        await _evacuate(run, away)
+        closed += await _evacuate(run, away)
     return closed
 
 
@@ -105,7 +105,7 @@ async def close(run: Run, away: Away, most: int | None) -> int:
     return done
 
 
-async def _evacuate(run: Run, away: Away) -> None:
+async def _evacuate(run: Run, away: Away) -> int:
     """To the others, sessions too, until nothing is left there; the door stays shut over the restart (docs/emqx/rolling.md#evacuation-over-a-restart)."""
     api = run.clusters[away.colour]
     others = await running_others(run, away)
@@ -134,6 +134,9 @@ async def _evacuate(run: Run, away: Away) -> None:
         + 10 * limit_seconds(live, rate),
         every_seconds=POLL_SECONDS,
     )
+    if live:
+        run.record("move", step=away.node, mover="evacuation", count=live)
+    return live
 
 
 async def running_others(run: Run, away: Away) -> Sequence[str]:

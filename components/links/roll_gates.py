@@ -11,16 +11,17 @@ from components.cutover.words import Colour
 from components.emqx.base import of_colour
 from components.emqx.errors import GateFailed, Refused
 from components.emqx.known import known
+from components.links.roll_dropped import Dropped
 from components.run.run import Run
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
-OTHERS = ("share_deviation_percent", "clients_away_fraction", "stall_seconds", "dropped_messages")
-"""Gates between two colours, of a mover, and of counters that begin at 0 on the node that was restarted."""
+OTHERS = ("share_deviation_percent", "clients_away_fraction", "stall_seconds")
+"""Gates between two colours, and of a mover."""
 
 
-async def facts_of(run: Run, colour: Colour) -> Facts:
-    """One observation of the cluster."""
+async def facts_of(run: Run, colour: Colour, messages: Dropped | None = None) -> Facts:
+    """One observation of the cluster, with the ``messages`` that found no subscriber since its node is rolled."""
     api = run.clusters[colour]
     nodes = await known(api.nodes(patience_seconds=PATIENCE_SECONDS))
     metrics = await known(api.metrics(patience_seconds=PATIENCE_SECONDS))
@@ -44,6 +45,7 @@ async def facts_of(run: Run, colour: Colour) -> Facts:
         license_sessions=None if nodes is None else sum(one.connections or 0 for one in nodes),
         license_limit=licence.max_sessions if licence else 0,
         clients=live,
+        messages_dropped=None if messages is None else await messages.count(),
     )
 
 
@@ -54,7 +56,9 @@ async def _share(run: Run) -> int | None:
         return None  # replicas differ for the moment of a change
 
 
-async def require_gates(run: Run, colour: Colour, name: str, gates: Thresholds, before: Facts) -> None:
+async def require_gates(
+    run: Run, colour: Colour, name: str, gates: Thresholds, before: Facts, messages: Dropped
+) -> None:
     """Wait until no gate is unknown and all pass at the same moment.
 
     Raises:
@@ -66,7 +70,7 @@ async def require_gates(run: Run, colour: Colour, name: str, gates: Thresholds, 
     end = run.clock.now() + gates.gate_seconds
     while True:
         await run.checkpoint()
-        facts = await facts_of(run, colour)
+        facts = await facts_of(run, colour, messages)
         verdicts = judge(thresholds, None, facts, history)
         history = remember(thresholds, history, facts)
         bad = [one for one in verdicts if one.verdict == "fail"] or [one for one in verdicts if one.verdict != "pass"]

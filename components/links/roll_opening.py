@@ -11,10 +11,11 @@ from datetime import date
 from typing import NamedTuple
 
 from components.cutover.licence import BadLicenceError, Licence, read
-from components.cutover.roll import Release, RollNode
+from components.cutover.roll import Release, RollNode, order
 from components.cutover.roll_memory import in_work, uneven
 from components.cutover.roll_way import refusal
 from components.cutover.routes import ONE_EDITION
+from components.cutover.spread import moves
 from components.cutover.versions import parse
 from components.cutover.words import Colour
 from components.emqx.base import Cluster
@@ -64,7 +65,10 @@ async def open_roll(run: Run, colour: Colour, wanted: Wanted) -> Opened:
         if todo
         else "the loads are not even yet"
     )
-    facts = {"direction": "roll", "reason": reason, "declared": str(wanted.declared)}
+    evens = run.router.can.closes_clients or await run.clusters[colour].has_rebalance()
+    played = moves(order(nodes, wanted.declared), {node.name: node.clients for node in nodes}, evens=evens)
+    most = max((one.most_disconnects for one in played.nodes), default=1)
+    facts = {"direction": "roll", "reason": reason, "declared": str(wanted.declared), "most_disconnects": most}
     run.record("run", to=colour, origin=colour, clients=clients, budget_per_second=wanted.budget_per_second, **facts)
     return Opened(run=run.token, direction="forward", reason=reason, source=colour)
 
@@ -95,14 +99,20 @@ def refuse_way(colour: Colour, nodes: Collection[RollNode], wanted: Wanted) -> N
 
 
 async def _refuse_no_room(api: Cluster, colour: Colour, nodes: Collection[RollNode]) -> None:
-    """All nodes but one must hold everybody, as far as the files that they may open tell."""
+    """All nodes but one must hold everybody, as far as the files that they may open tell, and what their listeners let in."""
     facts = [one for one in await api.nodes() if one.running and one.name in api.node_names]
-    files = sorted((one.max_fds or 0) - FILE_RESERVE for one in facts)
+    doors = await known(api.doors()) or {}
+    files = sorted((one.max_fds or 0) - FILE_RESERVE for one in facts if one.max_fds is not None)
+    most = sorted(limit for one in facts if one.name in doors and (limit := doors[one.name].most) is not None)
     clients = sum(node.clients for node in nodes)
-    if len(files) > 1 and all(one.max_fds is not None for one in facts) and sum(files[:-1]) < clients:
-        seen = f"{clients} clients are connected, and all nodes but one may open files for {sum(files[:-1])}"
-        todo = "raise the limit of open files of the nodes, or add a node first; nothing was touched"
-        raise Refused(f"rolling {colour}", node=colour, seen=seen, todo=todo)
+    for limits, what, raised in (
+        (files, "may open files for", "the limit of open files of the nodes"),
+        (most, "have listeners that let in", "max_connections of their listeners"),
+    ):
+        if len(limits) > 1 and len(limits) == len(facts) and sum(limits[:-1]) < clients:
+            seen = f"{clients} clients are connected, and all nodes but one {what} {sum(limits[:-1]):g}"
+            todo = f"raise {raised}, or add a node first; nothing was touched"
+            raise Refused(f"rolling {colour}", node=colour, seen=seen, todo=todo)
 
 
 async def _refuse_licence(api: Cluster, colour: Colour, nodes: Collection[RollNode], wanted: Wanted) -> None:

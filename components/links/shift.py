@@ -16,6 +16,7 @@ from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
 from components.links.carrying import carry_sessions, offline_count
 from components.links.opening import silent
+from components.links.reach import within
 from components.links.room import refuse_full
 from components.links.sending_back import SEND_BACK, sent_back
 from components.links.target import missing, open_target, wait_until_up
@@ -59,6 +60,7 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     if direction == "back" and await silent(run, source):
         return await _leave_silent(run, name, to)
     without = await missing(run, to, direction)
+    manner = await _within_reach(run, name, to, manner, without)
     world = await _observe(run, to, without)
     todo = part(world, Desired(to, steps, manner.mover.mover), name)
     parts = todo[-1].parts if todo else world.share
@@ -82,6 +84,16 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     moved = {"clients": facts["moved"], "moving_seconds": facts["moving_seconds"], "dropped": meter.messages_dropped}
     run.record("step", **step, phase="end", **moved)
     return facts
+
+
+async def _within_reach(run: Run, name: str, to: Colour, manner: Manner, without: Collection[str]) -> Manner:
+    """No more a second than the listeners of ``to`` accept."""
+    most = await within(run.clusters[to], manner.budget_per_second, without)
+    if most == manner.budget_per_second:
+        return manner
+    run.progress(f"{name}: {most}/s of {manner.budget_per_second}/s, since the listeners of {to} accept no more")
+    run.record("fact", section="reach", colour=to, rate=most, budget=manner.budget_per_second)
+    return manner.model_copy(update={"budget_per_second": most})
 
 
 async def send_back(run: Run, to: Colour, manner: Manner, failed: GateFailed, step: str) -> GateFailed:

@@ -130,8 +130,9 @@ async def _room(green: Cluster, clients: int) -> tuple[int | None, list[Finding]
         more = f"{here.licensed} (the limit is {here.licence.max_sessions})"
         findings.append(Finding(section="licence", expected=f"room for {clients} clients", found=more))
     if here.files is not None and clients > here.files:
-        limits = ", ".join(f"{one.name} {one.max_fds}" for one in here.nodes)
-        findings.append(Finding(section="capacity", expected=f"files for {clients} clients", found=f"max_fds {limits}"))
+        findings.append(Finding(section="capacity", expected=f"files for {clients} clients", found=here.limits))
+    if here.doors is not None and clients > here.doors:
+        findings.append(Finding(section="listeners", expected=f"room for {clients} clients", found=here.limits))
     return here.licensed, findings
 
 

@@ -80,6 +80,7 @@ def _figures(report: Report) -> str:
     figures = [
         ("clients", number(report.clients, 0)),
         ("disconnects of a client, at most", number(report.disconnects.max, 0) if report.disconnects else None),
+        ("disconnects of a client in this roll, at most (same-cluster: 1)", number(report.most_disconnects, 0)),
         ("connects refused", number(report.refused_connections, 0)),
         ("MQTT 5 clients told to go", number(report.told_to_go, 0)),
         ("sessions of offline clients carried", number(report.sessions_carried, 0)),

@@ -127,6 +127,7 @@ class Report(Value):
 
     ``moving_seconds`` is the time in which clients were seen to be disconnected, ``limit_seconds`` is clients over budget, ``ratio`` the one
     over the other: None unless the cutover is done and nobody was moved ``unwatched``. What only devices can tell is None without the fleet's part.
+    ``most_disconnects`` is how often a client of a roll can be disconnected at most, as its plan said; None of what is no roll.
     ``told_to_go`` are the MQTT 5 clients that a kick sent a DISCONNECT, None where an evacuation sent it to who knows how many.
     ``messages_dropped`` are those that found no subscriber while clients were moved: in one cluster the upper bound of what take-overs lost.
     ``sessions_carried`` are those of offline clients, None in two clusters.
@@ -163,6 +164,7 @@ class Report(Value):
     configuration: Configuration | None
     links: tuple[LinkReport, ...]
     errors: tuple[str, ...]
+    most_disconnects: int | None = None
     earlier_errors: tuple[str, ...] = ()
     samples: tuple[Sample, ...]
     levels: tuple[Level, ...]

@@ -62,6 +62,7 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         connected=seen.connected or _connected(samples, _clients(mine[0], mine)),
         messages=seen.messages,
         told_to_go=told(mine),
+        most_disconnects=count_of(mine[0].get("most_disconnects")),
         messages_dropped=dropped(mine),
         sessions_carried=carried(mine),
         cutover_seconds=round((float(end["t"]) if end else last) - began, 3),

@@ -7,7 +7,7 @@ from components.report.model import Report
 
 def summary(report: Report) -> str:
     """At most a dozen short lines, without colours, so that a CI log reads the same."""
-    told_if_known = (_moved(report), _devices(report), _connected(report), _sessions(report))
+    told_if_known = (_moved(report), _planned(report), _devices(report), _connected(report), _sessions(report))
     lines = [_head(report), *(line for line in told_if_known if line)]
     if report.messages:
         told = report.messages
@@ -78,6 +78,15 @@ def _moved(report: Report) -> str:
     if report.unwatched == 0:
         return text
     return f"{text}; {number(report.unwatched, 0)} of them were moved by an evacuation while no update watched"
+
+
+def _planned(report: Report) -> str:
+    """What a roll is paid with: how often a client is disconnected, beside the one time of a strategy with new nodes."""
+    if report.most_disconnects is None or not report.clients:
+        return ""
+    mean = sum(step.clients for step in report.steps) / report.clients
+    most = report.most_disconnects
+    return f"  by the plan  {most} disconnects of a client at most, {number(mean, 2)} on average (same-cluster: 1)"
 
 
 def _devices(report: Report) -> str:

@@ -19,7 +19,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.account import Account
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
-from components.emqx.clients import ConnectedClient, ConnectedClients
+from components.emqx.clients import ConnectedClient, ConnectedClients, Door
 from components.emqx.errors import Unauthorized, Unreachable
 from components.emqx.models import ClusterHandle, Node
 from components.run.run import Run
@@ -67,6 +67,7 @@ class FakeApi:
         self.ahead_seconds = 0.0
         self.batches: list[int] = []
         self.licensed: int | None = None
+        self.door = Door(None, None)
         self.rebalances: list[dict[str, Any]] = []
         self.exports: Any = self
         self.no_subscribers = 0
@@ -207,6 +208,10 @@ class FakeApi:
     async def listeners(self) -> dict[int, str]:
         self.alive()
         return {1883: "tcp:default"}
+
+    async def doors(self) -> dict[str, Door]:
+        self.alive()
+        return {self.node: self.door}
 
     async def evacuation_status(self) -> dict[str, Any]:
         self.alive()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from components.cutover.evacuation import Evacuation
 from components.emqx.answers import EvacuationFacts, LicenseFacts, NodeFacts, SessionFacts, SessionTotals
-from components.emqx.clients import ConnectedClient, ConnectedClients
+from components.emqx.clients import ConnectedClient, ConnectedClients, Door
 from components.emqx.errors import Unreachable
 from components.emqx.models import ClusterHandle
+from components.emqx.moving import Levelling
 from components.migration.inventory import Inventory, Section
 from tests.handles import cluster_at
 
@@ -29,6 +30,8 @@ class RollApi:
         self.rebalances: list[dict[str, Any]] = []
         self.max_fds: int | None = None
         self.strangers: list[str] = []
+        self.door = Door(None, None)
+        self.asked: list[Levelling] = []
 
     async def nodes(self, *, node: str = "", **_: Any) -> tuple[NodeFacts, ...]:
         if node and not self.world.nodes[node].running:
@@ -97,7 +100,40 @@ class RollApi:
         return {"evacuations": running, "purges": [], "rebalances": list(self.rebalances)}
 
     async def metrics(self, **_: Any) -> dict[str, int]:
-        return {"packets.connack.sent": self.world.connects, "packets.connack.error": self.world.refused}
+        return {
+            "packets.connack.sent": self.world.connects,
+            "packets.connack.error": self.world.refused,
+            "messages.dropped.no_subscribers": sum(self.world.dropped[name] for name in self.node_names),
+        }
+
+    async def doors(self) -> dict[str, Door]:
+        return dict.fromkeys(self.node_names, self.door)
+
+    async def has_rebalance(self) -> bool:
+        return self.world.evacuates
+
+    async def rebalance_start(self, node: str, levelling: Levelling) -> bool:
+        """It has ended when the call returns: a second's worth of each fuller node goes to the others, until the fuller ones are near."""
+        self.world.act()
+        self.asked.append(levelling)
+        loads = self.world.loads()
+        mean = sum(loads.values()) / len(loads)
+        fuller, others = [one for one in loads if loads[one] >= mean], [one for one in loads if loads[one] < mean]
+        while others and self._apart(loads, fuller, others, levelling):
+            for one in fuller:
+                for address in [at for at, where in self.world.at.items() if where == one][
+                    : levelling.knobs.conn_evict_rate
+                ]:
+                    self.world.disconnects[address] += 1
+                    self.world.at[address] = min(others, key=lambda name: self.world.loads()[name])
+            loads = self.world.loads()
+        return bool(others)
+
+    @staticmethod
+    def _apart(loads: dict[str, int], fuller: list[str], others: list[str], levelling: Levelling) -> bool:
+        high = sum(loads[one] for one in fuller) / len(fuller)
+        low = sum(loads[one] for one in others) / len(others)
+        return high > low + levelling.above and high > low * levelling.times
 
     async def license(self, **_: Any) -> LicenseFacts | None:
         most = self.world.license

@@ -80,6 +80,8 @@ class RollWorld:
         self.any_client_id = True
         self.lost: list[str] = []
         self.connects = self.refused = 0
+        self.dropped: Counter[str] = Counter()
+        self.drops_at_a_move = 0
         self.clock = RollClock()
         self.ledger = FakeLedger()
         self.router = RollRouter(self)
@@ -111,7 +113,8 @@ class RollWorld:
         open_nodes = [name for name in self.names if self.serves(name)]
         assert open_nodes, "nobody is left to take a client"
         loads = self.loads()
-        self.at[address] = min(open_nodes, key=lambda name: loads[name])
+        self.at[address] = to = min(open_nodes, key=lambda name: loads[name])
+        self.dropped[to] += self.drops_at_a_move
 
     def run(self, token: str = FIRST) -> Run:
         self.ledger.memory["run"] = token
@@ -152,7 +155,7 @@ class RollWorld:
             of_nodes=of_nodes,
             work_directory=directory,
             budget_per_second=more.pop("budget", 50),
-            gates=Thresholds(settle_seconds=0),
+            gates=more.pop("gates", Thresholds(settle_seconds=0)),
             knobs=Evacuation(),
             may_end=more.pop("may_end", False),
         )
@@ -220,6 +223,7 @@ class RollKeeper:
         self.world.act()
         self.calls.append(("stop", node))
         self.world.nodes[node].running = False
+        self.world.dropped[node] = 0  # it counts from 0 when it is back
         gone = [one for one, name in self.world.offline.items() if name == node]
         self.world.lost += gone
         for one in gone:

@@ -13,6 +13,7 @@ import pytest
 from components.cutover.evacuation import Evacuation
 from components.emqx.base import Portion, exports_of
 from components.emqx.client import Reply
+from components.emqx.clients import Door as Limits
 from components.emqx.errors import NotNow, Refused, Rejected, Unauthorized
 from components.emqx.models import ExportsAccess
 from components.emqx.registry import can_export, cluster_of, dialect_of
@@ -75,6 +76,8 @@ async def test_nodes_members_edition_and_metrics_are_read(version: str) -> None:
         ports = await blue.listeners()
         assert ports[1883] == ("tcp" if version.startswith("4.2") else "tcp:external")
         assert 18083 not in ports
+        assert await blue.doors() == dict.fromkeys((first, second), Limits(1_024_000, None))
+        assert not await blue.has_rebalance()
 
 
 def _status(status: int, _: httpx.Request) -> httpx.Response:

@@ -142,6 +142,33 @@ def test_the_plan_says_which_mover_why_and_how_many_are_told_to_go(mqtt5: int | 
     assert told_to_go(812, "close") == 0
 
 
+@pytest.mark.parametrize(
+    ("mqtt5", "past", "told"),
+    [(812, 0, 0), (812, 7, 7), (3, 7, 3), (None, 7, None), (812, None, None), (None, 0, 0), (0, None, 0)],
+)
+def test_of_connections_that_the_balancer_does_not_have_those_of_mqtt_5_may_be_told_to_go(
+    mqtt5: int | None, past: int | None, told: int | None
+) -> None:
+    assert told_to_go(mqtt5, "close", past) == told
+    plan = forecast(
+        to="green",
+        direction="forward",
+        reason="",
+        share_parts=0,
+        steps=DEFAULT_STEPS,
+        mover=Choice(mover="close"),
+        budget_per_second=100,
+        fleet=Fleet(clients=2_000, mqtt5_clients=mqtt5, past=past),
+        accepts=40,
+    )
+    assert plan.told_to_go == told
+    text = render(plan)
+    assert ("7 connections are not the balancer's" in text) == (past == 7)
+    assert ("how many connections are the balancer's is unknown" in text) == (past is None)
+    assert "the listeners of green accept 40 connections a second" in text
+    assert {row.rate_per_second for row in plan.steps if row.share is not None} == {40}
+
+
 def test_inside_one_cluster_nobody_is_kicked_whatever_is_wished() -> None:
     here = Circumstances(("close", "evacuation"), True, True, "ee", 3, 100)
     for wish in (None, "kick", "evacuation"):

@@ -22,6 +22,7 @@ from components.emqx.errors import NotNow, Refused
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.reading import read
 from components.emqx.v4 import account
+from components.emqx.v4.bounds import Bounds
 from components.emqx.v4.calls import Calls
 from components.emqx.v4.clients import ClientLists
 from components.emqx.v4.exports import DataExports
@@ -59,7 +60,7 @@ _SERVES = ("is started", "is running")
 _MQTT = ("mqtt:tcp", "mqtt:ssl", "mqtt:ws", "mqtt:wss")
 
 
-class ClusterApi(ClientLists):
+class ClusterApi(ClientLists, Bounds):
     """One cluster; an async context manager that closes its connections. The promises are those of ``components.emqx.base.Cluster``.
 
     Errors as of the dialect of 5.x; a refusal inside a 200 is Rejected.

@@ -5,41 +5,37 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter
 
-from components.cutover.evacuation import Evacuation
 from components.cutover.versions import parse
 from components.cutover.words import Edition
 from components.emqx.account import Account
-from components.emqx.answers import EvacuationFacts, LicenseFacts, ListenerFacts, NodeFacts, StatusFacts
+from components.emqx.answers import LicenseFacts, NodeFacts, StatusFacts
 from components.emqx.base import PATIENCE_SECONDS, Scope
 from components.emqx.client import code_and_message, judged
+from components.emqx.clients import Door
 from components.emqx.errors import NotNow
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.reading import read, read_model
-from components.emqx.v5 import account
+from components.emqx.v5 import account, doors
 from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
-from components.emqx.v5.clients import ClientLists
 from components.emqx.v5.inventory import read_inventory
+from components.emqx.v5.moving import Moving
 from components.emqx.v5.restore import DataExports
 from components.emqx.v5.traits import EDITIONS, EXPORTS_SINCE, EditionTraits
 from components.migration.inventory import Inventory
-from components.system.address import port_of
 
 _NODES = TypeAdapter(tuple[NodeFacts, ...])
-_EVACUATIONS = TypeAdapter(tuple[EvacuationFacts, ...])
 _METRICS = TypeAdapter(dict[str, int])
 _METRICS_BY_NODE = TypeAdapter(list[dict[str, int | str]])
 _NAMES = TypeAdapter(list[str])
-_LISTENERS = TypeAdapter(tuple[ListenerFacts, ...])
-_OBJECT = TypeAdapter(dict[str, Any])
 
 
-class ClusterApi(ClientLists):
+class ClusterApi(Moving):
     """One cluster; an async context manager that closes its connections. The promises are those of ``components.emqx.base.Cluster``.
 
     Unreachable and NotNow come after ``patience_seconds`` of repeating (reads, kicks, evacuation calls), Unauthorized, Rejected,
@@ -173,10 +169,12 @@ class ClusterApi(ClientLists):
         return read_model(LicenseFacts, await self.http.call("GET", "/license", patience_seconds=patience_seconds))
 
     async def listeners(self) -> dict[int, str]:
-        """``GET /listeners`` (recording 06): ``bind`` is ``0.0.0.0:1883``, ``:1883`` or ``1883``."""
-        reply = await self.http.call("GET", "/listeners")
-        rows = read(_LISTENERS, reply, reply.json())
-        return {port_of(row.bind): row.id for row in rows if row.enable and row.type in {"tcp", "ssl", "ws", "wss"}}
+        """The listeners that are on, by port."""
+        return dict(doors.by_port(await doors.listeners(self.http)))
+
+    async def doors(self) -> dict[str, Door]:
+        """What each declared node lets in by the listeners that the handle names."""
+        return await doors.doors(self.http, self.handle.nodes)
 
     async def metrics(self, *, patience_seconds: float | None = None) -> dict[str, int]:
         """Counters summed over the nodes; they start at 0 after a node's restart (docs/emqx/counters.md#health-during-a-move)."""
@@ -223,55 +221,6 @@ class ClusterApi(ClientLists):
         """End the connections **and sessions** of these clients on all nodes; unknown ids are ignored, safe to repeat."""
         if ids:
             await self.http.call("POST", "/clients/kickout/bulk", body=list(ids), repeatable=True)
-
-    # -- evacuation ----------------------------------------------------------------------------------------------
-
-    async def has_evacuation(self, *, patience_seconds: float | None = None) -> bool:
-        """Whether the edition can evacuate nodes."""
-        return (await self.traits(patience_seconds=patience_seconds)).has_evacuation
-
-    async def evacuation_start(self, node: str, knobs: Evacuation, recipients: Sequence[str] = ()) -> bool:
-        """Start to evacuate a node; False when one runs there already (by whom and how: ``evacuations()``).
-
-        Waits are strings, as EMQX's API document says (docs/emqx/evacuation.md#values). Other refusals are Rejected.
-        """
-        body = {
-            "wait_health_check": f"{knobs.wait_health_check_seconds}s",
-            "wait_takeover": f"{knobs.wait_takeover_seconds}s",
-            "conn_evict_rate": knobs.conn_evict_rate,
-            "sess_evict_rate": knobs.sess_evict_rate,
-            **({"migrate_to": list(recipients)} if recipients else {}),
-        }
-        return await self._evacuation(node, "start", body, unless="already_started")
-
-    async def evacuation_stop(self, node: str) -> bool:
-        """Open the node again; False when no evacuation ran there."""
-        return await self._evacuation(node, "stop", None, unless="not_started")
-
-    async def evacuations(self, *, patience_seconds: float | None = None) -> dict[str, EvacuationFacts]:
-        """The running evacuations of the declared nodes; one that is not evacuating, or stopped, is missing. Empty in CE."""
-        if not await self.has_evacuation(patience_seconds=patience_seconds):
-            return {}
-        reply = await self.http.call("GET", "/load_rebalance/global_status", patience_seconds=patience_seconds)
-        body = reply.json()
-        facts = read(_EVACUATIONS, reply, body.get("evacuations") if isinstance(body, dict) else None)
-        return {entry.node: entry for entry in facts if entry.node in self.node_names}
-
-    async def evacuation_status(self) -> dict[str, Any]:
-        """``global_status`` as it is, also of nodes that are not declared; empty in CE."""
-        if not await self.has_evacuation():
-            return {}
-        reply = await self.http.call("GET", "/load_rebalance/global_status")
-        return read(_OBJECT, reply, reply.json())
-
-    async def _evacuation(self, node: str, act: str, body: dict[str, Any] | None, *, unless: str) -> bool:
-        # Any node passes it on, and one that is gone is a clear 404 instead of a time-out.
-        path = f"/load_rebalance/{quote(node, safe='@')}/evacuation/{act}"
-        reply = await self.http.call("POST", path, body=body, accept=frozenset({400}), repeatable=True)
-        if reply.status == 400 and code_and_message(reply.body)[1].endswith(unless):
-            return False
-        judged(reply)
-        return True
 
     # -- accounts ------------------------------------------------------------------------------------------------
 
