@@ -25,6 +25,7 @@ from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
 from components.emqx.moving import Moves
 from components.migration.inventory import Inventory
+from components.migration.requests import Request
 
 PATIENCE_SECONDS = 15.0
 """How long calls are repeated: 500 is normal for 2 s around a join, and 10 s must not end a move (docs/emqx/cluster.md#a-node-dies)."""
@@ -108,6 +109,10 @@ class Exports(Protocol):
 
     async def delete(self, facts: ExportFacts, *, login: bool = False) -> None:
         """Remove an archive from its node; gone already is fine."""
+        ...
+
+    async def send(self, request: Request, *, patience_seconds: float) -> bool:
+        """Carry out a request of a conversion; False when nothing was to be done any more. It may be sent again at any time."""
         ...
 
     async def restore_orders(self, source: Exports, wanted: Inventory, found: Inventory) -> list[str]:

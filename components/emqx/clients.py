@@ -110,6 +110,10 @@ class Clients(Protocol):
         """
         ...
 
+    async def retained_messages(self) -> int | None:
+        """How many retained messages the cluster counts, those of ``$SYS`` among them where it keeps any; None where it does not say."""
+        ...
+
     def connected_pages(self) -> AsyncIterator[list[str]]:
         """The ids of all clients with a socket, page by page; an id may come twice."""
         ...

@@ -40,6 +40,9 @@ FACTORY: Mapping[str, frozenset[str]] = {
 SLACK_SECONDS = 5.0
 """An item that ends by itself may be gone this much before its time: clocks of two clusters differ."""
 
+ANY = -1
+"""In the place of a digest: the item must be there, and its content is proven otherwise (a conversion gives it another shape)."""
+
 Kind = Literal["missing", "extra", "changed", "order", "unlisted"]
 
 _SECRET_WORDS = ("password", "secret", "token", "credential", "private", "headers", "authorization", "jwt", "apikey")
@@ -189,7 +192,7 @@ def _compare_section(
     loose = expected.optional | ended
     gone = [key for key in expected.items if key not in found.items and key not in loose]
     more = [key for key in found.items if key not in expected.items and key not in loose]
-    other = [key for key, value in expected.items.items() if found.items.get(key, value) != value and key not in loose]
+    other = [key for key, value in expected.items.items() if _differs(value, found.items.get(key)) and key not in loose]
     if gone:
         yield Difference(name, "missing", some(gone), "none of these", _of(gone, expected.items))
     if more:
@@ -198,6 +201,11 @@ def _compare_section(
         yield Difference(name, "changed", some(other), "the same keys with other content", _of(other, expected.items))
     if expected.ordered and not gone and not more and list(expected.items) != list(found.items):
         yield Difference(name, "order", " > ".join(expected.items), " > ".join(found.items), "the order decides here")
+
+
+def _differs(one: int, other: int | None) -> bool:
+    """Whether two contents are known to be others; what is not there has none."""
+    return other is not None and ANY not in (one, other) and one != other
 
 
 def _of(part: list[str], whole: Mapping[str, int]) -> str:
@@ -224,7 +232,7 @@ def written_since(before: Inventory, now: Inventory) -> list[Difference]:
         if isinstance(section, Unlisted) or not isinstance(old, Section):
             continue
         added = [key for key in section.items if key not in old.items]
-        changed = [key for key, value in section.items.items() if old.items.get(key, value) != value]
+        changed = [key for key, value in section.items.items() if _differs(value, old.items.get(key))]
         if added:
             found.append(Difference(name, "extra", "none of these", some(added), f"{len(added)} added"))
         if changed:

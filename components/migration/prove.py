@@ -61,7 +61,7 @@ def after_of(conversion: Conversion, dialect: Dialect) -> After:
         authenticators=len(enabled),
         user_type=str(built_in.get("user_id_type", "")),
         hash_name=str(built_in.get("password_hash_algorithm", {}).get("name", "sha256")),
-        users=_users(conversion, str(built_in.get("password_hash_algorithm", {}).get("name", "sha256"))),
+        users=converted_users(conversion, str(built_in.get("password_hash_algorithm", {}).get("name", "sha256"))),
         rows=_rows(conversion),
         file_rules=after.compile_file(parse(file_source["rules"])),
         sources=[one["type"] for one in authorization["sources"] if one["enable"]],
@@ -75,7 +75,8 @@ def after_of(conversion: Conversion, dialect: Dialect) -> After:
     )
 
 
-def _users(conversion: Conversion, hash_name: str) -> dict[str, tuple[bytes, bytes]]:
+def converted_users(conversion: Conversion, hash_name: str = "sha256") -> dict[str, tuple[bytes, bytes]]:
+    """Salt and hash by login: those of the table, those that are sent, and those whose password is sent."""
     table = read_archive(conversion.archive).get("mnesia/emqx_authn_mnesia")
     users = {login: (salt, stored) for login, salt, stored in (read_table(table) if table else ())}
     for request in conversion.requests:
@@ -123,10 +124,16 @@ def prove(
         BadSource: the source is refused.
 
     """
-    conversion = convert(source, from_version, to_version, options)
+    return prove_conversion(source, convert(source, from_version, to_version, options), topics=topics, most=most)
+
+
+def prove_conversion(
+    source: Source, conversion: Conversion, *, topics: Iterable[str] = (), most: int = MOST_DECISIONS
+) -> Proof:
+    """The same of a conversion that was made already; arguments as for ``prove``."""
     old = before_of(source)
     asked = list(islice(questions(old, [*used(source.export or {}), *topics], most), most))
-    sides = [after_of(conversion, dialect) for dialect in dialects(patch(to_version))]
+    sides = [after_of(conversion, dialect) for dialect in dialects(patch(conversion.target))]
     return proof_of(old, sides, asked)
 
 

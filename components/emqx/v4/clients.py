@@ -26,12 +26,18 @@ class _Count(Answer):
     count: int
 
 
+class _Stats(Answer):
+    node: str
+    stats: dict[str, int]
+
+
 class _Clock(Answer):
     """One of ``GET /brokers``: local time without a zone, as all times of 4.x are."""
 
     datetime: str
 
 
+_STATS = TypeAdapter(list[_Stats])
 _CLOCKS = TypeAdapter(list[_Clock])
 _ROWS = TypeAdapter(list[dict[str, Any]])
 _COUNT = TypeAdapter(_Count)
@@ -74,6 +80,12 @@ class ClientLists(Listing):
         """The clients with a socket that speak MQTT 5; with a filter 4.x gives no count, so they are listed."""
         pages = self._pages("", _connected, proto_ver="5")
         return sum([sum(page) async for page in pages])
+
+    async def retained_messages(self) -> int | None:
+        """By ``GET /stats``; the table is the same on all nodes."""
+        answer = await self.http.ask("GET", "/stats")
+        counts = [row.stats.get("retained.count") for row in read(_STATS, answer.reply, answer.data)]
+        return max((count for count in counts if count is not None), default=None)
 
     async def brokers_now(self, *, patience_seconds: float | None = None) -> float | None:
         """By ``datetime`` of ``GET /brokers``, read as our own zone, as the times of sessions are: only these two are ever compared."""

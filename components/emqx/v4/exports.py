@@ -19,12 +19,13 @@ from pydantic import TypeAdapter
 
 from components.emqx.answers import ExportFacts
 from components.emqx.base import Delayed, DelayedMessage, Export, Exports, Portion
-from components.emqx.errors import GaveUp, NotNow, Refused
+from components.emqx.errors import GaveUp, NotNow, Refused, Rejected
 from components.emqx.models import ExportsAccess
 from components.emqx.reading import read
 from components.emqx.v4.calls import Calls
 from components.emqx.v4.traits import LineTraits
 from components.migration.inventory import Inventory
+from components.migration.requests import Request
 from components.system.address import parsed
 from components.system.command import CommandFailed, output_of
 from components.system.files import replacing
@@ -133,6 +134,20 @@ class DataExports:
         if self._made_by_hand() is None:
             path = f"/data/file/{quote(facts.filename, safe='')}"
             await self.calls.ask("DELETE", path, node=facts.node, unless=_GONE, repeatable=True)
+
+    async def send(self, request: Request, *, patience_seconds: float) -> bool:
+        """Carry out a request of a conversion; a rule that is posted again is the newest again, so all of them are sent in their order."""
+        answer = await self.calls.ask(
+            request.method, request.path, body=request.body, repeatable=True, patience_seconds=patience_seconds
+        )
+        if request.answer is not None and answer.data != request.answer:
+            raise Rejected(
+                answer.reply.tried,
+                node=answer.reply.node,
+                seen="it reads back otherwise than it was written",
+                todo="look who else writes to the new cluster; then run pulumi up again",
+            )
+        return True
 
     async def restore_orders(self, source: Exports, wanted: Inventory, found: Inventory) -> list[str]:  # noqa: ARG002
         """4.x has no list whose order can be set."""

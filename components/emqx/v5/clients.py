@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from components.emqx.answers import Answer, SessionFacts
 from components.emqx.base import Scope
 from components.emqx.known import known
 from components.emqx.listing import EVERY_FIELD, SESSION_FIELDS, SMALL_PAGE, Listing, persistent, websocket_id
-from components.emqx.reading import read_model
+from components.emqx.reading import read, read_model
 from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
+
+_STATS = TypeAdapter(dict[str, int])
 
 
 class _Meta(Answer):
@@ -52,6 +56,11 @@ class ClientLists(Listing):
         asked: dict[str, str | int] = {"conn_state": "connected", "proto_ver": "5", "limit": 1}
         found = [await self.http.call("GET", "/clients", params={**asked, **more}) for more in await self._lists()]
         return sum(read_model(_Counted, reply).meta.count for reply in found)
+
+    async def retained_messages(self) -> int | None:
+        """By ``GET /stats`` (recording 02)."""
+        reply = await self.http.call("GET", "/stats", params={"aggregate": "true"})
+        return read(_STATS, reply, reply.json()).get("retained.count")
 
     async def brokers_now(self, *, patience_seconds: float | None = None) -> float | None:
         """Unix seconds, in whole ones, from the ``date`` that each answer carries (recording A_reorder)."""

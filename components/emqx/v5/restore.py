@@ -18,8 +18,10 @@ from components.emqx.errors import Rejected
 from components.emqx.reading import read
 from components.emqx.v5.backup import Archives, portions
 from components.emqx.v5.calls import Calls
+from components.emqx.v5.requests import Sender
 from components.emqx.v5.traits import EditionTraits
 from components.migration.inventory import Inventory, Section
+from components.migration.requests import Request
 
 _SAME_SECONDS = 3.0
 """Two delayed messages of one topic due this close together are one: EMQX gives the remaining time in whole seconds."""
@@ -39,6 +41,10 @@ class DataExports(Archives):
     async def portions(self, *, accounts: bool) -> tuple[Portion, ...]:
         """The configuration, each table set, and the accounts."""
         return portions((await self._traits()).export_roots, accounts=accounts)
+
+    async def send(self, request: Request, *, patience_seconds: float) -> bool:
+        """Carry out a request of a conversion; False when nothing was to be done any more."""
+        return await Sender(self.calls).send(request, patience_seconds=patience_seconds)
 
     async def restore_orders(self, source: Exports, wanted: Inventory, found: Inventory) -> list[str]:
         """Bring the lists whose order decides into blue's order; the names of those that had to be changed.

@@ -41,13 +41,14 @@ class Chain:
 
     def requests(self) -> Iterator[Request]:
         """The import appends to what is there: put the chain into its order."""
-        names = [_identifier(one) for one in self.authenticators]
+        names = [identifier(one) for one in self.authenticators]
         if len(names) > 1:
             for name in reversed(names):
                 yield Request("PUT", f"/authentication/{name.replace(':', '%3A')}/position/front", None)
 
 
-def _identifier(authenticator: Json) -> str:
+def identifier(authenticator: Json) -> str:
+    """The id that 5.x gives it: ``password_based:built_in_database``, ``jwt``."""
     return ":".join(filter(None, (authenticator["mechanism"], authenticator.get("backend"))))
 
 

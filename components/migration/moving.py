@@ -1,0 +1,132 @@
+"""A conversion as the links of a cutover take it: what is imported, what is sent after it, what the nodes need, what green must show, and the account.
+
+The rule kept here: what is expected of green is made of what was written for it, never of green; contents have another shape there, so only
+what is there is held against it, and what it means is proven by the proof and asked of the live clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.migration import hop_44_5
+from components.migration.facts import Facts
+from components.migration.hop_44_5.acl import RULES
+from components.migration.hop_44_5.authn import identifier
+from components.migration.hop_44_5.users import AUTHENTICATOR
+from components.migration.inventory import ANY, Inventory, Section
+from components.migration.manifest import Account, BadSource
+from components.migration.permissions.before import Before
+from components.migration.permissions.compare import Proof
+from components.migration.prove import before_of, converted_users, prove_conversion
+from components.migration.requests import Request
+from components.migration.surroundings import source_of
+
+DECISIONS = 200_000
+"""Of one proof inside an update; ``python -m components.migration prove`` asks ten times as many."""
+_USERS = f"users:{AUTHENTICATOR.replace('%3A', ':')}"
+_KINDS = {"clients": ("acl_clients", "clientid"), "users": ("acl_users", "username")}
+
+
+@dataclass(frozen=True)
+class Moving:
+    """All of it.
+
+    Args:
+        origin: version of blue.
+        target: version of green.
+        archive_name: the name that the archive must keep.
+        archive: what the data import takes.
+        requests: what is sent after it, in this order.
+        bootstrap: files of green's nodes, before their first start.
+        account: what became of each item.
+        proof: who may do what, before and after.
+        expected: what green must show, by keys.
+        before: how blue decides.
+
+    """
+
+    origin: str
+    target: str
+    archive_name: str
+    archive: bytes
+    requests: tuple[Request, ...]
+    bootstrap: Mapping[str, str]
+    account: Account
+    proof: Proof
+    expected: Inventory
+    before: Before
+
+
+def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = ()) -> Moving:
+    """Convert 4.4 to 5.x, and prove it on the same data.
+
+    Args:
+        facts: what was given of blue, with the plan.
+        now: unix seconds: it names the archive and decides which bans are over.
+        jwt_key: the one source of keys that 5.x holds, where blue has more.
+        topics: further topics to ask for.
+
+    Raises:
+        BadSource: the source is refused: file, place and remedy are in it.
+
+    """
+    plan, source = facts.plan, source_of(facts)
+    if plan.source.line != (4, 4):
+        raise BadSource("emqx:clusters", str(plan.source), "no conversion inside an update", "go by way of 4.4")
+    options = hop_44_5.Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=now)
+    made = hop_44_5.convert(source, str(plan.source), str(plan.target), options)
+    return Moving(
+        origin=made.origin,
+        target=made.target,
+        archive_name=made.archive_name,
+        archive=made.archive,
+        requests=made.requests,
+        bootstrap=made.bootstrap,
+        account=made.account,
+        proof=prove_conversion(source, made, topics=topics, most=DECISIONS),
+        expected=expected_of(made),
+        before=before_of(source),
+    )
+
+
+def expected_of(made: hop_44_5.Conversion) -> Inventory:
+    """The sections of green's inventory that the conversion fills; of the others nothing is expected."""
+    config = made.config
+    sections = {
+        "authenticators": _keys(map(identifier, config["authentication"]), ordered=True),
+        "authorization_sources": _keys(map(_type, config["authorization"]["sources"]), ordered=True),
+        _USERS: _keys(converted_users(made)),
+        "rules": _keys(config.get("rule_engine", {}).get("rules", {})),
+        "banned": _keys(f"{one.body['as']}:{one.body['who']}" for one in made.requests if one.path == "/banned"),
+        "topic_metrics": _keys(one.body["topic"] for one in made.requests if one.path == "/mqtt/topic_metrics"),
+        **{root: _keys(_typed(config.get(root, {}))) for root in ("connectors", "actions", "sources")},
+        "acl_clients": _keys(()),
+        "acl_users": _keys(()),
+        "acl_all": _keys((), ordered=True),
+    }
+    for request in made.requests:
+        path, _, kind = request.path.rpartition("/")
+        if path == RULES and kind in _KINDS:
+            name, key = _KINDS[kind]
+            sections[name] = _keys([*sections[name].items, *(str(one[key]) for one in request.body)])
+        elif path == RULES and kind == "all":
+            sections["acl_all"] = _keys(map(_rule, request.body["rules"]), ordered=True)
+    return Inventory(sections)
+
+
+def _keys(names: Iterable[str], *, ordered: bool = False) -> Section:
+    return Section(dict.fromkeys(names, ANY), ordered=ordered)
+
+
+def _type(source: Mapping[str, Any]) -> str:
+    return str(source["type"])
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    return f"{rule['permission']} {rule['action']} {rule['topic']}"
+
+
+def _typed(root: Mapping[str, Any]) -> Iterable[str]:
+    return (f"{kind}:{name}" for kind, named in root.items() for name in named)
