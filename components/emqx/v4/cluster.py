@@ -270,7 +270,7 @@ class ClusterApi(ClientLists, Bounds):
         return await account.sweep(self.http, self.line)
 
     async def ask_authenticators(self, node: str) -> None:
-        """NotNow while the node lacks an authentication plugin that another one has: until then it lets everybody in (docs/emqx/v4.md#start)."""
+        """NotNow while the node lacks an authentication plugin that another one has: until then it lets everybody in (docs/emqx/v4.md#start-and-stop)."""
         await account.ask_authenticators(self.http, node)
 
     async def lets_everybody_in(self, node: str) -> bool:  # noqa: ARG002  -- a setting decides, which no call shows
