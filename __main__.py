@@ -25,7 +25,7 @@ except UpgradeError as refusal:
 if pulumi.runtime.is_dry_run():
     pulumi.log.info(plan.text)
 
-fleet = BlueGreen("fleet", settings)
+fleet = BlueGreen("fleet", settings, runs=plan.runs)
 pulumi.export("mqtt", fleet.mqtt)
 if settings.balancer.listeners:
     pulumi.export("listeners", fleet.listeners)

@@ -64,6 +64,7 @@ def load(
     problems = [Problem(f"emqx:{name}", "unknown key", ", ".join(known)) for name in unknown]
     raw = {key: value for key in KEYS if (value := _decoded(key, read(key))) is not None}
     raw["workDirectory"] = raw.get("workDirectory") or f".emqx/{stack}"
+    raw["environment"] = raw.get("environment") or stack
     settings = None
     problems += _replace_steps(raw)
     try:
@@ -224,7 +225,7 @@ def _addresses_of_ours(settings: Settings, colour: Colour) -> frozenset[str]:
 
 def _decoded(key: str, value: Any) -> Any:
     """Objects arrive as JSON text from ``pulumi.Config.get``; a text that is no object stays one, for its own refusal."""
-    if key in {"live", "workDirectory"} or not isinstance(value, str):
+    if key in {"environment", "live", "workDirectory"} or not isinstance(value, str):
         return value
     try:
         return json.loads(value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ from components.ledger.remembered import remembered
 from components.links.accounts import carried, refuse_same_accounts
 from components.links.opening import unacknowledged_sessions
 from components.links.reach import accepts
+from components.links.roll_look import versions_of
 from components.local import balancer as balancing
 from components.migration.advice import advise, lines
 from components.migration.check import Report
@@ -52,10 +53,11 @@ SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown h
 
 
 class Plan(NamedTuple):
-    """What preview prints, and what it exports."""
+    """What preview prints, what it exports, and the versions that nodes were seen to run, by colour."""
 
     text: str
     numbers: dict[str, Any]
+    runs: Mapping[Colour, Sequence[str]] = {}
 
 
 class Outlook(NamedTuple):
@@ -71,6 +73,7 @@ class Outlook(NamedTuple):
     asked: bool
     silent: Mapping[Colour, str]
     differing: Differing
+    runs: Mapping[Colour, Sequence[str]]
 
 
 def plan_of(settings: Settings, credentials: str | None) -> Plan:
@@ -98,7 +101,8 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
     numbers = outlook.forecast.model_dump(mode="json", by_alias=True)
     things = outlook.differing.things
-    return Plan(text, {**numbers, "advice": rules, "notAsked": list(outlook.silent), "configuration": things})
+    numbers |= {"advice": rules, "notAsked": list(outlook.silent), "configuration": things}
+    return Plan(text, numbers, outlook.runs)
 
 
 def _refuse_credentials(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
@@ -156,6 +160,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
                 await refuse_false(settings, api)
         held = await _decision(settings, live)
         await _refuse_busy(apis, old, held)
+        runs = {colour: found for colour, api in apis.items() if (found := await known(versions_of(api)))}
         fleet = await counting.counted(settings, apis, old, live, back=held.decision.direction == "back")
         most = await known(accepts(apis[settings.live])) if settings.live in apis else None
         along = await carries(settings, apis.get(old))
@@ -177,7 +182,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         accepts=most,
     )
     advice = _advice(settings, fleet, effective) if held.decision.direction == "forward" else None
-    return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart)
+    return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart, runs=runs)
 
 
 async def _opened(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from components.balancer import BALANCERS
 from components.cutover.roll import Release, RollNode
 from components.cutover.roll_forecast import evener, forecast, mover, render
 from components.cutover.roll_memory import in_work
+from components.cutover.words import Colour
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused, Retryable, Unauthorized, UpgradeError
 from components.emqx.known import known
@@ -44,10 +45,11 @@ SILENT = "roll to {}: {} could not be asked: {}; the update asks again and refus
 
 
 class RollPlan(NamedTuple):
-    """What preview prints, and what it exports."""
+    """What preview prints, what it exports, and the versions that nodes were seen to run, by colour."""
 
     text: str
     numbers: dict[str, Any]
+    runs: Mapping[Colour, Sequence[str]] = {}
 
 
 def roll_plan_of(settings: Settings, credentials: Mapping[str, Credentials]) -> RollPlan:
@@ -106,7 +108,8 @@ async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
     advice = None if plan.down else await _advice(settings, api, nodes, wanted)
     text = "\n".join([render(plan), *(lines(advice) if advice else ())])
     rules = json.loads(advice.to_json()) if advice else None
-    return RollPlan(text, {**plan.model_dump(mode="json", by_alias=True), "advice": rules})
+    runs = tuple(sorted({node.release.version for node in nodes if node.release is not None}))
+    return RollPlan(text, {**plan.model_dump(mode="json", by_alias=True), "advice": rules}, {colour: runs})
 
 
 async def _advice(settings: Settings, api: Cluster, nodes: tuple[RollNode, ...], wanted: Wanted) -> Report | None:

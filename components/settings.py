@@ -26,7 +26,7 @@ from components.routers.listeners import Listener
 from components.system.address import HOST, PORT
 from components.value import Value
 
-KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory", "protect")
+KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory", "protect", "environment")
 CREDENTIALS, CERTIFICATES = "credentials", "certificates"
 """The keys that only the providers read (and the plan, which counts; and who judges certificates), never this module."""
 LOSSES = ("sessions", "way_back", "leftovers")
@@ -97,6 +97,21 @@ class ClusterSettings(Value):
         """The number of nodes."""
         raise NotImplementedError
 
+    @property
+    def node_size(self) -> Mapping[str, float]:
+        """How large a node is, by what is counted (``sessions``, ``memory in MiB``); nothing where the stack does not say it."""
+        return {}
+
+    @property
+    def enterprise_features(self) -> tuple[str, ...]:
+        """What of the declared only Enterprise has, in the words of its settings."""
+        return ()
+
+    @property
+    def needs_licence(self) -> bool:
+        """Whether its nodes need a key where their version does."""
+        return True
+
 
 class Balancer(Value):
     """Where the devices connect: at ``listeners``, or, where there are none, at the one ``address`` (``host:port``, None takes a free port).
@@ -136,9 +151,11 @@ class Cutover(Value):
 class Settings(Value):
     """Everything that the stack's config says, checked; secrets are not in it.
 
-    ``protect`` is whether Pulumi itself refuses to end what serves; false is for a ``destroy`` that runs the program.
+    ``environment`` is what labels, tags and policies call this stack, its name where nothing is set; ``protect`` is whether Pulumi itself
+    refuses to end what serves; false is for a ``destroy`` that runs the program.
     """
 
+    environment: str = Field(default="", max_length=63, pattern=r"^[A-Za-z0-9._-]*$")
     live: Colour
     clusters: Mapping[Colour, Any] = Field(min_length=1)
     balancer: Balancer = Balancer()

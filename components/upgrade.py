@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -10,6 +11,7 @@ from components.balancer.base import Fronted
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
+from components.declaration import clusters, declaration
 from components.intent import in_order, links_of, site, standing, theirs
 from components.ledger.remembered import Remembered, directory_of, remembered
 from components.local import balancer as balancing
@@ -33,9 +35,20 @@ class BlueGreen(pulumi.ComponentResource):
     listeners: pulumi.Output[list[dict[str, Any]]]
     live: pulumi.Output[str | None]
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare everything; the chain is there as soon as two colours are, or where the one is upgraded in place."""
-        super().__init__("emqx:upgrade:BlueGreen", name, {}, opts)
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        runs: Mapping[Colour, Sequence[str]] | None = None,
+    ) -> None:
+        """Declare everything; the chain is there as soon as two colours are, or where the one is upgraded in place.
+
+        ``runs`` are the versions that nodes were seen to run, for the policies; a colour that could not be asked is not among them.
+        """
+        super().__init__("emqx:upgrade:BlueGreen", name, {"declared": declaration(settings)}, opts)
+        self._runs = runs or {}
         if not pulumi.runtime.is_dry_run():
             balancing.reserve(directory_of(settings.work_directory), pulumi.get_stack())
         self._settings, known = settings, remembered(settings.work_directory)
@@ -50,7 +63,7 @@ class BlueGreen(pulumi.ComponentResource):
             "balancer", settings, fronted, self._child(protect=bool(known.holding) and settings.protect)
         )
         for colour in handles:
-            self._guard(colour, ours=colour not in fronted.external, protect=self._serves(colour, known))
+            self._guard(colour, fronted, known)
         self.mqtt, self.listeners = self.balancer.handle["mqtt"], self.balancer.handle["endpoints"]
         if len(handles) == len(COLOURS) or self._in_place:
             last = self._declare_chain(pulumi.ResourceOptions(parent=self))
@@ -64,12 +77,28 @@ class BlueGreen(pulumi.ComponentResource):
             self.live = self.mqtt.apply(lambda _: settings.live)
         self.register_outputs({"mqtt": self.mqtt, "live": self.live})
 
-    def _guard(self, colour: Colour, *, ours: bool, protect: bool) -> None:
+    def _guard(self, colour: Colour, fronted: Fronted, known: Remembered) -> None:
         """Stand between the colour and its deletion."""
-        name, cluster = f"{colour}-guard", self.clusters[colour]
-        guarded = {"cluster": cluster.handle, "balancer": self.balancer.handle, "ours": ours}
-        depends = pulumi.ResourceOptions(parent=self, protect=protect, depends_on=[cluster, self.balancer])
-        ClusterGuard(name, {"name": name, "colour": colour, **guarded}, depends)
+        name, cluster, declared = f"{colour}-guard", self.clusters[colour], self._settings.clusters[colour]
+        serves = colour in known.holding and colour == self._settings.live
+        inputs = {
+            "name": name,
+            "colour": colour,
+            "cluster": cluster.handle,
+            "balancer": self.balancer.handle,
+            "ours": colour not in fronted.external,
+            "serves": serves,
+            "version": declared.version,
+            "edition": declared.edition,
+            "in_place": self._in_place,
+            "runs": self._runs.get(colour),
+        }
+        protect = serves and self._settings.protect
+        ClusterGuard(
+            name,
+            inputs,
+            pulumi.ResourceOptions(parent=self, protect=protect, depends_on=[cluster, self.balancer]),
+        )
 
     def _beside(self) -> pulumi.Output[dict[str, Any]] | None:
         """The colour whose cluster the next one joins, where they share one."""
@@ -120,19 +149,9 @@ class BlueGreen(pulumi.ComponentResource):
     def _intent(self) -> dict[str, Any]:
         """What the stack's config declares and the balancer's files tell, as plain values for the policies."""
         cutover, known = self._settings.cutover, remembered(self._settings.work_directory)
-        declared = [
-            {
-                "colour": colour,
-                "version": cluster.version,
-                "edition": cluster.edition,
-                "nodes": cluster.size,
-                "target": cluster.target,
-            }
-            for colour, cluster in self._settings.clusters.items()
-        ]
         return {
             "live": self._settings.live,
-            "declared": declared,
+            "declared": clusters(self._settings),
             "holding": known.holding,
             "origin": known.origin,
             "steps": [step.model_dump(mode="json") for step in cutover.steps],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pulumi_policy import EnforcementLevel, PolicyPack
-from rules import POLICIES
+from rules import RULES
 from rules.stack_config import listen
 
 listen()
-PolicyPack(name="emqx-upgrade", enforcement_level=EnforcementLevel.MANDATORY, policies=list(POLICIES))
+PolicyPack(
+    name="emqx-upgrade", enforcement_level=EnforcementLevel.MANDATORY, policies=[rule.policy() for rule in RULES]
+)

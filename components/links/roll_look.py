@@ -26,6 +26,12 @@ def release_of(facts: NodeFacts) -> Release | None:
     return Release(str(Version(*found.line, found.patch)), facts.edition)
 
 
+async def versions_of(api: Cluster) -> tuple[str, ...]:
+    """The versions that the running nodes of a colour say they are, each once; one that does not say is not among them."""
+    found = (release_of(one) for one in of_colour(api, await api.nodes()).values())
+    return tuple(sorted({release.version for release in found if release is not None}))
+
+
 async def observed(run: Run, colour: Colour) -> tuple[RollNode, ...]:
     """All declared nodes, in their order.
 

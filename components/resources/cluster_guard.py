@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -25,13 +25,22 @@ from components.value import Value
 
 
 class ClusterGuardInputs(Value):
-    """The cluster that is guarded, whether we started it (`ours`), and the balancer that knows its share."""
+    """The cluster that is guarded, whether we started it (`ours`), and the balancer that knows its share.
+
+    For the policies: what is declared of it, whether it ``serves`` as the live colour, and the versions that its nodes were seen to run (None: they
+    could not be asked).
+    """
 
     name: str
     colour: Colour
     cluster: ClusterHandle
     balancer: BalancerHandle
     ours: bool = True
+    serves: bool = False
+    version: str = ""
+    edition: str = ""
+    in_place: bool = False
+    runs: Sequence[str] | None = None
 
 
 class ClusterGuardProvider(TypedProvider[ClusterGuardInputs]):

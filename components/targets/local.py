@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import pulumi
@@ -42,6 +43,16 @@ class LocalCluster(ClusterSettings):
     def size(self) -> int:
         """The number of nodes."""
         return self.nodes
+
+    @property
+    def node_size(self) -> Mapping[str, float]:
+        """The sessions of a lab node's licence, where it has a limit."""
+        return {"sessions": self.max_sessions} if self.max_sessions else {}
+
+    @property
+    def needs_licence(self) -> bool:
+        """A release does; a lab node's licence is ``max_sessions``."""
+        return self.emqx_home is not None
 
 
 class Local:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pulumi_policy.proxy import UnknownValueError
 
-from rules.closed import policy
+from rules.base import CRITICAL, Rule, Seen
 from rules.stack_config import StackConfig, heard
 from rules.tokens import DYNAMIC, STACK
 
@@ -24,11 +24,16 @@ _CREDENTIAL = re.compile(
 _HOW = "pulumi config set --secret"
 
 
-def _no_plain_secret(token: str, props: Mapping[str, Any]) -> Iterator[str]:
-    if token == STACK:
+def is_credential(name: str) -> bool:
+    """Whether a name says that its value is one."""
+    return _CREDENTIAL.search(name) is not None
+
+
+def _no_plain_secret(seen: Seen) -> Iterator[str]:
+    if seen.token == STACK:
         yield from _in_config(heard())
         return
-    for path in sorted(set(_credentials(props, ""))):
+    for path in sorted(set(_credentials(seen.props, ""))):
         yield f"the input {path} holds a credential; credentials come from the stack's configuration only (emqx:credentials)"
 
 
@@ -89,10 +94,13 @@ def _named(container: Any, key: Any, path: str, *, inside: bool) -> Iterator[str
         yield from _credentials(value, path, inside=secret)
 
 
-no_plain_secret = policy(
-    "no-plain-secret",
-    "Credentials are encrypted in the stack's configuration and are no inputs.",
-    {STACK, *DYNAMIC},
-    _no_plain_secret,
-    f"Set the value again with `{_HOW}`, then change it where it is used: it was readable.",
+RULES = (
+    Rule(
+        "no-plain-secret",
+        "Credentials are encrypted in the stack's configuration and are no inputs.",
+        {STACK, *DYNAMIC},
+        _no_plain_secret,
+        f"Set the value again with `{_HOW}`, then change it where it is used: it was readable.",
+        CRITICAL,
+    ),
 )

@@ -36,5 +36,41 @@ DYNAMIC = frozenset(
     }
 )
 """Every dynamic resource of ours."""
-COMPONENTS = frozenset({"emqx:upgrade:BlueGreen", "emqx:balancer:MqttBalancer", "emqx:cluster:EmqxCluster"})
+BLUE_GREEN = "emqx:upgrade:BlueGreen"
+COMPONENTS = frozenset({BLUE_GREEN, "emqx:balancer:MqttBalancer", "emqx:cluster:EmqxCluster"})
 """Every component of ours."""
+
+STATEFUL_SET, DEPLOYMENT = "kubernetes:apps/v1:StatefulSet", "kubernetes:apps/v1:Deployment"
+WORKLOADS = frozenset({STATEFUL_SET, DEPLOYMENT})
+SERVICE, CONFIG_MAP, SECRET = "kubernetes:core/v1:Service", "kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret"
+DISRUPTION_BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
+NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+
+INSTANCE, EIP, EBS_VOLUME = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip", "aws:ebs/volume:Volume"
+SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
+SECURITY_GROUP_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
+INGRESS_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+LOAD_BALANCER, TARGET_GROUP = "aws:lb/loadBalancer:LoadBalancer", "aws:lb/targetGroup:TargetGroup"
+TABLE = "aws:dynamodb/table:Table"
+IAM_ROLE, IAM_POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
+IAM_ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+IAM_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+
+TAGGED = frozenset(
+    {
+        *WORKLOADS,
+        SERVICE,
+        CONFIG_MAP,
+        SECRET,
+        DISRUPTION_BUDGET,
+        NETWORK_POLICY,
+        INSTANCE,
+        EBS_VOLUME,
+        SECURITY_GROUP,
+        LOAD_BALANCER,
+        TARGET_GROUP,
+        TABLE,
+        IAM_ROLE,
+    }
+)
+"""What carries labels or tags."""

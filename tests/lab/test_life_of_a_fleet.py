@@ -140,7 +140,7 @@ def test_it_can_go_forward_again_over_its_own_import(stage: Stage) -> None:
 
 def test_finalize_removes_the_old_colour_and_disturbs_nobody(stage: Stage) -> None:
     stage.configure("green", "green")
-    stage.workspace.up().good()
+    stage.workspace.up(policy_pack=stage.workspace.project / "policies").good()
     assert local.running(stage.work / "clusters" / "blue") is None
     assert stage.live()["green"] == 150
     fleet = stage.end_fleet()

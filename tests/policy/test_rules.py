@@ -1,50 +1,30 @@
-"""Each policy: hit, missed, and refusing what it cannot see."""
+"""Each rule on what a stack declares: hit, missed, and refusing what it cannot see."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pulumi_policy import EnforcementLevel, ResourceValidationArgs, ResourceValidationPolicy
+from pulumi_policy import EnforcementLevel
 from pulumi_policy.proxy import (
     UNKNOWN_ARRAY_VALUE,
+    UNKNOWN_BOOLEAN_VALUE,
     UNKNOWN_NUMBER_VALUE,
+    UNKNOWN_OBJECT_VALUE,
     UNKNOWN_STRING_VALUE,
-    unknown_checking_proxy,
 )
 
+from tests.policy.asking import BLIND, NAMED, ask, ask_all, rules, stack_config, tokens, without
+from tests.policy.test_rules_aws import CASES as AWS
+from tests.policy.test_rules_kubernetes import CASES as KUBERNETES
+
 pytestmark = pytest.mark.policy
-
-rules: Any = importlib.import_module("rules")
-tokens: Any = importlib.import_module("rules.tokens")
-stack_config: Any = importlib.import_module("rules.stack_config")
-
-
-def ask(policy: ResourceValidationPolicy, token: str, inputs: dict[str, Any]) -> list[str]:
-    """The violations for inputs as an analyzer gets them: numbers are floats, unknowns raise."""
-    said: list[str] = []
-    args = ResourceValidationArgs(
-        resource_type=token,
-        props=unknown_checking_proxy(inputs),
-        urn="urn:pulumi:dev::emqx::x",
-        name="cutover",
-        opts=None,  # type: ignore[arg-type]
-        provider=None,
-        config={},
-    )
-
-    def report(message: str, _urn: str | None = None) -> None:
-        said.append(message)
-
-    policy.validate(args, report)
-    return said
 
 
 def cutover(**changes: Any) -> dict[str, Any]:
     """Inputs of a Cutover; ``blue`` and ``green`` change the declared colours."""
-    common = {"edition": "ee", "nodes": 3.0, "target": "local"}
+    common = {"edition": "ee", "nodes": 3.0, "target": "local", "size": {"sessions": 100.0}}
     blue = {"colour": "blue", "version": "5.8.6", **common, **changes.pop("blue", {})}
     green = {"colour": "green", "version": "5.8.8", **common, **changes.pop("green", {})}
     steps = [
@@ -63,8 +43,33 @@ def balancer(*colours: str, **changes: Any) -> dict[str, Any]:
     return {"colours": list(colours), "live": "green", "holding": [], **changes}
 
 
-def without(inputs: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in inputs.items() if name != key}
+def fleet(**changes: Any) -> dict[str, Any]:
+    """Inputs of the component that owns everything, of a production stack; ``blue`` and ``green`` change the declared colours."""
+    common = {"edition": "ee", "nodes": 3.0, "target": "external", "features": [], "needs_licence": False}
+    blue = {"colour": "blue", "version": "5.8.6", **common, **changes.pop("blue", {})}
+    green = {"colour": "green", "version": "5.8.8", **common, **changes.pop("green", {})}
+    steps = [{"share": 10.0}, {"hold": 60.0}, {"gate": True}, {"share": 50.0}, {"gate": True}, {"share": 100.0}]
+    declared = {
+        "environment": "prod",
+        "live": "green",
+        "clusters": [blue, green],
+        "listeners": [{"protocol": "mqtt", "address": "*:1883"}, {"protocol": "mqtts", "address": "*:8883"}],
+        "strategy": "two-cluster",
+        "in_place": False,
+        "mover": "close",
+        "budget_per_second": 200.0,
+        "steps": steps,
+        "soak_seconds": 7200.0,
+        "links": ["Cutover", "DataExport", "DataImport", "Verification", "TrafficShift", "Drain"],
+        **changes,
+    }
+    return {"declared": declared}
+
+
+def guard(**changes: Any) -> dict[str, Any]:
+    """Inputs of the guard of a colour that serves."""
+    seen = {"serves": True, "version": "5.8.6", "edition": "ee", "in_place": False, "runs": ["5.8.6"]}
+    return {"colour": "blue", "cluster": UNKNOWN_STRING_VALUE, "ours": True, **seen, **changes}
 
 
 GOOD = [
@@ -86,6 +91,18 @@ GOOD = [
     (tokens.MQTT_BALANCER, balancer("green")),
     (tokens.TRAFFIC_SHIFT, {"to": "green", "share": 10.0, "step": "shift-10", "run": UNKNOWN_STRING_VALUE}),
     (tokens.TRAFFIC_SHIFT, {"to": "green", "share": 0.0, "step": "hold-1"}),
+    (tokens.BLUE_GREEN, fleet()),
+    (
+        tokens.BLUE_GREEN,
+        fleet(environment="dev", steps=[{"share": 100.0}], soak_seconds=0.0, listeners=[{"protocol": "mqtt"}]),
+    ),
+    (tokens.BLUE_GREEN, fleet(in_place=True, steps=[{"share": 100.0}], links=["Cutover", "Backup", "NodeUpgrade"])),
+    (tokens.BLUE_GREEN, fleet(green={"version": "6.3.1"})),
+    (tokens.BLUE_GREEN, fleet(blue={"edition": "ce"}, mover="kick")),
+    (tokens.CLUSTER_GUARD, guard()),
+    (tokens.CLUSTER_GUARD, guard(version="5.8.8", in_place=True)),
+    (tokens.CLUSTER_GUARD, guard(version="5.8.8", in_place=True, runs=["5.8.6", "5.8.8"])),
+    (tokens.CLUSTER_GUARD, guard(serves=False, version="5.9.1", runs=None)),
     (tokens.LOCAL_CLUSTER, {"colour": "blue", "version": "5.8.6", "nodes": 3.0}),
     ("random:index/randomPassword:RandomPassword", {"password": "x"}),
 ]
@@ -93,88 +110,169 @@ GOOD = [
 
 @pytest.mark.parametrize(("token", "inputs"), GOOD)
 def test_what_is_right_passes_every_policy(token: str, inputs: dict[str, Any]) -> None:
-    assert [said for policy in rules.POLICIES for said in ask(policy, token, inputs)] == []
+    assert ask_all(token, inputs) == []
 
 
 HITS = [
-    ("no_downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.5"}), "green has 5.8.5 (ee) and blue has 5.8.6 (ee)"),
-    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=["green"]), "blue has 5.8.6 (ee) and green has 5.8.8 (ee)"),
-    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=["blue", "green"], origin="green"), "must not be older"),
-    ("no_downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.6", "edition": "ce"}), "green has 5.8.6 (ce) and blue"),
-    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue"), "green is not declared, but it is live (blue is"),
-    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("green", holding=["blue", "green"]), "blue is not declared, but clients may"),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": 50.0}, {"share": 50.0}, {"share": 100.0}]), "50 comes after 50"),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": 10.0}, {"hold": 1.0}]), "the last share is 10"),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": 0.0}, {"share": 100.0}]), "0 comes after 0"),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"hold": 1.0}]), "no share"),
-    ("steps_rise", tokens.TRAFFIC_SHIFT, {"share": 101.0}, "share 101"),
+    ("no-downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.5"}), "green has 5.8.5 (ee) and blue has 5.8.6 (ee)"),
+    ("no-downgrade", tokens.CUTOVER, cutover(to="blue", holding=["green"]), "blue has 5.8.6 (ee) and green has 5.8.8 (ee)"),
+    ("no-downgrade", tokens.CUTOVER, cutover(to="blue", holding=["blue", "green"], origin="green"), "must not be older"),
+    ("no-downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.6", "edition": "ce"}), "green has 5.8.6 (ce) and blue"),
+    ("old-colour-declared", tokens.MQTT_BALANCER, balancer("blue"), "green is not declared, but it is live (blue is"),
+    ("old-colour-declared", tokens.MQTT_BALANCER, balancer("green", holding=["blue", "green"]), "blue is not declared, but clients may"),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"share": 50.0}, {"share": 50.0}, {"share": 100.0}]), "50 comes after 50"),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"share": 10.0}, {"hold": 1.0}]), "the last share is 10"),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"share": 0.0}, {"share": 100.0}]), "0 comes after 0"),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"hold": 1.0}]), "no share"),
+    ("steps-rise", tokens.TRAFFIC_SHIFT, {"share": 101.0}, "share 101"),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": 2.0}), "green has 2 nodes, at least the 3 of blue"),
     ("capacity", tokens.CUTOVER, cutover(blue={"version": "5.8.10", "nodes": 2.0}, to="blue"), "blue has 2 nodes"),
     ("capacity", tokens.CUTOVER, cutover(blue={"version": "5.8.8", "nodes": 2.0}, holding=["green"]), "blue has 2 nodes"),
-    ("no_plain_secret", tokens.CUTOVER, cutover(api_secret="hunter2"), "the input api_secret holds a credential"),
-    ("no_plain_secret", tokens.LOCAL_CLUSTER, {"nodes": [{"adminPassword": "hunter2"}]}, "nodes[0].adminPassword"),
-    ("no_plain_secret", tokens.DRAIN, {"manner": {"cookie": 7.0}}, "manner.cookie"),
-    ("no_plain_secret", tokens.DRAIN, {"cookie": {"value": ["hunter2"]}}, "cookie.value[0]"),
+    ("no-plain-secret", tokens.CUTOVER, cutover(api_secret="hunter2"), "the input api_secret holds a credential"),
+    ("no-plain-secret", tokens.LOCAL_CLUSTER, {"nodes": [{"adminPassword": "hunter2"}]}, "nodes[0].adminPassword"),
+    ("no-plain-secret", tokens.DRAIN, {"manner": {"cookie": 7.0}}, "manner.cookie"),
+    ("no-plain-secret", tokens.DRAIN, {"cookie": {"value": ["hunter2"]}}, "cookie.value[0]"),
+    ("known-release", tokens.BLUE_GREEN, fleet(blue={"edition": "pro"}), "edition 'pro' is none of ce, ee"),
+    ("known-release", tokens.BLUE_GREEN, fleet(green={"version": "5.8"}), "version '5.8' is not exact"),
+    ("known-release", tokens.BLUE_GREEN, fleet(green={"version": "5.8.99"}), "5.8.99 (ee) is not known: 5.8.11 is the newest"),
+    ("known-release", tokens.BLUE_GREEN, fleet(green={"version": "5.9.1", "edition": "ce"}), "no release of that line"),
+    ("route-served", tokens.CUTOVER, cutover(blue={"version": "4.4.19"}, strategy="same-cluster"), "only by two-cluster, and same-cluster"),
+    ("route-served", tokens.CUTOVER, cutover(blue={"version": "5.3.2"}, green={"version": "5.10.1"}), "by no strategy"),
+    ("version-kept", tokens.CLUSTER_GUARD, guard(version="5.8.8"), "serves with 5.8.6 and is declared with 5.8.8"),
+    ("version-kept", tokens.CLUSTER_GUARD, guard(version="5.10.1", runs=["5.3.2"], in_place=True), "is allowed by no strategy"),
+    ("version-kept", tokens.CLUSTER_GUARD, guard(runs=None), "could not be asked what it runs"),
+    ("open-source-features", tokens.BLUE_GREEN, fleet(blue={"edition": "ce"}, mover="evacuation"), "open source, which has no evacuation"),
+    ("open-source-features", tokens.BLUE_GREEN, fleet(green={"edition": "ce", "features": ["replicants"]}), "replicants is Enterprise's"),
+    ("live-declared", tokens.BLUE_GREEN, fleet(clusters=[]), "green is live and not declared"),
+    ("old-colour-declared", tokens.MQTT_BALANCER, balancer(holding=["blue"]), "blue is not declared, but clients may"),
+    ("as-large", tokens.CUTOVER, cutover(green={"size": {"sessions": 50.0}}), "a node of green has 50 sessions, at least the 100 of blue"),
+    ("live-protected", tokens.CLUSTER_GUARD, guard(), "blue serves and Pulumi does not protect it (emqx:protect)"),
+    ("first-step-small", tokens.BLUE_GREEN, fleet(steps=[{"share": 25.0}, {"gate": True}, {"share": 100.0}]), "the first share is 25, at most 10"),
+    ("gate-before-step", tokens.BLUE_GREEN, fleet(steps=[{"share": 10.0}, {"gate": True}, {"share": 50.0}, {"share": 100.0}]), "before the share of 100"),
+    ("budget-fits", tokens.BLUE_GREEN, fleet(budget_per_second=3001.0), "3001 clients per second are moved, and green may be sent 3000"),
+    ("soak-before-finalize", tokens.BLUE_GREEN, fleet(soak_seconds=60.0), "60 s after its drain, at least 3600 in production"),
+    ("backup-before-import", tokens.BLUE_GREEN, fleet(links=["Cutover", "DataImport"]), "DataImport comes with neither of DataExport and Backup"),
+    ("losses-by-name", tokens.CUTOVER, cutover(acknowledge=["sessions", "*"]), "'*' names no single loss"),
+    ("tls-in-production", tokens.BLUE_GREEN, fleet(listeners=[{"protocol": "mqtt"}]), "no listener has TLS (mqtt)"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "token", "inputs", "part"), HITS)
 def test_a_violation_says_value_and_config_key(name: str, token: str, inputs: dict[str, Any], part: str) -> None:
-    said = ask(getattr(rules, name), token, inputs)
+    said = ask(name, token, inputs)
     assert any(part in one for one in said), said
     assert all(one.startswith("cutover: ") and ("emqx:" in one) for one in said)
     assert "hunter2" not in "".join(said)
 
 
 UNKNOWN = [
-    ("no_downgrade", tokens.CUTOVER, cutover(to=UNKNOWN_STRING_VALUE)),
-    ("no_downgrade", tokens.CUTOVER, cutover(declared=UNKNOWN_ARRAY_VALUE)),
-    ("no_downgrade", tokens.CUTOVER, cutover(green={"version": UNKNOWN_STRING_VALUE})),
-    ("no_downgrade", tokens.CUTOVER, cutover(blue={"version": "5.8.10"}, acknowledge=UNKNOWN_ARRAY_VALUE)),
-    ("no_downgrade", tokens.CUTOVER, cutover(green={"version": "next"})),
-    ("no_downgrade", tokens.CUTOVER, without(cutover(), "declared")),
-    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=UNKNOWN_ARRAY_VALUE)),
-    ("no_downgrade", tokens.CUTOVER, cutover(to="blue", holding=["green"], origin=UNKNOWN_STRING_VALUE)),
-    ("no_downgrade", tokens.CUTOVER, cutover(green={"edition": UNKNOWN_STRING_VALUE})),
-    ("no_downgrade", tokens.CUTOVER, without(cutover(), "holding")),
-    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue", live=UNKNOWN_STRING_VALUE)),
-    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue", holding=UNKNOWN_ARRAY_VALUE)),
-    ("old_colour_declared", tokens.MQTT_BALANCER, balancer(colours=UNKNOWN_ARRAY_VALUE)),
-    ("old_colour_declared", tokens.MQTT_BALANCER, balancer("blue", UNKNOWN_STRING_VALUE)),
-    ("old_colour_declared", tokens.MQTT_BALANCER, without(balancer("green"), "holding")),
-    ("old_colour_declared", tokens.MQTT_BALANCER, without(balancer("green"), "colours")),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=UNKNOWN_ARRAY_VALUE)),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": UNKNOWN_NUMBER_VALUE}, {"share": 100.0}])),
-    ("steps_rise", tokens.CUTOVER, cutover(steps="all")),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[3.0])),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=["hold", {"share": 100.0}])),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"kind": "jump", "share": 5.0}, {"share": 100.0}])),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"share": float("nan")}, {"share": 100.0}])),
-    ("steps_rise", tokens.CUTOVER, cutover(steps=[{"kind": UNKNOWN_STRING_VALUE, "share": 5.0}, {"share": 100.0}])),
-    ("steps_rise", tokens.TRAFFIC_SHIFT, {"share": UNKNOWN_NUMBER_VALUE}),
-    ("steps_rise", tokens.TRAFFIC_SHIFT, {"step": "shift-10"}),
+    ("no-downgrade", tokens.CUTOVER, cutover(to=UNKNOWN_STRING_VALUE)),
+    ("no-downgrade", tokens.CUTOVER, cutover(declared=UNKNOWN_ARRAY_VALUE)),
+    ("no-downgrade", tokens.CUTOVER, cutover(green={"version": UNKNOWN_STRING_VALUE})),
+    ("no-downgrade", tokens.CUTOVER, cutover(blue={"version": "5.8.10"}, acknowledge=UNKNOWN_ARRAY_VALUE)),
+    ("no-downgrade", tokens.CUTOVER, cutover(green={"version": "next"})),
+    ("no-downgrade", tokens.CUTOVER, without(cutover(), "declared")),
+    ("no-downgrade", tokens.CUTOVER, cutover(to="blue", holding=UNKNOWN_ARRAY_VALUE)),
+    ("no-downgrade", tokens.CUTOVER, cutover(to="blue", holding=["green"], origin=UNKNOWN_STRING_VALUE)),
+    ("no-downgrade", tokens.CUTOVER, cutover(green={"edition": UNKNOWN_STRING_VALUE})),
+    ("no-downgrade", tokens.CUTOVER, without(cutover(), "holding")),
+    ("old-colour-declared", tokens.MQTT_BALANCER, balancer("blue", live=UNKNOWN_STRING_VALUE)),
+    ("old-colour-declared", tokens.MQTT_BALANCER, balancer("blue", holding=UNKNOWN_ARRAY_VALUE)),
+    ("old-colour-declared", tokens.MQTT_BALANCER, balancer(colours=UNKNOWN_ARRAY_VALUE)),
+    ("old-colour-declared", tokens.MQTT_BALANCER, balancer("blue", UNKNOWN_STRING_VALUE)),
+    ("old-colour-declared", tokens.MQTT_BALANCER, without(balancer("green"), "holding")),
+    ("old-colour-declared", tokens.MQTT_BALANCER, without(balancer("green"), "colours")),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=UNKNOWN_ARRAY_VALUE)),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"share": UNKNOWN_NUMBER_VALUE}, {"share": 100.0}])),
+    ("steps-rise", tokens.CUTOVER, cutover(steps="all")),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[3.0])),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=["hold", {"share": 100.0}])),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"kind": "jump", "share": 5.0}, {"share": 100.0}])),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"share": float("nan")}, {"share": 100.0}])),
+    ("steps-rise", tokens.CUTOVER, cutover(steps=[{"kind": UNKNOWN_STRING_VALUE, "share": 5.0}, {"share": 100.0}])),
+    ("steps-rise", tokens.TRAFFIC_SHIFT, {"share": UNKNOWN_NUMBER_VALUE}),
+    ("steps-rise", tokens.TRAFFIC_SHIFT, {"step": "shift-10"}),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": UNKNOWN_NUMBER_VALUE})),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": 2.5})),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": float("inf")})),
     ("capacity", tokens.CUTOVER, cutover(green={"nodes": float("nan")})),
     ("capacity", tokens.CUTOVER, cutover(declared=[])),
-    ("no_plain_secret", tokens.CUTOVER, cutover(api_secret=UNKNOWN_STRING_VALUE)),
+    ("no-plain-secret", tokens.CUTOVER, cutover(api_secret=UNKNOWN_STRING_VALUE)),
+    ("known-release", tokens.BLUE_GREEN, fleet(green={"version": UNKNOWN_STRING_VALUE})),
+    ("known-release", tokens.BLUE_GREEN, fleet(clusters=UNKNOWN_ARRAY_VALUE)),
+    ("route-served", tokens.CUTOVER, cutover(strategy=UNKNOWN_STRING_VALUE)),
+    ("version-kept", tokens.CLUSTER_GUARD, guard(runs=UNKNOWN_ARRAY_VALUE)),
+    ("version-kept", tokens.CLUSTER_GUARD, guard(serves=UNKNOWN_BOOLEAN_VALUE)),
+    ("licence-present", tokens.BLUE_GREEN, fleet(green={"needs_licence": UNKNOWN_BOOLEAN_VALUE, "version": "5.9.1"})),
+    ("licence-present", tokens.BLUE_GREEN, fleet(green={"needs_licence": True, "version": "5.9.1"})),
+    ("open-source-features", tokens.BLUE_GREEN, fleet(blue={"edition": "ce"}, mover=UNKNOWN_STRING_VALUE)),
+    ("live-declared", tokens.BLUE_GREEN, {"declared": UNKNOWN_OBJECT_VALUE}),
+    ("live-declared", tokens.BLUE_GREEN, fleet(live=UNKNOWN_STRING_VALUE)),
+    ("as-large", tokens.CUTOVER, cutover(green={"size": {"sessions": UNKNOWN_NUMBER_VALUE}})),
+    ("live-protected", tokens.CLUSTER_GUARD, guard(serves=UNKNOWN_BOOLEAN_VALUE)),
+    ("first-step-small", tokens.BLUE_GREEN, fleet(environment=UNKNOWN_STRING_VALUE)),
+    ("first-step-small", tokens.BLUE_GREEN, fleet(steps=UNKNOWN_ARRAY_VALUE)),
+    ("gate-before-step", tokens.BLUE_GREEN, fleet(steps=[{"share": UNKNOWN_NUMBER_VALUE}])),
+    ("gate-before-step", tokens.BLUE_GREEN, without(fleet(), "declared.environment")),
+    ("budget-fits", tokens.BLUE_GREEN, fleet(budget_per_second=UNKNOWN_NUMBER_VALUE)),
+    ("budget-fits", tokens.BLUE_GREEN, fleet(budget_per_second=float("nan"))),
+    ("soak-before-finalize", tokens.BLUE_GREEN, fleet(soak_seconds=UNKNOWN_NUMBER_VALUE)),
+    ("backup-before-import", tokens.BLUE_GREEN, fleet(links=UNKNOWN_ARRAY_VALUE)),
+    ("losses-by-name", tokens.CUTOVER, cutover(acknowledge=UNKNOWN_ARRAY_VALUE)),
+    ("tls-in-production", tokens.BLUE_GREEN, fleet(listeners=UNKNOWN_ARRAY_VALUE)),
+    ("tls-in-production", tokens.BLUE_GREEN, fleet(listeners=[{"protocol": UNKNOWN_STRING_VALUE}])),
 ]
 
 
 @pytest.mark.parametrize(("name", "token", "inputs"), UNKNOWN)
 def test_a_policy_that_cannot_see_its_value_refuses(name: str, token: str, inputs: dict[str, Any]) -> None:
-    said = ask(getattr(rules, name), token, inputs)
-    assert len(said) == 1
-    assert name == "no_plain_secret" or "refuses what it cannot see" in said[0]
+    said = ask(name, token, inputs)
+    assert len(said) == 1, said
+    assert name == "no-plain-secret" or BLIND in said[0]
 
 
-def test_every_policy_is_mandatory_and_says_what_to_do() -> None:
-    for policy in rules.POLICIES:
-        assert policy.enforcement_level is EnforcementLevel.MANDATORY
-        assert policy.description
-        assert policy.remediation_steps
-    assert len({policy.name for policy in rules.POLICIES}) == len(rules.POLICIES) == 5
+def test_every_rule_is_mandatory_and_says_what_to_do() -> None:
+    assert len(NAMED) == len(rules.RULES)
+    for rule in rules.RULES:
+        policy = rule.policy()
+        assert policy.enforcement_level == EnforcementLevel.MANDATORY
+        assert all((policy.description, policy.remediation_steps, policy.severity))
+
+
+def test_every_rule_is_hit_and_tried_with_something_unknown() -> None:
+    hit = {name for name, *_ in (*HITS, *AWS.hits, *KUBERNETES.hits)} | {"licence-present"}
+    blind = {name for name, *_ in (*UNKNOWN, *AWS.unknown, *KUBERNETES.unknown)}
+    passed = {token for token, _ in (*GOOD, *AWS.good, *KUBERNETES.good)}
+    assert hit == set(NAMED)
+    assert blind == set(NAMED)
+    assert [rule.name for rule in rules.RULES if not passed & {*rule.types}] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "inputs", "settings"),
+    [
+        ("first-step-small", tokens.BLUE_GREEN, fleet(), {"mostPercent": 5.0}),
+        (
+            "first-step-small",
+            tokens.BLUE_GREEN,
+            fleet(environment="eu", steps=[{"share": 100.0}]),
+            {"production": ["eu"]},
+        ),
+        ("gate-before-step", tokens.BLUE_GREEN, fleet(), {"abovePercent": 5.0}),
+        ("budget-fits", tokens.BLUE_GREEN, fleet(), {"connectsPerSecondOfANode": 50.0}),
+        ("soak-before-finalize", tokens.BLUE_GREEN, fleet(), {"leastSeconds": 86400.0}),
+        ("losses-by-name", tokens.CUTOVER, cutover(acknowledge=["sessions"]), {"allowed": ["59-01"]}),
+        ("tls-in-production", tokens.BLUE_GREEN, fleet(), {"plain": "refuse"}),
+    ],
+)
+def test_a_team_may_tune_a_rule(name: str, token: str, inputs: dict[str, Any], settings: dict[str, Any]) -> None:
+    assert ask(name, token, inputs, settings=settings)
+    told = {**{key: one.default for key, one in NAMED[name].settings.items()}, **settings}
+    assert set(told) == set(NAMED[name].policy().config_schema.properties), "it is in the schema"
+
+
+def test_a_live_colour_that_cannot_be_asked_may_be_let_through() -> None:
+    assert ask("version-kept", tokens.CLUSTER_GUARD, guard(runs=None), settings={"unreachable": "allow"}) == []
 
 
 @pytest.fixture
@@ -183,7 +281,7 @@ def config() -> Iterator[Any]:
 
     def tell(values: dict[str, Any], secret: tuple[str, ...] = (), document: dict[str, Any] | None = None) -> list[str]:
         stack_config.hear(stack_config.StackConfig(values, frozenset(secret), document))
-        return ask(rules.no_plain_secret, tokens.STACK, {})
+        return ask("no-plain-secret", tokens.STACK, {})
 
     yield tell
     stack_config.hear(None)
@@ -218,7 +316,7 @@ def test_a_certificate_with_its_key_is_encrypted_and_a_listener_only_names_it(co
     files = {"port": 8884, "protocol": "mqtts", "certificate": {"chain": "a.crt", "key": "a.key"}, "clientCa": "ca.crt"}
     values = {"emqx:certificates": front, "emqx:balancer": {"listeners": [listener, files]}}
     assert config(values, ("emqx:certificates",), secure) == []
-    assert ask(rules.no_plain_secret, tokens.MQTT_BALANCER, {"listeners": [listener, files]}) == []
+    assert ask("no-plain-secret", tokens.MQTT_BALANCER, {"listeners": [listener, files]}) == []
 
 
 def test_a_plain_credential_beside_an_encrypted_one_is_seen_in_the_stacks_file(config: Any) -> None:
@@ -244,4 +342,16 @@ def test_text_that_the_program_reads_as_an_object_is_looked_into(config: Any) ->
 
 
 def test_a_configuration_that_was_not_told_is_refused() -> None:
-    assert "refuses what it cannot see" in ask(rules.no_plain_secret, tokens.STACK, {})[0]
+    assert "refuses what it cannot see" in ask("no-plain-secret", tokens.STACK, {})[0]
+
+
+def test_a_cluster_of_ours_needs_a_licence_from_where_emqx_does(config: Any) -> None:
+    newer = fleet(green={"version": "5.9.1", "needs_licence": True})
+    config({"emqx:credentials": {"green": {"apiKey": "k"}}})
+    (said,) = ask("licence-present", tokens.BLUE_GREEN, newer)
+    assert "needs a licence key from 5.9.0 on, and emqx:credentials.green.license is not set" in said
+    config({"emqx:credentials": {"green": {"license": "evaluation"}}})
+    assert ask("licence-present", tokens.BLUE_GREEN, newer) == []
+    config({"emqx:credentials": {}})
+    assert ask("licence-present", tokens.BLUE_GREEN, fleet(green={"version": "5.8.8", "needs_licence": True})) == []
+    assert ask("licence-present", tokens.BLUE_GREEN, fleet(green={"version": "5.9.1"})) == []
