@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from components.cutover.words import WEBSOCKET, Carried, Colour, Edition
 from components.emqx.errors import BadInput
+from components.kubernetes.place import Place
 from components.value import Value
 
 
@@ -54,6 +55,7 @@ class ClusterHandle(Value):
 
     ``edition`` is the declared one, None where a target knows it by itself; ``keeper`` is None where the nodes are not ours to stop and start;
     ``exports`` is None where nobody said how an export of 4.x is got.
+    ``pods`` is where the nodes are pods, whose addresses are those of their cluster (``emqx.reach``).
     """
 
     colour: Colour
@@ -63,6 +65,7 @@ class ClusterHandle(Value):
     proxy_protocol: bool = False
     keeper: KeeperHandle | None = None
     exports: ExportsAccess | None = None
+    pods: Place | None = None
 
 
 class Endpoint(Value):
@@ -83,7 +86,8 @@ class BalancerHandle(Value):
     """Where devices connect, and where the share is kept.
 
     ``mqtt`` is the first address, ``endpoints`` are all of them where the stack declares listeners. ``admin`` are the stats sockets of all replicas (unix paths or ``host:port``); ``maps`` is the directory of
-    ``share.map``, from which a restarted replica starts, and of the ledger ``files``. A handle without the words is ``haproxy`` and
+    ``share.map``, from which a restarted replica starts, and of the ledger ``files``; where the replicas are ``pods`` nobody knows their sockets beforehand, and
+    ``maps`` is the name under which Deployment and ConfigMap are found. A handle without the words is ``haproxy`` and
     ``files``, as the states of 2026 have it.
     """
 
@@ -93,6 +97,7 @@ class BalancerHandle(Value):
     endpoints: tuple[Endpoint, ...] = ()
     admin: tuple[str, ...]
     maps: str
+    pods: Place | None = None
 
     @property
     def websocket(self) -> bool:

@@ -13,6 +13,7 @@ from components.cutover.words import Edition
 from components.emqx.base import PATIENCE_SECONDS, Cluster, Scope
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.reach import reached
 from components.emqx.v4 import cluster as v4
 from components.emqx.v4 import traits as v4_traits
 from components.emqx.v5 import cluster as v5
@@ -84,10 +85,11 @@ def cluster_of(
 
     Raises:
         BadInput: as ``dialect_of``.
+        Unreachable: the ports of its pods cannot be forwarded.
 
     """
     opens = dialect_of(handle.version).opens
-    return opens(handle, credentials, scope=scope, patience_seconds=patience_seconds, **options)
+    return opens(reached(handle), credentials, scope=scope, patience_seconds=patience_seconds, **options)
 
 
 def _version(text: str) -> Version:

@@ -7,11 +7,21 @@ from pathlib import Path
 
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
+from components.kubernetes import names
 from components.ledger.base import Ledger
+from components.ledger.config_map import ConfigMapLedger
 from components.ledger.files import FilesLedger
+
+
+def _config_map(handle: BalancerHandle) -> Ledger:
+    if handle.pods is None:
+        raise BadInput("the balancer's ledger", seen="a config_map without a namespace", todo="give its place (pods)")
+    return ConfigMapLedger(handle.pods, names.ledger(handle.maps))
+
 
 LEDGERS: Mapping[str, Callable[[BalancerHandle], Ledger]] = {
     "files": lambda handle: FilesLedger(Path(handle.maps)),
+    "config_map": _config_map,
 }
 
 

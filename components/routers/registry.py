@@ -8,6 +8,7 @@ from typing import NamedTuple
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
 from components.routers.base import Capabilities, Router
+from components.routers.haproxy import pods
 from components.routers.haproxy import router as haproxy
 
 
@@ -18,7 +19,10 @@ class Kind(NamedTuple):
     can: Capabilities
 
 
-ROUTERS: Mapping[str, Kind] = {"haproxy": Kind(haproxy.HaproxyRouter, haproxy.CAN)}
+ROUTERS: Mapping[str, Kind] = {
+    "haproxy": Kind(haproxy.HaproxyRouter, haproxy.CAN),
+    "haproxy_pods": Kind(pods.PodsRouter, haproxy.CAN),
+}
 
 
 def router_of(handle: BalancerHandle) -> Router:

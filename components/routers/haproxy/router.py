@@ -25,7 +25,7 @@ from components.routers.haproxy import closing
 from components.routers.haproxy.names import colour_of, node_name, server_name
 from components.routers.haproxy.runtime import read
 from components.routers.haproxy.servers import standing
-from components.routers.haproxy.workers import Worker, by_master, listening, older
+from components.routers.haproxy.workers import Worker, by_master, listening, older, retiring
 
 stamina.instrumentation.set_on_retry_hooks([])
 """A replica that is asked again is no news; it would be printed between the lines of the update."""
@@ -41,11 +41,19 @@ class HaproxyRouter:
         handle: where the replicas' sockets are.
         timeout_seconds: for one command on one replica.
         patience_seconds: for how long a replica may be away (a restart takes less than a second) before it counts as dead.
+        leaving: admin sockets of replicas that take nobody any more and still have clients; one that has ended by now has none.
 
     """
 
-    def __init__(self, handle: BalancerHandle, *, timeout_seconds: float = 2.0, patience_seconds: float = 5.0) -> None:
-        self._handle = handle
+    def __init__(
+        self,
+        handle: BalancerHandle,
+        *,
+        timeout_seconds: float = 2.0,
+        patience_seconds: float = 5.0,
+        leaving: Sequence[str] = (),
+    ) -> None:
+        self._handle, self._leaving = handle, leaving
         self._replicas = handle.admin
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
@@ -178,10 +186,22 @@ class HaproxyRouter:
         """Every process of every replica: those that listen, and those that still keep clients of before a reload."""
         infos = await self._of_all("show info")
         found = [listening(replica, info) for replica, info in zip(self._replicas, infos, strict=True)]
-        old = await asyncio.gather(*(older(replica, self._ask_master) for replica in self._replicas))
+        old = await asyncio.gather(
+            *(older(replica, self._ask_master) for replica in self._replicas),
+            *(self._retiring(replica) for replica in self._leaving),
+        )
         before = [one for some in old for one in some]
         said = await asyncio.gather(*(self._read_worker(one, ["show info"], "".join) for one in before))
         return [*found, *(one.counted(info) for one, info in zip(before, said, strict=True) if "Pid: " in info)]
+
+    async def _retiring(self, replica: str) -> list[Worker]:
+        try:
+            return await retiring(replica, self._ask_master_once)
+        except Unreachable:
+            return []
+
+    async def _ask_master_once(self, master: str, command: str) -> str:
+        return await asyncio.to_thread(read, master, command, self._timeout_seconds, "".join, closing=True)
 
     async def _read_worker(self, worker: Worker, commands: Sequence[str], take: Callable[[Iterable[str]], T], /) -> T:
         if worker.listens:

@@ -49,7 +49,8 @@ def read(
     deadline = time.monotonic() + timeout_seconds
     try:
         with _connected(reached, deadline) as stream:
-            stream.sendall(command.encode() + b"\n")
+            # a way that cannot tell of one direction that ended (a forward to a pod) tells of a word
+            stream.sendall(command.encode() + (b"\nquit\n" if closing else b"\n"))
             if closing:
                 stream.shutdown(socket.SHUT_WR)
             return take(_lines(_received(stream, deadline)))

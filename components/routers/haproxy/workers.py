@@ -48,6 +48,12 @@ async def older(admin: str, asks: Asks) -> list[Worker]:
     return [Worker(admin, pid, listens=False) for pid in re.findall(r"^(\d+)\s+worker", old, re.MULTILINE)]
 
 
+async def retiring(admin: str, asks: Asks) -> list[Worker]:
+    """The workers of a replica that takes nobody any more and goes on until its last client has left; it answers at its master only."""
+    shown = await asks(str(_master(admin)), "show proc")
+    return [Worker(admin, pid, listens=False) for pid in re.findall(r"^(\d+)\s+worker", shown, re.MULTILINE)]
+
+
 class Reads(Protocol):
     """What a reader makes of the lines with which a process answers commands, one answer behind the other; none come from one that has ended with its last client."""
 

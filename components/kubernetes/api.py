@@ -1,0 +1,95 @@
+"""Objects of an API server as JSON, by kr8s: who we are is the kubeconfig's business or that of the pod we run in (KUBECONFIG, ``~/.kube/config``, service account).
+
+The rule: one connection for each context, kept on the loop of ``components.kubernetes.loop``; whatever fails is an ApiError, and none carries a credential.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import httpx_ws
+import kr8s
+import kr8s.asyncio
+
+from components.kubernetes.loop import at_end, there
+from components.kubernetes.place import Place
+
+SECONDS = 10.0
+"""For one request: a list of some hundred pods takes less than one."""
+LEAKS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx_ws.HTTPXWSException,
+    ssl.SSLError,
+    OSError,
+    kr8s.APITimeoutError,
+    ValueError,
+    KeyError,
+)
+_connected: dict[tuple[str | None, str | None], Any] = {}
+
+
+class ApiError(Exception):
+    """What the API server answered, or that it did not: ``status`` is None then."""
+
+    def __init__(self, tried: str, where: str, seen: str, status: int | None = None) -> None:
+        """Keep the parts."""
+        self.tried, self.where, self.seen, self.status = tried, where, seen, status
+        super().__init__(f"{tried} in {where}: {seen}")
+
+
+async def get(place: Place, path: str, *, params: Mapping[str, str] | None = None, version: str = "v1") -> Any:
+    """An object or a list of the namespace: ``pods``, ``configmaps/name``; ApiError of status 404 where there is none."""
+    return await there(_asked(place, "GET", path, version, params=dict(params or {})))
+
+
+async def text(place: Place, path: str, *, params: Mapping[str, str] | None = None) -> str:
+    """An answer that is text: a pod's log."""
+    return str(await there(_asked(place, "GET", path, "v1", raw=True, params=dict(params or {}))))
+
+
+async def send(place: Place, method: str, path: str, body: Any = None, *, version: str = "v1") -> Any:
+    """POST, PUT, PATCH (a merge) or DELETE; status 409 where another one was faster."""
+    kind = {"content-type": "application/merge-patch+json"} if method == "PATCH" else {}
+    return await there(_asked(place, method, path, version, json=body, headers=kind))
+
+
+async def connection(place: Place) -> Any:
+    """The connection of a place; only on our loop."""
+    key = os.environ.get("KUBECONFIG"), place.context
+    if key not in _connected:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # a newer API server than kr8s was tried with: we use what has been v1 for years
+            found = await kr8s.asyncio.api(context=place.context)
+        found.timeout = SECONDS
+        if not _connected:
+            at_end(_closed)
+        _connected[key] = found
+    return _connected[key]
+
+
+async def _closed() -> None:
+    while _connected:
+        _, one = _connected.popitem()
+        if one._session is not None:  # noqa: SLF001  -- kr8s has no close of its own
+            await one._session.aclose()  # noqa: SLF001
+
+
+async def _asked(place: Place, method: str, path: str, version: str, *, raw: bool = False, **more: Any) -> Any:
+    tried, where = f"{method} {path}", f"namespace {place.namespace}"
+    try:
+        api = await connection(place)
+        async with api.call_api(method, version=version, namespace=place.namespace, url=path, **more) as answer:
+            return answer.text if raw else answer.json()
+    except kr8s.ServerError as refused:
+        status = refused.response.status_code if refused.response is not None else None
+        raise ApiError(tried, where, str(refused)[:500], status) from None
+    except LEAKS as failure:
+        raise ApiError(tried, where, f"{type(failure).__name__}: {failure}"[:500]) from None

@@ -1,0 +1,43 @@
+"""What our objects in a namespace are called, and the labels by which pods are found; public, since they stand in the state of every stack."""
+
+from __future__ import annotations
+
+MANAGED = "emqx-upgrade"
+NODE_CONTAINER, BALANCER_CONTAINER = "emqx", "haproxy"
+ADMIN_PORT, MASTER_PORT, READY_PORT = 9777, 9778, 8404
+"""HAProxy's sockets for its worker and for its master, on the loopback of its pod; where it says that it is ready."""
+
+
+def ledger(name: str) -> str:
+    """The ConfigMap with share and memory."""
+    return f"{name}-cutover"
+
+
+def balancer(name: str) -> str:
+    """Deployment, Service and the rest of the balancer."""
+    return f"{name}-haproxy"
+
+
+def cluster(name: str, colour: str) -> str:
+    """StatefulSet and Services of a colour; its pods are called by it, with their number."""
+    return f"{name}-{colour}"
+
+
+def headless(name: str, colour: str) -> str:
+    """The Service below which the nodes of a colour have their names."""
+    return f"{name}-{colour}-nodes"
+
+
+def balancer_labels(name: str) -> dict[str, str]:
+    """Of the balancer's pods."""
+    return {"app.kubernetes.io/name": BALANCER_CONTAINER, "app.kubernetes.io/instance": name}
+
+
+def cluster_labels(name: str, colour: str) -> dict[str, str]:
+    """Of a colour's pods."""
+    return {"app.kubernetes.io/name": NODE_CONTAINER, "app.kubernetes.io/instance": name, "emqx-upgrade/colour": colour}
+
+
+def node(name: str, colour: str, number: int, namespace: str) -> str:
+    """The host of a node: that of its pod below the headless Service, which stays when the pod gets another address."""
+    return f"{cluster(name, colour)}-{number}.{headless(name, colour)}.{namespace}.svc.cluster.local"

@@ -1,0 +1,196 @@
+"""HAProxy in the pods of a Deployment: the same router, over the pods that there are at this moment.
+
+The rule: the ledger decides. A pod begins with the share of the ConfigMap, and a share is set on every pod that runs, ready or not; where one has another all the same,
+because it began while the share changed, it gets the ledger's at the next question. A pod that is leaving takes nobody any more and keeps its clients, who are
+closed through its master.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from components.cutover.words import Colour
+from components.emqx.errors import NotNow, Refused, Unreachable, UpgradeError
+from components.emqx.models import BalancerHandle
+from components.emqx.told import told
+from components.kubernetes import forward, names
+from components.kubernetes.loop import wait
+from components.kubernetes.place import Place
+from components.kubernetes.pods import Pod, listed, why
+from components.ledger.base import require_parts
+from components.ledger.config_map import ConfigMapLedger
+from components.routers.base import Capabilities, Mark, Router, SeenAs, Server, ServerState
+from components.routers.haproxy.router import CAN, HaproxyRouter
+from components.routers.haproxy.workers import MASTER
+
+ADMIN = "admin.sock"
+FRESH_SECONDS = 1.0
+"""A list of pods is good for so long: the questions of a batch are no questions to the API server."""
+PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 5.0
+POLL_SECONDS = 0.3
+_Act = Callable[[HaproxyRouter], Awaitable[None]]
+
+
+def _serves(pod: Pod) -> bool:
+    return pod.ready and not pod.leaving
+
+
+class PodsRouter:
+    """Router over the pods of a balancer.
+
+    Args:
+        handle: ``pods`` is their namespace, ``maps`` the name that they are found by.
+        patience_seconds: for how long one that begins may take to answer.
+
+    """
+
+    def __init__(self, handle: BalancerHandle, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._handle, self._patience_seconds = handle, patience_seconds
+        self._place = handle.pods or Place(namespace="default")
+        self._labels = names.balancer_labels(handle.maps)
+        self._seen: tuple[float, Sequence[Pod]] | None = None
+
+    @property
+    def can(self) -> Capabilities:
+        """As HAProxy everywhere; nobody comes by WebSocket where it does not listen for it."""
+        late = CAN.late_clients if self._handle.websocket else CAN.late_clients - {"websocket"}
+        return replace(CAN, late_clients=late)
+
+    @property
+    def end_command(self) -> str:
+        """The Deployment with its pods."""
+        return f"kubectl --namespace {self._place.namespace} delete deployment {names.balancer(self._handle.maps)}"
+
+    def replicas(self) -> Sequence[Router]:
+        """A router for each pod that is ready."""
+        try:
+            with told("listing the balancer's pods", self._place.namespace):
+                pods = wait(listed(self._place, self._labels), PATIENCE_SECONDS)
+            return [self._over(wait(self._paths([pod]), PATIENCE_SECONDS), []) for pod in pods if _serves(pod)]
+        except (UpgradeError, OSError):
+            return [self]
+
+    async def share(self) -> int:
+        """Green's share in parts of 10,000; a pod with another one than the ledger's gets the ledger's first."""
+        router = await self._now()
+        try:
+            return await router.share()
+        except Refused:
+            wanted = (await ConfigMapLedger(self._place, names.ledger(self._handle.maps)).read()).share
+            if wanted is None:
+                raise
+            await self.set_share(wanted)
+            return wanted
+
+    async def set_share(self, parts: int) -> None:
+        """Set green's share on every pod that runs, and read it back."""
+        require_parts(parts)
+        await self._on_each(lambda router: router.set_share(parts))
+
+    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
+        """As every pod that is ready says."""
+        return await (await self._now()).health()
+
+    async def connections(self) -> Mapping[Colour, int]:
+        """Of all pods, also of those that are leaving."""
+        return await (await self._now()).connections()
+
+    async def servers(self) -> Mapping[Colour, Mapping[str, Server]]:
+        """Of all pods; the state is that of those that are ready."""
+        return await (await self._now()).servers()
+
+    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
+        """Set a node's state on every pod that runs, and read it back."""
+        await self._on_each(lambda router: router.set_server(colour, node, state))
+
+    async def mark(self) -> Mark:
+        """How many connections each process has had until now."""
+        return await (await self._now()).mark()
+
+    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+        """Where the connections with these addresses are, on whichever pod."""
+        return await (await self._now()).find(colour, addresses, seen_as=seen_as)
+
+    async def close(
+        self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
+    ) -> frozenset[str]:
+        """End connections that were found."""
+        return await (await self._now()).close(colour, found, seen_as=seen_as, mark=mark)
+
+    async def _now(self) -> HaproxyRouter:
+        """The router over the pods that take clients, and those that are leaving.
+
+        Raises:
+            Unreachable: none is ready; with the reason of one.
+
+        """
+        pods = await self._pods()
+        ready = [pod for pod in pods if _serves(pod)]
+        if not ready:
+            raise Unreachable(
+                "asking the balancer",
+                node=names.balancer(self._handle.maps),
+                seen=f"none of its {len(pods)} pods is ready{await self._reason(pods)}",
+                todo="run pulumi up, which brings it back",
+            )
+        leaving = [pod for pod in pods if pod.leaving and pod.running]
+        return self._over(await self._paths(ready), await self._paths(leaving))
+
+    async def _reason(self, pods: Iterable[Pod]) -> str:
+        for pod in pods:
+            if not pod.leaving:
+                return f": {pod.name} {pod.waits} {await why(self._place, 'Pod', pod.name, names.BALANCER_CONTAINER)}"
+        return ""
+
+    async def _pods(self, *, fresh: bool = False) -> Sequence[Pod]:
+        now = time.monotonic()
+        if fresh or self._seen is None or now - self._seen[0] > FRESH_SECONDS:
+            with told("listing the balancer's pods", self._place.namespace):
+                self._seen = now, await listed(self._place, self._labels, names.BALANCER_CONTAINER)
+        return self._seen[1]
+
+    async def _paths(self, pods: Iterable[Pod]) -> list[str]:
+        """Of their admin sockets, with that of their master beside each."""
+        paths = []
+        for pod in pods:
+            await forward.socket(self._place, pod.name, names.MASTER_PORT, MASTER)
+            paths.append(await forward.socket(self._place, pod.name, names.ADMIN_PORT, ADMIN))
+        return paths
+
+    def _over(self, admin: Sequence[str], leaving: Sequence[str]) -> HaproxyRouter:
+        handle = self._handle.model_copy(update={"admin": tuple(admin)})
+        return HaproxyRouter(
+            handle, timeout_seconds=TIMEOUT_SECONDS, patience_seconds=self._patience_seconds, leaving=leaving
+        )
+
+    async def _on_each(self, act: _Act) -> None:
+        """Act on every pod that runs; one that is not ready may need a moment, and one that begins meanwhile is not left out."""
+        done: set[str] = set()
+        end = time.monotonic() + self._patience_seconds
+        while True:
+            pods = [pod for pod in await self._pods(fresh=True) if pod.running and not pod.leaving]
+            new = [pod for pod in pods if pod.uid not in done]
+            ready = [pod for pod in new if pod.ready]
+            if ready:
+                await act(self._over(await self._paths(ready), []))
+            done |= {pod.uid for pod in ready}
+            starting = [pod for pod in new if not pod.ready]
+            done |= {pod.uid for pod in starting if await self._acted(act, pod)}
+            if not done:
+                await self._now()  # which says what is wrong with them
+            if not new or {pod.uid for pod in pods} <= done:
+                return
+            if time.monotonic() > end:
+                return  # what does not answer takes nobody, and begins with what the ledger says
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _acted(self, act: _Act, pod: Pod) -> bool:
+        try:
+            await act(self._over(await self._paths([pod]), []))
+        except (Unreachable, NotNow):
+            return False
+        return True
