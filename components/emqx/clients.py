@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from typing import NamedTuple, Protocol
 
 from components.emqx.answers import SessionFacts, SessionTotals
+from components.emqx.packed import Packed
 
 
 class FleetSample(NamedTuple):
@@ -36,7 +37,7 @@ class ConnectedClient(NamedTuple):
 
 
 class ConnectedClients:
-    """Clients with a socket, each once, sorted by id; one string for each, since there may be as many as the fleet has."""
+    """Clients with a socket, each once, sorted by id; there may be as many as the fleet has."""
 
     def __init__(self, some: Iterable[ConnectedClient] = ()) -> None:
         """Of these, in any order."""
@@ -54,25 +55,26 @@ class ConnectedClients:
         """Sort them; of an id that came twice the later one stays."""
         self._texts.sort(reverse=True)
         _each_once(self._texts, lambda text: text.partition("\0")[0])
-        self._texts.reverse()
+        self._packed, self._taken, self._texts = Packed(reversed(self._texts)), 0, []
 
     def __len__(self) -> int:
         """How many."""
-        return len(self._texts)
+        return len(self._packed) - self._taken
 
     def __iter__(self) -> Iterator[ConnectedClient]:
         """In the order of their ids."""
-        return map(_client, self._texts)
+        return (_client(self._packed[index]) for index in range(self._taken, len(self._packed)))
 
     def leave_out(self, these: Callable[[str], bool]) -> None:
         """Without these ids from now on."""
-        self._texts = [text for text in self._texts if not these(_client(text).client_id)]
+        left = (self._packed[index] for index in range(self._taken, len(self._packed)))
+        self._packed, self._taken = Packed(one for one in left if not these(_client(one).client_id)), 0
 
-    def take(self, count: int) -> list[ConnectedClient]:
-        """The first of them, which are no longer here then."""
-        taken = [*map(_client, self._texts[:count])]
-        del self._texts[:count]
-        return taken
+    def take(self, count: int) -> Iterator[ConnectedClient]:
+        """The first of them, which are no longer among them then."""
+        taken = self._packed[self._taken : self._taken + count]
+        self._taken += len(taken)
+        return map(_client, taken)
 
 
 def _client(text: str) -> ConnectedClient:

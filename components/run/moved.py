@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from components.emqx.packed import Packed
+
 
 class Departures:
-    """Who was moved and when, so that those who do not come again can be named; of a client that speaks MQTT 5 it keeps four bytes more."""
+    """Who was moved and when, so that those who do not come again can be named; of a client it keeps the letters of its id, and four bytes of one that speaks MQTT 5."""
 
     def __init__(self) -> None:
         """Nobody yet."""
-        self._rounds: list[tuple[Sequence[str], list[int], list[float]]] = []
+        self._rounds: list[tuple[Packed, list[int], list[float]]] = []
         self._mqtt5 = array("I")
 
     def leave(self, ids: Sequence[str]) -> None:
         """These are going to be moved, in this order, which is sorted."""
-        self._rounds.append((ids, [], []))
+        self._rounds.append((Packed(ids), [], []))
 
     def left(self, count: int, at: float) -> None:
         """So many of the newest ``ids`` have been moved by now (unix seconds)."""

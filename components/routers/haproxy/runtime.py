@@ -105,7 +105,7 @@ def _received(stream: socket.socket, deadline: float) -> Iterator[bytes]:
     empty = True
     while True:
         stream.settimeout(_left(deadline))
-        data = stream.recv(65536)
+        data = stream.recv(16_384)
         if not data:
             break
         empty = False
