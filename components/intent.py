@@ -23,7 +23,7 @@ from components.emqx.models import ClusterHandle
 from components.guards.direction import downgrade, pair
 from components.guards.ownership import exchanged
 from components.ledger.base import in_one_cluster
-from components.ledger.remembered import Remembered, remembered, stack_of
+from components.ledger.remembered import Remembered
 from components.movers import MOVERS
 from components.problems import problems_of
 from components.routers.certificates import by_name
@@ -72,7 +72,7 @@ def load(
     except ValidationError as invalid:
         problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
     if settings is not None:
-        problems += contradictions(settings, remembered(settings.work_directory), now())
+        problems += contradictions(settings, remembered(settings), now())
         problems += listeners.problems(settings, by_name(certificates), now())
         problems += _another_stacks(settings, stack)
     if problems or settings is None:
@@ -96,6 +96,11 @@ def declared(raw: Mapping[str, Any]) -> Settings:
 
     """
     return model().model_validate(raw)
+
+
+def remembered(settings: Settings) -> Remembered:
+    """What the ledger of the declared balancer holds."""
+    return BALANCERS[settings.balancer.target].remembered(settings)
 
 
 def target_of(settings: Settings, colour: Colour) -> Target:
@@ -206,7 +211,7 @@ def _strangers(settings: Settings) -> list[Problem]:
 
 def _another_stacks(settings: Settings, stack: str) -> list[Problem]:
     """A work directory belongs to one stack; the one that was renamed says so, and the next update gives it the new name (docs/adr/0010)."""
-    owner = stack_of(settings.work_directory)
+    owner = BALANCERS[settings.balancer.target].owner(settings)
     if owner in {None, stack} or f"{RENAMED}{owner}" in settings.cutover.acknowledge:
         return []
     allowed = (

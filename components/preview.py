@@ -27,21 +27,20 @@ from components.emqx.models import Credentials, credentials_by_colour, missing_c
 from components.emqx.registry import cluster_of
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_route, refuse_without_exports
-from components.intent import links_of, mover_of, observed, standing, target_of
+from components.intent import links_of, mover_of, observed, remembered, standing, target_of
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
-from components.ledger.remembered import remembered
 from components.links.accounts import carried, refuse_same_accounts
 from components.links.opening import unacknowledged_sessions
 from components.links.reach import accepts
 from components.links.roll_look import versions_of
-from components.local import balancer as balancing
 from components.migration.advice import advise, lines
 from components.migration.check import Report
 from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
 from components.roll_preview import roll_plan_of
+from components.routers.fronting import first_share
 from components.routers.registry import router_of
 from components.settings import Settings, is_rule
 from components.sharing import carries, data, in_one_cluster, refuse_false
@@ -237,11 +236,11 @@ async def _decision(settings: Settings, live: dict[Colour, int | None]) -> _Held
 
     One that never ran will start with the colour that has the clients.
     """
-    held = remembered(settings.work_directory)
+    held = remembered(settings)
     share, memory = held.share, held.memory
     if share is None:
         counts = {colour: live.get(colour) or 0 for colour in settings.clusters}
-        share = balancing.first_share(settings.live, counts, standing(settings))
+        share = first_share(settings.live, counts, standing(settings))
     handle = BALANCERS[settings.balancer.target].observed(settings)
     if handle is not None:
         try:

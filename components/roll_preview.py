@@ -24,8 +24,7 @@ from components.emqx.errors import Refused, Retryable, Unauthorized, UpgradeErro
 from components.emqx.known import known
 from components.emqx.models import Credentials
 from components.emqx.registry import cluster_of
-from components.intent import site, target_of
-from components.ledger.remembered import remembered
+from components.intent import remembered, site, target_of
 from components.links.reach import accepts
 from components.links.roll_look import nodes_of
 from components.links.roll_opening import Wanted, refuse, refuse_way
@@ -89,7 +88,7 @@ async def _planned(settings: Settings, credentials: Mapping[str, Credentials]) -
 
 
 async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
-    colour, memory = settings.live, remembered(settings.work_directory).memory
+    colour, memory = settings.live, remembered(settings).memory
     nodes: tuple[RollNode, ...] = await nodes_of(api, colour, await _servers(settings), memory)
     if any(not node.done(wanted.declared) for node in nodes):
         await refuse(api, colour, nodes, wanted, ours=in_work(memory, colour) is not None)

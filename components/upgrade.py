@@ -7,14 +7,14 @@ from typing import Any
 
 import pulumi
 
+from components.balancer import BALANCERS
 from components.balancer.base import Fronted
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.cutover.words import COLOURS, Colour
 from components.declaration import clusters, declaration
-from components.intent import in_order, links_of, site, standing, theirs
-from components.ledger.remembered import Remembered, directory_of, remembered
-from components.local import balancer as balancing
+from components.intent import in_order, links_of, remembered, site, standing, theirs
+from components.ledger.remembered import Remembered
 from components.resources.chain import KINDS
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
@@ -50,8 +50,8 @@ class BlueGreen(pulumi.ComponentResource):
         super().__init__("emqx:upgrade:BlueGreen", name, {"declared": declaration(settings)}, opts)
         self._runs = runs or {}
         if not pulumi.runtime.is_dry_run():
-            balancing.reserve(directory_of(settings.work_directory), pulumi.get_stack())
-        self._settings, known = settings, remembered(settings.work_directory)
+            BALANCERS[settings.balancer.target].reserve(settings, pulumi.get_stack())
+        self._settings, known = settings, remembered(settings)
         self.clusters = {}
         for colour in in_order(settings, known):
             place = site(settings, colour)._replace(beside=self._beside())
@@ -148,7 +148,7 @@ class BlueGreen(pulumi.ComponentResource):
 
     def _intent(self) -> dict[str, Any]:
         """What the stack's config declares and the balancer's files tell, as plain values for the policies."""
-        cutover, known = self._settings.cutover, remembered(self._settings.work_directory)
+        cutover, known = self._settings.cutover, remembered(self._settings)
         return {
             "live": self._settings.live,
             "declared": clusters(self._settings),

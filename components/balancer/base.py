@@ -12,6 +12,7 @@ import pulumi
 
 from components.cutover.words import Colour
 from components.emqx.models import BalancerHandle
+from components.ledger.remembered import Remembered
 from components.settings import Settings
 
 
@@ -37,6 +38,18 @@ class BalancerTarget(Protocol):
         self, name: str, settings: Settings, fronted: Fronted, opts: pulumi.ResourceOptions
     ) -> pulumi.Output[dict[str, Any]]:
         """Declare its own resources; the output is a BalancerHandle as JSON."""
+        ...
+
+    def remembered(self, settings: Settings) -> Remembered:
+        """What its ledger holds; nothing where none ever ran. Unreachable where it cannot be asked and lies elsewhere than on this machine."""
+        ...
+
+    def owner(self, settings: Settings) -> str | None:
+        """The stack whose balancer stands there; None where no update of one ever did."""
+        ...
+
+    def reserve(self, settings: Settings, stack: str) -> None:
+        """Say whose place it is, before the first resource is made, where that can be said then."""
         ...
 
     def observed(self, settings: Settings) -> BalancerHandle | None:

@@ -9,7 +9,7 @@ import pulumi
 from components.balancer.base import Fronted
 from components.cutover.words import COLOURS
 from components.emqx.models import BalancerHandle
-from components.ledger.remembered import directory_of
+from components.ledger.remembered import Remembered, directory_of, remembered, stack_of
 from components.local import balancer as processes
 from components.resources import mqtt_balancer
 from components.settings import Settings
@@ -53,6 +53,18 @@ class LocalBalancer:
         return pulumi.Output.all(
             router=router.router, mqtt=router.mqtt, endpoints=endpoints, admin=router.admin, maps=router.maps
         )
+
+    def remembered(self, settings: Settings) -> Remembered:
+        """What the files say."""
+        return remembered(settings.work_directory)
+
+    def owner(self, settings: Settings) -> str | None:
+        """As its file says."""
+        return stack_of(settings.work_directory)
+
+    def reserve(self, settings: Settings, stack: str) -> None:
+        """Write that file."""
+        processes.reserve(directory_of(settings.work_directory), stack)
 
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle while every replica runs."""

@@ -13,25 +13,23 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from components.cutover.cohort import everybody
 from components.cutover.words import COLOURS, Colour, Edition
-from components.emqx.errors import Refused, Unreachable, UpgradeError
+from components.emqx.errors import Unreachable, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, Endpoint
 from components.emqx.registry import cluster_of, dialect_of
 from components.ledger import files as maps
-from components.ledger.base import CUTOVER, SERVERS
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import EXTERNAL, STACK
 from components.local.listening import FILES, Listening, binds, first_address, tidy
 from components.local.newcomers import keep_out
+from components.routers.fronting import first_share, live_counts, settled
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
 from components.routers.haproxy.configuration import HaproxySettings, Side, render
 from components.routers.haproxy.frontends import Bind
 from components.routers.haproxy.names import server_name
-from components.routers.registry import router_of
-from components.routers.share import kept_out, out_of_service, set_share, settle
+from components.routers.share import out_of_service
 from components.system import generation
 from components.system.address import parsed
 from components.system.files import own_directory, replace
@@ -122,7 +120,7 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
         _bring(directory, render(settings), wanted.replicas)
     tidy(directory, wanted.listeners)
     handle = handle_of(directory)
-    asyncio.run(_settle(handle, wanted))
+    asyncio.run(settled(handle, wanted.clusters, ended=wanted.ended))
     replace(directory / EXTERNAL, "".join(f"{colour}\n" for colour in sorted(wanted.external)))
     return handle
 
@@ -222,30 +220,6 @@ def _address(wanted: Wanted) -> str:
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
-def first_share(live: Colour, counts: Mapping[Colour, int], standing: Collection[Colour] = ()) -> int:
-    """Green's share before the first run: all with the only colour, or with the one that has more clients.
-
-    Of two equal ones the colour in ``standing`` serves, which was there before the balancer: its data are still to be carried over.
-    Otherwise the one declared live.
-    """
-    return everybody(max(counts, key=lambda colour: (counts[colour], colour in standing, colour == live)))
-
-
-def refuse_small(capacity: int, counts: Mapping[Colour, int]) -> None:
-    """Refuse a balancer that cannot hold the clients that are there.
-
-    Raises:
-        Refused: with both numbers.
-
-    """
-    clients = sum(counts.values())
-    if clients > capacity:
-        shown = ", ".join(f"{count} on {colour}" for colour, count in counts.items())
-        todo = "raise emqx:balancer.maxConnections (two files for each client) or emqx:balancer.replicas"
-        seen = f"{clients} clients are connected ({shown}), and it holds {capacity}"
-        raise Refused("the balancer's size", node="the balancer", seen=seen, todo=todo)
-
-
 async def checkable(wanted: Wanted, credentials: Mapping[str, Credentials]) -> dict[Colour, Edition]:
     """As what the nodes of each colour may be checked: one that is Enterprise only by declaration has not its check, and would be down."""
 
@@ -265,36 +239,3 @@ def checked_otherwise(wanted: Wanted, credentials: Mapping[str, Credentials]) ->
     checks = [dialect_of(wanted.clusters[colour].version).health_check(editions[colour]) for colour in wanted.clusters]
     texts = [(replica / process.CONFIG).read_text() for replica in _replicas(wanted.directory)]
     return any(f"httpchk GET {check}\n" not in text for text in texts for check in checks)
-
-
-async def live_counts(
-    clusters: Mapping[Colour, ClusterHandle], credentials: Mapping[str, Credentials]
-) -> dict[Colour, int]:
-    """Live connections by colour.
-
-    Raises:
-        Retryable, Unauthorized: a colour cannot be asked.
-
-    """
-
-    async def count(colour: Colour) -> int:
-        async with cluster_of(clusters[colour], credentials[colour], patience_seconds=LOOK_SECONDS) as api:
-            return sum((await api.live_connections()).values())
-
-    return dict(zip(clusters, await asyncio.gather(*map(count, clusters)), strict=True))
-
-
-async def _settle(handle: BalancerHandle, wanted: Wanted) -> None:
-    """All replicas as the files say; a colour that is alone has everybody, and nothing of a cutover that is over is remembered."""
-    router, ledger = router_of(handle), ledger_of(handle)
-    if len(wanted.clusters) == 1:
-        await set_share(router, ledger, everybody(next(iter(wanted.clusters))), holder=None)
-    else:
-        await settle(router, ledger)
-    declared = {(colour, node.name) for colour, handle in wanted.clusters.items() for node in handle.nodes}
-    async with ledger.held(None) as writing:
-        gone = out_of_service(writing.record.memory).keys() - declared
-        ended = dict.fromkeys(CUTOVER) if wanted.ended else {}
-        if gone or ended:
-            left = kept_out(writing.record.memory, dict.fromkeys(gone, "ready"))
-            await writing.write({**ended, SERVERS: left})

@@ -24,6 +24,7 @@ from components.resources.owned import OwnedProvider
 from components.resources.props import State, changed
 from components.resources.world import credentials_of
 from components.routers.certificates import by_name
+from components.routers.fronting import live_counts, refuse_small
 
 SIZES = frozenset({"max_connections", "replicas", "clusters"})
 
@@ -51,8 +52,8 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
         if changed(MqttBalancerInputs, SIZES, olds, inputs.model_dump()):
             # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
             with suppress(Retryable):
-                counts = asyncio.run(balancing.live_counts(inputs.clusters, self._credentials(inputs)))
-                balancing.refuse_small(inputs.replicas * inputs.max_connections, counts)
+                counts = asyncio.run(live_counts(inputs.clusters, self._credentials(inputs)))
+                refuse_small(inputs.replicas * inputs.max_connections, counts)
 
     def stale(self, inputs: MqttBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the processes are looked at
         """Whether a process is gone, a certificate is another one now than it listens with, or nodes are checked as what they are not any more."""

@@ -22,6 +22,7 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import Dialect
 from components.intent import load
 from components.ledger.registry import LEDGERS
+from components.ledger.remembered import Remembered
 from components.links.opening import open_run
 from components.links.shift import carry_out
 from components.resources import world as worlds
@@ -87,6 +88,15 @@ class PaperBalancer:
         self, _name: str, _settings: Settings, _fronted: Fronted, _opts: pulumi.ResourceOptions
     ) -> pulumi.Output[dict[str, Any]]:
         return pulumi.Output.from_input(BALANCER.model_dump(mode="json"))
+
+    def remembered(self, _settings: Settings) -> Remembered:
+        return Remembered()
+
+    def owner(self, _settings: Settings) -> str | None:
+        return None
+
+    def reserve(self, _settings: Settings, _stack: str) -> None:
+        """Nobody else writes on this paper."""
 
     def observed(self, _settings: Settings) -> BalancerHandle | None:
         return None

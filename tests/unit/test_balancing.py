@@ -11,7 +11,7 @@ from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.guards.leaving import replaced
 from components.intent import declared, standing
-from components.local.balancer import first_share, refuse_small
+from components.routers.fronting import first_share, refuse_small
 from components.settings import Settings
 from tests.handles import cluster_at
 
