@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -28,12 +29,19 @@ class KeeperHandle(Value):
     """Who stops, starts and copies the nodes of a cluster (``components.keepers``).
 
     ``kind`` is the keeper's word in its registry, ``place`` where the nodes live, as that keeper reads it; ``release`` is the release that
-    they are to run, None where the keeper has only one kind.
+    they are to run, None where the keeper has only one kind. ``commands`` are the owner's, by what they do, each at most ``seconds``.
     """
 
     kind: str
     place: str
     release: str | None = None
+    commands: Mapping[str, tuple[str, ...]] = {}
+    seconds: float = 300.0
+
+    @property
+    def starts_by_itself(self) -> bool:
+        """Whether its nodes are started by a resource of ours, which also lets them join; the owner's commands only stop and start what is there."""
+        return not self.commands
 
 
 class ExportsAccess(Value):

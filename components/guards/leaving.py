@@ -22,11 +22,10 @@ from components.emqx.registry import cluster_of
 from components.ledger.base import drained_at, in_one_cluster, origin
 from components.ledger.registry import ledger_of
 from components.routers.registry import router_of
-from components.system.address import parsed
+from components.system.ports import listens
 
 ANSWER_SECONDS = 15.0
 """500 is normal for 2 s around a join and must be sat out for 10 s (docs/emqx/cluster.md#a-node-dies)."""
-CONNECT_SECONDS = 2.0
 BACK = "bring it back with pulumi up, then run it again"
 BACK_THEIRS = "start its nodes (they are not ours to start), then run it again"
 
@@ -103,7 +102,7 @@ async def _refuse_member(leaving: Leaving) -> None:
     if sessions and not leaving.sessions_may_end:
         todo = "run pulumi up with both colours until the drain has carried them, or acknowledge: [sessions]"
         raise _refusal(colour, f"{sessions} sessions are on it and would end with it", todo)
-    if running and not leaving.ours:
+    if running and not leaving.ours and leaving.cluster.keeper is None:
         todo = (
             "stop these nodes and take them off their start scripts, then run it again: they are forced out then;"
             " forced out while they run they would go on alone with empty tables"
@@ -158,7 +157,7 @@ async def _refuse_silent(
     if up := given.up & set(silent):
         raise _refusal(colour, f"{seen}; the balancer has {', '.join(sorted(up))} up", back)
     nodes = [node for node in cluster.nodes if node.name in silent]
-    answers = await asyncio.gather(*(_listens(node.mqtt) for node in nodes))
+    answers = await asyncio.gather(*(listens(node.mqtt) for node in nodes))
     listening = [node.mqtt for node, answer in zip(nodes, answers, strict=True) if answer]
     if listening:
         raise _refusal(colour, f"{seen}; MQTT is open at {', '.join(listening)}", f"{back}, or end these nodes")
@@ -183,17 +182,6 @@ async def _given(balancer: BalancerHandle, colour: Colour) -> _Given:
             if nodes:
                 percent = max(percent, share_percent(colour, await router.share()))
     return _Given(percent, up, connections)
-
-
-async def _listens(place: str) -> bool:
-    """Whether a TCP connection is accepted there."""
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(*parsed(place))
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def _refusal(colour: Colour, seen: str, todo: str) -> Refused:

@@ -5,15 +5,21 @@ The rule: a node that runs keeps its data, and nothing is put back that is not w
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from components.emqx.errors import Refused, UpgradeError
-from components.keepers.copies import manifest_of, restore
+from components.keepers.archived import verified
+from components.keepers.copies import Manifest, manifest_of, restore
 from components.local import lab_nodes, processes, release_processes
 from components.local.control import node_url
+from components.system.command import CommandFailed, output_of
+from components.system.ports import listens
+
+RESTORE_SECONDS = 3_600.0
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -28,14 +34,33 @@ def restore_command(directory: Annotated[Path, typer.Argument(help="the copy, wi
     """Put the copy back; what lies there now is moved aside."""
     try:
         manifest = manifest_of(directory)
-        _refuse_running(Path(manifest.cluster), manifest.node)
-        restore(directory)
+        if manifest.restore:
+            asyncio.run(_handed_back(directory, manifest))
+        else:
+            _refuse_running(Path(manifest.cluster), manifest.node)
+            restore(directory)
     except UpgradeError as failure:
         typer.echo(str(failure), err=True)
         raise typer.Exit(1) from None
-    places = ", ".join(manifest.belongs.values())
+    places = ", ".join(manifest.belongs.values()) or f"{len(manifest.files)} files, by {manifest.restore[0]}"
     typer.echo(f"{manifest.node} has the data of {manifest.version} ({manifest.edition}) again: {places}")
-    typer.echo("what was there lies beside it, as *.aside-N")
+    if manifest.belongs:
+        typer.echo("what was there lies beside it, as *.aside-N")
+
+
+async def _handed_back(directory: Path, manifest: Manifest) -> None:
+    """The archive goes to the owner's command; the node must not run."""
+    api = manifest.cluster.partition("://")[2].rstrip("/")
+    if await listens(api):
+        raise Refused("restoring a copy", node=manifest.node, seen=f"it listens at {api}", todo="stop it first")
+    try:
+        await output_of(manifest.restore, limit_seconds=RESTORE_SECONDS, given=verified(directory, manifest))
+    except CommandFailed as failure:
+        seen = str(failure)
+    else:
+        return
+    todo = "see what that command has left there, then run this again"
+    raise Refused("restoring a copy", node=manifest.node, seen=seen, todo=todo)
 
 
 def _refuse_running(cluster: Path, node: str) -> None:

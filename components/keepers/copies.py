@@ -41,7 +41,10 @@ class Source(NamedTuple):
 
 
 class Manifest(Value):
-    """What a copy is of: node and version, the directory of its cluster, where each part belongs (only those that a restore puts back), and every file."""
+    """What a copy is of: node and version, the directory of its cluster (or its API's address), where each part belongs (only those that a restore puts back), and every file.
+
+    ``restore`` is the command that takes the archive of a node on another machine, as its standard input.
+    """
 
     node: str
     cluster: str
@@ -49,6 +52,7 @@ class Manifest(Value):
     edition: str | None
     belongs: Mapping[str, str]
     files: tuple[CopiedFile, ...]
+    restore: tuple[str, ...] = ()
     alone: str = (
         "a copy of one node that was stopped while others ran does not start alone, and copies of different moments do not fit together:"
         " put it back only where the other nodes of its cluster still run; the whole cluster is the export beside it"

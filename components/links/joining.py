@@ -111,7 +111,8 @@ async def _ready(run: Run, to: Colour, limit_seconds: float) -> float:
 async def _invite_alone(run: Run, to: Colour) -> str:
     """Ask the old colour to let in whoever is alone and not ours to start: nothing else brings it in. What came of it."""
     old, new = run.clusters[other(to)], run.clusters[to]
-    if new.handle.keeper is not None or not await running_names(old, old):
+    keeper = new.handle.keeper
+    if (keeper is not None and keeper.starts_by_itself) or not await running_names(old, old):
         return ""
     told: list[str] = []
     for name in new.node_names:

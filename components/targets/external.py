@@ -1,19 +1,25 @@
-"""Target `external`: a cluster that exists already; nothing of it is created, changed or deleted."""
+"""Target `external`: a cluster that exists already; nothing of it is created or deleted.
+
+The rule: its nodes are stopped and started by nobody, unless the stack gives the commands that do it (``keeper``).
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+import shutil
+from typing import Annotated, Any, ClassVar, Literal
 
 import pulumi
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from components.cutover.steps import Problem
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, Node
 from components.problems import shown
 from components.settings import ClusterSettings
 from components.system.address import HOST, PORT
 from components.targets.base import Site
+from components.value import Value
 
 SHAPES = {
     "name": (re.compile(r"[^\s@/]+@[^\s@/]+"), "a node's name like emqx@10.0.0.1"),
@@ -23,11 +29,72 @@ SHAPES = {
 }
 
 
+WORDS = ("node", "host", "version", "edition")
+_WORD = re.compile(r"(?<!\{)\{([A-Za-z_]+)\}(?!\})")
+
+
+def _filled_by_us(value: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = {word for one in value for word in _WORD.findall(one)} - set(WORDS)
+    if unknown or not value[0].strip():
+        allowed = f"a list of arguments, the program first, with no other words in braces than {', '.join(f'{{{word}}}' for word in WORDS)}"
+        raise PydanticCustomError("command", "{allowed}", {"allowed": allowed})
+    return value
+
+
+def _names_the_version(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not any("{version}" in one for one in value):
+        allowed = "arguments with {version} among them: it is the version that the node is to run from then on"
+        raise PydanticCustomError("command", "{allowed}", {"allowed": allowed})
+    return value
+
+
+Command = Annotated[tuple[str, ...], Field(min_length=1, max_length=64), AfterValidator(_filled_by_us)]
+
+
+class Keeper(Value):
+    """What stops, starts and copies a node of somebody's: argument lists that run on the machine of the update, each for ``seconds`` at most.
+
+    ``{node}`` is the node's name, ``{host}`` what stands behind its @; ``start`` also gets ``{version}`` and ``{edition}``, and the licence in its environment as
+    ``EMQX_LICENSE__KEY``. ``back_up`` prints a tar archive of configuration and data, ``restore`` takes it as its standard input.
+    """
+
+    stop: Command
+    start: Annotated[Command, AfterValidator(_names_the_version)]
+    back_up: Command
+    restore: Command
+    set_aside: Command
+    seconds: float = Field(default=300, ge=5, le=3_600)
+
+    @property
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """By the word that they have in the stack file."""
+        return {
+            "stop": self.stop,
+            "start": self.start,
+            "backUp": self.back_up,
+            "restore": self.restore,
+            "setAside": self.set_aside,
+        }
+
+    def problems(self, path: str) -> list[Problem]:
+        """Programs that this machine does not have."""
+        return [
+            Problem(f"{path}.{word}", shown(command[0]), "a program of this machine")
+            for word, command in self.commands.items()
+            if shutil.which(command[0]) is None
+        ]
+
+    def handle(self) -> KeeperHandle:
+        """As the links want it."""
+        return KeeperHandle(kind="commands", place="", commands=self.commands, seconds=self.seconds)
+
+
 class ExternalCluster(ClusterSettings):
-    """A colour that exists already and is not ours to create or delete."""
+    """A colour that exists already and is not ours to create or delete; its nodes can be rolled, and leave in order, where it has a ``keeper``."""
 
     target: Literal["external"]
     nodes: tuple[Node, ...] = Field(min_length=1, max_length=200)
+    keeper: Keeper | None = None
 
     @property
     def size(self) -> int:
@@ -42,8 +109,10 @@ class External:
     ours: ClassVar[bool] = False
 
     def problems(self, site: Site) -> list[Problem]:
-        """An address or a name that has not the shape of one."""
-        return [
+        """An address or a name that has not the shape of one, a command whose program is not here."""
+        keeper = site.settings.keeper
+        missing = [] if keeper is None else keeper.problems(f"{site.path}.keeper")
+        return missing + [
             Problem(f"{site.path}.nodes[{index}].{field}", shown(value), allowed)
             for index, node in enumerate(site.settings.nodes)
             for field, (shape, allowed) in SHAPES.items()
@@ -66,6 +135,7 @@ class External:
             version=site.settings.version,
             edition=site.settings.edition,
             proxy_protocol=site.settings.proxy_protocol,
+            keeper=site.settings.keeper.handle() if site.settings.keeper else None,
         )
 
     def standing(self, site: Site) -> bool:  # noqa: ARG002  -- what exists already is there

@@ -15,7 +15,6 @@ from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.emqx.models import BalancerHandle, ClusterHandle, Node
 from components.emqx.probes import Prober
-from components.guards import leaving
 from components.ledger.files import FilesLedger
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
@@ -26,6 +25,7 @@ from components.routers.haproxy.runtime import ask
 from components.routers.share import set_share
 from components.run import latency
 from components.run.latency import connect_milliseconds
+from components.system.ports import listens
 from lab.fleet.cli import _addresses
 from tests.lab.balancer_bench import CONNACK, PACKETS, PROXY_V2, shut
 from tests.lab.local_bed import free_port
@@ -103,8 +103,8 @@ async def test_a_probe_gets_in(proxied: bool) -> None:
 
 async def test_the_guard_sees_an_open_port() -> None:
     async with six("green") as green:
-        assert await leaving._listens(green.handle.nodes[0].mqtt)
-    assert not await leaving._listens(free())
+        assert await listens(green.handle.nodes[0].mqtt)
+    assert not await listens(free())
 
 
 async def test_an_address_that_is_taken_is_refused() -> None:

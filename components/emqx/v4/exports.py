@@ -27,7 +27,7 @@ from components.emqx.v4.traits import LineTraits
 from components.migration.inventory import Inventory
 from components.migration.requests import Request
 from components.system.address import parsed
-from components.system.command import CommandFailed, output_of
+from components.system.command import CommandFailed, filled, output_of
 from components.system.files import replacing
 
 EVERYTHING = "everything"
@@ -212,16 +212,13 @@ class DataExports:
     async def _printed(self, access: ExportsAccess, facts: ExportFacts) -> bytes:
         backups = f"{access.directory.rstrip('/')}/{self.line.backups}".rstrip("/")
         known = {
-            "{path}": f"{backups}/{facts.filename}",
-            "{file}": facts.filename,
-            "{node}": facts.node,
-            "{host}": parsed(self.calls.node(facts.node).mqtt).host,
+            "path": f"{backups}/{facts.filename}",
+            "file": facts.filename,
+            "node": facts.node,
+            "host": parsed(self.calls.node(facts.node).mqtt).host,
         }
-        arguments = list(access.command)
-        for word, value in known.items():
-            arguments = [one.replace(word, value) for one in arguments]
         try:
-            return await output_of(arguments, limit_seconds=EXPORT_SECONDS)
+            return await output_of(filled(access.command, known), limit_seconds=EXPORT_SECONDS)
         except CommandFailed as failure:
             seen = str(failure)
         raise self._not_got(facts, seen)
