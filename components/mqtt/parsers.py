@@ -69,8 +69,6 @@ def _connect(reader: Reader, flags: int, _level: int) -> Connect:
     will = _will(reader, options, level)
     username = reader.text() if options & 0x80 else None
     password = reader.binary() if options & 0x40 else None
-    if level < 5 and password is not None and username is None:
-        raise MalformedPacket("a password without user name")
     return Connect(client_id, bool(options & 0x02), keep_alive, username, password, will, properties, level, bridge)
 
 

@@ -16,19 +16,20 @@ from lab.node.archive.backup import numbers
 from lab.node.kept.terms import sessions_of
 from lab.node.lifeline import live
 from lab.node.network import LOOPBACK_6
+from lab.node.v4.line import line_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 MOST_NODES = 253
 
 
 def played(version: str) -> str:
-    """The version, where the node behaves as it does; the recordings begin with 5.8."""
+    """The version, where the node behaves as it does; there are recordings of 4.2 to 4.4, and from 5.8 on."""
     try:
         line = numbers(version)[:2]
     except ValueError as error:
         raise typer.BadParameter(f"{error}; give one like 5.8.11") from None
-    if not (5, 8) <= line < (6, 0):
-        raise typer.BadParameter(f"{version} is not played; give one of 5.8 or a later 5.x")
+    if line_of(version) is None and not (5, 8) <= line < (6, 0):
+        raise typer.BadParameter(f"{version} is not played; give one of 4.2, 4.3, 4.4, 5.8 or a later 5.x")
     return version
 
 
@@ -57,7 +58,7 @@ def node(
     name: Annotated[str, typer.Option(help="the cluster's name")] = "blue",
     nodes: Annotated[int, typer.Option(min=1, max=MOST_NODES)] = 3,
     edition: Annotated[Literal["ee", "ce"], typer.Option(help="Enterprise or open source")] = "ee",
-    version: Annotated[str, typer.Option(callback=played, help="5.8 or a later 5.x")] = "5.8.11",
+    version: Annotated[str, typer.Option(callback=played, help="of 4.2 to 4.4, or 5.8 or a later 5.x")] = "5.8.11",
     network: Annotated[str, typer.Option(help=NETWORK)] = "auto",
     proxy_protocol: Annotated[bool, typer.Option("--proxy-protocol")] = False,
     websocket: Annotated[bool, typer.Option("--websocket", help="open ws:default at 8083 too")] = False,
@@ -73,6 +74,8 @@ def node(
     """An EMQX cluster, or more nodes of one, until SIGTERM."""
     if network == LOOPBACK_6 and nodes != 1:
         raise typer.BadParameter(f"{network} is one address: give --nodes 1", param_hint="--network")
+    if network == LOOPBACK_6 and line_of(version) is not None:
+        raise typer.BadParameter(f"{version} has the ports of its files: give 127.a.b, or auto", param_hint="--network")
     settings = Settings(
         directory=directory.resolve(),
         name=name,

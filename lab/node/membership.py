@@ -19,6 +19,7 @@ from lab.node.kept.store import Store
 from lab.node.kept.terms import sessions_of
 from lab.node.process import FILE, Lodging, Managed, Seat, network_of
 from lab.node.seating import Seating
+from lab.node.v4.line import line_of
 
 
 class Membership(Seating):
@@ -64,9 +65,16 @@ class Membership(Seating):
 
     def pace(self, name: str) -> Joining:
         """How long what a node does takes."""
+        if line_of(self.terms(name).version) is not None:
+            return Joining(alone=0.0, again=0.0, refuses=0.0, trouble=0.0, leaving=0.0, closing=0.0).scaled(
+                self._factor(name)
+            )
         if self.joining is not None:
             return self.joining
-        return Joining().scaled(self.lodgings[network_of(name.partition("@")[2])].settings.boot_factor)
+        return Joining().scaled(self._factor(name))
+
+    def _factor(self, name: str) -> float:
+        return self.lodgings[network_of(name.partition("@")[2])].settings.boot_factor
 
     async def add(self, lodging: Lodging) -> str:
         """One more node of a life line, a member at once; returns its name."""

@@ -24,6 +24,10 @@ from lab.node.kept.persistence import write_all
 from lab.node.kept.store import Store
 from lab.node.kept.terms import Terms
 from lab.node.network import LOOPBACK_6, free_port
+from lab.node.v4.app import OldApi
+from lab.node.v4.colony import Colony
+from lab.node.v4.line import line_of
+from lab.node.v4.server import OldServer
 
 API_PORT = 18083
 DEATH_SECONDS, RETURN_SECONDS = 0.2, 2.0
@@ -69,7 +73,11 @@ class Lodging:
         """A new node's."""
         api: Any = None
         port = free_port(ip) if ip == LOOPBACK_6 else API_PORT
-        server = ApiServer(NodeApi(api, f"emqx@{ip}", tables), ip, port, self.settings.wall_seconds)
+        server: ApiServer
+        if line_of(self.settings.version) is None:
+            server = ApiServer(NodeApi(api, f"emqx@{ip}", tables), ip, port, self.settings.wall_seconds)
+        else:
+            server = OldServer(OldApi(api, f"emqx@{ip}"), ip, self.settings.wall_seconds)
         return Seat(ip, self.data / f"emqx@{ip}", self.terms, server)
 
 
@@ -88,6 +96,9 @@ class Managed(Host):
         self.lodging = Lodging(prefix, settings)
         self.whole, self.since = store is None, 0
         self._keeper: asyncio.Task[None] | None = None
+        line = line_of(settings.version)
+        if line is not None:
+            self.colony = Colony(self, line, environment)
         if prefix == LOOPBACK_6:
             self._listen_on("tcp", free_port(prefix))
             if settings.websocket:
@@ -108,8 +119,9 @@ class Managed(Host):
         node, listeners = self.cluster.nodes[name], self.store.effective("listeners")
         found = {"name": name, "api": f"http://{Address(node.ip, self.servers[name].port)}"}
         for field, kind in (("mqtt", "tcp"), ("ws", "ws")):
-            if kind in listeners:
-                found[field] = str(Address(node.ip, port_of(listeners[kind]["default"]["bind"])))
+            opened = [one for one in listeners.get(kind, {}).values() if one.get("enable", True)]
+            if opened:
+                found[field] = str(Address(node.ip, port_of(opened[0]["bind"])))
         return found
 
     def add_node(self, ip: str) -> BrokerNode:
@@ -133,7 +145,9 @@ class Managed(Host):
     async def start(self, phase: AuthPhase = "ready") -> None:
         """Start all nodes; raises OSError when an address is taken, with everything closed again."""
         try:
-            if self.settings.boot_factor:
+            if self.colony is not None:
+                await asyncio.gather(*(self.start_node(name) for name in self.servers))
+            elif self.settings.boot_factor:
                 await Boot(self, self.servers, Delays().scaled(self.settings.boot_factor)).all()
             else:
                 for name in self.servers:
@@ -147,6 +161,9 @@ class Managed(Host):
         """MQTT and HTTP of one node; an evacuation that it was in goes on."""
         node = self.cluster.nodes[name]
         self.evacuations.resume(name)
+        if self.colony is not None:
+            await self.colony.boot(name, self.servers[name])
+            return
         await node.start(phase)
         await self.servers[name].start()
 

@@ -110,6 +110,8 @@ class Host:
     """One cluster of one process, as far as its API knows it."""
 
     membership: Membership
+    colony: Any = None
+    """What a 4.x cluster has besides (`lab.node.v4.colony`); None in 5.x."""
 
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], prefix: str, store: Store | None = None

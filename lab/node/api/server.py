@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lab.node.api.app import CLOSE, COUNT, NodeApi
+from lab.node.api.app import CLOSE, COUNT
+from lab.node.api.host import Host
 from lab.node.network import bound
 
 STOP_SECONDS = 1.0
@@ -76,10 +78,19 @@ class QuietServer(uvicorn.Server):
         yield
 
 
+class Api(Protocol):
+    """An ASGI application of a node that may change its cluster."""
+
+    managed: Host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+
+
 class ApiServer:
     """The API of one node on ``host:port``; it can be closed and opened again any number of times."""
 
-    def __init__(self, api: NodeApi, host: str, port: int, wall_seconds: float) -> None:
+    def __init__(self, api: Api, host: str, port: int, wall_seconds: float) -> None:
         """Nothing is opened yet."""
         self.api, self.host, self.port, self.wall_seconds = api, host, port, wall_seconds
         self._server: QuietServer | None = None

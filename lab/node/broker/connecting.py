@@ -122,7 +122,7 @@ def _authenticate(channel: Channel, packet: Connect, client_id: str) -> Verdict 
         properties: dict[int, object] = {Property.AUTH_DATA: answer, Property.AUTH_METHOD: method}
         channel.send(Auth(Reason.CONTINUE_AUTHENTICATION, properties))
         return None
-    return authenticator.check(Credentials(client_id, packet.username, packet.password, method))
+    return authenticator.check(Credentials(client_id, packet.username, packet.password, method, node.name))
 
 
 def _count(channel: Channel, verdict: Verdict) -> None:

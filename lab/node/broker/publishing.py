@@ -12,23 +12,23 @@ from lab.node.broker.subscriptions import Subscriptions
 from lab.node.kept.message import Message, message_id
 from lab.node.kept.store import Store
 from lab.node.rules.acl_file import Client
-from lab.node.rules.authz import Authorizer, Decision, Request
+from lab.node.rules.authz import Decides, Decision, Request
 from lab.node.rules.limits import Limits, rate, seconds, size
 
 
 class Publishing:
-    """Publishes for one cluster: `clock` in unix seconds, `limits` those of now."""
+    """Publishes for one cluster: `clock` in unix seconds, `limits` those of now, `authorizer` who is asked."""
 
     def __init__(
         self,
         store: Store,
         subscriptions: Subscriptions,
         delayed: DelayedQueue,
-        authorizer: Authorizer,
+        authorizer: Decides,
         clock: Callable[[], float],
         limits: Callable[[], Limits],
     ) -> None:
-        self._store, self._subscriptions, self._delayed, self._authorizer = store, subscriptions, delayed, authorizer
+        self._store, self._subscriptions, self._delayed, self.authorizer = store, subscriptions, delayed, authorizer
         self._clock, self._limits = clock, limits
         self._second, self._in_second = 0, 0
 
@@ -71,7 +71,7 @@ class Publishing:
             metrics["authorization.superuser"] += 1
             metrics["authorization.allow"] += 1
             return Decision(allowed=True, matched=True)
-        decision = self._authorizer.decide(request)
+        decision = self.authorizer.decide(request)
         word = "allow" if decision.allowed else "deny"
         metrics[f"authorization.{word}"] += 1
         metrics[f"authorization.matched.{word}" if decision.matched else "authorization.nomatch"] += 1
@@ -107,4 +107,4 @@ class Publishing:
 
 def client_of(session: Session) -> Client:
     """Whom the rules see."""
-    return Client(session.client_id, session.username, session.peer[0])
+    return Client(session.client_id, session.username, session.peer[0], session.node.name)

@@ -21,8 +21,8 @@ from lab.node.broker.session import Place, Session
 from lab.node.broker.subscriptions import Subscriptions
 from lab.node.kept.message import Message, message_id
 from lab.node.kept.store import Store
-from lab.node.rules.authn import Authenticator
-from lab.node.rules.authz import Authorizer
+from lab.node.rules.authn import Authenticator, Checks
+from lab.node.rules.authz import Authorizer, Decides
 from lab.node.rules.flapping import Flapping
 from lab.node.rules.licence import Licence
 from lab.node.rules.limits import Limits
@@ -52,7 +52,8 @@ class Shared(ABC):
         self.agenda = Agenda()
         self.licence = Licence(licence_max_sessions)
         self.limits = Limits.of(store.effective("mqtt"))
-        self.authenticator, self.authorizer = Authenticator(store), Authorizer(store)
+        self.authenticator: Checks = Authenticator(store)
+        self.authorizer: Decides = Authorizer(store)
         self.flapping = Flapping(store)
         self.aftermath = Aftermath(random)
         self.delayed = DelayedQueue(store, self.agenda, self._publish_delayed)
@@ -70,10 +71,14 @@ class Shared(ABC):
         """Client id -> session, of all nodes."""
         return self.registry.sessions
 
-    def kick(self, client_id: str) -> bool:
+    def judge_by(self, authenticator: Checks, authorizer: Decides) -> None:
+        """Ask others about CONNECTs and topics from now on."""
+        self.authenticator, self.authorizer, self.publishing.authorizer = authenticator, authorizer, authorizer
+
+    def kick(self, client_id: str, reason: int | None = Reason.ADMINISTRATIVE_ACTION) -> bool:
         """End a client's session wherever it lives; False when there is none.
 
-        A live MQTT 5 client gets DISCONNECT 0x98, everybody a FIN; the will is published at once even with a delay; the session is gone
+        A live MQTT 5 client gets DISCONNECT 0x98 (or another ``reason``, or none), everybody a FIN; the will is published at once even with a delay; the session is gone
         (docs/emqx/moving.md#kick).
         """
         session = self.sessions.get(client_id)
@@ -83,7 +88,7 @@ class Shared(ABC):
         if channel is not None:
             session.expiry = 0
             self.detach(session, will="now")
-            channel.close(Reason.ADMINISTRATIVE_ACTION)
+            channel.close(reason)
         else:
             self.publish_will(session)
             self.terminate(session)

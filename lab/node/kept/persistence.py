@@ -15,6 +15,7 @@ from typing import Any
 from components.mqtt import Property
 from components.system.files import replace
 from lab.node.kept.message import Message
+from lab.node.kept.old import OldTables
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
 from lab.node.kept.store import Store
 
@@ -43,6 +44,7 @@ def write(store: Store, path: Path) -> None:
         "dashboard_users": [asdict(user) for user in store.dashboard_users.values()],
         "psk": store.psk,
         "reindexing": store.reindexing,
+        "old": store.old.to_json(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, json.dumps(document))
@@ -75,6 +77,8 @@ def read(path: Path) -> Store:
     store = Store(
         document["config_file"], document["overrides"], psk=document["psk"], reindexing=document["reindexing"]
     )
+    if "old" in document:
+        store.old = OldTables.from_json(document["old"])
     for key, users in document["authn_users"].items():
         store.authn_users[key] = _by(AuthnUser, users, lambda user: user.user_id)
     store.scram_users = _by(ScramUser, document["scram_users"], lambda user: user.user_id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.node.kept.defaults import DEFAULTS
+from lab.node.kept.old import OldTables
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
 from lab.node.kept.retained import RetainedTable
 
@@ -42,6 +43,7 @@ class Store:
         retained: topic -> message.
         delayed: message id -> message.
         api_keys: name -> key.  dashboard_users: user name -> user.  psk: identity -> shared secret, hexadecimal.
+        old: what only a 4.x cluster keeps.
         reindexing: the mark that a broken import of retained messages leaves (docs/emqx/backup.md#an-index-that-stays-broken).
 
     """
@@ -60,6 +62,7 @@ class Store:
     dashboard_users: dict[str, DashboardUser] = field(default_factory=dict)
     psk: dict[str, str] = field(default_factory=dict)
     reindexing: bool = False
+    old: OldTables = field(default_factory=OldTables)
     _running: dict[str, Any] = field(default_factory=dict, repr=False)
     _watchers: list[Callable[[str], None]] = field(default_factory=list, repr=False)
 

@@ -25,11 +25,12 @@ class Atom(str):
 
 @dataclass(slots=True, frozen=True)
 class Client:
-    """Whom a rule is asked about; `ip` without port."""
+    """Whom a rule is asked about; `ip` without port, `node` where it is asked."""
 
     client_id: str
     username: str | None
     ip: str
+    node: str = ""
 
 
 @dataclass(slots=True, frozen=True)

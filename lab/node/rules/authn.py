@@ -7,7 +7,7 @@ Each authenticator says yes, no, or "not mine"; the first yes or no ends the cha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from components.mqtt.reasons import Reason
 from lab.node.kept.store import PASSWORD_ID, SCRAM_ID, Store
@@ -16,12 +16,13 @@ from lab.node.rules.passwords import DEFAULT_ALGORITHM, verify
 
 @dataclass(slots=True, frozen=True)
 class Credentials:
-    """What a CONNECT says about its sender."""
+    """What a CONNECT says about its sender, and to which node."""
 
     client_id: str
     username: str | None
     password: bytes | None
     auth_method: str | None = None
+    node: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,6 +32,16 @@ class Verdict:
     reason: int = 0
     is_superuser: bool = False
     anonymous: bool = False
+
+
+class Checks(Protocol):
+    """Who is asked about a CONNECT."""
+
+    def scram(self) -> dict[str, Any] | None:
+        """The settings of an enhanced authentication; None where there is none."""
+
+    def check(self, credentials: Credentials) -> Verdict:
+        """The verdict."""
 
 
 def authenticator_id(entry: dict[str, Any]) -> str:

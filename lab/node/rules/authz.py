@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from lab.node.kept.records import AclRule
 from lab.node.kept.store import Store
@@ -37,6 +37,17 @@ class Decision:
 
     allowed: bool
     matched: bool
+
+
+class Decides(Protocol):
+    """Who is asked about a PUBLISH or a SUBSCRIBE."""
+
+    @property
+    def disconnects(self) -> bool:
+        """Whether a denied client is thrown off."""
+
+    def decide(self, request: Request) -> Decision:
+        """The decision."""
 
 
 class Authorizer:

@@ -1,0 +1,120 @@
+"""The tables of a 4.x cluster that 5.x does not have: users and rules of its plugins, applications, dashboard users, resources, rules of the engine.
+
+The rule: rows are kept as 4.x exports them (docs/emqx/v4-data.md#export), so that an export is a listing; what they mean is `v4`'s business.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["clientid", "username", "login", "all"]
+"""Whom a user or a rule is about; ``login`` is 4.2's one kind, whatever ``auth.mnesia.as`` makes of it."""
+
+
+@dataclass(slots=True, frozen=True)
+class OldUser:
+    """A user of emqx_auth_mnesia, or of one of 4.2's two other plugins.
+
+    ``secret`` is the hash in hexadecimal, four bytes of salt before it where there is one (V_4.3.22_data, V_4.2.14_data).
+    """
+
+    login: str
+    secret: bytes
+    created_ms: int = 0
+    is_superuser: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class OldRule:
+    """A rule of emqx_auth_mnesia; ``action`` is pub or sub, in 4.2 pubsub too."""
+
+    topic: str
+    action: str
+    allow: bool
+    created_ms: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class App:
+    """An application; ``status`` True lets in, anything else does not; ``expired`` is unix seconds, None for never."""
+
+    app_id: str
+    secret: str
+    name: str = ""
+    desc: str = ""
+    status: Any = True
+    expired: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Admin:
+    """A dashboard user; ``secret`` is four bytes of salt and the MD5 of salt and password (V_4.3.22_data)."""
+
+    username: str
+    secret: bytes
+    tags: str = "administrator"
+
+
+@dataclass(slots=True)
+class OldTables:
+    """All of them.
+
+    Attributes:
+        users: (kind, login) -> user; kind ``login`` in 4.2.
+        clientids, usernames: users of emqx_auth_clientid and emqx_auth_username (4.2).
+        rules: (kind, login) -> rules in the order in which they came; ``("all", "")`` for everybody, in 4.2 ``("login", "$all")``.
+        apps, admins: by name.  resources, engine: by id, as the export has them.
+        plugins: what is loaded, in order; None until the cluster has started for the first time.
+
+    """
+
+    users: dict[tuple[str, str], OldUser] = field(default_factory=dict)
+    clientids: dict[str, OldUser] = field(default_factory=dict)
+    usernames: dict[str, OldUser] = field(default_factory=dict)
+    rules: dict[tuple[str, str], list[OldRule]] = field(default_factory=dict)
+    apps: dict[str, App] = field(default_factory=dict)
+    admins: dict[str, Admin] = field(default_factory=dict)
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    engine: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plugins: list[str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the store's file keeps it."""
+        return {
+            "users": [[kind, _user_row(user)] for (kind, _), user in self.users.items()],
+            "clientids": [_user_row(user) for user in self.clientids.values()],
+            "usernames": [_user_row(user) for user in self.usernames.values()],
+            "rules": [[kind, login, [asdict(rule) for rule in rules]] for (kind, login), rules in self.rules.items()],
+            "apps": [asdict(app) for app in self.apps.values()],
+            "admins": [asdict(one) | {"secret": b64encode(one.secret).decode()} for one in self.admins.values()],
+            "resources": self.resources,
+            "engine": self.engine,
+            "plugins": self.plugins,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> OldTables:
+        """What `to_json` made."""
+        users = [(kind, _user(row)) for kind, row in document["users"]]
+        admins = [Admin(**row | {"secret": b64decode(row["secret"])}) for row in document["admins"]]
+        return cls(
+            users={(kind, user.login): user for kind, user in users},
+            clientids={row["login"]: _user(row) for row in document["clientids"]},
+            usernames={row["login"]: _user(row) for row in document["usernames"]},
+            rules={(kind, login): [OldRule(**row) for row in rows] for kind, login, rows in document["rules"]},
+            apps={row["app_id"]: App(**row) for row in document["apps"]},
+            admins={one.username: one for one in admins},
+            resources=document["resources"],
+            engine=document["engine"],
+            plugins=document["plugins"],
+        )
+
+
+def _user_row(user: OldUser) -> dict[str, Any]:
+    return asdict(user) | {"secret": b64encode(user.secret).decode()}
+
+
+def _user(row: dict[str, Any]) -> OldUser:
+    return OldUser(**row | {"secret": b64decode(row["secret"])})

@@ -1,0 +1,236 @@
+"""Replays the recordings of 4.2, 4.3 and 4.4 (V_*) against a lab cluster of that version: requests, and what MQTT clients saw between them.
+
+The rule: each entry of a recording is compared, or it stands in `LEFT_OUT` with its reason; devices are made from the recorded list of clients.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from components.mqtt import Connack, Connect
+from lab.node import network
+from lab.node.api.host import Settings
+from lab.node.kept.old import OldTables
+from lab.node.membership import Membership
+from lab.node.process import Managed
+from tests.lab.node_mqtt_client import RawClient
+from tests.lab.recordings.compare import differences
+from tests.lab.recordings.replay import HERE, Tally
+
+OF_NOW = frozenset({"until", "uptime", "datetime", "password", "file", "current_conns"})
+"""Keys whose values are compared by type only, besides those of `compare.FREE`."""
+MADE_UP = frozenset({"memory_used", "memory_total"})
+"""Not 4.2's own in the recordings (docs/emqx/v4.md#how-it-was-recorded)."""
+SUBJECTS = ("auth", "overview", "clients", "retained", "auth_mnesia")
+PAGED = re.compile(r"_limit=\d+")
+VERSIONS = {"4.2.14": "127.0.42", "4.3.22": "127.0.43", "4.4.19": "127.0.44"}
+Entry = dict[str, Any]
+
+LEFT_OUT: tuple[tuple[str, str, str], ...] = (
+    ("cli", r"", "the lab has no command line of EMQX; what changed something is done by the replay itself"),
+    (
+        "path",
+        r"/api/v4$|/actions$|/resource_types$",
+        "a list that no step of an upgrade reads; the path does not exist in the lab",
+    ),
+    (
+        "42",
+        r"/listeners$",
+        "the recorded 4.2 had no WebSocket listener and other HTTP ports (Erlang 25, docs/emqx/v4.md#cluster)",
+    ),
+    ("name", r"^emqx_auth_mnesia.conf of this node|^headers and shape", "what the recording's script noted, no answer"),
+)
+"""(where to look, pattern, reason)."""
+
+
+def why_left_out(entry: Entry) -> str | None:
+    """The reason why an entry is not compared."""
+    seen = {"cli": "" if "cli" in entry else None, "name": entry["name"]}
+    seen["path"] = entry["request"]["path"] if "request" in entry else None
+    seen["42"] = seen["path"] if ".42." in entry.get("request", {}).get("address", "") else None
+    for where, pattern, reason in LEFT_OUT:
+        if seen[where] is not None and re.search(pattern, seen[where] or ""):
+            return reason
+    return None
+
+
+@dataclass
+class OldWorld:
+    """A lab cluster of two nodes that stands for the recorded one; ``devices`` are connected, by client id."""
+
+    directory: Path
+    version: str
+
+    async def __aenter__(self) -> Self:
+        self.recorded, prefix = VERSIONS[self.version], network.allocate()
+        settings = Settings(self.directory, nodes=2, edition="ce", version=self.version, network=prefix)
+        self.managed = Managed(settings, {}, prefix)
+        Membership(self.managed, {})
+        await self.managed.start()
+        number = self.version.split(".")[1]
+        self.names = {f"emqx{number}{host}@{self.recorded}.{host}": f"emqx@{prefix}.{host}" for host in (1, 2)}
+        self.names[f"{self.recorded}."] = f"{prefix}."
+        self.client = httpx.AsyncClient(timeout=30)
+        self.devices: dict[str, RawClient] = {}
+        self.last: RawClient | None = None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for device in self.devices.values():
+            await device.drop()
+        await self.client.aclose()
+        await self.managed.stop()
+        network.release(self.managed.network)
+
+    def forget(self) -> None:
+        """The tables of a new cluster: what follows was recorded on one."""
+        self.managed.store.old = OldTables()
+        self.managed.store.banned.clear()
+        self.managed.colony.read()
+
+    def here(self, text: str) -> str:
+        """Recorded names as the lab's."""
+        return _replaced(text, self.names)
+
+    def there(self, text: str) -> str:
+        """The lab's names as the recorded ones."""
+        return _replaced(text, {ours: theirs for theirs, ours in self.names.items()})
+
+    async def send(self, entry: Entry) -> httpx.Response:
+        """One recorded request, with our names in it."""
+        asked = entry["request"]
+        headers, content = dict(asked.get("headers", {})), None
+        if "body" in asked:
+            content = self.here(asked["body"] if isinstance(asked["body"], str) else json.dumps(asked["body"]))
+        user, _, secret = self.here(asked.get("auth") or "").partition(":")
+        return await self.client.request(
+            asked["method"],
+            f"http://{self.here(asked['address'])}{self.here(asked['path'])}",
+            headers=headers,
+            content=content,
+            auth=(user, secret) if user else None,
+        )
+
+    def host(self, number: int = 1) -> str:
+        """The address of a node."""
+        return f"{self.managed.network}.{number}"
+
+    async def device(self, connect: Connect, number: int = 1) -> tuple[RawClient, Connack]:
+        """Connect; the answer of the node."""
+        client = await RawClient((self.host(number), 1883), connect).open()
+        return client, await client.next(Connack)
+
+
+def _replaced(text: str, names: dict[str, str]) -> str:
+    for old in sorted(names, key=len, reverse=True):
+        text = text.replace(old, names[old])
+    return text
+
+
+def compare(world: OldWorld, entry: Entry, response: httpx.Response) -> list[str]:
+    """Status, media type, challenge and body; of a list of clients only how many, and the shape of the first."""
+    recorded = entry["response"]
+    out = (
+        [] if response.status_code == recorded["status"] else [f"status {response.status_code}: {response.text[:200]}"]
+    )
+    out += [
+        f"{name} {response.headers.get(name)!r} instead of {recorded.get(name)!r}"
+        for name in ("content-type", "www-authenticate")
+        if response.headers.get(name) != recorded.get(name)
+    ]
+    theirs = recorded["body"]
+    if response.headers.get("content-type") != "application/json" or out:
+        ours = world.there(response.text)
+        return out if out or ours == theirs else [f"{ours[:200]!r} instead of {theirs!r}"]
+    _learn(world, theirs, response.json())
+    ours = json.loads(world.there(response.text))
+    if "rows" in recorded and recorded["rows"] != len(ours["data"]):
+        return [f"{len(ours['data'])} rows instead of {recorded['rows']}"]
+    if "rows" in recorded:
+        theirs, ours = (one | {"data": one["data"][:1]} for one in (theirs, ours))
+    if "rows" in recorded or (PAGED.search(entry["request"]["path"]) and ours.get("data")):
+        theirs, ours = _shape(theirs), _shape(ours)
+        return differences(theirs, ours)
+    counters = re.search(r"/(stats|metrics)$", entry["request"]["path"]) is not None
+    return differences(*(_sorted(_typed(one, numbers=counters)) for one in (theirs, ours)))
+
+
+def _learn(world: OldWorld, recorded: Any, ours: Any) -> None:
+    """Names of files that the server made."""
+    both = (one.get("data") if isinstance(one, dict) else None for one in (recorded, ours))
+    theirs, mine = both
+    if (
+        isinstance(theirs, dict)
+        and isinstance(mine, dict)
+        and isinstance(theirs.get("filename"), str)
+        and "filename" in mine
+    ):
+        world.names[theirs["filename"]] = mine["filename"]
+
+
+def _shape(body: Any) -> Any:
+    """A page: which row comes first is Erlang's table's business."""
+    names = (name for name in body["data"][0] if name != "disconnected_at")
+    return body | {"data": {name: type(body["data"][0][name]).__name__ for name in names}, "rows": len(body["data"])}
+
+
+def _typed(value: Any, *, numbers: bool) -> Any:
+    """A body in which what may differ is the name of its type: the values of `OF_NOW`, and numbers where they are counters."""
+    if isinstance(value, dict):
+        return {
+            name: type(one).__name__ if name in OF_NOW else _typed(one, numbers=numbers)
+            for name, one in value.items()
+            if name not in MADE_UP
+        }
+    if isinstance(value, list):
+        return [_typed(one, numbers=numbers) for one in value]
+    return 0 if numbers and isinstance(value, int | float) else value
+
+
+def _sorted(value: Any) -> Any:
+    """Rows in one order, where Erlang lists them as they hash."""
+    if isinstance(value, dict):
+        return {name: _sorted(one) for name, one in value.items()}
+    if not isinstance(value, list):
+        return value
+    rows = [_sorted(one) for one in value]
+    if rows and all(isinstance(row, dict) and "access" in row for row in rows):  # their order is their milliseconds'
+        return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
+    for name in ("who", "clientid", "topic", "node", "username", "app_id", "login"):
+        if rows and all(isinstance(row, dict) and name in row for row in rows) and "allow" not in rows[0]:
+            return sorted(rows, key=lambda row: json.dumps([row[name], row.get("filename"), row.get("node")]))
+    return rows
+
+
+async def play(
+    world: OldWorld,
+    subject: str,
+    before: Callable[[OldWorld, Entry], Awaitable[None]],
+    check: Callable[[OldWorld, Entry], Awaitable[list[str] | None]],
+) -> Tally:
+    """Replay one recording: ``before`` is called before each entry, ``check`` compares what is no request (None: nobody knows how)."""
+    name = f"V_{world.version}_{subject}"
+    tally = Tally(name)
+    for number, entry in enumerate(json.loads((HERE / f"{name}.json").read_text())):
+        await before(world, entry)
+        reason = why_left_out(entry)
+        found: list[str] | None = None
+        if reason is None and "request" in entry:
+            found = compare(world, entry, await world.send(entry))
+        elif reason is None:
+            found = await check(world, entry)
+            reason = "what the recording's own MQTT clients noted" if found is None else None
+        if reason is not None:
+            tally.excluded[reason] = tally.excluded.get(reason, 0) + 1
+            continue
+        tally.compared += 1
+        where = entry["request"]["path"] if "request" in entry else ""
+        tally.differences += [f"{name} #{number} [{entry['name']}] {where}: {one}" for one in found or ()]
+    return tally
