@@ -31,7 +31,7 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("version", ["abc", "4.4.1", "5.7.2", "6.0.0"])
+@pytest.mark.parametrize("version", ["abc", "4.1.5", "5.7.2", "6.0.0"])
 def test_a_version_that_the_node_does_not_play_is_refused_before_anything_is_made(
     version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
