@@ -34,6 +34,7 @@ from components.links.accounts import carried, refuse_same_accounts
 from components.links.opening import unacknowledged_sessions
 from components.links.reach import accepts
 from components.links.roll_look import versions_of
+from components.links.storage import refuse_without_sites
 from components.migration.advice import advise, lines
 from components.migration.check import Report
 from components.migration.facts import Live
@@ -104,6 +105,11 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     return Plan(text, numbers, outlook.runs)
 
 
+def _may_lose_nothing(settings: Settings) -> bool:
+    """Whether nobody has given sessions up."""
+    return "sessions" not in settings.cutover.acknowledge
+
+
 def _refuse_credentials(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
     """Every declared colour has some, and a local cluster can be made with them: its bootstrap file is ``key:secret`` lines."""
     for colour, cluster in sorted(settings.clusters.items()):
@@ -163,6 +169,8 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         fleet = await counting.counted(settings, apis, old, live, back=held.decision.direction == "back")
         most = await known(accepts(apis[settings.live])) if settings.live in apis else None
         along = await carries(settings, apis.get(old))
+        if along is not None and held.decision.direction == "forward" and old in apis and _may_lose_nothing(settings):
+            await known(refuse_without_sites(apis[old]))
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
     plan = forecast(

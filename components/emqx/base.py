@@ -24,6 +24,7 @@ from components.emqx.clients import Clients, Door
 from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
 from components.emqx.moving import Moves
+from components.emqx.storage import DurableStorage
 from components.migration.inventory import Inventory
 from components.migration.requests import Request
 
@@ -169,6 +170,11 @@ class Cluster(Clients, Moves, Protocol):
 
     async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
+        ...
+
+    @property
+    def storage(self) -> DurableStorage | None:
+        """Durable storage; None where the version has none."""
         ...
 
     # -- what the cluster is -------------------------------------------------------------------------------------

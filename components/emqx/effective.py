@@ -45,6 +45,15 @@ async def _hashes(api: Cluster) -> dict[Path, str] | None:
     return hashes
 
 
+def durable_sessions(text: str) -> bool:
+    """Whether this configuration has durable sessions on; not where it cannot be read."""
+    try:
+        found = (loads(text) or {}).get("durable_sessions")
+    except HoconError:
+        return False
+    return isinstance(found, dict) and found.get("enable") is True
+
+
 def hashes_of(text: str) -> dict[Path, str] | None:
     """Path -> sha256 of each value; None when the text cannot be read or would include a file: nothing that a cluster names is opened."""
     try:

@@ -98,13 +98,16 @@ async def _refuse_member(leaving: Leaving) -> None:
     async with cluster_of(leaving.cluster, leaving.credentials, scope="colour", patience_seconds=ANSWER_SECONDS) as api:
         nodes, totals = await known(api.nodes()), await known(api.session_totals())
         running = sorted(name for name, facts in of_colour(api, nodes or ()).items() if facts.running)
+        sites = (await known(api.storage.sites()) or {}) if api.storage is not None else {}
     sessions = 0 if totals is None else totals.connected + totals.offline
     if sessions and not leaving.sessions_may_end:
         todo = "run pulumi up with both colours until the drain has carried them, or acknowledge: [sessions]"
         raise _refusal(colour, f"{sessions} sessions are on it and would end with it", todo)
     if running and not leaving.ours and leaving.cluster.keeper is None:
+        others = [site for site, node in sites.items() if node not in api.node_names]
+        first = f"`emqx ctl ds set_replicas STORAGE {' '.join(sorted(others))}` for each storage of `emqx ctl ds info`, and wait until it shows no transition; then "
         todo = (
-            "stop these nodes and take them off their start scripts, then run it again: they are forced out then;"
+            f"{first if len(others) < len(sites) else ''}stop these nodes and take them off their start scripts, then run it again: they are forced out then;"
             " forced out while they run they would go on alone with empty tables"
         )
         raise _refusal(colour, f"{', '.join(running)} run, and they are not ours to stop", todo)

@@ -20,6 +20,7 @@ from components.guards.proxied import refuse_wrong_proxy
 from components.links.opening import refuse_false, refuse_way
 from components.links.readiness import running_names, wait_until_ready
 from components.links.room import look_at_room
+from components.links.storage import without_site
 from components.links.target import reopen, wait_until_up
 from components.links.verification import Finding, probe, refuse
 from components.migration.inventory import Inventory, blocking, compare, settled, while_clients_write
@@ -79,7 +80,7 @@ async def join(run: Run, to: Colour, *, limit_seconds: float) -> dict[str, Any]:
         probes=seen,
         seconds=round(run.clock.now() - began, 3),
     )
-    findings += [*strange, *await _room(new, old)]
+    findings += [*strange, *await _room(new, old), *await _storage(old, new)]
     run.record("fact", section="joined", **result.model_dump(mode="json"), findings=[str(one) for one in findings])
     refuse(findings, to)
     await _let_in(run, to)
@@ -162,6 +163,12 @@ async def _compared(
 
 def _finding(name: str, reference: str, one: Unlike) -> Finding:
     return Finding(section=f"{name}: {one.kind} {one.name}", expected=f"as on {reference}", found=one.state)
+
+
+async def _storage(old: Cluster, new: Cluster) -> list[Finding]:
+    """Replicas can only go to nodes that keep durable storage themselves."""
+    without = await without_site(old, new)
+    return [Finding(section=f"{name}: durable storage", expected="a site", found=why) for name, why in without.items()]
 
 
 async def _room(new: Cluster, old: Cluster) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Old nodes leave the cluster that they shared, in the one safe order: nobody left on them, stopped, forced out, their data set aside.
+"""Old nodes leave the cluster that they shared, in the one safe order: nobody left on them, replicas moved, stopped, forced out, their data set aside.
 
 The rule: a node is stopped before it is forced out. One that leaves while it runs goes on alone with empty tables, and nodes that restart with
 its name among their seeds join *it*: everything is lost, and everything answers 200 (recording G1_offline_sessions_by_takeover_and_seeds_trap).
@@ -15,6 +15,7 @@ from components.emqx.base import Cluster, of_colour
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.keepers.base import NodeKeeper
+from components.links.storage import move_replicas
 from components.run.run import Run
 from components.run.waiting import until
 
@@ -30,7 +31,7 @@ async def leave(
     ``old`` is asked as a colour; a node that has died is forced out like one that was stopped. ``keeper`` is None where the nodes are not ours.
 
     Raises:
-        Refused: clients or sessions are on them, or they run and are not ours to stop.
+        Refused: clients, sessions or durable storage are on them, or they run and are not ours to stop.
         GaveUp: a node does not go. NotNow, Unreachable: nobody who stays answers; the next run goes on.
 
     """
@@ -40,6 +41,7 @@ async def leave(
     running = sorted(name for name, facts in members.items() if facts.running)
     if running and keeper is None:
         raise theirs(old.handle.colour, running)
+    storage = await move_replicas(run, old, new, may_end=sessions_may_end)
     if keeper is not None:
         for name in names:
             await run.act("leave", node=name, phase="stop")
@@ -52,7 +54,8 @@ async def leave(
     await _until_gone(run, new, names, "gone")
     aside = [await keeper.set_aside(name) for name in names] if keeper is not None else []
     run.progress(f"{old.handle.colour} has left the cluster of {stays}: {', '.join(names)}")
-    return {"left": sorted(members), "aside": [str(place) for place in aside if place is not None]}
+    moved = {"storage": storage} if storage else {}
+    return {"left": sorted(members), "aside": [str(place) for place in aside if place is not None], **moved}
 
 
 def theirs(colour: Colour, running: Collection[str]) -> Refused:

@@ -16,6 +16,7 @@ from components.guards.proxied import refuse_wrong_proxy
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, drained, origin
 from components.links.carrying import left_behind, not_carried
 from components.links.reach import within
+from components.links.storage import refuse_without_sites
 from components.links.target import missing, open_target, refuse_too_small
 from components.movers.paced import batches
 from components.routers.share import settle
@@ -67,6 +68,8 @@ async def open_run(
     goes_on = decision.direction == "back" or await _goes_on(run, to)
     if decision.direction == "forward":
         await _refuse_move(run, source, to, must_answer=not goes_on)
+        if run.in_one_cluster and "sessions" not in acknowledged:
+            await known(refuse_without_sites(run.clusters[source]))
     await _refuse_busy(run, source, decision, memory)
     sessions, messages = await _losses(run, source, must_answer=not goes_on)
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:

@@ -11,6 +11,7 @@ from components.emqx.base import Cluster
 from components.emqx.probes import Prober, Topics
 from components.links.readiness import mqtt_state, twice
 from components.links.roll_away import Opens
+from components.links.storage import unsettled
 from components.migration.inventory import blocking, compare, while_clients_write
 from components.run.run import Run
 from components.run.waiting import until
@@ -67,7 +68,7 @@ async def _member_state(api: Cluster, node: str) -> str:
         if names - running:
             return f"{one} does not see {', '.join(sorted(names - running))} running"
     await api.ask_authenticators(node)
-    return ""
+    return await unsettled(api.storage)
 
 
 async def _unlike_the_others(api: Cluster, node: str) -> str:

@@ -71,6 +71,7 @@ class FakeApi:
         self.rebalances: list[dict[str, Any]] = []
         self.exports: Any = self
         self.no_subscribers = 0
+        self.storage: Any = None
 
     @property
     def node_names(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class RollApi:
         self.rebalances: list[dict[str, Any]] = []
         self.max_fds: int | None = None
         self.strangers: list[str] = []
+        self.storage: Any = None
         self.door = Door(None, None)
         self.asked: list[Levelling] = []
 

@@ -81,6 +81,21 @@ async def test_members_that_are_right_are_verified_and_compared_node_by_node(doo
     assert here.invited == []
 
 
+async def test_a_new_node_that_keeps_no_durable_storage_is_found_before_it_gets_a_client(door: Door) -> None:
+    here = world()
+
+    class Kept:
+        async def sites(self) -> dict[str, str]:
+            return {"B2A7": here.member("blue").node}
+
+    for api in here.apis.values():
+        api.storage = Kept()
+    with pytest.raises(VerificationFailed, match=r"durable storage: expected a site, found no site"):
+        await join(here.run("a"), "green", limit_seconds=60)
+    assert set(here.at.values()) == {"blue"}
+    assert door.asked
+
+
 async def test_a_node_that_lets_everybody_in_for_a_moment_is_looked_at_until_it_does_not_twice(door: Door) -> None:
     here = world()
     door.open_for["green"] = 7

@@ -12,6 +12,7 @@ from components.emqx.clients import Door
 from components.emqx.models import ClusterHandle
 from components.emqx.moving import Levelling
 from components.emqx.reading import read
+from components.emqx.storage import DurableStorage
 from components.emqx.v4.calls import Calls
 from components.system.address import parsed, port_of
 
@@ -34,6 +35,7 @@ class Bounds:
 
     http: Calls
     handle: ClusterHandle
+    storage: DurableStorage | None = None
 
     async def doors(self) -> dict[str, Door]:
         """What each declared node lets in by the listeners that the handle names (``GET /listeners``, recording V_4.4.19_overview)."""

@@ -26,6 +26,7 @@ from components.emqx.v5.calls import PAGE_TIMEOUT_SECONDS, Calls
 from components.emqx.v5.inventory import read_inventory
 from components.emqx.v5.moving import Moving
 from components.emqx.v5.restore import DataExports
+from components.emqx.v5.storage import Storage
 from components.emqx.v5.traits import EDITIONS, EXPORTS_SINCE, EditionTraits
 from components.migration.inventory import Inventory
 
@@ -74,6 +75,7 @@ class ClusterApi(Moving):
             now=now,
         )
         self.exports = DataExports(self.http, self.traits) if parse(handle.version).line >= EXPORTS_SINCE else None
+        self.storage = Storage(self.http)
         self._traits: EditionTraits | None = None
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ answer. Compared are status, media type, body: the same keys, the same JSON type
 message ids are mapped. By type only: times, sizes, ids, counters, load, and what else stands in `FREE` of `tests/lab/recordings/compare.py`.
 Where openapi.stripped.json describes an answer it is held against that too (`tests/lab/test_conformance_openapi.py`).
 What each recording shows: [emqx/recordings.md](emqx/recordings.md); the facts themselves are the other pages there.
+Nothing is held against a recording of durable storage, of which there is none: the `ds` API stands on documents only ([emqx/durable-storage.md](emqx/durable-storage.md)).
 This file is made by `python -m tests.lab.recordings.document`; a test holds it equal to what a run really compares and skips.
 
 | recording | clusters | pairs | compared | equal | excluded |
