@@ -141,10 +141,8 @@ def forecast(
     """
     steps, fleet = _taken(direction, steps, fleet)
     budget_per_second = budget_per_second if accepts is None else min(budget_per_second, accepts)
-    rows = [
-        _row(step, clients, mover, budget_per_second, wait_health_check_seconds)
-        for step, clients in _cohorts(steps, fleet, to, share_percent(to, share_parts))
-    ]
+    cohorts = _cohorts(steps, fleet, to, share_percent(to, share_parts))
+    rows = [_row(*cohort, mover, budget_per_second, wait_health_check_seconds) for cohort in cohorts]
     return Forecast(
         to=to,
         direction=direction,

@@ -11,7 +11,7 @@ from typing import Literal
 from components.cutover.pace import limit_seconds
 from components.cutover.roll import Release, RollNode, order
 from components.cutover.roll_way import WayBack, conditions, direction, way_back
-from components.cutover.spread import WITHIN, moves
+from components.cutover.spread import WITHIN, NodeMoves, moves
 from components.value import Value
 
 RESTART_SECONDS = 30.0
@@ -96,14 +96,7 @@ def forecast(
     runs = {node.name: node.release for node in nodes}
     played = moves(rolled, {node.name: node.clients for node in nodes}, evens=evens != "nothing")
     rows = tuple(
-        NodeForecast(
-            node=one.node,
-            runs=str(runs[one.node] or "unknown"),
-            clients=one.clients if counted else None,
-            expected_seconds=_seconds(one.clients, by, budget_per_second) if counted else None,
-            most_disconnects=one.most_disconnects,
-        )
-        for one in played.nodes
+        _row(one, runs[one.node], _seconds(one.clients, by, budget_per_second), counted=counted) for one in played.nodes
     )
     old = [release for name in rolled if (release := runs[name]) is not None and release != declared]
     evening = played.evened / budget_per_second
@@ -121,6 +114,16 @@ def forecast(
         past=past,
         accepts=accepts,
         down=any(direction(one, declared) == "down" for one in old),
+    )
+
+
+def _row(one: NodeMoves, runs: Release | None, seconds: float, *, counted: bool) -> NodeForecast:
+    return NodeForecast(
+        node=one.node,
+        runs=str(runs or "unknown"),
+        clients=one.clients if counted else None,
+        expected_seconds=seconds if counted else None,
+        most_disconnects=one.most_disconnects,
     )
 
 

@@ -18,14 +18,13 @@ from components.links.accounts import still_ours
 from components.links.archives import Archive, ArchiveDirectory
 from components.links.data_export import ExportResult, running_node
 from components.links.readiness import wait_until_joined
+from components.migration.foreign import foreign, written_by_clients
 from components.migration.inventory import (
     Difference,
     Inventory,
     blocking,
     compare,
-    foreign,
     some,
-    written_by_clients,
 )
 from components.migration.unlike import Unlike, lines
 from components.run.run import Run

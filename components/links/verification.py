@@ -15,7 +15,8 @@ from components.emqx.models import Node
 from components.emqx.probes import LEVELS, Answer, Prober, Topics
 from components.links.readiness import LIMIT_SECONDS, wait_until_ready
 from components.links.room import look_at_room
-from components.migration.inventory import Difference, Inventory, Section, blocking, compare, leftovers
+from components.migration.foreign import leftovers
+from components.migration.inventory import Difference, Inventory, Section, blocking, compare
 from components.run.run import Run
 from components.value import Value
 

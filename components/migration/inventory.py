@@ -15,28 +15,6 @@ from typing import Any, Literal
 CLIENT_WRITTEN: frozenset[str] = frozenset({"retained", "banned", "delayed"})
 """Clients and the broker itself write these while devices are on a cluster; an extra item there is told, not refused."""
 
-CONFIGURATION: frozenset[str] = frozenset(
-    {
-        "authenticators",
-        "authorization_sources",
-        "authorization_settings",
-        "rules",
-        "connectors",
-        "actions",
-        "sources",
-        "auto_subscribe",
-        "topic_rewrite",
-        "topic_metrics",
-    }
-)
-"""Sections that a cluster's own ``emqx.conf`` may fill; the same item as on blue is no foreign one there."""
-
-FACTORY: Mapping[str, frozenset[str]] = {
-    "authorization_sources": frozenset({"file"}),
-    "authorization_settings": frozenset({"settings"}),
-}
-"""What a new cluster has; ``$SYS`` messages, bootstrap keys and ``admin`` are not in an inventory at all."""
-
 SLACK_SECONDS = 5.0
 """An item that ends by itself may be gone this much before its time: clocks of two clusters differ."""
 
@@ -263,42 +241,3 @@ def _settled(before: Section | Unlisted | None, after: Section | Unlisted) -> Se
     keys = before.items.keys() | after.items.keys()
     moved = frozenset(key for key in keys if before.items.get(key) != after.items.get(key))
     return Section(items=after.items, ordered=after.ordered, optional=after.optional | moved, until=after.until)
-
-
-def foreign(green: Inventory, blue: Inventory, *, ours: bool) -> list[Difference]:
-    """What stands on green and did not come from us; empty means that the import may begin.
-
-    ``ours`` says that one of our archives lies on green: then every item that blue has too (by key) may be what our
-    interrupted import left. Without it only configuration that equals blue's is accepted. What clients write is
-    accepted in either case (``CLIENT_WRITTEN``); ``written_by_clients`` lists it.
-    """
-    found: list[Difference] = []
-    for name, section in green.sections.items():
-        if isinstance(section, Unlisted) or (name in CLIENT_WRITTEN and ours):
-            continue
-        old = blue.sections.get(name)
-        known: Mapping[str, int] = old.items if isinstance(old, Section) else {}
-        strange = [key for key in section.items if not _expected_on_green(name, key, section, known, ours=ours)]
-        if strange:
-            detail = "neither factory settings nor from blue" if ours else "green must be empty"
-            found.append(Difference(name, "extra", "none of these", some(strange), detail))
-    return found
-
-
-def _expected_on_green(name: str, key: str, section: Section, known: Mapping[str, int], *, ours: bool) -> bool:
-    if key in FACTORY.get(name, frozenset()) or (ours and key in known):
-        return True
-    return name in CONFIGURATION and known.get(key) == section.items[key]
-
-
-def leftovers(differences: Iterable[Difference]) -> list[Difference]:
-    """What only the new colour has of that which clients write: on one that serves nobody it was left by somebody.
-
-    An extra ban locks out, an extra retained message is a command to whoever subscribes.
-    """
-    return [d for d in differences if d.kind == "extra" and d.section in CLIENT_WRITTEN]
-
-
-def written_by_clients(green: Inventory, blue: Inventory) -> list[Difference]:
-    """Items of ``CLIENT_WRITTEN`` sections that only green has: told, never refused."""
-    return leftovers(compare(blue, green, now=0.0))

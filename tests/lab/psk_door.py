@@ -119,21 +119,22 @@ def certificate() -> Any:
     return (made,), key
 
 
-@asynccontextmanager
-async def door(bootstrap: Mapping[str, str], behind: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
-    """The address of the TLS listener ``default``; what comes through the handshake goes to ``behind``."""
+def _listener(bootstrap: Mapping[str, str]) -> tls.TLSConfiguration:
     base = json.loads(bootstrap["base.hocon"])
     options = base["listeners"]["ssl"]["default"]["ssl_options"]
     assert options["versions"] == ["tlsv1.2"], "no PSK with TLS 1.3"
-    context = tls.ServerContext(
-        tls.TLSConfiguration(
-            pre_shared_key_store=identities(base, bootstrap),
-            ciphers=suites(options["ciphers"]),
-            certificate_chain=certificate(),
-            validate_certificates=False,
-        )
+    return tls.TLSConfiguration(
+        pre_shared_key_store=identities(base, bootstrap),
+        ciphers=suites(options["ciphers"]),
+        certificate_chain=certificate(),
+        validate_certificates=False,
     )
 
+
+@asynccontextmanager
+async def door(bootstrap: Mapping[str, str], behind: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
+    """The address of the TLS listener ``default``; what comes through the handshake goes to ``behind``."""
+    context = tls.ServerContext(_listener(bootstrap))
     served: set[asyncio.Task[Any] | None] = set()
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.migration.foreign import foreign, written_by_clients
 from components.migration.inventory import (
     Difference,
     Inventory,
@@ -16,10 +17,8 @@ from components.migration.inventory import (
     blocking,
     compare,
     digest,
-    foreign,
     settled,
     some,
-    written_by_clients,
     written_since,
 )
 
