@@ -99,6 +99,10 @@ class Colony:
         """The plugins that run on a node now."""
         return self._active.get(node, ())
 
+    def stamp(self) -> int:
+        """Unix milliseconds, as a row is given them."""
+        return int(self.host.clock.now() * 1000)
+
     def started(self, node: str) -> bool:
         """Whether a node has come to the end of its start."""
         return node in self._started
@@ -117,6 +121,7 @@ class Colony:
         self._started.discard(name)
         self._active[name] = ()
         self.read()
+        self._say_loaded(name)
         await self.sleep(self.start.first)
         if self.line.listeners_first:
             await self._listeners_first(name, server)
@@ -126,6 +131,12 @@ class Colony:
             await self.sleep(self.start.second)
             await self.host.cluster.nodes[name].start()
         self._started.add(name)
+
+    def _say_loaded(self, name: str) -> None:
+        """The file ``loaded_plugins`` of its data directory (V_*_data)."""
+        place, form = self.host.place(name), "{}.\n" if self.line.one_kind else "{{{}, true}}.\n"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "loaded_plugins").write_text("".join(map(form.format, self.host.store.old.plugins or ())))
 
     async def _listeners_first(self, name: str, server: ApiServer) -> None:
         """4.3 and 4.4: the port is open before anybody is asked."""

@@ -66,7 +66,7 @@ def shown_rule(asked: Asked, kept: dict[str, Any]) -> dict[str, Any]:
     """A rule as it is answered: with counters that stay at 0."""
     speeds = {"speed_max": 0 if asked.line.one_kind else 0.0, "speed_last5m": 0.0, "speed": 0.0, "matched": 0}
     later = {} if asked.line.one_kind else dict.fromkeys(("passed", "no_result", "failed", "exception"), 0)
-    counted = {"success": 0, "failed": 0} | ({} if asked.line.one_kind else {"taken": 0, "exception": 0, "retry": 0})
+    counted = {"success": 0, "failed": 0} | ({} if asked.line.one_kind else {"taken": 0})
     found = _FROM.search(kept["rawsql"])
     topics = [one.strip().strip('"') for one in found[1].split(",")] if found else []
     actions = [
@@ -74,7 +74,8 @@ def shown_rule(asked: Asked, kept: dict[str, Any]) -> dict[str, Any]:
         | {"metrics": [counted | {"node": name} for name in asked.nodes()]}
         for one in kept["actions"]
     ]
-    return {
+    stamped = {} if asked.line.one_kind else {"created_at": kept["created_at"]}
+    return stamped | {
         "id": kept["id"],
         "rawsql": kept["rawsql"],
         "for": topics,
@@ -111,6 +112,7 @@ def create_rule(asked: Asked) -> dict[str, Any]:
         ],
         "enabled": body.get("enabled", True),
         "description": body.get("description", ""),
+        "created_at": asked.now_ms(),
     }
     asked.tables.engine[kept["id"]] = kept
     return ok(shown_rule(asked, kept))

@@ -27,6 +27,10 @@ async def before(world: OldWorld, entry: Entry) -> None:
         _command(world, entry["cli"]["command"][1:])
     if "request" in entry and (entry["name"], entry["request"]["path"]) == LISTED:
         await _connect_all(world)
+    if entry["name"].startswith("export"):
+        world.clock.ahead += 1.0  # two in one second are one file
+    if entry["name"].startswith(("import with version", "import: ")):
+        _made_up(world, entry["name"])
     if entry["name"] == "offline sessions":
         for client_id in OFFLINE:
             await world.devices[client_id].drop()
@@ -55,6 +59,26 @@ def _command(world: OldWorld, words: list[str]) -> None:
                 del world.managed.store.retained[topic]
         case ["clients", "kick", client_id]:
             world.managed.cluster.kick(client_id)
+
+
+def _made_up(world: OldWorld, name: str) -> None:
+    """The files that the recording's script put beside its exports: its own export with another version, or with less in it."""
+    place = world.managed.place(f"emqx@{world.host()}")
+    place = place / "backup" if world.managed.colony.line.hides_exports else place
+    own = json.loads(max(place.glob("emqx-export-*"), key=lambda path: path.stat().st_mtime).read_text())
+    if name.startswith("import with version"):
+        version = name.rpartition(" ")[2]
+        own |= {"version": version}
+        if version == "None":
+            del own["version"]
+        (place / f"v{version}.json").write_text(json.dumps(own))
+        return
+    what = {
+        "import: no users": {"version": "4.4"},
+        "import: only version": {"version": own["version"]},
+        "import: users of wrong shape": {"version": own["version"], "auth_mnesia": [{"nobody": 1}]},
+    }
+    (place / "k.json").write_text(json.dumps(what[name]))
 
 
 def _entries(world: OldWorld, subject: str) -> list[Entry]:
