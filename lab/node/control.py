@@ -165,7 +165,7 @@ class Control:
         elif kind == "route_hole":
             node.route_hole = 0.0
         elif kind == "joins":
-            self.membership.joining = self.membership.cookie = None
+            self._joins_as_ever()
 
     async def _die(self, fault: Fault, name: str) -> None:
         await self._home(name).kill_node(name, fault.options.get("busy"), fault.options.get("cut"))
@@ -191,17 +191,22 @@ class Control:
         self._home(name).cluster.nodes[name].fault = ConnectFault(old.reason if old else None, delay)
 
     async def _joins(self, fault: Fault, _name: str) -> None:
-        """Joining and leaving take ``factor`` times the recorded seconds; nodes of a next life line have another ``cookie``."""
+        """Joining and leaving take ``factor`` times the recorded seconds; nodes of a next life line have another ``cookie``, or a ``full_disk``."""
         factor = fault.options.get("factor")
         self.membership.joining = None if factor is None else Joining().scaled(float(factor))
         self.membership.cookie = fault.options.get("cookie")
+        self.membership.full_disk = bool(fault.options.get("full_disk"))
+
+    def _joins_as_ever(self) -> None:
+        self.membership.joining = self.membership.cookie = None
+        self.membership.full_disk = False
 
     async def _route_hole(self, fault: Fault, name: str) -> None:
         self._home(name).cluster.nodes[name].route_hole = float(fault.options.get("hole_seconds", 0.1))
 
     async def _clear(self, _request: Request) -> JSONResponse:
         self.faults.clear()
-        self.membership.joining = self.membership.cookie = None
+        self._joins_as_ever()
         for task in self._undo:
             task.cancel()
         for name in self._members():

@@ -7,6 +7,8 @@ own, with everything that a cluster has.  Who joins whom: docs/emqx/cluster.md#j
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -28,7 +30,7 @@ class Membership(Seating):
     Attributes:
         lodgings: network -> where the nodes of a life line are.
         joining, sleep: how long a join takes (None: as the life line of a node asked for), and who waits so long.
-        cookie: what the nodes of the next life lines have whatever they were told; None unless a test sets it.
+        cookie, full_disk: what the nodes of the next life lines have whatever they were told; None and False unless a test sets them.
 
     """
 
@@ -39,6 +41,7 @@ class Membership(Seating):
         self.environment = dict(environment)
         self.joining: Joining | None = None
         self.cookie: str | None = None
+        self.full_disk = False
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._order = count(1)
         self._knows: dict[str, frozenset[str]] = {}
@@ -47,7 +50,9 @@ class Membership(Seating):
         first.membership = self
 
     async def lodge(self, lodging: Lodging, environment: Mapping[str, str]) -> None:
-        """The nodes of one more life line boot and look for their cluster, or come back; raises OSError when an address is taken."""
+        """The nodes of one more life line boot and look for their cluster, or come back; raises OSError when an address is taken, or without room for their data."""
+        if self.full_disk:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(lodging.data))
         self.environment |= environment
         running = next((found for one in self.clusters if (found := one.names())), [])
         lodging = replace(lodging, seeds=tuple(running))

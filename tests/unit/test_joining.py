@@ -118,6 +118,37 @@ async def test_a_node_that_never_joins_ends_it_within_its_time_with_the_reason_a
     await join(here.run("a"), "green", limit_seconds=60)
 
 
+@pytest.mark.parametrize("why", ["lets everybody in", "dead", "answers 500"])
+async def test_a_node_that_never_is_ready_ends_it_within_its_time_and_is_named_and_corrected_the_next_run_lets_it_in(
+    door: Door, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    here = world()
+    green = here.member("green")
+    last = {
+        "lets everybody in": f"{green.node}: a wrong password got CONNACK 0x00",
+        "dead": "asking on emqx@green: nothing",
+        "answers 500": "500 noproc",
+    }
+    door.open_for["green"] = 1_000_000 if why == "lets everybody in" else 0
+    green.dead = why == "dead"
+
+    async def noproc(node: str) -> None:
+        raise NotNow("GET users", node=node, seen="500 noproc", todo="wait")
+
+    began = here.clock.now()
+    with monkeypatch.context() as patch:
+        if why == "answers 500":
+            patch.setattr(green, "ask_authenticators", noproc)
+        with pytest.raises(GaveUp, match=last[why]) as late:
+            await join(here.run("a"), "green", limit_seconds=60)
+    assert here.clock.now() - began < 65
+    assert "not ready after 60 s" in late.value.seen
+    assert here.journal == [], "nothing was opened"
+    assert set(here.at.values()) == {"blue"}
+    door.open_for["green"], green.dead = 0, False
+    await join(here.run("a"), "green", limit_seconds=60)
+
+
 async def test_nodes_that_are_not_ours_are_invited(door: Door) -> None:
     here = world(keeper=False)
     here.apart, here.at = {"green"}, {}
