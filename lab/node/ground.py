@@ -34,12 +34,12 @@ LOOK_SECONDS, FROZEN_SECONDS, LEAVE_SECONDS, JOINED_SECONDS = 1.0, 0.2, 10.0, 5.
 
 @dataclass(eq=False)
 class Line:
-    """A life line: its process, what it asked for, where its nodes are."""
+    """A life line: its process, what it asked for, where its nodes are; ``gone`` once it has ended and its nodes are about to."""
 
     pid: int
     settings: Settings
     network: str
-    stopping: bool = field(default=False, init=False)
+    gone: bool = field(default=False, init=False)
 
 
 def run(settings: Settings, environment: Mapping[str, str], tie: socket.socket) -> int:
@@ -162,14 +162,15 @@ class Ground:
         asked = b""
         with suppress(OSError):
             asked = await reader.readline()
-        last = self.lines == [line]
+        line.gone = True
+        last = all(one.gone for one in self.lines)
         if not asked and last:
             os._exit(1)  # at once, as the death of a process that had the nodes in it
-        self.lines.remove(line)
         if not last:
             await self.membership.leave(line.network, dead=not asked)
         else:
             await self._close()
+        self.lines.remove(line)  # not before its addresses are free: another one for the same nodes waits for this
         if asked:
             with suppress(OSError):
                 await _tell(writer, goes_on=not last)
@@ -186,12 +187,13 @@ class Ground:
         looked = 0.0
         while True:
             await asyncio.sleep(FROZEN_SECONDS)
-            if self.lines and all(_frozen(line.pid) for line in self.lines):
+            lines = [line for line in self.lines if not line.gone]
+            if lines and all(_frozen(line.pid) for line in lines):
                 os.kill(os.getpid(), signal.SIGSTOP)
             looked += FROZEN_SECONDS
             if looked >= LOOK_SECONDS:
                 looked = 0.0
-                for line in self.lines:
+                for line in lines:
                     directory = line.settings.directory
                     if directory.is_dir() and not (directory / READY).exists():
                         self._announce(line)  # somebody has removed it, and nobody would find us
