@@ -98,7 +98,7 @@ class Membership(Seating):
         for name in self.of(network):
             home = self.home(name)
             if home is not None and self.runs(name):
-                self._remember(home)
+                self._remember(home, save=not dead)
                 await (home.kill_node(name) if dead else home.stop_node(name))
 
     async def stop(self) -> None:
@@ -162,12 +162,13 @@ class Membership(Seating):
         """Whether a node finds another one: it runs, and has the same cookie."""
         return other != name and self.runs(other) and self.terms(other).cookie == self.terms(name).cookie
 
-    def _remember(self, home: Managed) -> None:
-        """What the members of a cluster know of each other, when one of them is about to go."""
+    def _remember(self, home: Managed, *, save: bool = True) -> None:
+        """What the members of a cluster know of each other, when one of them is about to go; one that dies writes nothing any more."""
         members = frozenset(home.cluster.nodes)
         for node in home.cluster.running_nodes():
             self._knows[node.name] = members
-        home.save()
+        if save:
+            home.save()
 
     async def _return(self, name: str, home: Managed) -> None:
         """A member starts on its data while others run: it is in at once, and lets everybody in for a moment."""

@@ -15,6 +15,7 @@ import pytest
 
 from lab.stage import Stage
 from tests.lab import one_cluster_stage as one
+from tests.lab.balancer_life_bed import until
 from tests.lab.test_kills import in_the_middle, kill, size
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -67,6 +68,8 @@ def test_a_green_that_dies_and_loses_its_data_while_it_is_verified_ends_the_upda
     lost = stage.ready("green")
     with contextlib.suppress(ProcessLookupError):
         os.kill(lost["pid"], signal.SIGKILL)
+    theirs = {node["name"] for node in lost["nodes"]}
+    until(lambda: not any(state == "running" for node, state in one.rows(stage, "blue").items() if node in theirs))
     shutil.rmtree(stage.work / "clusters" / "green" / "data")
     stage.control("blue", "DELETE", "/faults")
     failed = run.wait(END_SECONDS)
