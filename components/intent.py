@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from components import conversion
 from components.balancer import BALANCERS, listeners
 from components.cutover.movers import Choice, Circumstances, choose
 from components.cutover.steps import Problem, StepsError, parse_steps
@@ -31,6 +32,7 @@ from components.routers.registry import capabilities_of
 from components.settings import CERTIFICATES, CREDENTIALS, KEYS, RENAMED, ClusterSettings, Settings, settings_of
 from components.strategies import STRATEGIES
 from components.strategies.base import LinkSpec
+from components.strategies.two_cluster import with_conversion
 from components.targets import TARGETS
 from components.targets.base import Site, Target
 
@@ -158,7 +160,10 @@ def links_of(settings: Settings) -> tuple[LinkSpec, ...]:
     strategy = STRATEGIES[settings.cutover.strategy]
     mover = Choice(mover="close") if strategy.in_place else mover_of(settings)
     nodes = settings.clusters[settings.live].size
-    return tuple(link for spec in strategy.links(settings.cutover, mover) for link in spec.of(nodes))
+    specs = strategy.links(settings.cutover, mover)
+    if strategy.route == "two-cluster" and (inputs := conversion.inputs_of(settings)) is not None:
+        specs = tuple(with_conversion(specs, inputs))
+    return tuple(link for spec in specs for link in spec.of(nodes))
 
 
 def contradictions(settings: Settings, known: Remembered, now: float) -> list[Problem]:
@@ -173,6 +178,7 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
         word = settings.cutover.strategy
         problems += pair(clusters, known, word, STRATEGIES[word].route)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
+    problems += conversion.problems(clusters, settings.live, websocket=settings.balancer.websocket)
     return problems + _beside(settings) + _shared(settings, known) + _strangers(settings) + _twice(clusters)
 
 
@@ -258,8 +264,8 @@ def _cluster(settings: Settings, colour: Colour) -> list[Problem]:
         version = require_known(parse(cluster.version), cluster.edition)
     except BadVersion as wrong:
         return [*problems, Problem(f"{place.path}.version", cluster.version[:20], str(wrong))]
-    if version.major != 5:
-        problems.append(Problem(f"{place.path}.version", cluster.version[:20], "5.x (others are not yet built)"))
+    if version.major not in {4, 5}:
+        problems.append(Problem(f"{place.path}.version", cluster.version[:20], "4.2 to 5.x (others are not yet built)"))
     return problems
 
 

@@ -20,6 +20,7 @@ from components.cutover.facts import Thresholds
 from components.cutover.steps import DEFAULT_STEPS, Step
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import WEBSOCKET, Colour, Edition, Mover
+from components.emqx.models import ExportsAccess
 from components.migration.rules import catalogue
 from components.problems import Whole
 from components.routers.listeners import Listener
@@ -29,9 +30,10 @@ from components.value import Value
 KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory", "protect", "environment")
 CREDENTIALS, CERTIFICATES = "credentials", "certificates"
 """The keys that only the providers read (and the plan, which counts; and who judges certificates), never this module."""
-LOSSES = ("sessions", "way_back", "leftovers")
+LOSSES = ("sessions", "way_back", "leftovers", "conversion", "permissions", "retained", "backup")
 """What may be acknowledged beside the rules: that persistent sessions end with their queues, that live is the older colour, and that the new
-colour has bans or messages which an earlier cutover left there."""
+colour has bans or messages which an earlier cutover left there. Of a conversion from 4.x: what it changes or drops, what it lets somebody do
+or leaves unproven, that retained messages are lost, and that what the API does not reach is not backed up."""
 
 RENAMED = "stack:"
 """Before the name that a stack had when it took its work directory: ``stack:dev`` says that dev is now called otherwise."""
@@ -84,13 +86,63 @@ Address = Annotated[str, AfterValidator(_listening)]
 VersionText = Annotated[str, BeforeValidator(_quoted), AfterValidator(_plain_version)]
 
 
+class ExportsSettings(Value):
+    """Where an export of 4.x comes from: exactly one of them.
+
+    ``api`` asks the node that made it, ``target`` is the target's own access to the node's files, ``path`` a directory or a file of this
+    machine, ``command`` a list of arguments that prints ``{path}``, which lies below ``directory`` on the node.
+    """
+
+    api: bool = False
+    target: bool = False
+    path: str | None = Field(default=None, min_length=1)
+    command: tuple[str, ...] = ()
+    directory: str = Field(default="/var/lib/emqx", min_length=1)
+
+    @property
+    def way(self) -> str:
+        """How it is got, in a few words: never an argument of a command."""
+        if self.command:
+            return f"a command ({self.command[0]})"
+        return "the API" if self.api else "the target's own access" if self.target else f"{self.path}"
+
+    def access(self, files: str = "") -> ExportsAccess:
+        """The same as the dialect wants it; ``files`` is where the target itself finds exports."""
+        if self.command:
+            return ExportsAccess(kind="command", command=self.command, directory=self.directory)
+        return ExportsAccess(kind="api") if self.api else ExportsAccess(kind="path", path=self.path or files)
+
+
+_ONE_WAY = (
+    "api, target, {path: a directory or a file of this machine}, or {command: [a program, its arguments with {path}]}"
+)
+
+
+def _one_way(value: object) -> object:
+    """``api`` and ``target`` may be written as words; no way and two ways are refused."""
+    said = {value: True} if isinstance(value, str) else value
+    ways = [key for key in ("api", "target", "path", "command") if isinstance(said, Mapping) and said.get(key)]
+    if len(ways) != 1 or (isinstance(value, str) and value not in {"api", "target"}):
+        raise PydanticCustomError("exports", "{allowed}", {"allowed": _ONE_WAY})
+    return said
+
+
 class ClusterSettings(Value):
-    """One declared colour, whatever its target; a target's own model adds what only it needs."""
+    """One declared colour, whatever its target; a target's own model adds what only it needs.
+
+    Of a colour of 4.x: ``configuration`` are the files and directories that tell what its API does not (all that ``convert`` reads),
+    ``exports`` is where an export comes from, ``credential_type`` which type of built-in users is kept where there are two, ``jwt_key`` which
+    source of keys.
+    """
 
     target: str
     version: VersionText
     edition: Edition = "ee"
     proxy_protocol: bool = False
+    configuration: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    exports: Annotated[ExportsSettings, BeforeValidator(_one_way)] | None = None
+    credential_type: Literal["username", "clientid"] | None = None
+    jwt_key: Literal["jwks", "public-key", "hmac-based"] | None = None
 
     @property
     def size(self) -> int:

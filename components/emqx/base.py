@@ -25,6 +25,7 @@ from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
 from components.emqx.moving import Moves
 from components.emqx.storage import DurableStorage
+from components.migration.declared import Shown
 from components.migration.inventory import Inventory
 from components.migration.requests import Request
 
@@ -217,6 +218,10 @@ class Cluster(Clients, Moves, Protocol):
 
     async def doors(self) -> Mapping[str, Door]:
         """What each declared node lets in, by name; a node of which nothing is known may be missing."""
+        ...
+
+    async def shown(self) -> Shown | None:
+        """What an API that does not give the configuration shows of it all the same; None where it gives all of it."""
         ...
 
     async def inventory(self, *, node: str = "") -> Inventory:

@@ -113,8 +113,22 @@ class BalancerHandle(Value):
         return any(one.protocol in WEBSOCKET for one in self.endpoints)
 
 
+class MqttAccount(Value):
+    """An MQTT client that the stack's owner knows the password of."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    username: str | None = Field(default=None, repr=False)
+    password: str | None = Field(default=None, repr=False)
+    client_id: str | None = Field(default=None, repr=False)
+
+
 class Credentials(Value):
-    """An API key, a dashboard login for what API keys may not see, and the licence that nodes of ours are started with; only ever in memory."""
+    """An API key, a dashboard login for what API keys may not see, and the licence that nodes of ours are started with; only ever in memory.
+
+    Of a colour of 4.x the key is an application's id and secret; ``retained`` may subscribe to everything, with which retained messages are
+    read; ``accounts`` are clients as which blue and green are asked the same questions.
+    """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -123,6 +137,8 @@ class Credentials(Value):
     username: str | None = Field(default=None, repr=False)
     password: str | None = Field(default=None, repr=False)
     license: str | None = Field(default=None, repr=False, min_length=1)
+    retained: MqttAccount | None = Field(default=None, repr=False)
+    accounts: tuple[MqttAccount, ...] = Field(default=(), repr=False, max_length=50)
 
     @property
     def has_login(self) -> bool:

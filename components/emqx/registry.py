@@ -12,10 +12,11 @@ from components.cutover.versions import BadVersion, Line, Version, parse
 from components.cutover.words import Edition
 from components.emqx.base import PATIENCE_SECONDS, Cluster, Scope
 from components.emqx.errors import BadInput
-from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.models import ClusterHandle, Credentials, ExportsAccess
 from components.emqx.reach import reached
 from components.emqx.v4 import cluster as v4
 from components.emqx.v4 import traits as v4_traits
+from components.emqx.v4.exports import access_problem
 from components.emqx.v5 import cluster as v5
 from components.emqx.v5 import traits as v5_traits
 
@@ -24,17 +25,25 @@ class Dialect(NamedTuple):
     """One way in which EMQX is spoken to.
 
     ``opens`` makes the cluster from handle and credentials and what ``cluster_of`` takes; ``health_check`` is the path that tells a
-    balancer whether a node of this edition takes clients; ``exports_since`` is the first line with data export.
+    balancer whether a node of this edition takes clients; ``exports_since`` is the first line with data export, ``export_problem`` why
+    none could be got from a node in a way that a stack says; None when it may.
     """
 
     name: str
     opens: Callable[..., Cluster]
     health_check: Callable[[Edition], str]
     exports_since: Line
+    export_problem: Callable[[ExportsAccess | None, Version], str | None] = lambda _access, _version: None
 
 
 DIALECTS: dict[Line, Dialect] = {
-    v4_traits.FIRST_LINE: Dialect("4.x", v4.ClusterApi, lambda _: v4_traits.HEALTH_CHECK, v4_traits.FIRST_LINE),
+    v4_traits.FIRST_LINE: Dialect(
+        "4.x",
+        v4.ClusterApi,
+        lambda _: v4_traits.HEALTH_CHECK,
+        v4_traits.FIRST_LINE,
+        lambda access, version: access_problem(access, v4_traits.traits_of(version)),
+    ),
     (5, 0): Dialect(
         "5.x", v5.ClusterApi, lambda edition: v5_traits.EDITIONS[edition].health_check, v5_traits.EXPORTS_SINCE
     ),
@@ -64,6 +73,16 @@ def can_export(version: str) -> bool:
 
     """
     return _version(version).line >= dialect_of(version).exports_since
+
+
+def export_problem(version: str, access: ExportsAccess | None) -> str | None:
+    """Why no export could be got from a node of this version in this way, as far as is known before anything is touched.
+
+    Raises:
+        BadInput: as ``dialect_of``.
+
+    """
+    return dialect_of(version).export_problem(access, _version(version))
 
 
 def cluster_of(

@@ -28,13 +28,15 @@ from components.value import Value
 MANIFEST = "archives.json"
 IMPORTED = "imported.json"
 """Which inventory stands for what the target was filled with: that of the export which was really imported."""
+EXPECTED = "expected.json"
 _PIECE = 1 << 20
 
 
 class Archive(Value):
     """One archive: EMQX's file name, sha256, size in bytes, what it carries, and the node that it was exported on.
 
-    ``table_set`` is one of EMQX's table sets, or ``configuration``, or ``accounts`` (which needs a dashboard login).
+    ``table_set`` is one of EMQX's table sets, or ``configuration``, or ``accounts`` (which needs a dashboard login); ``everything`` for the one
+    document of 4.x, ``converted`` for what was made of it.
     """
 
     name: str
@@ -96,6 +98,9 @@ class ArchiveDirectory:
 
     def inventory(self, name: str, sha256: str) -> Inventory:
         """Read an inventory again; Refused when it is gone or not the one that was written."""
+        return Inventory.from_json(json.loads(self._unchanged(name, sha256)))
+
+    def _unchanged(self, name: str, sha256: str) -> bytes:
         try:
             content = (self.path / name).read_bytes()
         except OSError:
@@ -106,7 +111,18 @@ class ArchiveDirectory:
                 seen="it is missing or was changed" if content else "it is missing",
                 todo="run `pulumi up` again: it exports anew",
             )
-        return Inventory.from_json(json.loads(content))
+        return content
+
+    def keep(self, name: str, content: bytes) -> str:
+        """Write a file of our own (mode 0600); its sha256."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace(path, content)
+        return hashlib.sha256(content).hexdigest()
+
+    def kept(self, name: str, sha256: str) -> bytes:
+        """What was kept under this name; Refused when it is gone or not what was written."""
+        return self._unchanged(name, sha256)
 
     def mark_imported(self, name: str, sha256: str) -> None:
         """Remember that the export of this inventory is what the target was filled with."""
@@ -114,11 +130,22 @@ class ArchiveDirectory:
 
     def imported(self) -> tuple[str, str] | None:
         """Name and sha256 of the inventory that was marked last; None without one."""
+        return self._marked(IMPORTED)
+
+    def _marked(self, file: str) -> tuple[str, str] | None:
         try:
-            name, sha256 = json.loads((self.path / IMPORTED).read_bytes())
+            name, sha256 = json.loads((self.path / file).read_bytes())
         except (OSError, ValueError, TypeError):
             return None
         return str(name), str(sha256)
+
+    def mark_expected(self, name: str, sha256: str) -> None:
+        """Remember which inventory says what the target must show, where its data were converted."""
+        self._write(EXPECTED, [name, sha256])
+
+    def expected(self) -> tuple[str, str] | None:
+        """Name and sha256 of that one; None without one."""
+        return self._marked(EXPECTED)
 
     async def check(self, archives: Iterable[Archive]) -> None:
         """Refused for an archive that is missing, changed or cut off; nothing broken is ever uploaded."""
@@ -196,7 +223,14 @@ def _sha256(path: Path, stopped: threading.Event) -> str:
 
 
 def _incomplete(path: Path, stopped: threading.Event) -> str:
-    """Why this is no complete archive of EMQX, or nothing: gzip to its end, and a META.hocon inside."""
+    """Why this is no complete archive of EMQX, or nothing: gzip to its end, and a META.hocon inside; of 4.x, a document with a version."""
+    if path.suffix == ".json":
+        try:
+            with _Stoppable(path, stopped) as file:
+                document = json.loads(b"".join(iter(lambda: file.read(_PIECE), b"")))
+        except ValueError:
+            return "it is cut off or no JSON"
+        return "" if isinstance(document, dict) and "version" in document else "it has no version, so it is no export"
     try:
         with _Stoppable(path, stopped) as file, gzip.GzipFile(fileobj=file) as stream:
             while stream.read(_PIECE):

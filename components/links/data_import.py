@@ -18,6 +18,7 @@ from components.links.accounts import still_ours
 from components.links.archives import Archive, ArchiveDirectory
 from components.links.data_export import ExportResult, running_node
 from components.links.readiness import wait_until_joined
+from components.links.retained import Copied
 from components.migration.foreign import foreign, written_by_clients
 from components.migration.inventory import (
     Difference,
@@ -43,6 +44,7 @@ class ImportResult(Value):
     ``sections`` is section -> [expected, found] items (None: cannot be listed); ``differences`` are what still differs,
     as sentences; ``failed`` the archives that answered 400 although the inventories agree; ``configuration`` what the
     effective configurations differ in (what lives only in an ``emqx.conf``), never a value; None where they cannot be compared.
+    Of data that were converted: how many requests were ``sent``, what became of ``retained`` messages, and the file that says what green must show.
     """
 
     node: str
@@ -56,6 +58,10 @@ class ImportResult(Value):
     delayed_carried: int
     configuration: tuple[Unlike, ...] | None
     seconds: float
+    sent: int = 0
+    retained: Copied | None = None
+    inventory: str = ""
+    inventory_sha256: str = ""
 
 
 async def import_(
@@ -80,14 +86,14 @@ async def import_(
     store = ArchiveDirectory(directory)
     expected = await _checked(store, exported)
     await wait_until_joined(run, target)
-    others = await _refuse_unless_empty(green, expected, store)
-    done = await _import_all(run, green, store, exported.archives, limit_seconds)
+    others = await refuse_unless_empty(green, expected, store)
+    done = await import_all(run, green, store, exported.archives, limit_seconds)
     finished = await _finish(run, blue, green, expected)
-    found, differences = await _looked(run, green, expected, done)
+    found, differences = await looked(run, green, expected, done)
     await _close(green, store, exported)
     result = ImportResult(
         node=done.node,
-        sections=_counts(expected, found),
+        sections=counts(expected, found),
         differences=tuple(map(str, differences)),
         written_by_clients=tuple(map(str, others)),
         failed=tuple(archive.table_set for archive, _ in done.failed),
@@ -103,7 +109,7 @@ async def import_(
     return result
 
 
-async def _looked(run: Run, green: Cluster, expected: Inventory, done: _Done) -> tuple[Inventory, list[Difference]]:
+async def looked(run: Run, green: Cluster, expected: Inventory, done: _Done) -> tuple[Inventory, list[Difference]]:
     """What is there now, and what differs; a refused archive of which something is missing ends here."""
     found = await green.inventory()
     differences = compare(expected, found, run.clock.now())
@@ -111,7 +117,8 @@ async def _looked(run: Run, green: Cluster, expected: Inventory, done: _Done) ->
     return found, differences
 
 
-def _counts(expected: Inventory, found: Inventory) -> dict[str, tuple[int | None, int | None]]:
+def counts(expected: Inventory, found: Inventory) -> dict[str, tuple[int | None, int | None]]:
+    """Items by section, expected and found; None where they cannot be listed."""
     ours, theirs = expected.counts(), found.counts()
     return {
         name: (ours.get(name), theirs.get(name)) for name in [*ours, *(more for more in theirs if more not in ours)]
@@ -134,7 +141,7 @@ class _Finished(TypedDict):
     delayed_carried: int
 
 
-async def _import_all(
+async def import_all(
     run: Run, green: Cluster, store: ArchiveDirectory, archives: Sequence[Archive], limit_seconds: float
 ) -> _Done:
     """Upload and import on one node, one archive after the other; a refused one does not stop the others."""
@@ -152,7 +159,7 @@ async def _import_all(
     return _Done(node, adopted, failed)
 
 
-async def _refuse_unless_empty(green: Cluster, expected: Inventory, store: ArchiveDirectory) -> list[Difference]:
+async def refuse_unless_empty(green: Cluster, expected: Inventory, store: ArchiveDirectory) -> list[Difference]:
     """Refused unless green holds only its own and ours; the items that clients wrote on it, which are told."""
     await green.sweep()  # the probe account of a verification that was killed is nobody's data
     there = await green.inventory()

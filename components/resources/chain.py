@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.resources.backup import Backup
+from components.resources.conversion import Conversion
 from components.resources.data_export import DataExport
 from components.resources.data_import import DataImport
 from components.resources.drain import Drain
@@ -15,5 +16,16 @@ from components.resources.verification import Verification
 
 KINDS: dict[str, type[Link]] = {
     kind.__name__: kind
-    for kind in (DataExport, DataImport, Verification, TrafficShift, Drain, Backup, NodeUpgrade, Rebalance, Leave)
+    for kind in (
+        DataExport,
+        Conversion,
+        DataImport,
+        Verification,
+        TrafficShift,
+        Drain,
+        Backup,
+        NodeUpgrade,
+        Rebalance,
+        Leave,
+    )
 }

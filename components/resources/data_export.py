@@ -37,7 +37,8 @@ class DataExportProvider(LinkProvider[DataExportInputs]):
             run.progress(f"{other(inputs.to)} does not answer; {inputs.to} holds its data from an earlier run")
             return {}
         source = other(inputs.to)
-        accounts = carried(self.credentials.values(), wanted=inputs.carry_api_keys)
+        logins = all(cluster.has_login for cluster in run.clusters.values())
+        accounts = logins and carried(self.credentials.values(), wanted=inputs.carry_api_keys)
         if accounts:
             await self._refuse_lockout(run.clusters[source], inputs.to)
         result = await export(run, source, archives(inputs), accounts=accounts)

@@ -7,18 +7,23 @@ from typing import Any
 
 from components.cutover.words import other
 from components.ledger.base import IMPORTED
+from components.links.archives import ArchiveDirectory
+from components.links.conversion import ConversionResult
+from components.links.converted_import import import_converted
 from components.links.data_export import ExportResult
-from components.links.data_import import import_
+from components.links.data_import import ImportResult, import_
 from components.links.opening import serves_imported
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
+from components.resources.world import credentials_of
 from components.run.run import Run
 
 
 class DataImportInputs(LinkInputs):
-    """``exported`` is the ExportResult of the link before."""
+    """``exported`` is the ExportResult of the link before, ``converted`` the ConversionResult where there was something to convert."""
 
     exported: Mapping[str, Any]
+    converted: Mapping[str, Any] = {}
 
 
 class DataImportProvider(LinkProvider[DataImportInputs]):
@@ -32,12 +37,21 @@ class DataImportProvider(LinkProvider[DataImportInputs]):
             run.progress(
                 f"{inputs.to} holds the data of an earlier run, and clients work on it: nothing is imported over it"
             )
-            return {"adopted": True}
+            name, sha256 = ArchiveDirectory(archives(inputs)).expected() or ("", "")
+            return {"adopted": True, "inventory": name, "inventory_sha256": sha256}
         exported = ExportResult.model_validate(inputs.exported)
-        result = await import_(run, other(inputs.to), inputs.to, exported, archives(inputs))
+        result = await self._imported(run, inputs, exported)
         await run.act("imported", colour=inputs.to)
         await run.remember({IMPORTED: f"{inputs.to} {run.clock.now():.3f}"})
         return result.model_dump(mode="json")
+
+    async def _imported(self, run: Run, inputs: DataImportInputs, exported: ExportResult) -> ImportResult:
+        source = other(inputs.to)
+        if not inputs.converted:
+            return await import_(run, source, inputs.to, exported, archives(inputs))
+        made = ConversionResult.model_validate(inputs.converted)
+        account = credentials_of(source, self.credentials).retained
+        return await import_converted(run, source, inputs.to, exported, made, archives(inputs), account=account)
 
 
 class DataImport(Link, module="emqx", name="DataImport"):

@@ -7,7 +7,6 @@ from typing import Any
 
 from components.cutover.words import other
 from components.links.archives import ArchiveDirectory
-from components.links.data_export import ExportResult
 from components.links.joining import join
 from components.links.opening import serves_imported
 from components.links.readiness import wait_until_ready
@@ -23,9 +22,10 @@ JOIN_SECONDS = 180.0
 
 
 class VerificationInputs(LinkInputs):
-    """``exported`` is the ExportResult of the export's link, ``acknowledge`` what may be as it is, ``join_seconds`` how long joining may take."""
+    """``exported`` is the ExportResult of the export's link, ``imported`` the ImportResult where data were converted, ``acknowledge`` what may be as it is, ``join_seconds`` how long joining may take."""
 
     exported: Mapping[str, Any] = {}
+    imported: Mapping[str, Any] = {}
     acknowledge: tuple[str, ...] = ()
     join_seconds: float = JOIN_SECONDS
 
@@ -42,8 +42,8 @@ class VerificationProvider(LinkProvider[VerificationInputs]):
             return {"ready_seconds": round(await wait_until_ready(run, inputs.to, without=without, back=True), 3)}
         if not inputs.exported:
             return {"ready_seconds": round(await wait_until_ready(run, inputs.to), 3)}
-        exported = ExportResult.model_validate(inputs.exported)
-        expected = ArchiveDirectory(archives(inputs)).inventory(exported.inventory, exported.inventory_sha256)
+        said = inputs.imported if inputs.imported.get("inventory") else inputs.exported
+        expected = ArchiveDirectory(archives(inputs)).inventory(said["inventory"], said["inventory_sha256"])
         serves = await serves_imported(run, inputs.to)
         expected = while_clients_write(expected) if serves else expected
         allowed = serves or "leftovers" in inputs.acknowledge

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 from components.cutover.movers import Choice
 from components.cutover.routes import Strategy as Word
 from components.cutover.words import Mover
@@ -37,6 +40,23 @@ class TwoCluster:
             *steps_of(cutover, mover),
             LinkSpec("drain", "Drain", "empties the old colour and writes the report", {"manner": manner}, exported),
         )
+
+
+def with_conversion(links: Sequence[LinkSpec], inputs: Mapping[str, Any]) -> Iterator[LinkSpec]:
+    """The same links where the data has another form on the new colour: converted before the import, which sends more than an archive."""
+    converted = {"converted": "conversion"}
+    for link in links:
+        if link.kind == "DataImport":
+            does = "converts the data, with an account of each item and a proof of who may do what"
+            yield LinkSpec("conversion", "Conversion", does, inputs, {"exported": "export"})
+            yield link._replace(
+                does="imports the archive, sends the requests, copies retained messages",
+                takes={**link.takes, **converted},
+            )
+        elif link.kind == "Verification":
+            yield link._replace(takes={**link.takes, "imported": "import"})
+        else:
+            yield link
 
 
 def steps_of(cutover: Cutover, mover: Choice) -> list[LinkSpec]:

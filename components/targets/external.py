@@ -109,9 +109,12 @@ class External:
     ours: ClassVar[bool] = False
 
     def problems(self, site: Site) -> list[Problem]:
-        """An address or a name that has not the shape of one, a command whose program is not here."""
-        keeper = site.settings.keeper
+        """An address or a name that has not the shape of one, a command whose program is not here, files of nodes that are not ours to reach."""
+        keeper, said = site.settings.keeper, site.settings.exports
         missing = [] if keeper is None else keeper.problems(f"{site.path}.keeper")
+        if said is not None and said.target:
+            allowed = "api, {path: ...} or {command: [...]}: a cluster that exists already has no target that reaches its nodes"
+            missing.append(Problem(f"{site.path}.exports", "target", allowed))
         return missing + [
             Problem(f"{site.path}.nodes[{index}].{field}", shown(value), allowed)
             for index, node in enumerate(site.settings.nodes)
@@ -136,6 +139,7 @@ class External:
             edition=site.settings.edition,
             proxy_protocol=site.settings.proxy_protocol,
             keeper=site.settings.keeper.handle() if site.settings.keeper else None,
+            exports=None if site.settings.exports is None else site.settings.exports.access(),
         )
 
     def standing(self, site: Site) -> bool:  # noqa: ARG002  -- what exists already is there

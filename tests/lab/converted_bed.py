@@ -1,18 +1,14 @@
-"""A conversion from 4.4 on a lab node, given to it as the guide says: archive, import, requests in their order.
-
-The lab node has no ``import_users``, so the rows of that request go into its store as they are: hash and salt.
-"""
+"""A conversion from 4.4 on a lab node, given to it as the guide says: archive, import, requests in their order."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from components.migration.hop_44_5 import Conversion
 from components.mqtt import Connect
-from lab.node.kept.records import AuthnUser
-from lab.node.kept.store import PASSWORD_ID
 from lab.node.process import Managed
 from tests.lab.node_mqtt_client import RawClient
 from tests.lab.recordings.bed import api, cluster, host
@@ -30,9 +26,8 @@ async def green(directory: Path, conversion: Conversion) -> AsyncIterator[Manage
             ]
             for one in conversion.requests:
                 if one.upload:
-                    rows = [{key: row[key] for key in ("user_id", "password_hash", "salt")} for row in one.body]
-                    users = managed.store.authn_users.setdefault(PASSWORD_ID, {})
-                    users |= {row["user_id"]: AuthnUser(**row) for row in rows}
+                    files = {"filename": (one.upload, json.dumps(one.body).encode())}
+                    answers.append(await calls.post(one.path, files=files))
                 else:
                     answers.append(await calls.request(one.method, one.path, json=one.body))
         refused = [(one.request.url.path, one.status_code, one.text[:300]) for one in answers if one.is_error]

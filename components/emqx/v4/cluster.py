@@ -28,6 +28,7 @@ from components.emqx.v4.clients import ClientLists
 from components.emqx.v4.exports import DataExports
 from components.emqx.v4.inventory import read_inventory
 from components.emqx.v4.traits import HEALTH_CHECK, has_evacuation, traits_of
+from components.migration.declared import Shown
 from components.migration.inventory import Inventory
 from components.system.address import port_of
 
@@ -199,6 +200,16 @@ class ClusterApi(ClientLists, Bounds):
     async def configs_text(self, node: str) -> str | None:  # noqa: ARG002  -- no node shows it
         """None: 4.x does not show its configuration; the stack says where its files are."""
         return None
+
+    async def shown(self) -> Shown | None:
+        """Plugins that are active on every node, and the listeners of the first one, by the names of their settings."""
+        rows = (await self.http.ask("GET", "/plugins")).data or []
+        plugins: dict[str, bool] = {}
+        for one in (plugin for row in rows for plugin in row.get("plugins", [])):
+            name = str(one.get("name"))
+            plugins[name] = plugins.get(name, True) and one.get("active") is True
+        named = {port: name for port, name in (await self.listeners()).items() if ":" in name}
+        return Shown(plugins, {f"listener.{name.replace(':', '.')}": port for port, name in named.items()})
 
     async def inventory(self, *, node: str = "") -> Inventory:
         """Everything that can be listed, as ``node`` (or any) has it."""

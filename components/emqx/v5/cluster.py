@@ -28,6 +28,7 @@ from components.emqx.v5.moving import Moving
 from components.emqx.v5.restore import DataExports
 from components.emqx.v5.storage import Storage
 from components.emqx.v5.traits import EDITIONS, EXPORTS_SINCE, EditionTraits
+from components.migration.declared import Shown
 from components.migration.inventory import Inventory
 
 _NODES = TypeAdapter(tuple[NodeFacts, ...])
@@ -199,6 +200,10 @@ class ClusterApi(Moving):
             "GET", "/configs", node=node, headers={"Accept": "text/plain"}, timeout_seconds=PAGE_TIMEOUT_SECONDS
         )
         return reply.body.decode("utf-8", errors="replace")
+
+    async def shown(self) -> Shown | None:
+        """None: ``configs_text`` is all of it."""
+        return None
 
     async def inventory(self, *, node: str = "") -> Inventory:
         """Everything that can be listed, as ``node`` (or any) has it; seconds at 50,000 users and retained messages."""

@@ -6,10 +6,13 @@ Answers as in recordings 04, 07, A_setup_blue_ce_5.8.9, A_reorder and C_probes; 
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import replace
 from random import SystemRandom
 from typing import Any
+
+from starlette.datastructures import UploadFile
 
 from lab.node.api import check
 from lab.node.api.call import NO_CONTENT, Answer, Call, Endpoint
@@ -31,6 +34,7 @@ _SHOWN: dict[str, dict[str, Any]] = {
     SCRAM_ID: {"algorithm": "sha256", "enable": True, "iteration_count": 4096},
 }
 _BUILT_IN = (PASSWORD_ID, SCRAM_ID)
+_IMPORTED = ("user_id", "password_hash", "salt", "is_superuser")
 
 
 def chain_of(call: Call) -> list[dict[str, Any]]:
@@ -213,6 +217,24 @@ async def user(call: Call) -> Answer:
     return Answer(_shown(_user(call)))
 
 
+async def import_users(call: Call) -> Answer:
+    """POST /authentication/:id/import_users?type=hash, multipart with a JSON file: a user that exists is replaced (openapi.stripped.json; not recorded)."""
+    table = _table(call)
+    async with call.request.form() as form:
+        part = form.get("filename")
+        raw = await part.read() if isinstance(part, UploadFile) else b""
+    try:
+        rows = [AuthnUser(**{key: row[key] for key in _IMPORTED}) for row in json.loads(raw)]
+    except (ValueError, TypeError, KeyError):
+        raise bad_request("bad_format") from None
+    if call.path["id"] != PASSWORD_ID or call.query.get("type") != "hash":
+        raise bad_request("unsupported")
+    replaced = sum(row.user_id in table for row in rows)
+    table.update({row.user_id: row for row in rows})
+    counts = {"total": len(rows), "success": len(rows) - replaced, "override": replaced, "skipped": 0, "failed": 0}
+    return Answer(counts)
+
+
 async def update_user(call: Call) -> Answer:
     """PUT /authentication/:id/users/:user changes the password, the superuser flag, or both."""
     fields = check.body_fields(await call.body(), _USER)
@@ -242,6 +264,7 @@ ENDPOINTS = (
     Endpoint("PUT", "/authentication/{id}/position/{position}", move),
     Endpoint("GET", "/authentication/{id}/users", users),
     Endpoint("POST", "/authentication/{id}/users", create_user),
+    Endpoint("POST", "/authentication/{id}/import_users", import_users),
     Endpoint("GET", "/authentication/{id}/users/{user}", user),
     Endpoint("PUT", "/authentication/{id}/users/{user}", update_user),
     Endpoint("DELETE", "/authentication/{id}/users/{user}", delete_user),

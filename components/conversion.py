@@ -1,0 +1,93 @@
+"""Whether a cutover converts data, and what a stack has to say for it; the rule: what is not said is asked before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.cutover.steps import Problem
+from components.cutover.versions import BadVersion, parse
+from components.cutover.words import COLOURS, Colour, other
+from components.emqx.registry import export_problem
+from components.settings import ClusterSettings, Settings
+
+_WAYS = "api (4.2 and 4.3), target, {path: ...} or {command: [...]}: how an export comes from its node"
+
+
+def converts(old: ClusterSettings, new: ClusterSettings) -> bool:
+    """Whether the data of ``old`` has another form on ``new``: from 4.x to 5.x, and from 4.2 to 4.3."""
+    try:
+        source, target = parse(old.version), parse(new.version)
+    except BadVersion:
+        return False  # refused for itself
+    return source.major == 4 and (target.major > 4 or source.line < (4, 3) <= target.line)
+
+
+def inputs_of(settings: Settings) -> dict[str, Any] | None:
+    """What the link that converts is told, also while the way is back; None where nothing is converted in either direction."""
+    if len(settings.clusters) < len(COLOURS):
+        return None
+    for old in COLOURS:
+        here, there = settings.clusters[old], settings.clusters[other(old)]
+        if converts(here, there):
+            return {
+                "configuration": list(here.configuration),
+                "credential_type": here.credential_type,
+                "jwt_key": here.jwt_key,
+                "editions": [here.edition, there.edition],
+                "acknowledge": list(settings.cutover.acknowledge),
+            }
+    return None
+
+
+def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour, *, websocket: bool) -> list[Problem]:
+    """What is not said, or cannot be right, of the colours of 4.x."""
+    found: list[Problem] = []
+    for colour, cluster in sorted(clusters.items()):
+        if not _is_4(cluster):
+            found += _needless(colour, cluster)
+            continue
+        path = f"emqx:clusters.{colour}"
+        if websocket:
+            allowed = "no listener for WebSocket beside a 4.x: it does not tell who came by one, so they could not be moved last"
+            found.append(Problem("emqx:balancer.listeners", "ws or wss", allowed))
+        found += [
+            Problem(f"{path}.configuration[{index}]", one[:200], "a file or a directory that is there")
+            for index, one in enumerate(cluster.configuration)
+            if not Path(one).expanduser().exists()
+        ]
+        leaves = colour != live and live in clusters and converts(cluster, clusters[live])
+        if (cluster.exports is not None or leaves) and (wrong := _exports_problem(cluster)):
+            found.append(Problem(f"{path}.exports", wrong, _WAYS))
+        if leaves and not cluster.configuration:
+            allowed = "the paths of its emqx.conf, acl.conf, plugins, loaded_plugins, and of what starts its nodes: no API of 4.x shows them"
+            found.append(Problem(f"{path}.configuration", "not said", allowed))
+    return found
+
+
+def _is_4(cluster: ClusterSettings) -> bool:
+    try:
+        return parse(cluster.version).major == 4
+    except BadVersion:
+        return False
+
+
+def _needless(colour: Colour, cluster: ClusterSettings) -> list[Problem]:
+    said = {
+        "configuration": cluster.configuration,
+        "exports": cluster.exports,
+        "credentialType": cluster.credential_type,
+        "jwtKey": cluster.jwt_key,
+    }
+    return [
+        Problem(f"emqx:clusters.{colour}.{name}", "declared", f"nothing: {cluster.version} is no 4.x")
+        for name, value in said.items()
+        if value
+    ]
+
+
+def _exports_problem(cluster: ClusterSettings) -> str | None:
+    if cluster.exports is not None and cluster.exports.target:
+        return None  # its target says whether it can
+    return export_problem(cluster.version, None if cluster.exports is None else cluster.exports.access())

@@ -1,0 +1,245 @@
+"""Conversion: the export and the declared configuration of a 4.x in, an archive, requests, files for nodes and the account out.
+
+Rule: what was converted stays in the archive directory, which holds secrets; the result has names, hashes and counts. A loss that nobody
+acknowledged ends here, before anything of the new colour is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from components.cutover.versions import parse
+from components.cutover.words import Colour, Edition
+from components.emqx.base import Cluster
+from components.emqx.errors import Refused
+from components.links.archives import Archive, ArchiveDirectory
+from components.links.data_export import ExportResult
+from components.migration.declared import differing
+from components.migration.facts import Credential, Facts, Plan
+from components.migration.loading import load, require_all_read
+from components.migration.manifest import BadSource, Item
+from components.migration.moving import Moving, moving
+from components.migration.permissions.compare import Proof
+from components.migration.requests import Request, pieces
+from components.run.run import Run
+from components.value import Value
+
+MANIFEST, ACCOUNT, REQUESTS, BOOTSTRAP = "manifest.md", "manifest.json", "requests.json", "bootstrap"
+_MOST_TOLD = 20
+
+
+class Wanted(Value):
+    """What the stack says of a conversion: where the configuration of the old colour lies, its decisions, and the editions, old one first."""
+
+    configuration: tuple[str, ...]
+    credential_type: Credential | None = None
+    jwt_key: str | None = None
+    editions: tuple[Edition, Edition]
+    acknowledge: tuple[str, ...] = ()
+
+
+class ConversionResult(Value):
+    """What was made; plain data for state and journal.
+
+    ``requests`` and ``inventory`` name files of the archive directory, the latter what the new colour must show. ``tally`` is section -> how
+    many items are in the source, carried, changed, dropped; ``losses`` are those that had an effect, as sentences; ``proof`` is the proof's.
+    """
+
+    archive: Archive
+    requests: str
+    requests_sha256: str
+    sent: int
+    inventory: str
+    inventory_sha256: str
+    bootstrap: tuple[str, ...]
+    tally: dict[str, dict[str, int]]
+    not_given: tuple[str, ...]
+    losses: tuple[str, ...]
+    losses_left_out: int
+    decisions: int
+    wider: int
+    narrower: int
+    unknown: int
+    proof: tuple[str, ...]
+    manifest: str
+    seconds: float
+
+
+def facts_of(versions: tuple[str, str], wanted: Wanted, exports: Iterable[Path]) -> Facts:
+    """The old colour's files, read.
+
+    Raises:
+        BadSource: one that is not there, or is not understood.
+
+    """
+    plan = Plan(
+        parse(versions[0]),
+        parse(versions[1]),
+        *wanted.editions,
+        strategy="two-cluster",
+        credential=wanted.credential_type,
+    )
+    paths = (*(Path(one).expanduser() for one in wanted.configuration), *exports)
+    return require_all_read(load(plan, paths))
+
+
+async def convert(
+    run: Run, source: Colour, target: Colour, exported: ExportResult, directory: Path, wanted: Wanted
+) -> ConversionResult:
+    """Convert what was exported, prove it, keep both, and refuse what nobody acknowledged.
+
+    Raises:
+        Refused: the declared configuration is not understood or not that of the old colour; or a loss is not acknowledged.
+
+    """
+    began, blue = run.clock.now(), run.clusters[source]
+    store = ArchiveDirectory(directory)
+    await store.check(exported.archives)
+    files = [store.file(one) for one in exported.archives]
+    versions = (blue.handle.version, run.clusters[target].handle.version)
+    facts, made = await asyncio.to_thread(_converted, versions, wanted, files, began, source)
+    await run.checkpoint()
+    await refuse_differing(blue, facts)
+    result = _kept(store, made, run, began)
+    run.record("fact", section="conversion", **result.model_dump(mode="json"))
+    for line in told(result):
+        run.progress(line)
+    refuse_unacknowledged(result, source, wanted.acknowledge)
+    return result
+
+
+def _converted(
+    versions: tuple[str, str], wanted: Wanted, exports: Sequence[Path], now: float, source: Colour
+) -> tuple[Facts, Moving]:
+    try:
+        facts = facts_of(versions, wanted, exports)
+        return facts, moving(facts, now=now, jwt_key=wanted.jwt_key or "")
+    except BadSource as bad:
+        seen = ", ".join(filter(None, (bad.file, bad.place, bad.seen)))
+        todo = (
+            f"{bad.remedy} (emqx:clusters.{source}.configuration, credentialType, jwtKey); then run `pulumi up` again"
+        )
+    raise Refused("the conversion", node=source, seen=seen, todo=todo)
+
+
+async def refuse_differing(blue: Cluster, facts: Facts) -> None:
+    """Refuse files that are not those of the cluster, as far as its API shows what is on.
+
+    Raises:
+        Refused: names each setting that differs, with what the files say and what the nodes show.
+
+    """
+    shown = await blue.shown()
+    wrong = [] if shown is None else differing(facts, shown)
+    if wrong:
+        colour = blue.handle.colour
+        raise Refused(
+            f"reading the configuration of {colour}",
+            node=colour,
+            seen=f"emqx:clusters.{colour}.configuration is not what its nodes run: {'; '.join(wrong[:_MOST_TOLD])}",
+            todo="give the files that the nodes have now; nothing was touched",
+        )
+
+
+def _kept(store: ArchiveDirectory, made: Moving, run: Run, began: float) -> ConversionResult:
+    """Write everything, and say where it is."""
+    sha256 = store.keep(made.archive_name, made.archive)
+    archive = Archive(
+        name=made.archive_name, sha256=sha256, table_set="converted", size=len(made.archive), node="this machine"
+    )
+    store.remember(archive)
+    sent, name = b"".join(pieces(made.requests)), f"converted-{run.token[:12]}.json"
+    for file, text in made.bootstrap.items():
+        store.keep(f"{BOOTSTRAP}/{file}", text.encode())
+    ends = {"origin": made.origin, "target": made.target}
+    store.keep(ACCOUNT, made.account.to_json(**ends).encode())
+    store.keep(MANIFEST, f"{made.account.to_markdown(**ends)}\n## Proof\n\n```\n{made.proof}\n```\n".encode())
+    losses = tuple(islice(made.account.losses(), _MOST_TOLD))
+    return ConversionResult(
+        archive=archive,
+        requests=REQUESTS,
+        requests_sha256=store.keep(REQUESTS, sent),
+        sent=len(made.requests),
+        inventory=name,
+        inventory_sha256=store.keep_inventory(name, made.expected),
+        bootstrap=tuple(made.bootstrap),
+        tally=made.account.tally(),
+        not_given=made.account.not_given,
+        losses=tuple(map(_sentence, losses)),
+        losses_left_out=max(0, sum(1 for _ in made.account.losses()) - _MOST_TOLD),
+        **_proven(made.proof),
+        manifest=str(store.path / MANIFEST),
+        seconds=round(run.clock.now() - began, 3),
+    )
+
+
+def _proven(proof: Proof) -> dict[str, object]:
+    return {
+        "decisions": proof.decisions,
+        "wider": proof.widened,
+        "narrower": proof.narrowed,
+        "unknown": proof.unknown,
+        "proof": tuple(str(proof).splitlines()[:_MOST_TOLD]),
+    }
+
+
+def _sentence(found: Item) -> str:
+    todo = f" ({found.todo})" if found.todo else ""
+    return f"{found.section} {found.label}: {found.verdict}, {found.how}{todo}"
+
+
+def told(result: ConversionResult) -> list[str]:
+    """What a person reads of it in plan and update."""
+    items = sum(row["source"] for row in result.tally.values())
+    by = {verdict: sum(row[verdict] for row in result.tally.values()) for verdict in ("carried", "changed", "dropped")}
+    head = f"conversion: {items} items, " + ", ".join(f"{count} {verdict}" for verdict, count in by.items())
+    more = f"; and {result.losses_left_out} more" if result.losses_left_out else ""
+    return [
+        f"{head}; all of them in {result.manifest}",
+        *(f"  not given: {what}" for what in result.not_given),
+        *(f"  {loss}" for loss in result.losses),
+        *([f"  {more[2:]}"] if more else []),
+        *(f"  proof: {line}" for line in result.proof),
+    ]
+
+
+def unacknowledged(result: ConversionResult, acknowledged: Collection[str]) -> dict[str, str]:
+    """What has to be acknowledged and is not, by its word."""
+    found: dict[str, str] = {}
+    if (result.losses or result.not_given) and "conversion" not in acknowledged:
+        count = len(result.losses) + result.losses_left_out
+        found["conversion"] = (
+            f"{count} items that had an effect are changed or dropped, {len(result.not_given)} things were not given"
+        )
+    if (result.wider or result.unknown) and "permissions" not in acknowledged:
+        found["permissions"] = (
+            f"of {result.decisions} decisions {result.wider} are wider and {result.unknown} not known"
+        )
+    return found
+
+
+def refuse_unacknowledged(result: ConversionResult, source: Colour, acknowledged: Collection[str]) -> None:
+    """Refuse what nobody has accepted.
+
+    Raises:
+        Refused: with the losses, and the words that accept them.
+
+    """
+    missing = unacknowledged(result, acknowledged)
+    if missing:
+        raise Refused(
+            f"the conversion of {source}",
+            node=source,
+            seen="\n".join([*missing.values(), *told(result)]),
+            todo=f"read {result.manifest}; what may be so is accepted by emqx:cutover: acknowledge: [{', '.join(missing)}]",
+        )
+
+
+def requests_of(store: ArchiveDirectory, result: ConversionResult) -> list[Request]:
+    """The requests as they were kept; Refused when they are not."""
+    rows = json.loads(store.kept(result.requests, result.requests_sha256))
+    return [Request(row["method"], row["path"], row["body"], row["upload"], row.get("answer")) for row in rows]

@@ -1,0 +1,83 @@
+"""Retained messages from a colour whose API lists none to one without them: counted before, copied over MQTT, compared afterwards.
+
+Rule: without an account that may read them they are a loss that is counted and has to be acknowledged; each is published again as it was,
+so that it may be done again at any point.
+"""
+
+from __future__ import annotations
+
+from components.cutover.words import Colour
+from components.emqx import retained
+from components.emqx.base import Cluster
+from components.emqx.errors import Refused
+from components.emqx.models import MqttAccount, Node
+from components.emqx.retained import Reader
+from components.links.data_export import running_node
+from components.run.run import Run
+from components.value import Value
+
+_EVERYTHING = [{"permission": "allow", "action": "all", "topic": "#"}]
+_PROGRESS_EVERY = 2_000
+
+
+class Copied(Value):
+    """How many the source counts (None: unknown), how many of them could be read, and how many were published; ``topics`` are theirs, not in the state."""
+
+    counted: int | None
+    read: int
+    published: int
+
+
+async def count_or_refuse(run: Run, source: Colour, account: MqttAccount | None, acknowledged: bool) -> int | None:
+    """How many there are.
+
+    Raises:
+        Refused: there are some, nobody may read them, and nobody acknowledged the loss.
+
+    """
+    counted = await run.clusters[source].retained_messages()
+    if account is None and counted != 0 and not acknowledged:
+        raise Refused(
+            "copying retained messages",
+            node=source,
+            seen=f"{'an unknown number of' if counted is None else counted} retained messages are in no export of 4.x and in no API, and no account may read them",
+            todo=f"pulumi config set --secret --path emqx:credentials.{source}.retained.username (and .password) of a client that may"
+            " subscribe to everything, or accept the loss: emqx:cutover: acknowledge: [retained]",
+        )
+    return counted
+
+
+async def copy(run: Run, source: Colour, target: Colour, account: MqttAccount | None) -> tuple[Copied, list[str]]:
+    """Copy all of them; the topics that were published.
+
+    Raises:
+        Refused, Rejected, NotNow: as ``emqx.retained`` says.
+
+    """
+    blue, green = run.clusters[source], run.clusters[target]
+    counted = await blue.retained_messages()
+    if account is None:
+        run.record("loss", section="retained", count=counted, acknowledged=True)
+        return Copied(counted=counted, read=0, published=0), []
+    reader = Reader.declared(await _node(blue), account, proxied=blue.handle.proxy_protocol)
+    topics = await retained.topics(reader, most=counted)
+    run.progress(f"copying {len(topics)} retained messages from {source} to {target}")
+    done: list[str] = []
+    await green.sweep()
+    async with green.temporary_account(_EVERYTHING) as ours:
+        writer = Reader.temporary(await _node(green), ours, proxied=green.handle.proxy_protocol)
+        async for portion in retained.messages(reader, topics):
+            await run.checkpoint()
+            await retained.publish(writer, portion)
+            done += [message.topic for message in portion]
+            if len(done) % _PROGRESS_EVERY < len(portion):
+                run.progress(f"retained messages: {len(done)} of {len(topics)}")
+    copied = Copied(counted=counted, read=len(topics), published=len(done))
+    run.record("fact", section="retained", **copied.model_dump(mode="json"))
+    return copied, done
+
+
+async def _node(cluster: Cluster) -> Node:
+    """A node that runs."""
+    name = await running_node(cluster)
+    return next(node for node in cluster.handle.nodes if node.name == name)

@@ -1,0 +1,68 @@
+"""The declared configuration of a 4.x held against the little that its API shows: which plugins are on, and where it listens.
+
+The rule kept here: what differs is named by its setting, so that an old copy, or that of another cluster, is found before it is converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from components.migration.facts import Facts
+from components.migration.hop_44_5.plugins import find_file, named
+from components.migration.hop_44_5.settings import Settings
+from components.migration.manifest import Ledger
+from components.migration.surroundings import source_of
+from components.system.address import port_of
+
+LISTENER = r"listener\.(tcp|ssl|ws|wss)\.(\w+)"
+MAIN_FILE = "emqx.conf"
+
+
+class Shown(NamedTuple):
+    """What the nodes show: plugins by name with whether they are active, and listeners by setting (``listener.tcp.external``) with their port."""
+
+    plugins: Mapping[str, bool]
+    listeners: Mapping[str, int]
+
+
+def differing(facts: Facts, shown: Shown) -> list[str]:
+    """Each setting that the files say otherwise, as a sentence; what no given file says is not among them."""
+    return [*_plugins(facts, shown.plugins), *_listeners(facts, shown.listeners)]
+
+
+def _plugins(facts: Facts, active: Mapping[str, bool]) -> Iterator[str]:
+    source = source_of(facts)
+    said = {fact.name: fact.enabled for fact in named(source, "loaded_plugins")}
+    whole = find_file(source, "loaded_plugins") is not None
+    for name, is_on in active.items():
+        declared = said.get(name, False if whole else None)
+        if declared is not None and declared is not is_on:
+            yield f"loaded_plugins says {name} is {_on(declared)}, and it is {_on(is_on)}"
+    for name, is_on in said.items():
+        if is_on and name not in active:
+            yield f"loaded_plugins says {name} is on, and the nodes have no such plugin"
+
+
+def _listeners(facts: Facts, open_: Mapping[str, int]) -> Iterator[str]:
+    settings = Settings(source_of(facts), Ledger())
+    declared = {f"listener.{match[1]}.{match[2]}": _port(found.value) for found, match in settings.matching(LISTENER)}
+    if not declared or not open_:
+        return
+    for name, port in declared.items():
+        if open_.get(name) != port:
+            yield f"{name} is {port}, and the nodes have {open_.get(name, 'no such listener')}"
+    for name, port in open_.items():
+        if name not in declared:
+            yield f"{name} is not declared, and the nodes listen on {port}"
+
+
+def _port(value: str) -> int | None:
+    try:
+        return port_of(value)
+    except ValueError:
+        return None
+
+
+def _on(value: bool) -> str:
+    return "on" if value else "off"

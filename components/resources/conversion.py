@@ -1,0 +1,56 @@
+"""Conversion: what was exported from 4.x as the new colour takes it, with the account of every item and the proof of who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.cutover.words import Edition, other
+from components.links.conversion import Wanted, convert
+from components.links.data_export import ExportResult
+from components.links.opening import serves_imported
+from components.links.retained import count_or_refuse
+from components.migration.facts import Credential
+from components.resources.data_export import archives
+from components.resources.link import Link, LinkInputs, LinkProvider
+from components.resources.world import credentials_of
+from components.run.run import Run
+
+
+class ConversionInputs(LinkInputs):
+    """``exported`` is the ExportResult of the link before; the rest is what the stack says (``links.conversion.Wanted``)."""
+
+    exported: Mapping[str, Any] = {}
+    configuration: tuple[str, ...] = ()
+    credential_type: Credential | None = None
+    jwt_key: str | None = None
+    editions: tuple[Edition, Edition]
+    acknowledge: tuple[str, ...] = ()
+
+
+class ConversionProvider(LinkProvider[ConversionInputs]):
+    """Converts on the way forward; nothing of the new colour is touched."""
+
+    async def work(self, run: Run, inputs: ConversionInputs) -> dict[str, Any]:
+        """Convert, unless clients already work on what an earlier run of this cutover has imported."""
+        if inputs.direction != "forward" or not inputs.exported or await serves_imported(run, inputs.to):
+            return {}
+        source = other(inputs.to)
+        account = credentials_of(source, self.credentials).retained
+        await count_or_refuse(run, source, account, acknowledged="retained" in inputs.acknowledge)
+        wanted = Wanted(
+            configuration=inputs.configuration,
+            credential_type=inputs.credential_type,
+            jwt_key=inputs.jwt_key,
+            editions=inputs.editions,
+            acknowledge=inputs.acknowledge,
+        )
+        exported = ExportResult.model_validate(inputs.exported)
+        result = await convert(run, source, inputs.to, exported, archives(inputs), wanted)
+        return result.model_dump(mode="json")
+
+
+class Conversion(Link, module="emqx", name="Conversion"):
+    """The conversion; ``facts`` is a ConversionResult: names, hashes and counts."""
+
+    PROVIDER = ConversionProvider
