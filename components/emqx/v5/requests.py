@@ -107,4 +107,4 @@ def _plain(rules: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
 
 def _exists(reply: Reply) -> bool:
     code, message = code_and_message(reply.body)
-    return reply.status == 409 or code == _EXISTS or message.endswith("already exists")
+    return reply.status == 409 or code == _EXISTS or message.endswith(("already exists", _EXISTS))

@@ -1,0 +1,144 @@
+"""From 4.4 to 5.8 as the links do it: converted, proven, imported, sent; and again after it was cut off anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.emqx.errors import Refused, Stopped
+from components.emqx.models import Node
+from components.emqx.probes import opened
+from components.mqtt import Connack, Connect, Suback, Subscribe, Subscription
+from tests.lab.converted_move_bed import ACCEPTED, PLUGINS, Move, document, moving
+
+pytestmark = pytest.mark.lab
+
+
+SECRET = "secret"
+
+
+async def subscribes(node: Node, user: str, topic: str, password: str = SECRET) -> bool | None:
+    """Whether a client of the old cluster may subscribe on the new one; None when it does not get in."""
+    async with opened(node, 5, proxy_protocol=False) as wire:
+        await wire.send(Connect(client_id=f"c-{user}", username=user, password=password.encode(), level=5))
+        answer = await wire.expect(Connack)
+        if answer is None or answer.reason:
+            return None
+        await wire.send(Subscribe(packet_id=1, subscriptions=(Subscription(topic_filter=topic),)))
+        granted = await wire.expect(Suback)
+        return granted is not None and granted.reasons[0] < 0x80
+
+
+async def holds(move: Move) -> None:
+    """Green lets in whom blue let in, and for what."""
+    node = move.green.handle.nodes[0]
+    asked = [("user-0", "plant/1"), ("user-0", "plant/secret"), ("user-1", "own/1/x"), ("user-1", "plant/1")]
+    assert [await subscribes(node, *one) for one in asked] == [True, False, True, False]
+    assert await subscribes(node, "user-0", "plant/1", "another") is None
+    found = (await move.bed.run.clusters["green"].inventory()).counts()
+    assert found["users:password_based:built_in_database"] == 3
+    assert found["acl_users"] == 3
+    assert found["banned"] == 1
+
+
+async def test_clients_of_4_4_keep_their_logins_and_their_permissions(tmp_path: Path) -> None:
+    async with moving(tmp_path) as move:
+        made = await move.convert(*ACCEPTED)
+        assert (made.wider, made.unknown) == (0, 0)
+        done = await move.bring(made)
+        assert done.differences == ()
+        assert done.sent == made.sent
+        await holds(move)
+        again = await move.bring(made)
+        assert again.adopted == 1
+        assert again.differences == ()
+        await holds(move)
+        kept = "".join(map(json.dumps, move.bed.events)) + made.model_dump_json() + done.model_dump_json()
+        for secret in ("planted", *(row["password"] for row in move.old.export["auth_mnesia"])):
+            assert secret not in kept
+            assert secret not in (move.archives / "manifest.md").read_text()
+            assert secret not in (move.archives / "manifest.json").read_text()
+        assert move.archives.stat().st_mode & 0o777 == 0o700
+        assert {one.stat().st_mode & 0o777 for one in move.archives.rglob("*") if one.is_file()} == {0o600}
+
+
+async def test_cut_off_after_each_request_the_next_run_completes_it_and_nothing_is_twice(tmp_path: Path) -> None:
+    async with moving(tmp_path) as move:
+        made = await move.convert(*ACCEPTED)
+        exports: Any = move.bed.run.clusters["green"].exports
+        send, sent = exports.send, 0
+
+        async def once_more(request: Any, **options: Any) -> bool:
+            nonlocal sent
+            if sent == at:
+                move.bed.stopped = True  # what was sent is there, and nobody wrote that down
+            sent += 1
+            changed: bool = await send(request, **options)
+            return changed
+
+        exports.send = once_more
+        for at in range(made.sent - 1):  # noqa: B007 - once_more sees it
+            sent, move.bed.stopped = 0, False
+            with pytest.raises(Stopped):
+                await move.bring(made)
+        exports.send, move.bed.stopped = send, False
+        done = await move.bring(made)
+        assert done.differences == ()
+        await holds(move)
+
+
+async def test_a_user_that_is_on_green_already_is_named_and_nothing_is_imported(tmp_path: Path) -> None:
+    async with moving(tmp_path) as move:
+        made = await move.convert(*ACCEPTED)
+        green: Any = move.bed.run.clusters["green"]
+        chain = {
+            "mechanism": "password_based",
+            "backend": "built_in_database",
+            "user_id_type": "username",
+            "password_hash_algorithm": {"name": "sha256"},
+        }
+        await green.http.call("POST", "/authentication", body=chain)
+        path = "/authentication/password_based%3Abuilt_in_database/users"
+        await green.http.call("POST", path, body={"user_id": "user-1", "password": "somebody-elses"})
+        with pytest.raises(Refused, match=r"user-1.*green must be empty"):
+            await move.bring(made)
+        assert await green.exports.archives() == []
+
+
+async def test_a_node_that_restarts_in_the_middle_of_the_requests_is_waited_for(tmp_path: Path) -> None:
+    async with moving(tmp_path) as move:
+        made = await move.convert(*ACCEPTED)
+        await move.green.fault("status", path="import_users|rules|banned", status=503, count=4)
+        done = await move.bring(made)
+        assert done.differences == ()
+        await holds(move)
+
+
+async def test_a_loss_that_nobody_acknowledged_ends_before_green_is_touched(tmp_path: Path) -> None:
+    async with moving(tmp_path, document(users=[{"username": "boss", "tags": "viewer"}])) as move:
+        before = await move.bed.run.clusters["green"].inventory()
+        with pytest.raises(Refused, match=r"acknowledge: \[conversion"):
+            await move.convert()
+        assert (move.archives / "manifest.md").exists()
+        assert await move.bed.run.clusters["green"].inventory() == before
+
+
+async def test_files_that_are_not_those_of_the_nodes_are_refused_by_the_settings_that_differ(tmp_path: Path) -> None:
+    running = dict.fromkeys(PLUGINS, True) | {"emqx_auth_mnesia": False, "emqx_web_hook": True}
+    async with moving(tmp_path, plugins=running) as move:
+        with pytest.raises(Refused, match=r"loaded_plugins says emqx_auth_mnesia is on, and it is off") as caught:
+            await move.convert(*ACCEPTED)
+        assert "emqx_web_hook is off, and it is on" in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", ["version", "listener"])
+async def test_a_foreign_configuration_is_refused(wrong: str, tmp_path: Path) -> None:
+    export = document(version="4.3") if wrong == "version" else document()
+    conf = {"conf": "listener.tcp.external = 0.0.0.0:1999\n"} if wrong == "listener" else {}
+    async with moving(tmp_path, export, **conf) as move:
+        seen = r"export of 4\.3" if wrong == "version" else r"listener\.tcp\.external is 1999, and the nodes have 1883"
+        with pytest.raises(Refused, match=seen):
+            await move.convert(*ACCEPTED)
