@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from lab.node.api.host import Host
 from lab.node.api.server import ApiServer
 from lab.node.kept.store import Store
+from lab.node.scaled import Scaled
 
 JOIN_SECONDS, RETURN_SECONDS = 0.3, 1.0
 """How long healthy nodes answer 500 at least, when a member joins or leaves, and when one comes back (D1_roll_plain_ce_5.8.8_5.8.9: up to 1.0 s)."""
 
 
 @dataclass(frozen=True)
-class Delays:
+class Delays(Scaled):
     """Seconds of the recorded boot (I_boot_fresh_cluster, I_boot_of_a_node_with_authentication).
 
     ``mqtt`` until the port opens; ``open`` and ``shut`` are the times in which everybody, then nobody gets in; ``http``
@@ -38,13 +39,9 @@ class Delays:
     joining: float = 4.0
     behind: float = 3.1
 
-    def scaled(self, factor: float) -> Delays:
-        """All of them times ``factor``."""
-        return Delays(**{name: value * factor for name, value in vars(self).items()})
-
 
 @dataclass(frozen=True)
-class Joining:
+class Joining(Scaled):
     """Seconds of joining and leaving a cluster that runs (docs/emqx/cluster.md#joining-a-running-cluster, docs/emqx/cluster.md#leaving).
 
     ``alone`` as a cluster of its own that looks for the others; ``down`` closed for the join; ``again`` open to everybody after it,
@@ -59,10 +56,6 @@ class Joining:
     trouble: float = 2.0
     leaving: float = 1.3
     closing: float = 0.8
-
-    def scaled(self, factor: float) -> Joining:
-        """All of them times ``factor``."""
-        return Joining(**{name: value * factor for name, value in vars(self).items()})
 
 
 class Boot:

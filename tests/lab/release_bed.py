@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from components.emqx.models import Credentials
+from components.local import release_processes
 from components.resources.local_cluster import LocalClusterProvider
 from lab.stage import ROOT
 
@@ -106,3 +109,15 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+@contextmanager
+def in_two_versions(directory: Path) -> Iterator[Colour]:
+    """Two nodes of 5.8.8, and 5.8.9 unpacked beside it."""
+    unpacked(directory / "5.8.9", ONLY_STATUS, "5.8.9")
+    colour = Colour(directory / "clusters" / "blue", unpacked(directory / "5.8.8", ONLY_STATUS), 2)
+    colour.up()
+    try:
+        yield colour
+    finally:
+        release_processes.stop(colour.directory, limit_seconds=5)

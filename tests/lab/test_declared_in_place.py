@@ -17,22 +17,15 @@ from components.local import release_processes
 from components.local.release import last_of
 from components.system import detached
 from tests.lab.local_bed import wanted
-from tests.lab.release_bed import CREDENTIALS, ONLY_STATUS, Colour, unpacked
+from tests.lab.release_bed import CREDENTIALS, Colour, in_two_versions
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
 def colour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colour]:
-    """Two nodes of 5.8.8, and 5.8.9 unpacked beside it."""
-    directory = tmp_path_factory.mktemp("in-place")
-    unpacked(directory / "5.8.9", ONLY_STATUS, "5.8.9")
-    one = Colour(directory / "clusters" / "blue", unpacked(directory / "5.8.8", ONLY_STATUS), 2)
-    one.up()
-    try:
-        yield one
-    finally:
-        release_processes.stop(one.directory, limit_seconds=5)
+    with in_two_versions(tmp_path_factory.mktemp("in-place")) as made:
+        yield made
 
 
 def newer(colour: Colour, **more: Any) -> dict[str, Any]:

@@ -15,22 +15,15 @@ from components.keepers.base import NodeKeeper, Running
 from components.keepers.copies import manifest_of
 from components.keepers.registry import keeper_of
 from components.local import release_processes
-from tests.lab.release_bed import CREDENTIALS, ONLY_STATUS, Colour, gone, unpacked
+from tests.lab.release_bed import CREDENTIALS, Colour, gone, in_two_versions
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
 def colour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colour]:
-    """Two nodes of 5.8.8, and 5.8.9 unpacked beside it."""
-    directory = tmp_path_factory.mktemp("keeper")
-    unpacked(directory / "5.8.9", ONLY_STATUS, "5.8.9")
-    one = Colour(directory / "clusters" / "blue", unpacked(directory / "5.8.8", ONLY_STATUS), 2)
-    one.up()
-    try:
-        yield one
-    finally:
-        release_processes.stop(one.directory, limit_seconds=5)
+    with in_two_versions(tmp_path_factory.mktemp("keeper")) as made:
+        yield made
 
 
 def kept(colour: Colour, version: str = "5.8.8") -> NodeKeeper:

@@ -37,7 +37,9 @@ from components.upgrade import BlueGreen
 from tests.fake_balancer import FakeLedger, FakeRouter
 from tests.handles import cluster_at
 from tests.program.conftest import Recorder
-from tests.unit.fake_world import UNFINISHED, FakeApi, World, as_declared, one_millisecond
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_run import as_declared, one_millisecond
+from tests.unit.fake_world import UNFINISHED, World
 
 pytestmark = [pytest.mark.program, *UNFINISHED]
 

@@ -16,7 +16,8 @@ from components.emqx.models import Node
 from components.emqx.take_over import Outcome
 from components.migration.inventory import Inventory, Section
 from components.run.run import Run
-from tests.unit.fake_world import FakeApi, World
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_world import World
 
 USERS = Inventory({"users:password_based:built_in_database": Section({"alice": 0}), "retained": Section({"r/1": 1})})
 

@@ -30,7 +30,8 @@ from components.routers.base import Capabilities, Mark, SeenAs, Server, ServerSt
 from components.routers.share import out_of_service
 from components.run.run import Run
 from tests.fake_balancer import FakeLedger
-from tests.unit.fake_world import Killed, as_declared, one_millisecond
+from tests.unit.fake_run import run_of
+from tests.unit.fake_world import Killed
 from tests.unit.roll_api import RollApi
 
 FIRST = "token"
@@ -119,23 +120,7 @@ class RollWorld:
     def run(self, token: str = FIRST) -> Run:
         self.ledger.memory["run"] = token
 
-        def record(event: str, **facts: Any) -> None:
-            self.journal.append({"t": self.clock.now(), "run": token, "event": event, **facts})
-
-        return Run(
-            clusters={"blue": self.api},  # type: ignore[dict-item]
-            router=self.router,
-            ledger=self.ledger,
-            token=token,
-            record=record,
-            progress=self.lines.append,
-            warn=self.lines.append,
-            interrupted=lambda: None,
-            clock=self.clock,
-            connect_milliseconds=one_millisecond,
-            answers=as_declared,
-            take_over=self.take_over,
-        )
+        return run_of(self, {"blue": self.api}, token, take_over=self.take_over)
 
     async def take_over(self, node: Node, session: SessionFacts, _account: Any, *, proxied: bool) -> Outcome:
         assert proxied

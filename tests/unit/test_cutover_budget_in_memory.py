@@ -21,7 +21,8 @@ from components.movers.task import Task
 from components.run.moved import Moved
 from tests.handles import cluster_at
 from tests.unit.cutover_bed import CE, EE, manner, up
-from tests.unit.fake_world import UNFINISHED, FakeApi, World
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_world import UNFINISHED, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 

@@ -20,7 +20,8 @@ from components.links.shift import carry_out
 from components.routers.base import Capabilities
 from components.run.whereabouts import telling_where
 from tests.unit.cutover_bed import CE, CHOICES, EE, EVACUATION, QUIET, manner, opened_only, up
-from tests.unit.fake_world import UNFINISHED, FakeApi, Killed, World
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_world import UNFINISHED, Killed, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 

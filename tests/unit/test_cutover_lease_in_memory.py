@@ -26,7 +26,8 @@ from components.run.meter import Meter
 from components.run.moved import Moved
 from components.run.run import Run
 from tests.unit.cutover_bed import CHOICES, half_way, manner
-from tests.unit.fake_world import UNFINISHED, FakeApi, World
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_world import UNFINISHED, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 

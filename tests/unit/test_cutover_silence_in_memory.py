@@ -16,7 +16,8 @@ from components.emqx.errors import GateFailed, GaveUp, Refused, Unreachable
 from components.links.opening import open_run
 from components.links.shift import carry_out, send_back
 from tests.unit.cutover_bed import manner, up
-from tests.unit.fake_world import UNFINISHED, FakeApi, World
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_world import UNFINISHED, World
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 

@@ -20,7 +20,8 @@ from components.movers.task import Task
 from components.run.meter import Meter
 from components.run.moved import Moved
 from components.run.run import Run
-from tests.unit.fake_world import UNFINISHED, FakeApi, World, fleet
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_world import UNFINISHED, World, fleet
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 

@@ -16,7 +16,8 @@ from components.emqx.registry import cluster_of
 from components.run.measure import PATIENCE_SECONDS, observe
 from components.run.moved import Moved
 from tests.handles import cluster_at
-from tests.unit.fake_world import UNFINISHED, FakeApi, fleet
+from tests.unit.fake_api import FakeApi
+from tests.unit.fake_world import UNFINISHED, fleet
 
 pytestmark = [pytest.mark.unit, *UNFINISHED]
 

@@ -16,6 +16,7 @@ from lab.node.api.host import Host
 from lab.node.api.server import ApiServer
 from lab.node.kept.old import Admin, App
 from lab.node.rules.acl_file import FileRule, parse_rules
+from lab.node.scaled import Scaled
 from lab.node.v4 import etc
 from lab.node.v4.hashes import admin_secret
 from lab.node.v4.judges import Judge
@@ -25,7 +26,7 @@ _PUBSUB = re.compile(r",\s*pubsub\s*,")
 
 
 @dataclass(frozen=True)
-class Start:
+class Start(Scaled):
     """Seconds of a start (V_*_boot_stop): until the first port is open, until the other one, until the authentication plugin, until all.
 
     4.2 loads its plugins before the first port and opens MQTT last.
@@ -35,10 +36,6 @@ class Start:
     second: float = 0.06
     authentication: float = 0.12
     all: float = 0.06
-
-    def scaled(self, factor: float) -> Start:
-        """All of them times ``factor``."""
-        return Start(*(seconds * factor for seconds in vars(self).values()))
 
 
 class Colony:
