@@ -21,6 +21,7 @@ from components.cutover.steps import DEFAULT_STEPS, Step
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import WEBSOCKET, Colour, Edition, Mover
 from components.emqx.models import ExportsAccess
+from components.manifests.haproxy import BalancerPods
 from components.migration.rules import catalogue
 from components.problems import Whole
 from components.routers.listeners import Listener
@@ -168,7 +169,7 @@ class ClusterSettings(Value):
 class Balancer(Value):
     """Where the devices connect: at ``listeners``, or, where there are none, at the one ``address`` (``host:port``, None takes a free port).
 
-    ``replicas`` are HAProxy processes on that address, for more clients than the files of one allow (two for each client).
+    ``replicas`` are HAProxy processes on that address, for more clients than the files of one allow (two for each client); on ``kubernetes`` they are pods.
     """
 
     target: str = "local"
@@ -176,6 +177,7 @@ class Balancer(Value):
     listeners: tuple[Listener, ...] = Field(default=(), max_length=20)
     max_connections: Whole = Field(default=9_000, ge=10, le=1_000_000)
     replicas: Whole = Field(default=1, ge=1, le=32)
+    kubernetes: BalancerPods = BalancerPods()
 
     @property
     def websocket(self) -> bool:

@@ -54,7 +54,12 @@ class BlueGreen(pulumi.ComponentResource):
         self._settings, known = settings, remembered(settings)
         self.clusters = {}
         for colour in in_order(settings, known):
-            place = site(settings, colour)._replace(beside=self._beside())
+            place = site(settings, colour)._replace(
+                beside=self._beside(),
+                joins=self._first(),
+                idle=known.serving not in {None, colour},
+                environment=settings.environment,
+            )
             self.clusters[colour] = EmqxCluster(place, self._child(protect=self._serves(colour, known)))
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
         self._in_place = STRATEGIES[settings.cutover.strategy].in_place
@@ -99,6 +104,11 @@ class BlueGreen(pulumi.ComponentResource):
             inputs,
             pulumi.ResourceOptions(parent=self, protect=protect, depends_on=[cluster, self.balancer]),
         )
+
+    def _first(self) -> Colour | None:
+        """The colour whose cluster the next one joins; None for the first one, and where each has its own."""
+        shared = STRATEGIES[self._settings.cutover.strategy].scope == "colour"
+        return next(iter(self.clusters), None) if shared else None
 
     def _beside(self) -> pulumi.Output[dict[str, Any]] | None:
         """The colour whose cluster the next one joins, where they share one."""

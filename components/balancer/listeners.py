@@ -16,6 +16,7 @@ from components.routers.listeners import Listener
 from components.settings import Settings
 
 PATH = "emqx:balancer.listeners"
+KUBERNETES = "kubernetes"
 _EVERY = {"*", "[::]"}
 
 
@@ -30,6 +31,7 @@ def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list
         found.append(Problem("emqx:balancer.address", settings.balancer.address, allowed))
     for index, one in enumerate(listeners):
         path = f"{PATH}[{index}]"
+        found += _elsewhere(path, one, on_kubernetes=settings.balancer.target == KUBERNETES)
         found += _twice(path, one, listeners[:index])
         found += _words(path, one)
         found += _files(path, one, secrets, now)
@@ -46,6 +48,23 @@ def _twice(path: str, one: Listener, before: Sequence[Listener]) -> Iterator[Pro
             return
 
 
+def _elsewhere(path: str, one: Listener, *, on_kubernetes: bool) -> Iterator[Problem]:
+    """What is found on this machine only, or on Kubernetes only."""
+    given = one.certificate
+    if on_kubernetes:
+        if one.host != "*":
+            yield Problem(f"{path}.host", one.host, "no value on Kubernetes: a pod listens at its own address")
+        if given is not None and given.secret is None:
+            yield Problem(f"{path}.certificate", "given", "{secret: NAME} of a Secret of type kubernetes.io/tls")
+        if one.client_ca is not None:
+            yield Problem(f"{path}.clientCa", "given", "clientCaSecret, a Secret with ca.crt")
+        return
+    if (given is not None and given.secret is not None) or one.client_ca_secret is not None:
+        yield Problem(
+            f"{path}", "a Secret", f"files, or a name in emqx:certificates: only target {KUBERNETES} has Secrets"
+        )
+
+
 def _words(path: str, one: Listener) -> Iterator[Problem]:
     """What does not go with the protocol."""
     tls = one.protocol in TLS
@@ -59,7 +78,7 @@ def _words(path: str, one: Listener) -> Iterator[Problem]:
         allowed = f"no value: clients show a certificate in TLS only, which {encrypted} has"
         yield Problem(f"{path}.clientCa", "given", allowed)
     if one.certificate is not None and not _is_one(one):
-        yield Problem(f"{path}.certificate", "unclear", "either chain and key, or named")
+        yield Problem(f"{path}.certificate", "unclear", "either chain and key, or named, or secret")
 
 
 def _is_one(one: Listener) -> bool:
@@ -67,11 +86,12 @@ def _is_one(one: Listener) -> bool:
     if given is None:
         return False
     files = (given.chain is not None, given.key is not None)
-    return any(files) != (given.named is not None) and all(files) == any(files)
+    ways = (any(files), given.named is not None, given.secret is not None)
+    return sum(ways) == 1 and all(files) == any(files)
 
 
 def _files(path: str, one: Listener, secrets: Mapping[str, str], now: float) -> Iterator[Problem]:
-    if one.certificate is not None and _is_one(one):
+    if one.certificate is not None and one.certificate.secret is None and _is_one(one):
         try:
             certificates.read(one.certificate, secrets, now)
         except UnfitError as unfit:

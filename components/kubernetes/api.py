@@ -13,24 +13,12 @@ from typing import Any
 
 import httpx
 import httpx_ws
-import kr8s
-import kr8s.asyncio
 
 from components.kubernetes.loop import at_end, there
 from components.kubernetes.place import Place
 
 SECONDS = 10.0
 """For one request: a list of some hundred pods takes less than one."""
-LEAKS = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx_ws.HTTPXWSException,
-    ssl.SSLError,
-    OSError,
-    kr8s.APITimeoutError,
-    ValueError,
-    KeyError,
-)
 _connected: dict[tuple[str | None, str | None], Any] = {}
 
 
@@ -41,6 +29,23 @@ class ApiError(Exception):
         """Keep the parts."""
         self.tried, self.where, self.seen, self.status = tried, where, seen, status
         super().__init__(f"{tried} in {where}: {seen}")
+
+
+def leaks() -> tuple[type[Exception], ...]:
+    """All that a request can fail with; kr8s is imported where it is used only, since it takes longer than all of a small update's questions."""
+    import kr8s
+
+    own = (kr8s.APITimeoutError, kr8s.ServerError, ExceptionGroup)
+    return (
+        *own,
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        httpx_ws.HTTPXWSException,
+        ssl.SSLError,
+        OSError,
+        ValueError,
+        KeyError,
+    )
 
 
 async def get(place: Place, path: str, *, params: Mapping[str, str] | None = None, version: str = "v1") -> Any:
@@ -61,6 +66,8 @@ async def send(place: Place, method: str, path: str, body: Any = None, *, versio
 
 async def connection(place: Place) -> Any:
     """The connection of a place; only on our loop."""
+    import kr8s.asyncio
+
     key = os.environ.get("KUBECONFIG"), place.context
     if key not in _connected:
         with warnings.catch_warnings():
@@ -83,6 +90,8 @@ async def _closed() -> None:
 
 
 async def _asked(place: Place, method: str, path: str, version: str, *, raw: bool = False, **more: Any) -> Any:
+    import kr8s
+
     tried, where = f"{method} {path}", f"namespace {place.namespace}"
     try:
         api = await connection(place)
@@ -91,5 +100,5 @@ async def _asked(place: Place, method: str, path: str, version: str, *, raw: boo
     except kr8s.ServerError as refused:
         status = refused.response.status_code if refused.response is not None else None
         raise ApiError(tried, where, str(refused)[:500], status) from None
-    except LEAKS as failure:
+    except leaks() as failure:
         raise ApiError(tried, where, f"{type(failure).__name__}: {failure}"[:500]) from None

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx_ws
-import kr8s
 
-from components.kubernetes.api import LEAKS, connection
+from components.kubernetes.api import connection, leaks
 from components.kubernetes.loop import at_end, there, wait
 from components.kubernetes.place import Place
 
@@ -50,11 +49,7 @@ async def _served(place: Place, pod: str, number: int, name: str) -> str:
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 await _carried(place, pod, number, reader, writer)
-            except (
-                *LEAKS,
-                kr8s.ServerError,
-                ExceptionGroup,
-            ) as failure:  # whoever connected sees an end, and tells it in its own words
+            except leaks() as failure:  # whoever connected sees an end, and tells it in its own words
                 _log.debug("forward to %s:%d ended: %s", pod, number, failure)
             finally:
                 writer.close()

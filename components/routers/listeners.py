@@ -28,21 +28,23 @@ Host = Annotated[str, AfterValidator(_host)]
 
 
 class Certificate(Value):
-    """Where a certificate and its key are: two files of PEM, or one text of both under a name in ``emqx:certificates``."""
+    """Where a certificate and its key are: two files of PEM, or one text of both under a name in ``emqx:certificates``, or, on Kubernetes, a Secret of type kubernetes.io/tls."""
 
     chain: str | None = Field(default=None, min_length=1)
     key: str | None = Field(default=None, min_length=1)
     named: str | None = Field(default=None, min_length=1)
+    secret: str | None = Field(default=None, min_length=1)
 
 
 class Listener(Value):
-    """One address; ``client_ca`` is a file of PEM with the authorities whose clients are let in, ``accept_proxy`` whether a balancer in front sends the PROXY header."""
+    """One address; ``client_ca`` is a file of PEM with the authorities whose clients are let in (on Kubernetes ``client_ca_secret`` a Secret with ``ca.crt``), ``accept_proxy`` whether a balancer in front sends the PROXY header."""
 
     port: Whole = Field(ge=1, le=65_535)
     host: Host = "*"
     protocol: Carried
     certificate: Certificate | None = None
     client_ca: str | None = Field(default=None, min_length=1)
+    client_ca_secret: str | None = Field(default=None, min_length=1)
     accept_proxy: bool = False
 
     @property

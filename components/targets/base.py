@@ -19,7 +19,8 @@ from components.settings import ClusterSettings
 class Site(NamedTuple):
     """One declared colour: what its target needs to find it or to make it.
 
-    ``in_place`` is whether it may be declared with another version than it runs; ``beside`` is the handle of the other one, whose cluster its nodes join.
+    ``in_place`` is whether it may be declared with another version than it runs; ``beside`` is the handle of the other one, whose cluster its nodes join, and
+    ``joins`` its colour. ``idle`` is whether the other one has everybody; ``environment`` is what labels call the stack.
     """
 
     colour: Colour
@@ -27,6 +28,9 @@ class Site(NamedTuple):
     work_directory: str
     in_place: bool = False
     beside: pulumi.Input[dict[str, Any]] | None = None
+    joins: Colour | None = None
+    idle: bool = False
+    environment: str = ""
 
     @property
     def path(self) -> str:

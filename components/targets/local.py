@@ -81,9 +81,7 @@ class Local:
 
     def credentials_problem(self, credentials: Credentials) -> str | None:
         """The bootstrap file of its cluster is ``key:secret`` lines."""
-        if _UNFIT.search(credentials.api_key + credentials.api_secret):
-            return "apiKey or apiSecret has a colon, a blank or a control character"
-        return None
+        return unfit(credentials)
 
     def declare(self, site: Site, opts: pulumi.ResourceOptions) -> pulumi.Output[dict[str, Any]]:
         """Declare the processes; the output is their handle."""
@@ -131,6 +129,13 @@ class Local:
     def standing(self, site: Site) -> bool:
         """Whether processes of it run."""
         return self.observed(site) is not None
+
+
+def unfit(credentials: Credentials) -> str | None:
+    """Why a bootstrap file cannot have these, without a value; None when it can."""
+    if _UNFIT.search(credentials.api_key + credentials.api_secret):
+        return "apiKey or apiSecret has a colon, a blank or a control character"
+    return None
 
 
 def _release(path: str, cluster: LocalCluster, home: str) -> list[Problem]:

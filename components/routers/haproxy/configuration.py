@@ -48,7 +48,8 @@ class HaproxySettings(Value):
     ``admin`` are ``host:port``; a unix admin socket ``admin.sock`` beside the configuration is always there.
     Who reaches an admin port may move every client, it knows no password: only for networks that nobody else is in.
     ``maps`` is the directory of the maps, absolute or relative to the configuration. ``max_connections`` counts clients (two
-    files each); without it HAProxy takes what its file limit allows.
+    files each); without it HAProxy takes what its file limit allows. With a ``ready_port`` it says there whether it listens; what is a pod has nothing beside
+    its configuration that it could write to, so no unix socket and no states of before.
     """
 
     binds: tuple[Bind, ...] = Field(min_length=1)
@@ -57,6 +58,7 @@ class HaproxySettings(Value):
     maps: str = "."
     max_connections: int | None = Field(default=None, gt=0)
     log: bool = False
+    ready_port: int | None = Field(default=None, gt=0)
 
     @property
     def websocket(self) -> bool:
@@ -79,6 +81,8 @@ def render(settings: HaproxySettings) -> str:
     _check(settings)
     colours = [side.cluster.colour for side in settings.sides]
     blocks = [_global(settings), _defaults(settings), *frontends(settings.binds, colours, settings.maps)]
+    if settings.ready_port is not None:
+        blocks.append(_ready(settings.ready_port))
     blocks += [_backend(side, names_clients=settings.names_clients) for side in settings.sides]
     if settings.websocket:
         blocks += [_backend_ws(side, names_clients=settings.names_clients) for side in settings.sides]
@@ -122,11 +126,12 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
     yield "global"
     yield "  master-worker"
     yield "  default-path config"  # names relative to this file, so that no path is too long or has odd characters
-    yield f"  stats socket unix@{ADMIN} mode 600 level admin expose-fd listeners"
+    if settings.ready_port is None:
+        yield f"  stats socket unix@{ADMIN} mode 600 level admin expose-fd listeners"
+        yield f"  server-state-file {STATE}"
     for place in settings.admin:
         yield f"  stats socket {bound(place)} level admin"
     yield "  stats timeout 1m"
-    yield f"  server-state-file {STATE}"
     yield f"  tune.bufsize {BUFFER_BYTES}"
     if any(bind.certificate is not None for bind in settings.binds):
         yield "  ssl-default-bind-options ssl-min-ver TLSv1.2"
@@ -139,7 +144,8 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
 def _defaults(settings: HaproxySettings) -> Iterator[str]:
     yield "defaults"
     yield "  mode tcp"
-    yield "  load-server-state-from-file global"
+    if settings.ready_port is None:
+        yield "  load-server-state-from-file global"
     if settings.log:
         yield "  log global"
         yield "  option tcplog"
@@ -160,6 +166,11 @@ def _defaults(settings: HaproxySettings) -> Iterator[str]:
         yield f"  {end}tcpka-cnt 6"
     yield "  retries 3"
     yield "  option redispatch 1"  # a node that refuses is left for the next one at once
+
+
+def _ready(port: int) -> list[str]:
+    """Where a kubelet asks: it is answered as long as new clients are taken."""
+    return ["frontend ready", "  mode http", f"  bind *:{port}", "  timeout client 5s", "  monitor-uri /ready"]
 
 
 def _backend(side: Side, *, names_clients: bool) -> Iterator[str]:

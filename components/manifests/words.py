@@ -1,0 +1,86 @@
+"""The settings of pods that nodes and balancer have in common; frozen, with the unit in each name, and a sane default for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from components.kubernetes.place import Access
+from components.problems import Whole
+from components.value import Value
+
+
+def _matching(pattern: str, allowed: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise PydanticCustomError("shape", "{allowed}", {"allowed": allowed})
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[str, _matching(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", "small letters, digits and -, at most 40")]
+Quantity = Annotated[str, _matching(r"\d+(\.\d+)?(m|[kKMGTPE]i?)?", "a quantity like 500m, 2Gi")]
+Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
+Repository = Annotated[
+    str, _matching(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a repository without tag, like registry.example.com/emqx")
+]
+
+
+class Resources(Value):
+    """What a container asks for and may take; no limit of CPU, which would only slow it down."""
+
+    cpu: Quantity = "500m"
+    memory: Quantity = "1Gi"
+    memory_limit: Quantity = "2Gi"
+    cpu_limit: Quantity | None = None
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """As a container has it."""
+        limits = {"memory": self.memory_limit} | ({"cpu": self.cpu_limit} if self.cpu_limit else {})
+        return {"requests": {"cpu": self.cpu, "memory": self.memory}, "limits": limits}
+
+
+class Storage(Value):
+    """The volume of a node, and what becomes of it; ``class_name`` None is the cluster's default class."""
+
+    class_name: str | None = None
+    size: Quantity = "10Gi"
+    when_deleted: Literal["Retain", "Delete"] = "Retain"
+    when_scaled: Literal["Retain", "Delete"] = "Retain"
+
+
+class Pods(Value):
+    """Pods in a namespace.
+
+    ``name`` is where the names of our objects begin, so that two stacks fit into one namespace; ``ready_seconds`` is how long pods may take until they are
+    ready. ``pod_template`` is a part of a PodTemplateSpec in Kubernetes' own words, merged into ours last.
+    """
+
+    namespace: Name = "default"
+    name: Name = "emqx"
+    context: str | None = Field(default=None, min_length=1)
+    access: Access = "auto"
+    repository: Repository | None = None
+    digest: Digest | None = None
+    image_pull_secrets: tuple[Name, ...] = ()
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    resources: Resources = Resources()
+    service_account: str | None = Field(default=None, min_length=1)
+    priority_class: str | None = Field(default=None, min_length=1)
+    node_selector: Mapping[str, str] = {}
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    topology_keys: tuple[str, ...] = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    anti_affinity: Literal["required", "preferred", "none"] = "preferred"
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    env: Mapping[str, str] = {}
+    pod_template: Mapping[str, Any] = {}
+    network_policy: bool = True
+    ready_seconds: float = Field(default=600, ge=5, le=7_200)
+    max_unavailable: Whole = Field(default=1, ge=1, le=100)

@@ -1,0 +1,133 @@
+"""A colour's pods: waited for, found again before an update, and never taken away with clients on them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from components.cutover.words import Colour, Edition
+from components.emqx.errors import Refused
+from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.registry import cluster_of
+from components.emqx.told import told
+from components.kubernetes import names
+from components.kubernetes.place import Place
+from components.kubernetes.pods import listed
+from components.manifests.nodes import API, MQTT, WEBSOCKET
+from components.value import Value
+from components.workloads.waiting import POLL_SECONDS, Awaited, ready, revision_of
+
+
+class Running(Value):
+    """A colour's StatefulSet: where it is, whose it is, and how many nodes of which release it is declared with."""
+
+    place: Place
+    name: str
+    colour: Colour
+    version: str
+    edition: Edition
+    nodes: int
+    proxy_protocol: bool
+
+    @property
+    def workload(self) -> str:
+        """The StatefulSet's name."""
+        return names.cluster(self.name, self.colour)
+
+
+class Watching(NamedTuple):
+    """How long, and whom to tell meanwhile."""
+
+    seconds: float
+    interrupted: Callable[[], None]
+    progress: Callable[[str], None]
+
+
+def handle_of(running: Running) -> ClusterHandle:
+    """Its addresses, which are known before there is anything: names below the headless Service."""
+    return ClusterHandle(
+        colour=running.colour,
+        nodes=tuple(node_of(running, number) for number in range(running.nodes)),
+        version=running.version,
+        edition=running.edition,
+        proxy_protocol=running.proxy_protocol,
+        keeper=None,
+        pods=running.place,
+    )
+
+
+def node_of(running: Running, number: int) -> Node:
+    """A node by its number."""
+    host = names.node(running.name, running.colour, number, running.place.namespace)
+    return Node(name=f"emqx@{host}", api=f"http://{host}:{API}", mqtt=f"{host}:{MQTT}", ws=f"{host}:{WEBSOCKET}")
+
+
+async def wait_for(running: Running, watching: Watching, *, replace_stuck: bool) -> None:
+    """Wait until all pods are ready.
+
+    Raises:
+        GaveUp: with the reason.
+
+    """
+    revision = None
+    end = time.monotonic() + watching.seconds
+    while revision is None and time.monotonic() < end:
+        watching.interrupted()
+        revision = await revision_of(running.place, running.workload)
+        if revision is None:
+            await asyncio.sleep(POLL_SECONDS)
+    await ready(_awaited(running, watching), revision=revision, replace_stuck=replace_stuck)
+
+
+def _awaited(running: Running, watching: Watching) -> Awaited:
+    labels = names.cluster_labels(running.name, running.colour)
+    return Awaited(
+        running.place,
+        "StatefulSet",
+        running.workload,
+        labels,
+        names.NODE_CONTAINER,
+        running.nodes,
+        watching.seconds,
+        watching.interrupted,
+        watching.progress,
+    )
+
+
+async def ready_count(running: Running) -> tuple[int, int]:
+    """How many pods there are that were not deleted, and how many of them are ready."""
+    with told(f"looking at the pods of {running.workload}", running.place.namespace):
+        found = await listed(running.place, names.cluster_labels(running.name, running.colour), names.NODE_CONTAINER)
+    there = [pod for pod in found if not pod.leaving]
+    return len(there), sum(pod.ready for pod in there)
+
+
+async def refuse_fewer(before: Running, nodes: int, credentials: Credentials) -> None:
+    """Refuse to take nodes away that have clients.
+
+    Raises:
+        Refused: with their clients by node.
+        Retryable: the cluster cannot say.
+
+    """
+    if before.nodes <= nodes:
+        return
+    handle = handle_of(before)
+    async with cluster_of(handle, credentials) as cluster:
+        live = await cluster.live_connections()
+    busy = {node.name: live[node.name] for node in handle.nodes[nodes:] if live.get(node.name)}
+    if busy:
+        raise Refused(
+            f"taking nodes of {before.colour} away",
+            node=before.colour,
+            seen=f"clients are connected to them: {busy}",
+            todo="evacuate these nodes first, or move the clients to the other colour",
+        )
+
+
+async def observed(running: Running) -> ClusterHandle | None:
+    """The handle of what is there, with as many nodes as it has pods; None where there are none."""
+    there, _ = await ready_count(running)
+    return handle_of(running.model_copy(update={"nodes": there})) if there else None
