@@ -24,7 +24,7 @@ from tests.lab.node_mqtt_client import RawClient
 from tests.lab.recordings.compare import differences
 from tests.lab.recordings.replay import HERE, Tally
 
-OF_NOW = frozenset({"until", "uptime", "datetime", "password", "file", "current_conns"})
+OF_NOW = frozenset({"until", "uptime", "datetime", "password", "file", "current_conns", "date"})
 """Keys whose values are compared by type only, besides those of `compare.FREE`."""
 MADE_UP = frozenset({"memory_used", "memory_total"})
 """Not 4.2's own in the recordings (docs/emqx/v4.md#how-it-was-recorded)."""
@@ -32,7 +32,7 @@ SUBJECTS = ("auth", "overview", "clients", "retained", "auth_mnesia", "data")
 ON_ITS_OWN = "data"
 """From 4.3 on recorded on a cluster of its own."""
 PAGED = re.compile(r"_limit=\d+")
-VERSIONS = {"4.2.14": "127.0.42", "4.3.22": "127.0.43", "4.4.19": "127.0.44"}
+VERSIONS = ("4.2.14", "4.3.22", "4.4.19")
 Entry = dict[str, Any]
 
 LEFT_OUT: tuple[tuple[str, str, str], ...] = (
@@ -65,44 +65,56 @@ def why_left_out(entry: Entry) -> str | None:
 
 
 class Ahead(SystemClock):
-    """The machine's time and some seconds more."""
+    """The machine's time and some seconds more; or a time that stands, but for those."""
 
     ahead = 0.0
+    stands: float | None = None
 
     def now(self) -> float:
         """Unix seconds."""
-        return super().now() + self.ahead
+        return (super().now() if self.stands is None else self.stands) + self.ahead
 
 
 @dataclass
 class OldWorld:
-    """A lab cluster of two nodes that stands for the recorded one; ``devices`` are connected, by client id."""
+    """A lab cluster that stands for the recorded one; ``devices`` are connected, by client id.
+
+    ``hosts`` are the last parts of the recorded addresses of its nodes.
+    """
 
     directory: Path
     version: str
+    hosts: tuple[int, ...] = (1, 2)
 
     async def __aenter__(self) -> Self:
-        self.recorded, prefix = VERSIONS[self.version], network.allocate()
-        settings = Settings(self.directory, nodes=2, edition="ce", version=self.version, network=prefix)
-        self.managed = Managed(settings, {}, prefix)
-        self.clock = Ahead()
+        number, prefix = self.version.split(".")[1], network.allocate()
+        settings = Settings(self.directory, nodes=len(self.hosts), edition="ce", version=self.version, network=prefix)
+        self.managed, self.clock = Managed(settings, {}, prefix), Ahead()
         self.managed.clock = self.clock
-        Membership(self.managed, {})
+        self.membership = Membership(self.managed, {})
         await self.managed.start()
-        number = self.version.split(".")[1]
-        self.names = {f"emqx{number}{host}@{self.recorded}.{host}": f"emqx@{prefix}.{host}" for host in (1, 2)}
-        self.names[f"{self.recorded}."] = f"{prefix}."
+        self.names: dict[str, str] = {}
+        for ours, host in enumerate(self.hosts, 1):
+            self.names[f"emqx{number}{host}@127.0.4{number}.{host}"] = f"emqx@{prefix}.{ours}"
+            self.names[f"127.0.4{number}.{host}"] = f"{prefix}.{ours}"
         self.client = httpx.AsyncClient(timeout=30)
         self.devices: dict[str, RawClient] = {}
-        self.last: RawClient | None = None
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for device in self.devices.values():
             await device.drop()
         await self.client.aclose()
-        await self.managed.stop()
+        await self.membership.stop()
         network.release(self.managed.network)
+
+    async def restart(self) -> None:
+        """The only node stops in order and comes back, as a cluster of one."""
+        name = f"emqx@{self.host()}"
+        await self.membership.stop_node(name)
+        await self.membership.start(name)
+        self.managed = self.membership.clusters[0]
+        self.managed.clock = self.clock
 
     def forget(self) -> None:
         """The tables of a new cluster: what follows was recorded on one."""
@@ -174,20 +186,27 @@ def compare(world: OldWorld, entry: Entry, response: httpx.Response) -> list[str
         theirs, ours = _shape(theirs), _shape(ours)
         return differences(theirs, ours)
     counters = re.search(r"/(stats|metrics)$", entry["request"]["path"]) is not None
-    return differences(*(_sorted(_typed(one, numbers=counters)) for one in (theirs, ours)))
+    return differences(as_compared(theirs, numbers=counters), as_compared(ours, numbers=counters))
+
+
+def as_compared(body: Any, *, numbers: bool = False) -> Any:
+    """A body in one order, with the name of its type for what is of the moment; ``numbers``: all of them are."""
+    return _sorted(_typed(body, numbers=numbers))
 
 
 def _learn(world: OldWorld, recorded: Any, ours: Any) -> None:
-    """Names of files that the server made."""
-    both = (one.get("data") if isinstance(one, dict) else None for one in (recorded, ours))
-    theirs, mine = both
-    if (
-        isinstance(theirs, dict)
-        and isinstance(mine, dict)
-        and isinstance(theirs.get("filename"), str)
-        and "filename" in mine
-    ):
-        world.names[theirs["filename"]] = mine["filename"]
+    """Names of files, resources, rules and actions that the server made."""
+    if isinstance(recorded, list) and isinstance(ours, list):
+        for one, other in zip(recorded, ours, strict=False):
+            _learn(world, one, other)
+    if not isinstance(recorded, dict) or not isinstance(ours, dict):
+        return
+    for name in ("filename", "id"):
+        if isinstance(recorded.get(name), str) and isinstance(ours.get(name), str):
+            world.names[recorded[name]] = ours[name]
+    for name in ("data", "actions"):
+        if name == "actions" or not isinstance(recorded.get(name), list):
+            _learn(world, recorded.get(name), ours.get(name))
 
 
 def _shape(body: Any) -> Any:
@@ -217,8 +236,10 @@ def _sorted(value: Any) -> Any:
         return value
     rows = [_sorted(one) for one in value]
     if rows and all(isinstance(row, dict) and "access" in row for row in rows):  # their order is their milliseconds'
-        return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
-    for name in ("who", "clientid", "topic", "node", "username", "app_id", "login"):
+        return sorted(rows, key=lambda row: json.dumps(row | {"created_at": 0}, sort_keys=True))
+    if rows and all(isinstance(row, dict) and {"login", "allow"} <= row.keys() for row in rows):
+        return sorted(rows, key=lambda row: str(row["login"]))  # of one login they are in their order
+    for name in ("who", "clientid", "topic", "node", "username", "app_id", "login", "id"):
         if rows and all(isinstance(row, dict) and name in row for row in rows) and "allow" not in rows[0]:
             return sorted(rows, key=lambda row: json.dumps([row[name], row.get("filename"), row.get("node")]))
     return rows

@@ -10,13 +10,14 @@ from typing import Any
 
 from components.mqtt import Connect, Disconnect, Property, Puback, Publish, Suback, Subscribe, Subscription
 from lab.node.kept.old import App
-from tests.lab.node_mqtt_client import seen
+from tests.lab.node_mqtt_client import RawClient, seen
 from tests.lab.recordings.old import Entry, OldWorld
 from tests.lab.recordings.replay import HERE
 
 LISTED = ("clients", "/api/v4/clients")
 PASSWORDS = {"alice": "alice-pw"}
 """Of who asks what the rules do."""
+DENIED, NOBODY = 0x87, 0x10
 OFFLINE = ("c-002", "c-003", "c-004", "c-005", "c-019")
 """Who leaves before the offline sessions are listed."""
 
@@ -136,22 +137,36 @@ async def _rules(world: OldWorld, entry: Entry) -> list[str]:
     out = []
     for client_id, username, action, topic, code in entry["answers"]:
         password = PASSWORDS.get(username, "bob-pw2").encode()
-        device, connack = await world.device(
-            Connect(client_id, level=5, username=username, password=password), _on(entry)
-        )
-        if connack.reason:
-            out.append(f"{client_id} {username} is refused: {connack.reason:#x}")
-            continue
-        if action == "sub":
-            device.send(Subscribe(1, (Subscription(topic, 1),)))
-            got = (await device.next(Suback)).reasons[0]
-        else:
-            device.send(Publish(topic, b"x", 1, packet_id=1))
-            got = (await device.next(Puback)).reason
-        await device.drop()
+        connect = Connect(client_id, level=5, username=username, password=password)
+        got = await reason_of(world, connect, action, topic, _on(entry))
         if got != int(code, 16):
             out.append(f"{client_id} {username} {action} {topic}: {got:#04x} instead of {code}")
     return out
+
+
+async def reason_of(world: OldWorld, connect: Connect, action: str, topic: str, number: int = 1) -> int:
+    """The reason code of SUBACK or PUBACK, or of a CONNACK that refuses."""
+    device, connack = await world.device(connect, number)
+    reason = connack.reason
+    if not reason:
+        reason = await device_may(device, action, topic)
+    await device.drop()
+    return reason
+
+
+async def device_may(device: RawClient, action: str, topic: str) -> int:
+    """The reason code of SUBACK or PUBACK to a client that is connected."""
+    if action == "sub":
+        device.send(Subscribe(1, (Subscription(topic, 1),)))
+        return int((await device.next(Suback)).reasons[0])
+    device.send(Publish(topic, b"x", 1, packet_id=1))
+    return int((await device.next(Puback)).reason)
+
+
+async def may(world: OldWorld, connect: Connect, action: str, topic: str) -> str:
+    """As the recordings of the hop say it."""
+    reason = await reason_of(world, connect, action, topic)
+    return "denied 0x87" if reason == DENIED else "allowed" if reason in {0, 1, NOBODY} else f"{reason:#x}"
 
 
 async def _connects(world: OldWorld, entry: Entry) -> list[str]:
