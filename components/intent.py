@@ -36,6 +36,7 @@ from components.strategies.two_cluster import with_conversion
 from components.targets import TARGETS
 from components.targets.base import Site, Target
 
+KUBERNETES = "kubernetes"
 NOT_YET_BUILT: dict[str, tuple[str, ...]] = {"target": ("kubernetes", "aws")}
 
 
@@ -179,7 +180,14 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
         problems += pair(clusters, known, word, STRATEGIES[word].route)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
     problems += conversion.problems(clusters, settings.live, websocket=settings.balancer.websocket)
-    return problems + _beside(settings) + _shared(settings, known) + _strangers(settings) + _twice(clusters)
+    return (
+        problems
+        + _together(settings)
+        + _beside(settings)
+        + _shared(settings, known)
+        + _strangers(settings)
+        + _twice(clusters)
+    )
 
 
 def _beside(settings: Settings) -> list[Problem]:
@@ -188,6 +196,23 @@ def _beside(settings: Settings) -> list[Problem]:
         return []
     allowed = f"nothing beside {settings.live}: strategy {settings.cutover.strategy} upgrades it in place; finalize the other colour first"
     return [Problem(f"emqx:clusters.{one}", "declared", allowed) for one in settings.clusters if one != settings.live]
+
+
+def _together(settings: Settings) -> list[Problem]:
+    """Pods are reached by a balancer that is pods too; nodes of this machine are not."""
+    balancer = settings.balancer.target
+    inside = {colour: cluster.target == KUBERNETES for colour, cluster in settings.clusters.items()}
+    if balancer == KUBERNETES:
+        return [
+            Problem(
+                f"emqx:clusters.{colour}.target", settings.clusters[colour].target, "not local: the balancer is pods"
+            )
+            for colour in sorted(inside)
+            if settings.clusters[colour].target == "local"
+        ]
+    return (
+        [Problem("emqx:balancer.target", balancer, f"{KUBERNETES}, as the nodes are")] if any(inside.values()) else []
+    )
 
 
 def _shared(settings: Settings, known: Remembered) -> list[Problem]:

@@ -73,7 +73,7 @@ def configuration(
     fronting: Fronting, clusters: Mapping[Colour, ClusterHandle], editions: Mapping[Colour, Edition]
 ) -> str:
     """``haproxy.cfg``."""
-    binds = tuple(_bind(one) for one in fronting.listeners) or (Bind(address=f"*:{DEFAULT_PORT}"),)
+    binds = tuple(_bind(one) for one in fronting.listeners) or (Bind(address=f":{DEFAULT_PORT}"),)
     sides = tuple(Side(cluster=clusters[one], edition=editions[one]) for one in COLOURS if one in clusters)
     settings = HaproxySettings(
         binds=binds,
@@ -89,7 +89,7 @@ def configuration(
 def _bind(one: Listener) -> Bind:
     secret = None if one.certificate is None else one.certificate.secret
     return Bind(
-        address=f"*:{one.port}",
+        address=f":{one.port}",
         protocol=one.protocol,
         certificate=None if secret is None else f"{TLS}/{secret}/tls.crt",
         client_ca=None if one.client_ca_secret is None else f"{TLS}/{one.client_ca_secret}/ca.crt",

@@ -38,6 +38,13 @@ class Recorder(pulumi.runtime.Mocks):
             ]
             handle = {"colour": inputs["colour"], "nodes": nodes, "version": inputs["version"], "proxy_protocol": True}
             outputs = {"handle": handle, "network": "127.9.0", "pids": [1]}
+        if args.typ.endswith("KubernetesCluster"):
+            node = {"name": "emqx@a.b.mqtt", "api": "http://a.b.mqtt:18083", "mqtt": "a.b.mqtt:1883"}
+            handle = {"colour": inputs["colour"], "nodes": [node], "version": inputs["version"]}
+            outputs = {"handle": {**handle, "pods": inputs["place"]}}
+        if args.typ.endswith("KubernetesBalancer"):
+            place = {"router": "haproxy_pods", "ledger": "config_map", "maps": inputs["name"], "pods": inputs["place"]}
+            outputs = {**place, "mqtt": "127.0.0.1:1883", "admin": []}
         if args.typ.endswith("MqttBalancer"):
             outputs = {"router": "haproxy", "mqtt": "127.0.0.1:1883", "admin": ["a.sock"], "maps": "maps"}
         return f"{args.name}-id", {**inputs, **outputs}

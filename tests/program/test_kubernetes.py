@@ -1,0 +1,160 @@
+"""A stack on Kubernetes under Pulumi's mocks: what is declared, in which order, what is secret, and that a real configuration comes out."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.balancer import BALANCERS
+from components.balancer.kubernetes import KubernetesBalancer
+from components.emqx.errors import BadInput
+from components.intent import load
+from components.kubernetes import loop
+from components.targets import TARGETS
+from components.targets.kubernetes import Kubernetes
+from components.upgrade import BlueGreen
+from tests.lab.kubernetes_bed import FakeKubernetes, pod, served
+from tests.program.conftest import SECRET, Recorder
+
+pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+ORDER = ("blue-declared", "blue-pods", "blue-nodes", "balancer-share", "balancer-pods", "balancer-haproxy", "cutover")
+PLANTED = "planted-api-secret"
+
+
+@pytest.fixture
+def world(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
+    """One registry line each, and an API server with an empty namespace."""
+    monkeypatch.setitem(TARGETS, "kubernetes", Kubernetes())
+    monkeypatch.setitem(BALANCERS, "kubernetes", KubernetesBalancer())
+    fake = FakeKubernetes()
+    with served(fake, tmp_path) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        yield fake
+        loop.close()
+
+
+def configure(
+    live: str, *colours: str, strategy: str = "two-cluster", balancer: str = "kubernetes", **blue: Any
+) -> None:
+    versions = {"blue": "5.8.6", "green": "5.8.9"}
+    cluster = {"target": "kubernetes", "edition": "ce", "nodes": 2, "namespace": "mqtt"}
+    clusters = {colour: {**cluster, "version": versions[colour], **blue} for colour in colours}
+    key = {"apiKey": "key", "apiSecret": PLANTED, "username": "admin", "password": "planted-password"}
+    values: dict[str, Any] = {
+        "live": live,
+        "clusters": json.dumps(clusters),
+        "balancer": json.dumps({"target": balancer, "replicas": 2, "kubernetes": {"namespace": "mqtt"}}),
+        "cutover": json.dumps({"strategy": strategy, "steps": [{"share": 100}]}),
+        "environment": "prod",
+        "credentials": json.dumps(dict.fromkeys(colours, key)),
+    }
+    pulumi.runtime.set_all_config({f"emqx:{key}": value for key, value in values.items()})
+
+
+@pulumi.runtime.test
+def declare() -> None:
+    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
+
+
+def kinds(recorder: Recorder, colour: str) -> set[str]:
+    return {one.type.rpartition(":")[2] for one in recorder.seen if one.name.startswith(f"{colour}-")}
+
+
+def test_a_colour_is_everything_that_it_needs(recorder: Recorder, world: FakeKubernetes) -> None:
+    configure("blue", "blue")
+    declare()
+    assert kinds(recorder, "blue") == {
+        "KubernetesDeclared",
+        "Secret",
+        "ConfigMap",
+        "Service",
+        "PodDisruptionBudget",
+        "ServiceAccount",
+        "NetworkPolicy",
+        "StatefulSet",
+        "KubernetesCluster",
+        "ClusterGuard",
+    }
+    for one in recorder.seen:
+        if one.type.startswith("kubernetes:"):
+            assert one.inputs["metadata"]["namespace"] == "mqtt"
+            assert one.inputs["metadata"]["labels"]["environment"] == "prod"
+    spec = recorder.named("blue-pods").inputs["spec"]
+    assert spec["updateStrategy"] == {"type": "OnDelete"}
+    assert spec["template"]["spec"]["containers"][0]["image"] == "docker.io/emqx/emqx:5.8.6"
+
+
+def test_credentials_are_secret_inputs_and_nowhere_else(recorder: Recorder, world: FakeKubernetes) -> None:
+    configure("green", "blue", "green")
+    declare()
+    secret = recorder.named("blue-secret").inputs
+    assert SECRET in secret["stringData"], "Pulumi encrypts it in its state"
+    assert secret["stringData"]["value"]["api-keys"] == f"key:{PLANTED}:administrator\n"
+    others = json.dumps([one.inputs for one in recorder.seen if not one.name.endswith("-secret")], default=str)
+    assert PLANTED not in others
+    assert "planted-password" not in others
+    assert base64.b64encode(PLANTED.encode()).decode() not in others
+
+
+def test_the_balancer_begins_with_its_ledger_and_ends_with_its_pods(recorder: Recorder, world: FakeKubernetes) -> None:
+    configure("green", "blue", "green")
+    declare()
+    names = [one.name for one in recorder.seen]
+    for first, then in itertools.pairwise(ORDER):
+        assert names.index(first) < names.index(then)
+    share = recorder.named("balancer-share").inputs
+    assert (share["live"], share["colours"]) == ("green", ["blue", "green"])
+
+
+def test_a_cookie_belongs_to_a_cluster(recorder: Recorder, world: FakeKubernetes) -> None:
+    configure("green", "blue", "green")
+    declare()
+    two = {recorder.named(f"{one}-secret").inputs["stringData"]["value"]["cookie"] for one in ("blue", "green")}
+    assert len(two) == 2
+    recorder.seen.clear()
+    configure("green", "blue", "green", strategy="same-cluster")
+    declare()
+    one = {recorder.named(f"{one}-secret").inputs["stringData"]["value"]["cookie"] for one in ("blue", "green")}
+    assert len(one) == 1
+
+
+def test_a_variable_of_ours_is_not_given_twice(recorder: Recorder, world: FakeKubernetes) -> None:
+    configure("blue", "blue", env={"EMQX_NODE__COOKIE": "mine"})
+    with pytest.raises(BadInput, match=r"emqx:clusters.blue.env.EMQX_NODE__COOKIE"):
+        declare()
+
+
+def test_a_colour_on_kubernetes_needs_a_balancer_there(recorder: Recorder, world: FakeKubernetes) -> None:
+    configure("blue", "blue", balancer="local")
+    with pytest.raises(BadInput, match=r"emqx:balancer\.target: local"):
+        declare()
+
+
+def test_what_stands_is_known_by_its_pods_and_what_is_remembered_by_the_config_map(
+    recorder: Recorder, world: FakeKubernetes
+) -> None:
+    labels = {
+        "app.kubernetes.io/name": "emqx",
+        "app.kubernetes.io/instance": "emqx",
+        "emqx-upgrade/colour": "blue",
+    }
+    world.pods = [pod("emqx-blue-0", labels, container="emqx"), pod("emqx-blue-1", labels, container="emqx")]
+    world.config_maps["emqx-cutover"] = {
+        "metadata": {"name": "emqx-cutover", "resourceVersion": "1"},
+        "data": {"share.map": "green 0\n", "memory.stack": "test"},
+    }
+    configure("green", "blue", "green")
+    declare()
+    share = recorder.named("balancer-share").inputs
+    assert share["standing"] == ["blue"]
+    assert share["holding"] == ["blue"]
+    world.config_maps["emqx-cutover"]["data"]["memory.stack"] = "another"
+    with pytest.raises(BadInput, match="stack another works here"):
+        declare()
