@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from components.mqtt import Connack, Connect
+from components.mqtt import Connack, Connect, Disconnect
 from lab.node import network
 from lab.node.api.host import Settings
 from lab.node.kept.old import OldRule, OldUser
@@ -232,3 +232,46 @@ async def test_every_second_export_of_44_lies_on_its_node_and_is_not_given_out(t
         path = world.managed.place(made["node"]) / "backup" / made["filename"]
         assert json.loads(path.read_text())["version"] == "4.4"
         assert path.stat().st_size == made["size"]
+
+
+async def test_enterprise_from_4412_on_evacuates_with_plain_numbers_and_open_source_does_not(tmp_path: Path) -> None:
+    async with OldWorld(tmp_path / "ce", "4.4.19", (1,)) as world, api(world.managed) as http:
+        assert (await http.get("/load_rebalance/status")).status_code == 404
+    settings: dict[str, Any] = {"nodes": 2, "edition": "ee", "max_sessions": 0}
+    for version, there in (("4.4.11", False), ("4.4.19", True)):
+        prefix = network.allocate()
+        managed = Managed(Settings(tmp_path / version, version=version, network=prefix, **settings), {}, prefix)
+        await managed.start()
+        try:
+            async with api(managed) as http:
+                found = await http.get("/load_rebalance/status")
+                assert found.status_code == (200 if there else 404)
+                if there:
+                    await _evacuated(managed, http)
+        finally:
+            await managed.stop()
+            network.release(prefix)
+
+
+async def _evacuated(managed: Managed, http: httpx.AsyncClient) -> None:
+    node = f"emqx@{host(managed)}"
+    devices = [await client(managed, f"c{number}", "x") for number in range(4)]
+    path = f"/load_rebalance/{node}/evacuation"
+    asked = {"conn_evict_rate": 2, "sess_evict_rate": 100, "wait_takeover": 60}
+    for wrong in ({"wait_takeover": "3s"}, {"wait_health_check": 1}, {"migrate_to": ["emqx@nowhere"]}):
+        assert (await http.post(f"{path}/start", json=asked | wrong)).json()["code"] == 400
+    assert (await http.post(f"{path}/start", json=asked)).json() == {"data": [], "code": 0}
+    assert (await http.post(f"{path}/start", json=asked)).json() == {"message": "already_started", "code": 400}
+    for device, _ in devices:
+        assert (await device.next(Disconnect)).reason == 0x9C
+        await device.fin()
+        await device.drop()
+    entry = (await http.get("/load_rebalance/global_status")).json()["evacuations"][node]
+    assert entry["stats"]["initial_connected"] == 4
+    assert (await http.get("/load_rebalance/availability_check")).status_code == 503
+    device, reason = await client(managed, "late", "x")
+    await device.drop()
+    assert reason == 0x9C
+    assert (await http.post(f"{path}/stop")).json() == {"data": [], "code": 0}
+    assert (await http.post(f"{path}/stop")).json() == {"message": "not_started", "code": 400}
+    assert (await http.get("/load_rebalance/availability_check")).status_code == 200

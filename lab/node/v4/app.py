@@ -17,7 +17,7 @@ from lab.node.api.app import CLOSE
 from lab.node.api.errors import to_json
 from lab.node.api.host import Host
 from lab.node.v4.accounts import admitted
-from lab.node.v4.asked import Asked, CrashError, NowhereError, Way
+from lab.node.v4.asked import Asked, CrashError, NowhereError, UnavailableError, Way
 from lab.node.v4.colony import Colony
 from lab.node.v4.ways import ways_of
 
@@ -64,6 +64,8 @@ class OldApi:
             answer: Any = way.handler(Asked(colony, self.here, path, request.query_params, body))
         except NowhereError:
             return _text("Not found.", 404)
+        except UnavailableError:
+            return _text("{}", 503, {"content-type": JSON})
         except CrashError:
             return _text("Internal Error", 500)
         except _BadRequestError:

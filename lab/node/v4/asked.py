@@ -28,6 +28,10 @@ class NowhereError(Exception):
     """404 ``Not found.``"""
 
 
+class UnavailableError(Exception):
+    """503, with an empty object."""
+
+
 @dataclass
 class Asked:
     """A request: ``here`` is the node that is asked, ``path`` its decoded parts, ``body`` its JSON (None where there is none)."""

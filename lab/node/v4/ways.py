@@ -6,11 +6,11 @@ import re
 from functools import cache
 from urllib.parse import unquote
 
-from lab.node.v4 import accounts, banned, clients, data, engine, messages, mnesia, mnesia42, nodes
+from lab.node.v4 import accounts, banned, clients, data, engine, evacuation, messages, mnesia, mnesia42, nodes
 from lab.node.v4.asked import Way
 from lab.node.v4.line import LINES
 
-_OF_ALL = (nodes, clients, banned, accounts, messages, engine, data)
+_OF_ALL = (nodes, clients, banned, accounts, messages, engine, data, evacuation)
 
 
 class Ways:
