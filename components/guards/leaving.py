@@ -83,8 +83,9 @@ async def refuse_leaving(leaving: Leaving, balancer: BalancerHandle, now: float)
     empty_since = drained_at(memory, colour)
     if empty_since is None and origin(memory) is not None:
         raise _refusal(colour, "its clients were not all moved away", "run pulumi up until the cutover is finished")
-    await refuse_clients(leaving.cluster, leaving.credentials, balancer, ours=leaving.ours)
-    if in_one_cluster(memory):
+    answers = await refuse_clients(leaving.cluster, leaving.credentials, balancer, ours=leaving.ours)
+    # one that is gone has been waited for once
+    if answers and in_one_cluster(memory):
         await _refuse_member(leaving)
     soaked = now - (empty_since or 0.0)
     if soaked < leaving.soak_seconds:
@@ -115,8 +116,8 @@ async def _refuse_member(leaving: Leaving) -> None:
 
 async def refuse_clients(
     cluster: ClusterHandle, credentials: Credentials, balancer: BalancerHandle, *, ours: bool
-) -> None:
-    """Refuse when clients are connected to the cluster, or when nobody can say that none are.
+) -> bool:
+    """Refuse when clients are connected to the cluster, or when nobody can say that none are; whether a node of it answers.
 
     ``ours`` is whether `pulumi up` can start it again.
 
@@ -143,6 +144,7 @@ async def refuse_clients(
     if silent:
         back = BACK if ours else BACK_THEIRS
         await _refuse_silent(cluster, silent, balancer, f"{', '.join(sorted(silent))}: {seen}", back, whole=not live)
+    return bool(live)
 
 
 async def _refuse_silent(

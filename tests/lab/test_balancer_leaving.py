@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from components.emqx.errors import Refused
+from components.emqx.models import ClusterHandle
+from components.emqx.registry import cluster_of
 from components.guards import leaving
 from components.local import balancer as balancing
 from components.local import cluster as local
 from components.routers.haproxy import process
-from tests.lab.balancer_life_bed import Balancer, Clients, until
+from tests.lab.balancer_life_bed import CREDENTIALS, Balancer, Clients, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -97,6 +99,26 @@ def test_a_silent_cluster_to_which_the_balancer_still_has_connections_is_not_gon
         until(lambda: not any(asyncio.run(balancer.router.health())["blue"].values()))
         with pytest.raises(Refused, match="gives it 0 % of the clients and holds 3 connections to it"):
             balancer.guard("blue", "old")
+
+
+def test_a_cluster_that_is_gone_is_waited_for_once(balancer: Balancer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "ANSWER_SECONDS", 0.5)
+    opened: list[str] = []
+
+    def counted(cluster: ClusterHandle, *given: Any, **more: Any) -> Any:
+        opened.append(cluster.colour)
+        return cluster_of(cluster, *given, **more)
+
+    monkeypatch.setattr(leaving, "cluster_of", counted)
+    balancer.up({"blue": "old", "green": "new"})
+    balancer.set_share(10_000)
+    balancer.remember({"origin": "blue", "scope": "colour", "drained_at": "blue 2.0"})
+    local.stop(balancer.clusters.directory / "old")
+    until(lambda: not any(asyncio.run(balancer.router.health())["blue"].values()))
+    cluster = ClusterHandle.model_validate(balancer.clusters.of("old", "blue"))
+    gone = leaving.Leaving(cluster, CREDENTIALS["blue"], 0.0, ours=False)
+    asyncio.run(leaving.refuse_leaving(gone, balancer.handle, now=10.0))
+    assert opened == ["blue"]
 
 
 def finished(balancer: Balancer) -> dict[str, str]:
