@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-strategies bench-migration bench-proof fuzz-migration clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-strategies bench-migration bench-proof fuzz-migration plan clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -77,6 +77,12 @@ fuzz-migration: setup  ## damaged and hostile inputs for the conversion, for SEC
 
 bench-proof: setup  ## the proof that no permission widens, with a million random decisions
 	@exec $(BIN)/python -m tools.bench_proof
+
+plan: STACK ?= dev
+plan: setup  ## the plan of a stack, by a preview with the policies: STACK; plan/STACK.md and plan/STACK.json
+	@mkdir -p plan
+	@EMQX_PLAN_FILE=$(CURDIR)/plan/$(STACK).md $(BIN)/pulumi preview --stack '$(STACK)' --policy-pack policies --non-interactive
+	@cat plan/$(STACK).md
 
 clean:  ## take away what was made here; the build of pulumi in the cache stays
 	rm -rf .venv .emqx report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

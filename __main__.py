@@ -8,7 +8,7 @@ import pulumi
 
 from components.emqx.errors import UpgradeError
 from components.intent import load
-from components.plan_files import VARIABLE, write_plan
+from components.plan_files import VARIABLE, write_plan, write_refusal
 from components.preview import plan_of
 from components.upgrade import BlueGreen
 
@@ -20,6 +20,7 @@ try:
     plan = plan_of(settings, pulumi.runtime.config.get_config("emqx:credentials"))
     write_plan(plan, settings.work_directory, os.environ.get(VARIABLE))
 except UpgradeError as refusal:
+    write_refusal(refusal, os.environ.get(VARIABLE))
     raise pulumi.RunError(str(refusal)) from None
 
 if pulumi.runtime.is_dry_run():

@@ -17,6 +17,8 @@ from components.balancer import BALANCERS
 from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, forecast
 from components.cutover.gates import names
+from components.cutover.outline import Outline
+from components.cutover.outline_of import of_cutover
 from components.cutover.plan_text import render
 from components.cutover.words import COLOURS, Colour, other
 from components.differing import Differing, differing
@@ -40,6 +42,7 @@ from components.migration.check import Report
 from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
+from components.outlining import around, document, licence_limit
 from components.roll_preview import roll_plan_of
 from components.routers.fronting import first_share
 from components.routers.registry import router_of
@@ -53,10 +56,11 @@ SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown h
 
 
 class Plan(NamedTuple):
-    """What preview prints, what it exports, and the versions that nodes were seen to run, by colour."""
+    """What preview prints, what ``plan.json`` holds, the outline of it, and the versions that nodes were seen to run, by colour."""
 
     text: str
     numbers: dict[str, Any]
+    outline: Outline
     runs: Mapping[Colour, Sequence[str]] = {}
 
 
@@ -73,6 +77,7 @@ class Outlook(NamedTuple):
     asked: bool
     silent: Mapping[Colour, str]
     differing: Differing
+    licence_limit: int | None
     runs: Mapping[Colour, Sequence[str]]
 
 
@@ -97,12 +102,16 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     _refuse(settings, outlook)
     advice = (data(settings), *lines(outlook.advice)) if outlook.advice else ()
     silent = [SILENT.format(colour, why) for colour, why in outlook.silent.items()]
-    text = "\n".join([render(outlook.forecast), *silent, *outlook.differing.told, *advice])
+    limit = outlook.licence_limit
+    outline = of_cutover(
+        outlook.forecast, around(settings, advice=outlook.advice, licence_limit=limit, not_asked=outlook.silent)
+    )
+    text = "\n".join([outline.headline, render(outlook.forecast), *silent, *outlook.differing.told, *advice])
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
-    numbers = outlook.forecast.model_dump(mode="json", by_alias=True)
+    numbers = {**outlook.forecast.model_dump(mode="json", by_alias=True), "outline": document(outline)}
     things = outlook.differing.things
     numbers |= {"advice": rules, "notAsked": list(outlook.silent), "configuration": things}
-    return Plan(text, numbers, outlook.runs)
+    return Plan(text, numbers, outline, outlook.runs)
 
 
 def _may_lose_nothing(settings: Settings) -> bool:
@@ -168,6 +177,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         runs = {colour: found for colour, api in apis.items() if (found := await known(versions_of(api)))}
         fleet = await counting.counted(settings, apis, old, live, back=held.decision.direction == "back")
         most = await known(accepts(apis[settings.live])) if settings.live in apis else None
+        limit = await licence_limit(settings, apis, credentials)
         along = await carries(settings, apis.get(old))
         if along is not None and held.decision.direction == "forward" and old in apis and _may_lose_nothing(settings):
             await known(refuse_without_sites(apis[old]))
@@ -189,7 +199,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         accepts=most,
     )
     advice = _advice(settings, fleet, effective) if held.decision.direction == "forward" else None
-    return Outlook(plan, advice, asked=effective is not None, silent=silent, differing=apart, runs=runs)
+    return Outlook(plan, advice, effective is not None, silent, apart, limit, runs)
 
 
 async def _opened(

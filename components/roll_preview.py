@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from components import counting
 from components.balancer import BALANCERS
+from components.cutover.outline import Outline
+from components.cutover.outline_of import of_roll, unasked
 from components.cutover.roll import Release, RollNode
 from components.cutover.roll_forecast import evener, forecast, mover, render
 from components.cutover.roll_memory import in_work
@@ -33,6 +35,7 @@ from components.migration.check import Report
 from components.migration.facts import Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
+from components.outlining import around, document, licence_limit
 from components.routers.base import Server
 from components.routers.registry import capabilities_of, router_of
 from components.settings import Settings, is_rule
@@ -44,10 +47,11 @@ SILENT = "roll to {}: {} could not be asked: {}; the update asks again and refus
 
 
 class RollPlan(NamedTuple):
-    """What preview prints, what it exports, and the versions that nodes were seen to run, by colour."""
+    """What preview prints, what ``plan.json`` holds, the outline of it, and the versions that nodes were seen to run, by colour."""
 
     text: str
     numbers: dict[str, Any]
+    outline: Outline
     runs: Mapping[Colour, Sequence[str]] = {}
 
 
@@ -67,7 +71,7 @@ async def _planned(settings: Settings, credentials: Mapping[str, Credentials]) -
     colour, target = settings.live, target_of(settings, settings.live)
     handle = target.observed(site(settings, colour))
     if handle is None:
-        return RollPlan(NOT_THERE.format(colour), {})
+        return _blind(settings, NOT_THERE.format(colour), f"{colour} is built by this update")
     cluster = settings.clusters[colour]
     wanted = Wanted(
         Release(cluster.version, cluster.edition),
@@ -84,7 +88,14 @@ async def _planned(settings: Settings, credentials: Mapping[str, Credentials]) -
         except (Retryable, Unauthorized, TimeoutError) as silence:
             refuse_way(colour, (), wanted)
             seen = silence.seen if isinstance(silence, UpgradeError) else f"no answer in {ANSWER_SECONDS:g} s"
-            return RollPlan(SILENT.format(wanted.declared, colour, seen), {"notAsked": [colour]})
+            return _blind(settings, SILENT.format(wanted.declared, colour, seen), seen)
+
+
+def _blind(settings: Settings, text: str, why: str) -> RollPlan:
+    """The plan of what nobody could be asked about."""
+    outline = unasked(settings.live, why, around(settings))
+    numbers = {"notAsked": [settings.live], "outline": document(outline)}
+    return RollPlan(f"{outline.headline}\n{text}", numbers, outline)
 
 
 async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
@@ -105,10 +116,16 @@ async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
         accepts=await accepts(api, api.node_names[1:2]),
     )
     advice = None if plan.down else await _advice(settings, api, nodes, wanted)
-    text = "\n".join([render(plan), *(lines(advice) if advice else ())])
     rules = json.loads(advice.to_json()) if advice else None
+    source = next((node.release for node in nodes if node.release not in {None, wanted.declared}), None)
+    limit = await licence_limit(settings, {colour: api}, {})
+    outline = of_roll(
+        plan, around(settings, source=source, advice=advice, licence_limit=limit), settings.cutover.budget_per_second
+    )
+    text = "\n".join([outline.headline, render(plan), *(lines(advice) if advice else ())])
     runs = tuple(sorted({node.release.version for node in nodes if node.release is not None}))
-    return RollPlan(text, {**plan.model_dump(mode="json", by_alias=True), "advice": rules}, {colour: runs})
+    numbers = {**plan.model_dump(mode="json", by_alias=True), "advice": rules, "outline": document(outline)}
+    return RollPlan(text, numbers, outline, {colour: runs})
 
 
 async def _advice(settings: Settings, api: Cluster, nodes: tuple[RollNode, ...], wanted: Wanted) -> Report | None:

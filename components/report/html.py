@@ -56,6 +56,7 @@ def page(report: Report) -> str:
         _section("Connections", f'<div class="scroll">{chart}</div>' if chart else ""),
         _section("Time without a connection", f'<div class="scroll">{gaps}</div>' if gaps else ""),
         _section("Steps", _steps(report)),
+        _section("Planned and done", _planned(report)),
         _section("Gates that did not pass", _gates(report)),
         _section("Not carried over", _losses(report)),
         _section("Configuration that no import carries", _configuration(report)),
@@ -144,6 +145,27 @@ def _steps(report: Report) -> str:
         ),
         text=2,
     )
+
+
+def _planned(report: Report) -> str:
+    done = {step.name: step for step in report.steps}
+    rows = []
+    for step in report.planned:
+        act = done.get(step.name)
+        taken = None if act is None or act.ended is None else act.ended - act.began
+        rows.append(
+            (
+                step.name,
+                step.mover or "",
+                "" if act is None else act.mover or "",
+                number(step.clients, 0),
+                "-" if act is None else str(act.clients),
+                number(step.seconds),
+                number(taken),
+            )
+        )
+    head = ("step", "mover planned", "mover", "clients planned", "clients", "seconds planned", "seconds")
+    return _table(head, rows, text=3)
 
 
 def _gates(report: Report) -> str:

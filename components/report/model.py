@@ -56,6 +56,15 @@ class StepReport(Value):
     unwatched: int | None = 0
 
 
+class Planned(Value):
+    """One step as the plan of the first run had it; None: the plan did not know."""
+
+    name: str
+    mover: str | None
+    clients: int | None
+    seconds: float | None
+
+
 class Sample(Value):
     """Live connections at ``t`` seconds since the cutover began, and green's share in parts of 10,000."""
 
@@ -132,6 +141,7 @@ class Report(Value):
     ``messages_dropped`` are those that found no subscriber while clients were moved: in one cluster the upper bound of what take-overs lost.
     ``sessions_carried`` are those of offline clients, None in two clusters.
     ``configuration`` is None where nothing was imported or a colour does not show its own.
+    ``planned`` are the steps of the plan with which it began, none where the journal has none.
     ``errors`` are those of the newest run, ``earlier_errors`` those of the runs that it went on from.
     """
 
@@ -166,6 +176,7 @@ class Report(Value):
     errors: tuple[str, ...]
     most_disconnects: int | None = None
     earlier_errors: tuple[str, ...] = ()
+    planned: tuple[Planned, ...] = ()
     samples: tuple[Sample, ...]
     levels: tuple[Level, ...]
     gaps: tuple[Bin, ...]

@@ -13,6 +13,7 @@ from typing import Any
 from components.report.configuration import configuration_of
 from components.report.fleet import FleetPart
 from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, SentBack, StepReport
+from components.report.planned import planned_of
 from components.report.sums import Event, carried, count_of, dropped, told
 from components.report.unwatched import total, unwatched
 
@@ -72,6 +73,7 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         links=_links(mine),
         sent_back=_sent_back(mine),
         errors=_errors(runs[-1]),
+        planned=planned_of(mine),
         earlier_errors=_errors([event for earlier in runs[:-1] for event in earlier]),
         samples=_thinned(samples),
         levels=seen.levels_between(began, last),

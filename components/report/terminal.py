@@ -16,6 +16,7 @@ def summary(report: Report) -> str:
         )
     steps = [f"{step.name} {step.clients} in {step.moving_seconds:.1f} s" for step in report.steps if step.clients]
     lines += [f"  steps        {', '.join(steps)}"] if steps else []
+    lines += _forecast(report)
     lines += [
         f"  gate         {gate.name} failed in {gate.step}: {gate.reason}" for gate in report.gates if gate.failed
     ]
@@ -26,6 +27,14 @@ def summary(report: Report) -> str:
         f"  earlier      {error.splitlines()[0][:200]} (a run before this one)" for error in report.earlier_errors[-1:]
     ]
     return "\n".join(lines)
+
+
+def _forecast(report: Report) -> list[str]:
+    """What the plan had said of the same steps."""
+    told = [
+        f"{step.name} {number(step.clients, 0)} in {number(step.seconds)} s" for step in report.planned if step.clients
+    ]
+    return [f"  planned      {', '.join(told)}"] if told else []
 
 
 def _configuration(report: Report) -> list[str]:

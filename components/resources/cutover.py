@@ -22,7 +22,7 @@ from components.resources.in_place import has_roll, wanted
 from components.resources.link import Link
 from components.resources.props import State
 from components.resources.provider import TypedProvider
-from components.resources.world import WorldInputs, journaled, opened, write_failure
+from components.resources.world import WorldInputs, journaled, opened, tell_plan, write_failure
 from components.routers.registry import router_of
 from components.run.run import Run
 
@@ -80,6 +80,7 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
             found = await self._decided(run, inputs)
             run.progress(f"cutover to {inputs.to}: {found.direction} ({found.reason})")
             if found.direction != "nothing":
+                tell_plan(run, inputs.work_directory)
                 await run.clock.sleep(inputs.initial_delay_seconds)
             return {"token": found.run, "direction": found.direction, "facts": found.model_dump(mode="json")}
 

@@ -5,9 +5,10 @@ The rule: whatever is opened here is closed here, and what fails in it is writte
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, m
 from components.emqx.probes import answers
 from components.emqx.registry import cluster_of
 from components.ledger.registry import ledger_of
+from components.report.planned import planned_steps
 from components.resources import engine, progress
 from components.routers.registry import router_of
 from components.run.heartbeat import heartbeat
@@ -25,6 +27,9 @@ from components.run.latency import connect_milliseconds
 from components.run.run import Run, SystemClock
 from components.run.whereabouts import telling_where
 from components.value import Value
+
+PLAN = "plan.json"
+"""Where the program writes the plan of an update, in its work directory."""
 
 
 class WorldInputs(Value):
@@ -50,6 +55,13 @@ async def journaled(run: Run, name: str, work: Callable[[Run], Awaitable[dict[st
 def journal(inputs: WorldInputs, token: str) -> Journal:
     """The journal of this stack's cutovers."""
     return Journal(Path(inputs.work_directory) / "journal.jsonl", token, time.time)
+
+
+def tell_plan(run: Run, work_directory: str) -> None:
+    """The plan that this update began with into its journal, so that a report can hold the two against each other; nothing without one."""
+    with suppress(OSError, ValueError, AttributeError):
+        told = json.loads((Path(work_directory) / PLAN).read_text(encoding="utf-8"))
+        run.record("plan", steps=planned_steps(told.get("outline") or {}))
 
 
 def write_failure(inputs: WorldInputs, token: str, failure: BaseException, details: str) -> None:

@@ -10,6 +10,7 @@ from components.local import balancer as balancing
 from components.local import cluster as local
 from lab.engine_run import Finished
 from lab.stage import Scene, Stage
+from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -64,7 +65,7 @@ def test_one_up_moves_everybody_to_green(stage: Stage) -> None:
     output = stage.workspace.up(policy_pack=stage.workspace.project / "policies").good().output
     assert stage.live() == {"blue": 0, "green": 150}
     assert "cutover: done" in output
-    assert (stage.work / "report" / "report.html").exists()
+    assert plan_and_act_agree(stage).clients == 150
 
 
 def test_up_right_after_up_is_empty(stage: Stage) -> None:

@@ -21,6 +21,7 @@ from components.keepers.copies import manifest_of
 from lab.engine_run import EngineRun
 from lab.node.kept.terms import SIGNATURE
 from lab.stage import Scene
+from tests.lab.agreement import plan_and_act_agree
 from tests.lab.rolling_bed import Roll
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -198,6 +199,7 @@ def test_enterprise_is_rolled_to_the_next_patch_and_the_balancer_checks_it_as_en
     stage.declare("5.8.11")
     stage.workspace.up().good()
     assert stage.versions() == ["5.8.11"] * 3
+    assert plan_and_act_agree(stage).direction == "roll"
     text = next((stage.work / "balancer").glob("*/haproxy.cfg")).read_text()
     assert "GET /api/v5/load_rebalance/availability_check" in text
 

@@ -9,6 +9,7 @@ import pytest
 from components.local import cluster as local
 from lab.stage import Stage
 from tests.lab import one_cluster_stage as one
+from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -35,6 +36,7 @@ def test_one_up_moves_everybody_and_both_colours_exchange_messages_all_the_while
     output = seen.done.good().output
     assert stage.live() == {"blue": 0, "green": CLIENTS}
     assert f"sessions     {one.SLEEPERS}" in output
+    assert plan_and_act_agree(stage).direction == "forward"
     assert one.sessions_on(stage, "blue") == set()
     assert [sent for sent in seen.sent if sent not in seen.got] == []
     assert {"blue", "green"} <= {sent.partition("-")[2] for sent in seen.sent}

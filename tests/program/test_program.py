@@ -140,7 +140,7 @@ def test_the_whole_program_declares_the_chain_and_writes_its_plan_where_it_is_wa
     program()
     assert {name for _, name in chain(recorder)} == {name for _, name in CHAIN}
     assert json.loads((tmp_path / "for-ci" / "plan.json").read_text())["to"] == "green"
-    assert (tmp_path / "for-ci" / "plan.md").read_text().startswith("# cutover")
+    assert (tmp_path / "for-ci" / "plan.md").read_text().startswith("# No device reconnects")
 
 
 def test_a_wrong_config_ends_before_anything_is_registered(recorder: Recorder, config: Callable[..., Any]) -> None:
