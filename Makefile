@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-strategies bench-migration bench-proof fuzz-migration plan clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-strategies bench-migration bench-proof fuzz-migration preview up drift unlock plan comment report changed-stacks new-stack lint-workflows clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -78,11 +78,33 @@ fuzz-migration: setup  ## damaged and hostile inputs for the conversion, for SEC
 bench-proof: setup  ## the proof that no permission widens, with a million random decisions
 	@exec $(BIN)/python -m tools.bench_proof
 
+preview up drift unlock: STACK ?= dev
+preview up drift unlock: setup  ## a stack's preview with policies, its update, whether the world has drifted, a killed update's lock: STACK
+	@exec $(BIN)/python -m tools.stack $@ --stack '$(STACK)'
+
 plan: STACK ?= dev
-plan: setup  ## the plan of a stack, by a preview with the policies: STACK; plan/STACK.md and plan/STACK.json
-	@mkdir -p plan
-	@EMQX_PLAN_FILE=$(CURDIR)/plan/$(STACK).md $(BIN)/pulumi preview --stack '$(STACK)' --policy-pack policies --non-interactive
-	@cat plan/$(STACK).md
+plan: preview  ## the plan of a stack: STACK; also plan/STACK.md and plan/STACK.json
+	@cat 'plan/$(STACK).md'
+
+comment: STACK ?= dev
+comment: setup  ## the plan as one comment of a pull request, updated in place (in a workflow): STACK
+	@exec $(BIN)/python -m tools.comment --stack '$(STACK)'
+
+report: STACK ?= dev
+report: setup  ## the report of the newest cutover of a stack, also long after it: STACK
+	@exec $(BIN)/python -m tools.report --stack '$(STACK)'
+
+changed-stacks: BASE ?= main
+changed-stacks: setup  ## the stacks that a branch changes, as a workflow takes them: BASE
+	@exec $(BIN)/python -m tools.stack changed --base '$(BASE)'
+
+new-stack: NAME ?=
+new-stack: FROM ?= dev
+new-stack: setup  ## copy an environment with fresh secrets: NAME, FROM
+	@exec $(BIN)/python -m tools.stack new --name '$(NAME)' --from '$(FROM)'
+
+lint-workflows: setup  ## judge .github/workflows by actionlint
+	@exec $$($(BIN)/python tools/get_actionlint.py)
 
 clean:  ## take away what was made here; the build of pulumi in the cache stays
 	rm -rf .venv .emqx report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -15,7 +15,8 @@ MARGIN = 0.5
 def plan_and_act_agree(stage: Stage) -> Report:
     """Steps, movers, clients as planned, no step faster than its pace allows, and both in the report."""
     report = Report.model_validate(json.loads((stage.work / "report" / "report.json").read_text()))
-    assert list(disagreements(report)) == []
+    differing = list(disagreements(report))
+    assert not differing, (differing, report.planned, report.steps)
     done = {step.name: step for step in report.steps}
     for step in report.planned:
         act = done[step.name]
