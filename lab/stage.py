@@ -11,7 +11,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ import httpx
 
 from components.local import balancer as balancing
 from components.strategies import STRATEGIES
+from lab import filling
 from lab.engine_run import Finished, NotDone
 from lab.fleet.running import RunningFleet, SilentFleetError
 from lab.workspace import Secret, Workspace
@@ -30,7 +31,6 @@ CLIENTS_A_REPLICA = 8_000
 CLIENTS_A_PROCESS = 5_000
 UP_SECONDS = 1800.0
 WORK_DIRECTORY = ".emqx/lab"
-DEVICE_USER = "device"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ class Stage:
             "live": live,
             "workDirectory": WORK_DIRECTORY,
             "clusters": {
-                colour: {**cluster, "version": versions[colour], "nodes": self.nodes[colour]} for colour in colours
+                colour: {**cluster, "version": versions[colour], "nodes": self.nodes[colour]}
+                | self._files(colour, versions[colour])
+                for colour in colours
             },
             "balancer": {
                 "maxConnections": 9_000,
@@ -134,6 +136,10 @@ class Stage:
             self._configured = True
         self.workspace.set_config(values)
 
+    def _files(self, colour: str, version: str) -> dict[str, Any]:
+        """Where the configuration of a colour of 4.x lies, which its API does not give."""
+        return {"configuration": [str(self.work / "clusters" / colour / "etc")]} if version.startswith("4.") else {}
+
     def change(self) -> str:
         """Declare the upgrade, as the strategy has it; what the one reviewed change is."""
         if STRATEGIES[self.scene.strategy].in_place:
@@ -155,7 +161,8 @@ class Stage:
         ready = self.ready(colour)
         key = self.key_of(colour)
         auth = (f"upgrade-{key}", self.secrets[key])
-        return httpx.Client(base_url=f"{ready['nodes'][0]['api']}/api/v5", auth=auth, timeout=30)
+        base = ready["nodes"][0]["api"] + filling.api_path(ready["version"])
+        return httpx.Client(base_url=base, auth=auth, timeout=30)
 
     def key_of(self, colour: str) -> str:
         """Whose key it has: nodes of one cluster have the same ones."""
@@ -173,20 +180,8 @@ class Stage:
 
     def fill(self, colour: str) -> None:
         """Password authentication, an account for the devices, permissions, retained messages."""
-        users = "/authentication/password_based%3Abuilt_in_database/users"
-        calls: Sequence[tuple[str, str, Any]] = (
-            ("POST", "/authentication", AUTHENTICATOR),
-            ("POST", users, {"user_id": DEVICE_USER, "password": self.secrets["device"], "is_superuser": False}),
-            ("POST", "/authorization/sources", {"type": "built_in_database", "enable": True}),
-            ("POST", "/authorization/sources/built_in_database/move", {"position": "front"}),
-            ("POST", "/authorization/sources/built_in_database/rules/users", [DEVICE_RULES]),
-        )
         with self.api(colour) as api:
-            for method, path, body in calls:
-                api.request(method, path, json=body).raise_for_status()
-            for number in range(20):
-                message = {"topic": f"config/{number}", "payload": str(number), "qos": 1, "retain": True}
-                api.post("/publish", json=message).raise_for_status()
+            filling.fill(api, self.ready(colour)["version"], self.secrets["device"])
 
     def start_fleet(self) -> None:
         """Start the devices and wait until all of them are connected, or NotDone; the fleet bounds the wait and says what it saw."""
@@ -194,7 +189,7 @@ class Stage:
         password = self.directory / "device-password"
         password.touch(mode=0o600)
         password.write_text(self.secrets["device"])
-        options = ["--address", self.mqtt, "--clients", str(scene.clients), "--username", DEVICE_USER]
+        options = ["--address", self.mqtt, "--clients", str(scene.clients), "--username", filling.DEVICE_USER]
         options += ["--password-file", str(password), "--processes", str(-(-scene.clients // CLIENTS_A_PROCESS))]
         options += ["--kinds", scene.kinds, "--persistent-fraction", str(scene.persistent_fraction)]
         options += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
@@ -229,9 +224,8 @@ class Stage:
         counts = {}
         for colour in ("blue", "green"):
             with contextlib.suppress(FileNotFoundError, httpx.HTTPError), self.api(colour) as api:
-                nodes = api.get("/nodes").raise_for_status().json()
-                mine = {node["name"] for node in self.ready(colour)["nodes"]}
-                counts[colour] = sum(node.get("live_connections", 0) for node in nodes if node["node"] in mine)
+                ready = self.ready(colour)
+                counts[colour] = filling.live(api, ready["version"], (node["name"] for node in ready["nodes"]))
         return counts
 
 
@@ -239,22 +233,6 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
     """The values of a file of JSON lines, without one that is being written; none where there is no file yet."""
     text = path.read_text() if path.exists() else ""
     return [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
-
-
-AUTHENTICATOR = {
-    "mechanism": "password_based",
-    "backend": "built_in_database",
-    "user_id_type": "username",
-    "password_hash_algorithm": {"name": "sha256", "salt_position": "suffix"},
-}
-DEVICE_RULES = {
-    "username": DEVICE_USER,
-    "rules": [
-        {"topic": "fleet/#", "permission": "allow", "action": "all"},
-        {"topic": "config/#", "permission": "allow", "action": "subscribe"},
-        {"topic": "#", "permission": "deny", "action": "all"},
-    ],
-}
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from typing import Any
 from components.local import cluster as local
 from components.system.address import parsed
 from lab.engine_run import Finished
-from lab.stage import DEVICE_USER, Scene, Stage
+from lab.filling import DEVICE_USER
+from lab.stage import Scene, Stage
 from tests.lab.recordings.device import Device, subscribe_packet
 
 SLEEPERS, QUEUED = 6, 5

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lab.engine_run import EngineRun, Finished
-from lab.stage import DEVICE_USER, Scene, Stage
+from lab.filling import DEVICE_USER
+from lab.stage import Scene, Stage
 from tests.lab.devices import Devices
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from components.mqtt import Connack, Connect, Disconnect
+from lab.filling import DEVICE_USER, fill, live
 from lab.node import network
 from lab.node.api.host import Settings
 from lab.node.kept.old import OldRule, OldUser
@@ -204,7 +205,7 @@ async def test_users_and_rules_outlive_a_restart_and_sessions_do_not(tmp_path: P
         )
 
 
-async def test_44_joins_43_loses_its_own_users_and_shows_its_own_fields(tmp_path: Path) -> None:
+async def test_44_joins_43_loses_its_own_users_and_answers_as_itself(tmp_path: Path) -> None:
     prefixes = [network.allocate(), network.allocate()]
     settings = [
         Settings(tmp_path / version, nodes=1, edition="ce", version=version, network=prefix)
@@ -218,10 +219,12 @@ async def test_44_joins_43_loses_its_own_users_and_shows_its_own_fields(tmp_path
     async with api(managed) as http:
         rows: list[dict[str, Any]] = (await http.get("/nodes")).json()["data"]
         asked = await http.get(f"http://{prefixes[1]}.1:8081/api/v4/auth_username")
+        files = [await http.get(f"http://{prefix}.1:8081/api/v4/data/file/nothing.json") for prefix in prefixes]
     await membership.stop()
     for prefix in prefixes:
         network.release(prefix)
     assert {row["version"]: "live_connections" in row for row in rows} == {"4.3.22": False, "4.4.19": True}
+    assert [one.json()["message"] for one in files] == ["enoent", "not_found"]
     assert [row["username"] for row in asked.json()["data"]] == ["alice"]
 
 
@@ -275,3 +278,20 @@ async def _evacuated(managed: Managed, http: httpx.AsyncClient) -> None:
     assert (await http.post(f"{path}/stop")).json() == {"data": [], "code": 0}
     assert (await http.post(f"{path}/stop")).json() == {"message": "not_started", "code": 400}
     assert (await http.get("/load_rebalance/availability_check")).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["4.2.14", "4.3.22", "4.4.19"])
+async def test_what_a_stage_fills_in_lets_its_devices_in_and_to_their_topics_alone(
+    version: str, tmp_path: Path
+) -> None:
+    asked = (("pub", "fleet/d/up"), ("sub", "fleet/d/up"), ("sub", "config/#"), ("pub", "config/1"), ("sub", "other"))
+    async with OldWorld(tmp_path, version, (1,)) as world:
+        with httpx.Client(base_url=f"http://{world.host()}:8081/api/v4", auth=APP, timeout=30) as http:
+            await asyncio.to_thread(fill, http, version, "device-pw")
+            device, _ = await world.device(Connect("d", level=5, username=DEVICE_USER, password=b"device-pw"))
+            assert await asyncio.to_thread(live, http, version, [f"emqx@{world.host()}"]) == 1
+        assert [await device_may(device, *one) for one in asked] == [0x10, 1, 1, REFUSED, REFUSED]
+        await device.drop()
+        device, connack = await world.device(Connect("e", level=5, username=DEVICE_USER, password=b"bad"))
+        await device.drop()
+        assert connack.reason == WRONG

@@ -14,9 +14,10 @@ from lab.node.kept.old import Admin, App
 from lab.node.v4.asked import Asked, CrashError, Way, ok, said
 from lab.node.v4.colony import Colony
 from lab.node.v4.hashes import admin_fits, admin_secret
+from lab.node.v4.line import Line
 
 
-def admitted(colony: Colony, header: str | None, *, dashboard: bool) -> bool:
+def admitted(colony: Colony, line: Line, header: str | None, *, dashboard: bool) -> bool:
     """Whether an ``Authorization`` header opens a port; raises `CrashError` where 4.2 fails over it."""
     kind, _, value = (header or "").partition(" ")
     if kind != "Basic":
@@ -24,7 +25,7 @@ def admitted(colony: Colony, header: str | None, *, dashboard: bool) -> bool:
     try:
         name, _, secret = b64decode(value.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        if colony.line.crashes_on_doubt:
+        if line.crashes_on_doubt:
             raise CrashError from None
         return False
     tables = colony.host.store.old
@@ -34,7 +35,7 @@ def admitted(colony: Colony, header: str | None, *, dashboard: bool) -> bool:
     app = tables.apps.get(name)
     if app is None or app.secret != secret or (app.expired is not None and app.expired <= colony.host.clock.now()):
         return False
-    if not isinstance(app.status, bool) and colony.line.crashes_on_doubt:
+    if not isinstance(app.status, bool) and line.crashes_on_doubt:
         raise CrashError
     return app.status is True
 

@@ -57,7 +57,9 @@ class OldApi:
         if not raw.startswith(PREFIX):
             return Response(status_code=404)
         try:
-            if not admitted(colony, request.headers.get("authorization"), dashboard=dashboard):
+            if not admitted(
+                colony, colony.line_at(self.here), request.headers.get("authorization"), dashboard=dashboard
+            ):
                 return _text("UNAUTHORIZED", 401, _REALM)
             body = await _body(request)
             way, path = self._way(colony, request.method, raw, dashboard=dashboard)
@@ -78,7 +80,7 @@ class OldApi:
         return Response(to_json(answer), headers={"content-type": JSON})
 
     def _way(self, colony: Colony, method: str, raw: str, *, dashboard: bool) -> tuple[Way, dict[str, str]]:
-        found = ways_of(colony.line.number).find(method, raw.removeprefix(PREFIX))
+        found = ways_of(colony.line_at(self.here).number).find(method, raw.removeprefix(PREFIX))
         if found is None or (found[0].dashboard and not dashboard):
             raise NowhereError
         if found[0].plugin and found[0].plugin not in colony.active(self.here):
@@ -88,7 +90,7 @@ class OldApi:
     def _status(self, colony: Colony) -> Response:
         """GET /status needs no credentials; its text tells the truth, its number does not on 4.2 (V_*_boot_stop)."""
         words = ("started", "running") if colony.started(self.here) else ("starting", "not_running")
-        status = 503 if words[0] == "starting" and colony.line.says_no else 200
+        status = 503 if words[0] == "starting" and colony.line_at(self.here).says_no else 200
         return _text(f"Node {self.here} is {words[0]}\nemqx is {words[1]}", status)
 
 

@@ -50,7 +50,7 @@ class Asked:
     @property
     def line(self) -> Line:
         """What the version of the node does."""
-        return self.colony.line
+        return self.colony.line_at(self.here)
 
     @property
     def tables(self) -> OldTables:

@@ -20,7 +20,7 @@ from lab.node.scaled import Scaled
 from lab.node.v4 import etc
 from lab.node.v4.hashes import admin_secret
 from lab.node.v4.judges import Judge
-from lab.node.v4.line import ENGINE, LOADED, MNESIA, Line
+from lab.node.v4.line import ENGINE, LOADED, MNESIA, Line, line_of
 
 _PUBSUB = re.compile(r",\s*pubsub\s*,")
 
@@ -96,6 +96,10 @@ class Colony:
         """The plugins that run on a node now."""
         return self._active.get(node, ())
 
+    def line_at(self, node: str) -> Line:
+        """What the version of a node does: nodes of two lines may be in one cluster."""
+        return line_of(self.host.cluster.nodes[node].terms.version) or self.line
+
     def stamp(self) -> int:
         """Unix milliseconds, as a row is given them."""
         return int(self.host.clock.now() * 1000)
@@ -120,7 +124,7 @@ class Colony:
         self.read()
         self._say_loaded(name)
         await self.sleep(self.start.first)
-        if self.line.listeners_first:
+        if self.line_at(name).listeners_first:
             await self._listeners_first(name, server)
         else:
             self._active[name] = tuple(self.host.store.old.plugins or ())
@@ -131,7 +135,7 @@ class Colony:
 
     def _say_loaded(self, name: str) -> None:
         """The file ``loaded_plugins`` of its data directory (V_*_data)."""
-        place, form = self.host.place(name), "{}.\n" if self.line.one_kind else "{{{}, true}}.\n"
+        place, form = self.host.place(name), "{}.\n" if self.line_at(name).one_kind else "{{{}, true}}.\n"
         place.mkdir(parents=True, exist_ok=True)
         (place / "loaded_plugins").write_text("".join(map(form.format, self.host.store.old.plugins or ())))
 
@@ -151,8 +155,3 @@ class Colony:
         self._active[name] = tuple(one for one in plugins if one != "emqx_web_hook")
         await self.sleep(self.start.all)
         self._active[name] = tuple(self.host.store.old.plugins or ())
-
-    def forget(self, name: str) -> None:
-        """A node has stopped."""
-        self._active.pop(name, None)
-        self._started.discard(name)

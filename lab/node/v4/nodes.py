@@ -9,7 +9,7 @@ from components.system.address import port_of
 from lab.node.broker.node import BrokerNode
 from lab.node.v4 import etc
 from lab.node.v4.asked import Asked, NowhereError, Way, clock, ok, said
-from lab.node.v4.line import ACTIVE_MODULES, Line, line_of
+from lab.node.v4.line import ACTIVE_MODULES, Line
 
 _PROCESSES, _USED_PROCESSES = 2_097_152, 320
 _RENAMED = {
@@ -57,8 +57,7 @@ def _uptime(node: BrokerNode) -> str:
 
 
 def _of(asked: Asked, name: str) -> tuple[BrokerNode, Line]:
-    node = asked.host.cluster.nodes[name]
-    return node, line_of(node.terms.version) or asked.line
+    return asked.host.cluster.nodes[name], asked.colony.line_at(name)
 
 
 def _broker(asked: Asked, name: str) -> dict[str, Any]:
