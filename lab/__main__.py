@@ -9,6 +9,7 @@ COMMANDS = {
     "node": ("lab.node.cli", "an EMQX cluster in one process"),
     "fleet": ("lab.fleet.cli", "MQTT devices that reconnect and record what happens to them"),
     "demo": ("lab.demo", "blue to green with live devices, and the report"),
+    "kubernetes": ("lab.kubernetes.cli", "a Kubernetes cluster whose pods are processes"),
     "bench": ("lab.bench", "the figures of the cutover, as ratios"),
     "bench-strategies": ("lab.bench_strategies", "the strategies and the Operator's algorithm side by side"),
 }

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
-TIERS = ("unit", "program", "provider", "policy", "lab")
+TIERS = ("unit", "program", "provider", "policy", "lab", "kubernetes")
 
 
 @pytest.fixture(scope="module")

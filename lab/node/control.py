@@ -24,7 +24,7 @@ from lab.node.api.server import QuietServer
 from lab.node.boot import Joining
 from lab.node.broker.member import ConnectFault
 from lab.node.membership import Membership
-from lab.node.network import LOOPBACK_6, bound
+from lab.node.network import bound, single
 from lab.node.process import Managed
 
 STOP_SECONDS = 1.0
@@ -226,8 +226,8 @@ class Control:
         lodging = next((one for one in lodgings if of in {None, one.settings.name}), None)
         if lodging is None:
             return JSONResponse({"error": f"{of!r} is none of {', '.join(one.settings.name for one in lodgings)}"}, 404)
-        if lodging.network == LOOPBACK_6:
-            return JSONResponse({"error": f"{LOOPBACK_6} has room for one node"}, 409)
+        if single(lodging.network):
+            return JSONResponse({"error": f"{lodging.network} has room for one node"}, 409)
         name = await self.membership.add(lodging)
         self._scaled()
         return JSONResponse({"name": name}, 201)

@@ -24,7 +24,7 @@ from components.system.locks import held_meanwhile
 from lab.node.api.host import Settings
 from lab.node.control import Control
 from lab.node.membership import Membership
-from lab.node.network import LOOPBACK_6, bound
+from lab.node.network import bound, single
 from lab.node.place import free_network
 from lab.node.process import Lodging, Managed
 
@@ -82,7 +82,7 @@ class Ground:
         self.membership = Membership(self.managed, self.environment)
         self.control = Control(self.membership, self._announce_all, lambda: self._address)
         await self.managed.start()
-        host = network if network == LOOPBACK_6 else f"{network}.1"
+        host = network if single(network) else f"{network}.1"
         listening = bound(host, 0)
         self._address = listening.getsockname()[:2]
         self._server = await asyncio.start_server(self._tied, sock=listening)

@@ -29,11 +29,11 @@ _ARGUMENTS = slice(45, 47)
 """The words of /proc/self/stat, after the name, that say from where to where the arguments lie in memory."""
 
 
-def live(settings: Settings, join: str | None) -> int:
+def live(settings: Settings, join: str | None, *, only: bool = False) -> int:
     """Bring the nodes up and hold them until a signal; returns the exit status.
 
     They go to the ground of the control address ``join``; to the one that their directory belongs to, which some other life line holds up;
-    or else to a new one.
+    or else to a new one, which they must not with ``only``.
 
     Raises:
         OSError: an address or a directory will not do; says which.
@@ -45,7 +45,9 @@ def live(settings: Settings, join: str | None) -> int:
         tie = None if control is None else _tied(control)
         if tie is not None:
             return _hold(tie, _asked(settings))[0]
-        if control is None or join is not None:  # nobody is there to join: its nodes are a cluster of their own
+        if control is None or (
+            join is not None and not only
+        ):  # nobody is there to join: its nodes are a cluster of their own
             return _fresh(settings)
         if time.monotonic() > limit:
             raise OSError(f"{settings.directory} belongs to a lab cluster that does not answer at {control}")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 
@@ -19,12 +18,12 @@ from lab.node.boot import JOIN_SECONDS, RETURN_SECONDS, Joining
 from lab.node.kept.persistence import read
 from lab.node.kept.store import Store
 from lab.node.kept.terms import sessions_of
+from lab.node.meeting import Meeting
 from lab.node.process import FILE, Lodging, Managed, Seat, network_of
-from lab.node.seating import Seating
 from lab.node.v4.line import line_of
 
 
-class Membership(Seating):
+class Membership(Meeting):
     """All nodes of one process, and their clusters.
 
     Attributes:
@@ -42,11 +41,8 @@ class Membership(Seating):
         self.joining: Joining | None = None
         self.cookie: str | None = None
         self.full_disk = False
-        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._order = count(1)
         self._knows: dict[str, frozenset[str]] = {}
-        self._one_by_one = asyncio.Lock()
-        self._starts: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         first.membership = self
 
     async def lodge(self, lodging: Lodging, environment: Mapping[str, str]) -> None:
@@ -58,15 +54,27 @@ class Membership(Seating):
         lodging = replace(lodging, seeds=tuple(running))
         self.lodgings[lodging.network] = lodging
         known = self.names()
-        for number in range(1, lodging.settings.nodes + 1):
-            name = f"emqx@{lodging.network}.{number}"
+        for name, ip in lodging.spots.items():
+            seat = lodging.seat(ip, name)
             if name not in known:
-                self._out[name] = lodging.seat(f"{lodging.network}.{number}")
-        mine = [name for name in self.names() if network_of(name.partition("@")[2]) == lodging.network]
+                self._out[name] = seat
+            elif self.network(name) != lodging.network:
+                await self._move(name, seat)
+        mine = [name for name in self.names() if self.network(name) == lodging.network]
         terms = lodging.terms if self.cookie is None else replace(lodging.terms, cookie=self.cookie)
         for name in mine:
             self.set_terms(name, terms)
         await asyncio.gather(*(self.start(name) for name in mine if not self.runs(name)))
+
+    async def _move(self, name: str, seat: Seat) -> None:
+        """A node that has another address than when it ran last, as a pod has; whatever held it there is gone."""
+        home = self.home(name)
+        if home is None:
+            self._out[name] = seat
+            return
+        if self.runs(name):
+            await home.kill_node(name)
+        home.move(seat)
 
     def pace(self, name: str) -> Joining:
         """How long what a node does takes."""
@@ -79,7 +87,7 @@ class Membership(Seating):
         return Joining().scaled(self._factor(name))
 
     def _factor(self, name: str) -> float:
-        return self.lodgings[network_of(name.partition("@")[2])].settings.boot_factor
+        return self.lodgings[self.network(name)].settings.boot_factor
 
     async def add(self, lodging: Lodging) -> str:
         """One more node of a life line, a member at once; returns its name."""
@@ -139,17 +147,8 @@ class Membership(Seating):
             await self._return(name, self._home(friend))
             return
         await self._alone(name)
-        if self._older(name):
-            await self.sleep(self.pace(name).alone)
-            async with self._one_by_one:
-                if found := self._older(name):
-                    await self._join(name, found[0])
-
-    def _older(self, name: str) -> list[Managed]:
-        """The clusters of its seeds that ran before its own one, oldest first: of two that boot at the same time one joins the other."""
-        mine = self._home(name)
-        found = [self._home(seed) for seed in self.terms(name).seeds if self._met(name, seed)]
-        return sorted((one for one in found if one.since < mine.since), key=lambda one: one.since)
+        await self._look(name)
+        self._look_later(name)
 
     def _own(self, name: str) -> frozenset[str]:
         """The members that stand in the node's own tables; none when its data directory is empty."""
@@ -157,10 +156,6 @@ class Membership(Seating):
             return frozenset()
         home = self.home(name)
         return self._knows.get(name, frozenset({name} if home is None else home.cluster.nodes))
-
-    def _met(self, name: str, other: str) -> bool:
-        """Whether a node finds another one: it runs, and has the same cookie."""
-        return other != name and self.runs(other) and self.terms(other).cookie == self.terms(name).cookie
 
     def _remember(self, home: Managed, *, save: bool = True) -> None:
         """What the members of a cluster know of each other, when one of them is about to go; one that dies writes nothing any more."""
@@ -192,7 +187,7 @@ class Membership(Seating):
         home, own = self.home(name), self._own(name)
         seat = self._seat(name)
         if home is not None and home.cluster.running_nodes():
-            home.cluster.add_node(seat.ip, seat.terms)  # to the others it is a member that does not run
+            home.cluster.add_node(seat.ip, seat.terms, name)  # to the others it is a member that does not run
         island = self._island(seat, read(seat.place / FILE) if own else Store())
         if own and home is not None and home in self.clusters and not home.cluster.running_nodes():
             self._succeed(home, island)
@@ -202,7 +197,7 @@ class Membership(Seating):
         """All nodes of a cluster were down: the first to come back is that cluster, with what is on its disk; the others are its members."""
         island.whole = home.whole
         for node in home.cluster.nodes.values():
-            island.cluster.add_node(node.ip, node.terms)
+            island.cluster.add_node(node.ip, node.terms, node.name)
         self.clusters.remove(island)
         self.clusters.insert(self.clusters.index(home), island)
 

@@ -8,9 +8,13 @@ listened on, which the kernel frees whatever happens to the process; nodes use t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import os
 import re
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 from components.system.address import Address
@@ -22,6 +26,10 @@ _LOCK_HOST = 254
 _TRIES = 4096
 _PREFIX = re.compile(r"127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){2}", re.ASCII)
 _held: dict[str, socket.socket] = {}
+SPACES = "LAB_NETWORK_SPACES"
+"""The variable that names a directory with a network namespace for each address that has one (`ip netns`)."""
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def allocate(random: Random | None = None) -> str:
@@ -73,14 +81,40 @@ def bound(host: str, port: int, *, reuse: bool = False) -> socket.socket:
     """
     # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    with _space_of(host) as own:
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
-        sock.bind((host, port))
+        sock.bind(("0.0.0.0" if own else host, port))
     except OSError as error:
         sock.close()
         raise OSError(error.errno, error.strerror, str(Address(host, port))) from error
     return sock
+
+
+@contextlib.contextmanager
+def _space_of(host: str) -> Iterator[bool]:
+    """Be in the network namespace of an address, where it has one of its own, which is told: a socket stays where it was made."""
+    spaces = os.environ.get(SPACES)
+    if not spaces or not (Path(spaces) / host).exists():
+        yield False
+        return
+    with Path("/proc/thread-self/ns/net").open() as here, (Path(spaces) / host).open() as there:
+        _enter(there.fileno())
+        try:
+            yield True
+        finally:
+            _enter(here.fileno())
+
+
+def _enter(space: int) -> None:
+    if _libc.setns(space, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def single(network: str) -> bool:
+    """Whether it is the address of one node: IPv6's loopback, or that of a pod."""
+    return network == LOOPBACK_6 or network.count(".") == 3
 
 
 def free_port(host: str) -> int:

@@ -13,13 +13,13 @@ from lab.node import network
 def free_network(wanted: str, directory: Path, ours: Container[str] = ()) -> str:
     """A network that is ours until the process ends (`lab.node.network`); it may be one of those that are ours already.
 
-    ``::1`` is held by nobody.  ``auto`` takes the one of the last run in ``directory`` if nobody has it, since nodes are named after it.
+    The address of one node (``::1``, that of a pod) is held by nobody.  ``auto`` takes the one of the last run in ``directory`` if nobody has it, since nodes are named after it.
 
     Raises:
         OSError: the wanted one is held by another lab process, or none is free.
 
     """
-    if wanted == network.LOOPBACK_6 or wanted in ours:
+    if network.single(wanted) or wanted in ours:
         return wanted
     if wanted != "auto":
         network.hold(wanted)

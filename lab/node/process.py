@@ -23,7 +23,7 @@ from lab.node.broker.node import BrokerNode
 from lab.node.kept.persistence import write_all
 from lab.node.kept.store import Store
 from lab.node.kept.terms import Terms
-from lab.node.network import LOOPBACK_6, free_port
+from lab.node.network import LOOPBACK_6, free_port, single
 from lab.node.v4.app import OldApi
 from lab.node.v4.colony import Colony
 from lab.node.v4.line import line_of
@@ -40,8 +40,9 @@ FILE = "store.json"
 
 @dataclass(frozen=True)
 class Seat:
-    """What a node takes along wherever it goes: address, data directory, what it starts with, and its HTTP server."""
+    """What a node takes along wherever it goes: name, address, data directory, what it starts with, and its HTTP server."""
 
+    name: str
     ip: str
     place: Path
     terms: Terms
@@ -60,25 +61,35 @@ class Lodging:
     def terms(self) -> Terms:
         """What they start with; without seeds of its own a node looks for those of its life line, and for whom it was told to join."""
         asked = self.settings
-        mine = tuple(f"emqx@{self.network}.{number}" for number in range(1, asked.nodes + 1))
+        mine = tuple(self.spots)
         seeds = (*self.seeds, *mine) if asked.seeds is None else asked.seeds
         return Terms(asked.version, asked.edition, asked.max_sessions or None, asked.cookie, seeds=seeds)
+
+    @property
+    def spots(self) -> dict[str, str]:
+        """The nodes that were asked for: name -> address."""
+        asked = self.settings
+        if single(self.network):
+            return {f"emqx@{asked.host or self.network}": self.network} if asked.nodes else {}
+        ips = [f"{self.network}.{number}" for number in range(1, asked.nodes + 1)]
+        return {f"emqx@{ip}": ip for ip in ips}
 
     @property
     def data(self) -> Path:
         """The directory of their data."""
         return self.settings.directory / "data"
 
-    def seat(self, ip: str) -> Seat:
+    def seat(self, ip: str, name: str = "") -> Seat:
         """A new node's."""
         api: Any = None
+        name = name or f"emqx@{ip}"
         port = free_port(ip) if ip == LOOPBACK_6 else API_PORT
         server: ApiServer
         if line_of(self.settings.version) is None:
-            server = ApiServer(NodeApi(api, f"emqx@{ip}", tables), ip, port, self.settings.wall_seconds)
+            server = ApiServer(NodeApi(api, name, tables), ip, port, self.settings.wall_seconds)
         else:
-            server = OldServer(OldApi(api, f"emqx@{ip}"), ip, self.settings.wall_seconds)
-        return Seat(ip, self.data / f"emqx@{ip}", self.terms, server)
+            server = OldServer(OldApi(api, name), ip, self.settings.wall_seconds)
+        return Seat(name, ip, self.data / name, self.terms, server)
 
 
 class Managed(Host):
@@ -103,10 +114,8 @@ class Managed(Host):
             self._listen_on("tcp", free_port(prefix))
             if settings.websocket:
                 self._listen_on("ws", free_port(prefix))
-            self.add_node(prefix)
-            return
-        for number in range(1, settings.nodes + 1):
-            self.add_node(f"{prefix}.{number}")
+        for name, ip in self.lodging.spots.items():
+            self.take(self.lodging.seat(ip, name))
 
     def _listen_on(self, kind: str, port: int) -> None:
         """Another port than EMQX's own, as `emqx.conf` would set it."""
@@ -130,17 +139,24 @@ class Managed(Host):
 
     def take(self, seat: Seat) -> BrokerNode:
         """A node that does not run is one of this cluster from now on."""
-        name = f"emqx@{seat.ip}"
-        self.cluster.nodes.pop(name, None)
-        node = self.cluster.add_node(seat.ip, seat.terms)
-        self.places[name], self.servers[name], seat.server.api.managed = seat.place, seat.server, self
+        self.cluster.nodes.pop(seat.name, None)
+        node = self.cluster.add_node(seat.ip, seat.terms, seat.name)
+        self._place(seat)
         return node
+
+    def _place(self, seat: Seat) -> None:
+        self.places[seat.name], self.servers[seat.name], seat.server.api.managed = seat.place, seat.server, self
+
+    def move(self, seat: Seat) -> None:
+        """A node that does not run has another address, or another disk."""
+        self.cluster.nodes[seat.name].ip = seat.ip
+        self._place(seat)
 
     def give_up(self, name: str) -> Seat:
         """The other way round."""
         node = self.cluster.nodes[name]
         self.cluster.remove_node(name)
-        return Seat(node.ip, self.places.pop(name), node.terms, self.servers.pop(name))
+        return Seat(name, node.ip, self.places.pop(name), node.terms, self.servers.pop(name))
 
     async def start(self, phase: AuthPhase = "ready") -> None:
         """Start all nodes; raises OSError when an address is taken, with everything closed again."""
@@ -230,11 +246,14 @@ class Managed(Host):
             began = time.monotonic()
             self.sampler.look(self.cluster, self.clock.now())
             if self.dirty:
-                self.save()
+                try:
+                    self.save()
+                except OSError as error:  # a disk is full: the node goes on, as EMQX does
+                    self.log(f"msg: failed_to_write, file: {error.filename}, reason: {error.strerror}")
             # Large tables are written less often, so that writing never takes more than a tenth of the time.
             pause = max(SAVE_SECONDS, 10 * (time.monotonic() - began))
 
 
 def network_of(ip: str) -> str:
-    """The network of a node's address: 127.a.b, or IPv6's loopback itself."""
-    return ip if ip == LOOPBACK_6 else ip.rpartition(".")[0]
+    """The network of a node's address: 127.a.b, or an address that is a network by itself."""
+    return ip.rpartition(".")[0] if ip.startswith("127.") else ip

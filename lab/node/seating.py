@@ -55,8 +55,17 @@ class Seating:
 
     def of(self, network: str) -> dict[str, dict[str, str]]:
         """The nodes of a life line by name, with their addresses."""
-        found = {name: one.addresses(name) for one in self.clusters for name in one.servers}
-        return {name: both for name, both in found.items() if network_of(name.partition("@")[2]) == network}
+        homes = {name: one for one in self.clusters for name in one.servers}
+        return {name: one.addresses(name) for name, one in homes.items() if self.network(name) == network}
+
+    def network(self, name: str) -> str:
+        """Of the life line that a node has, or had last."""
+        return network_of(self.ip(name))
+
+    def ip(self, name: str) -> str:
+        """The address of a node."""
+        home = self.home(name)
+        return self._out[name].ip if home is None else home.cluster.nodes[name].ip
 
     def place(self, name: str) -> Path:
         """The data directory of a node."""

@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from lab.node.broker.cluster import Cluster
 from lab.node.broker.node import BrokerNode
 from lab.node.kept.persistence import read
 from lab.node.kept.records import DashboardUser
-from lab.node.kept.store import Store
+from lab.node.kept.store import Store, merged
 from lab.node.kept.terms import Edition, Terms
 from lab.node.moving.draining import Evacuations
 from lab.node.moving.rebalance import Rebalances
@@ -45,12 +45,13 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line says; ``network`` is ``127.a.b`` or ``auto``.
+    """What the command line says; ``network`` is ``127.a.b``, ``auto``, or the address of one node.
 
     ``boot_factor`` 0 starts at once, 1 with the recorded delays (docs/emqx/cluster.md#fresh-start), 0.1 ten times faster.
     ``seeds`` None are the life line's own nodes and those that run where it joins; without any its nodes wait for an invitation.
     ``import_rate`` is how many retained messages an import indexes a second (0: all at once), ``wall_seconds`` after
-    how much silence the server closes a connection.
+    how much silence the server closes a connection.  ``host`` is what stands in the node's name where ``network`` is its address; ``config``
+    the roots of its ``emqx.conf``.
     """
 
     directory: Path
@@ -67,6 +68,8 @@ class Settings:
     wall_seconds: float = 60.0
     cookie: str = "emqxsecretcookie"
     seeds: tuple[str, ...] | None = None
+    host: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 class Membership(Protocol):
@@ -128,6 +131,9 @@ class Host:
         self.read_accounts(environment)
         if settings.proxy_protocol or settings.websocket:
             self.store.config_file["listeners"] = _listeners(settings)
+            self.store.boot()
+        if settings.config:
+            self.store.config_file = merged(self.store.config_file, settings.config)
             self.store.boot()
         self.cluster = Cluster(
             self.name,

@@ -50,14 +50,14 @@ class Cluster(Shared):
         self._stats_due = self._sweep_due = 0.0
         self._ticker: asyncio.Task[None] | None = None
 
-    def add_node(self, ip: str, terms: Terms | None = None) -> BrokerNode:
-        """A new node, stopped, named ``emqx@<ip>``; with the cluster's terms unless it has its own.
+    def add_node(self, ip: str, terms: Terms | None = None, name: str = "") -> BrokerNode:
+        """A new node, stopped, named ``emqx@<ip>`` unless it has another name; with the cluster's terms unless it has its own.
 
         Raises:
             ValueError: there is a node of that name.
 
         """
-        node = BrokerNode(self, ip, terms or self.terms, self._node_started)
+        node = BrokerNode(self, ip, terms or self.terms, self._node_started, name)
         if node.name in self.nodes:
             raise ValueError(f"{node.name} is a member of {self.name} already")
         self.nodes[node.name] = node

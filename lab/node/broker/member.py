@@ -30,7 +30,7 @@ class Member:
     """A member of a cluster.
 
     Attributes:
-        name: ``emqx@127.a.b.i``.  ip: its address.  cluster: where it belongs.  terms: its release and ``emqx.conf``.
+        name: ``emqx@127.a.b.i``, or with a host name.  ip: its address.  cluster: where it belongs.  terms: its release and ``emqx.conf``.
         state: ``running`` from the moment its MQTT listeners are open.
         auth_phase: ``open`` lets everybody in, ``shut`` refuses everybody with 0x87 / 5 (also the ``not_initialized`` window),
             ``ready`` is normal (docs/emqx/cluster.md#fresh-start); the boot sequence sets it.
@@ -42,8 +42,8 @@ class Member:
 
     """
 
-    def __init__(self, cluster: Shared, ip: str, terms: Terms) -> None:
-        self.cluster, self.ip, self.name, self.terms = cluster, ip, f"emqx@{ip}", terms
+    def __init__(self, cluster: Shared, ip: str, terms: Terms, name: str = "") -> None:
+        self.cluster, self.ip, self.name, self.terms = cluster, ip, name or f"emqx@{ip}", terms
         self.state: NodeState = "stopped"
         self.auth_phase: AuthPhase = "ready"
         self.metrics: dict[str, int] = dict.fromkeys(METRICS, 0)

@@ -31,9 +31,11 @@ class BrokerNode(Member):
 
     """
 
-    def __init__(self, cluster: Shared, ip: str, terms: Terms, started: Callable[[BrokerNode], None]) -> None:
+    def __init__(
+        self, cluster: Shared, ip: str, terms: Terms, started: Callable[[BrokerNode], None], name: str = ""
+    ) -> None:
         """A stopped node; `started` is called each time that it has opened its listeners."""
-        super().__init__(cluster, ip, terms)
+        super().__init__(cluster, ip, terms, name)
         self.listeners: dict[str, Listener] = {}
         self._started = started
 

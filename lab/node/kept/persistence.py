@@ -5,7 +5,9 @@ Connectors' secrets stand in the configuration in clear, as in EMQX's own ``clus
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -58,7 +60,12 @@ def write_all(store: Store, paths: Sequence[Path]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.new")
         new.unlink(missing_ok=True)
-        new.hardlink_to(paths[0])
+        try:
+            new.hardlink_to(paths[0])
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copyfile(paths[0], new)  # each node has a disk of its own
         new.rename(path)
 
 

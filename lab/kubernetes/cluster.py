@@ -1,0 +1,125 @@
+"""A cluster that is used by demo and tests: started once, and ended with whoever it was started for.
+
+The rule: every wait is bounded and says what it last saw; two who ask for a cluster in one directory have the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from components.system.environment import kept
+from lab.kubernetes.outside import CONTROL, READY, ROOT
+
+READY_SECONDS, ANSWER_SECONDS, WAIT_SECONDS, POLL_SECONDS = 900.0, 120.0, 180.0, 0.3
+"""The first allows for a build."""
+_started: list[subprocess.Popen[bytes]] = []
+"""They go on when nobody has them any more, as long as their owner does."""
+
+
+class NotSeenError(AssertionError):
+    """Something did not come about in time."""
+
+
+class Cluster:
+    """One that runs."""
+
+    def __init__(self, directory: Path) -> None:
+        """That of a directory, which `of` has started."""
+        ready = json.loads((directory / READY).read_text(encoding="utf-8"))
+        self.directory, self.kubeconfig, self.program = directory, Path(ready["kubeconfig"]), ready["kubectl"]
+        self.nodes = tuple(ready["nodes"])
+
+    @classmethod
+    def of(cls, directory: Path, owner: int) -> Cluster:
+        """The cluster of a directory, started now unless it runs; it ends when the process ``owner`` ends."""
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (directory / READY).exists():
+                _start(directory, owner)
+        return cls(directory)
+
+    def kubectl(self, *words: str, given: str = "", fails: bool = False) -> str:
+        """What it prints; raises with its error unless it is expected to fail, and then the error is what is told."""
+        command = [self.program, f"--kubeconfig={self.kubeconfig}", *words]
+        answer = subprocess.run(
+            command, input=given, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+        )
+        if bool(answer.returncode) != fails:
+            raise NotSeenError(f"kubectl {' '.join(words)}: status {answer.returncode}: {answer.stdout}{answer.stderr}")
+        return answer.stderr + answer.stdout if fails else answer.stdout
+
+    def apply(self, namespace: str, *objects: dict[str, Any]) -> None:
+        """Declare objects."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "-n", namespace, "-f", "-", given=json.dumps(listed))
+
+    def get(self, namespace: str, *what: str) -> Any:
+        """An object, or a list."""
+        return json.loads(self.kubectl("get", "-n", namespace, *what, "-o", "json"))
+
+    def make_namespace(self, name: str) -> str:
+        """A namespace in which pods may be made."""
+        self.kubectl("create", "namespace", name)
+        self.until(lambda: self.kubectl("get", "-n", name, "serviceaccounts", "-o", "name"), "default")
+        return name
+
+    def until(self, seen: Callable[[], str], wanted: str, seconds: float = WAIT_SECONDS) -> str:
+        """Ask until the answer has something in it; the answer."""
+        limit = time.monotonic() + seconds
+        while wanted not in (last := seen()):
+            if time.monotonic() > limit:
+                raise NotSeenError(f"{wanted!r} not seen within {seconds:g} s; last:\n{last[-2000:]}")
+            time.sleep(POLL_SECONDS)
+        return last
+
+    @contextlib.contextmanager
+    def without_node(self, node: str) -> Iterator[None]:
+        """Its power fails, and comes back at the end."""
+        with self._broken(f"lost-{node}"):
+            yield
+
+    @contextlib.contextmanager
+    def without_api(self) -> Iterator[None]:
+        """The API server is gone, until the end."""
+        with self._broken("no-api"):
+            yield
+
+    @contextlib.contextmanager
+    def _broken(self, what: str) -> Iterator[None]:
+        mark = self.directory / CONTROL / what
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
+
+def _start(directory: Path, owner: int) -> None:
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lab", "kubernetes", "up", f"--directory={directory}", f"--as-long-as={owner}"],
+            cwd=ROOT,
+            env=kept(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for its owner, with whom it ends
+        )
+    _started.append(process)
+    limit = time.monotonic() + READY_SECONDS
+    while not (directory / READY).exists():
+        if process.poll() is not None or time.monotonic() > limit:
+            process.terminate()
+            raise NotSeenError(f"no cluster: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,157 @@
+"""What the image of EMQX runs in a pod: a lab node with the pod's ``emqx.conf`` and environment, as EMQX's own start script reads them.
+
+The rule: the environment wins over the file; a configuration that EMQX refuses ends the process with EMQX's reason on its output, and the
+container with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.hocon.document import loads
+from components.hocon.errors import HoconError
+from lab.kubernetes.grounds import PORT
+from lab.kubernetes.network import NODE
+from lab.node.api.effective import known
+from lab.node.api.host import Settings
+from lab.node.cli import licensed
+from lab.node.kept.defaults import DEFAULTS
+from lab.node.kept.store import merged
+from lab.node.lifeline import live
+
+CONF, DATA = Path("/opt/emqx/etc/emqx.conf"), Path("/opt/emqx/data")
+STARTING = ("node", "cluster", "rpc", "log", "license", "api_key", "dashboard")
+"""Roots that a node reads when it starts and the management API does not show from there."""
+FIRST_SECONDS = 60.0
+
+
+class WrongError(Exception):
+    """A configuration that EMQX does not start with; in its words."""
+
+
+def configuration(conf: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The roots of a file with the variables ``EMQX_A__B`` laid on it.
+
+    Raises:
+        WrongError: it cannot be read, or has a root that EMQX does not know.
+
+    """
+    try:
+        found: dict[str, Any] = dict(loads(conf))
+    except HoconError as error:
+        raise WrongError(f"failed_to_load_hocon_file, reason: {error}") from None
+    for name, value in sorted(environment.items()):
+        if name.startswith("EMQX_") and "__" in name:
+            *path, last = name.removeprefix("EMQX_").lower().split("__")
+            laid: Any = {last: _value(value)}
+            for part in reversed(path):
+                laid = {part: laid}
+            found = merged(found, laid)
+    edition = "ee" if environment.get("LAB_EDITION") == "ee" else "ce"
+    unknown = sorted(found.keys() - {*known(edition), *DEFAULTS, *STARTING})
+    if unknown:
+        raise WrongError(f"failed_to_check_schema: emqx_conf_schema, reason: unknown_fields, unknown: {unknown[0]}")
+    for name, root in (("listeners", dict), ("node", dict), ("cluster", dict)):
+        if not isinstance(found.get(name, {}), root):
+            raise WrongError(f"failed_to_check_schema: emqx_conf_schema, path: {name}, reason: expected_type_struct")
+    return found
+
+
+def _value(text: str) -> Any:
+    """As a HOCON value: a number, a truth, a list or an object, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def settings_of(found: Mapping[str, Any], environment: Mapping[str, str], address: str, directory: Path) -> Settings:
+    """A node at an address, with its data in a directory."""
+    node, cluster = found.get("node", {}), found.get("cluster", {})
+    name = node.get("name") or f"emqx@{environment.get('EMQX_HOST') or address}"
+    edition = "ee" if environment["LAB_EDITION"] == "ee" else "ce"
+    websocket = found.get("listeners", {}).get("ws", {}).get("default", {}).get("enable", True)
+    return Settings(
+        directory=directory,
+        name=cluster.get("name", "emqxcl"),
+        nodes=1,
+        edition=edition,  # type: ignore[arg-type]
+        version=environment["LAB_VERSION"],
+        network=address,
+        host=name.partition("@")[2],
+        websocket=bool(websocket),
+        max_sessions=licensed(25, edition),
+        cookie=str(node.get("cookie", "emqxsecretcookie")),
+        seeds=tuple(_seeds(cluster)),
+        config={root: value for root, value in found.items() if root not in STARTING},
+    )
+
+
+def _seeds(cluster: Mapping[str, Any]) -> Iterable[str]:
+    if cluster.get("discovery_strategy") == "dns":
+        asked = cluster.get("dns", {})
+        return [f"{asked.get('record_type', 'a')}:{asked['name']}"]
+    if cluster.get("discovery_strategy") == "static":
+        seeds = cluster.get("static", {}).get("seeds", [])
+        return seeds if isinstance(seeds, list) else [seed.strip() for seed in str(seeds).split(",") if seed.strip()]
+    return []
+
+
+def on_node(path: Path, mounts: Mapping[str, str]) -> Path:
+    """A path of the container as the node knows it, if a volume stands there."""
+    for parent in (path, *path.parents):
+        if str(parent) in mounts:
+            return Path(mounts[str(parent)]) / path.relative_to(parent)
+    return path
+
+
+def own_address() -> str:
+    """That of the pod."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect((NODE, 1))
+        return str(sock.getsockname()[0])
+
+
+def ground_of(cookie: str) -> str:
+    """The control address of where nodes with this cookie live."""
+    with socket.create_connection((NODE, PORT), FIRST_SECONDS) as line, line.makefile() as answers:
+        line.sendall(f"{cookie}\n".encode())
+        answer = json.loads(answers.readline())
+    if "error" in answer:
+        raise OSError(answer["error"])
+    return str(answer["control"])
+
+
+def _mounts(text: str) -> dict[str, str]:
+    pairs = (line.rpartition("=") for line in text.splitlines())
+    return {at: source for at, _, source in pairs}
+
+
+def main() -> int:
+    """A node until SIGTERM; 1 with a line where it cannot start."""
+    mounts = _mounts(os.environ.pop("LAB_MOUNTS", ""))
+    try:
+        found = configuration(CONF.read_text(encoding="utf-8") if CONF.exists() else "", os.environ)
+        settings = settings_of(found, os.environ, own_address(), on_node(DATA, mounts))
+        file = found.get("api_key", {}).get("bootstrap_file", "")
+        if file:
+            os.environ["EMQX_API_KEY__BOOTSTRAP_FILE"] = str(on_node(Path(file), mounts))
+        control = ground_of(settings.cookie)
+        print(
+            f"Listener tcp:default on 0.0.0.0:1883 is about to start\nEMQX {settings.version} is running now!",
+            flush=True,
+        )
+        return live(settings, control, only=True)
+    except (WrongError, OSError) as error:
+        print(f"[error] {error}", flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What goes wrong with a cluster itself: a node without power, an API server that is gone, an owner that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.kubernetes.cluster import Cluster, NotSeenError
+from tests.kubernetes.manifests import shell
+
+pytestmark = pytest.mark.kubernetes
+
+
+def test_a_node_that_is_lost_is_told_so_and_what_ran_on_it_runs_again_when_it_is_back(
+    cluster: Cluster, namespace: str
+) -> None:
+    pod = shell("stays", "sleep 600")
+    pod["spec"] |= {"restartPolicy": "Always", "nodeName": "lab-3"}
+    cluster.apply(namespace, pod)
+
+    def shown() -> str:
+        return cluster.kubectl("get", "pod", "-n", namespace, "stays", "-o", "wide")
+
+    cluster.until(shown, "1/1")
+    with cluster.without_node("lab-3"):
+        cluster.until(lambda: cluster.kubectl("get", "node", "lab-3"), "NotReady")
+    cluster.until(lambda: str("NotReady" not in cluster.kubectl("get", "node", "lab-3")), "True")
+    cluster.until(shown, "1/1")
+    assert cluster.kubectl("exec", "-n", namespace, "stays", "--", "hostname") == "stays\n"
+
+
+def test_an_api_server_that_is_gone_for_a_while_finds_everything_running(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(namespace, shell("runs", "echo $$; sleep 600"))
+    cluster.kubectl("wait", "-n", namespace, "pod/runs", "--for=condition=Ready", "--timeout=120s")
+    with cluster.without_api():
+        cluster.until(lambda: reached(cluster), "refused")
+    cluster.until(lambda: reached(cluster), "ok")
+    cluster.kubectl("delete", "pod", "-n", namespace, "runs")
+    cluster.apply(namespace, shell("after", "echo here"))
+    cluster.until(lambda: cluster.kubectl("get", "pod", "-n", namespace, "after"), "Completed")
+
+
+def reached(cluster: Cluster) -> str:
+    try:
+        return cluster.kubectl("get", "--raw", "/readyz")
+    except NotSeenError:
+        return "refused"
+
+
+def test_nothing_of_a_cluster_is_left_when_its_owner_is_killed(tmp_path: Path) -> None:
+    """A cluster of its own: before it serves its owner is gone."""
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        words = [
+            sys.executable,
+            "-m",
+            "lab",
+            "kubernetes",
+            "up",
+            f"--directory={tmp_path}",
+            f"--as-long-as={owner.pid}",
+        ]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
+            while not any("etcd" in name for name in working_in(tmp_path)) and up.poll() is None:
+                time.sleep(0.1)
+            assert up.poll() is None
+            owner.kill()
+            up.wait(120)
+    assert working_in(tmp_path) == []
+
+
+def working_in(place: Path) -> list[str]:
+    """The programs that have a path below it among their arguments."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if any(str(place) in word for word in words):
+                found.append(words[0])
+    return found
