@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab demo bench bench-strategies bench-migration bench-proof fuzz-migration preview up drift unlock plan comment report changed-stacks new-stack lint-workflows clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration preview up drift unlock plan comment report changed-stacks new-stack lint-workflows clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -44,11 +44,17 @@ lint: setup  ## style, types, and who may import whom
 	@echo "---- lint: imports"
 	@PYTHONPATH=policies $(BIN)/lint-imports --no-logo --no-cache
 
-test: lint  ## everything: lint, then all tiers in one run
+test: lint kubernetes-tools  ## everything: lint, then all tiers in one run
 	@$(BIN)/python -m pytest $(WORKERS)
 
 unit program provider policy lab: setup  ## one tier of the tests
 	@$(BIN)/python -m pytest -m $@
+
+kubernetes: kubernetes-tools  ## the tier on a real control plane
+	@$(BIN)/python -m pytest -m $@
+
+kubernetes-tools: setup  ## build what that needs, once: the control plane and Pulumi's Kubernetes plugin
+	@$(BIN)/python tools/get_kubernetes.py control-plane plugin >/dev/null
 
 test-loaded: setup  ## the lab tier with four busy processes beside it: nothing may be judged by the clock
 	@exec $(BIN)/python -m tools.loaded $(BIN)/python -m pytest $(WORKERS) -m lab
@@ -106,5 +112,5 @@ new-stack: setup  ## copy an environment with fresh secrets: NAME, FROM
 lint-workflows: setup  ## judge .github/workflows by actionlint
 	@exec $$($(BIN)/python tools/get_actionlint.py)
 
-clean:  ## take away what was made here; the build of pulumi in the cache stays
+clean:  ## take away what was made here; the builds in the cache stay
 	rm -rf .venv .emqx report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

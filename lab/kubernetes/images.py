@@ -6,6 +6,7 @@ The rule: an image that is not listed here does not exist; none is ever fetched.
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,15 @@ class NoImageError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """A program, as an image has it: entry point, what follows it unless the pod says otherwise, environment, links below its root."""
+    """A program, as an image has it: entry point, what follows it unless the pod says otherwise, environment, links below its root,
+    and the signal that asks it to end.
+    """
 
     entry: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
+    stop: signal.Signals = signal.SIGTERM
 
 
 def image_of(reference: str) -> Image:
@@ -53,6 +57,7 @@ def image_of(reference: str) -> Image:
             ("/bin/sh", "-c", _HAPROXY_ENTRY, "docker-entrypoint.sh"),
             ("haproxy", "-f", "/usr/local/etc/haproxy/haproxy.cfg"),
             links=(("/usr/local/sbin/haproxy", str(get_haproxy_binary())),),
+            stop=signal.SIGUSR1,  # a soft stop: its clients may stay for the grace
         )
     if name in SHELLS:
         return Image((), ("/bin/sh",))

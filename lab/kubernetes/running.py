@@ -110,7 +110,7 @@ class Runner:
         return code
 
     async def stop(self, grace: float) -> None:
-        """preStop, SIGTERM, and SIGKILL when the grace is over."""
+        """preStop, the image's stop signal, and SIGKILL when the grace is over."""
         for task in self._probes:
             task.cancel()
         container = self.container
@@ -207,6 +207,7 @@ class Runner:
             environment=base | variables,
             mounts=[*pod.own_files(), *kept, *mounts],
             links=image.links,
+            stop=image.stop,
             directory=spec.get("workingDir", "/"),
             read_only=bool(spec.get("securityContext", {}).get("readOnlyRootFilesystem")),
         )

@@ -51,6 +51,7 @@ class Box:
     links: Sequence[tuple[str, str]] = ()
     directory: str = "/"
     read_only: bool = False
+    stop: signal.Signals = signal.SIGTERM
 
     @property
     def made(self) -> bool:
@@ -87,8 +88,8 @@ class Container:
             with_pid(first, number)
 
     async def stop(self, seconds: float) -> None:
-        """SIGTERM, and SIGKILL when that was not enough."""
-        self.signal(signal.SIGTERM)
+        """The signal that its image names, and SIGKILL when that was not enough."""
+        self.signal(self.box.stop)
         try:
             await asyncio.wait_for(asyncio.shield(self.process.wait()), seconds)
         except TimeoutError:
