@@ -20,10 +20,10 @@ MAIN_FILE = "emqx.conf"
 
 
 class Shown(NamedTuple):
-    """What the nodes show: plugins by name with whether they are active, and listeners by setting (``listener.tcp.external``) with their port."""
+    """What the nodes show: plugins by name with whether they are active, and by ``tcp``, ``ssl``, ``ws``, ``wss`` the ports that they listen on."""
 
     plugins: Mapping[str, bool]
-    listeners: Mapping[str, int]
+    listeners: Mapping[str, frozenset[int]]
 
 
 def differing(facts: Facts, shown: Shown) -> list[str]:
@@ -44,17 +44,18 @@ def _plugins(facts: Facts, active: Mapping[str, bool]) -> Iterator[str]:
             yield f"loaded_plugins says {name} is on, and the nodes have no such plugin"
 
 
-def _listeners(facts: Facts, open_: Mapping[str, int]) -> Iterator[str]:
+def _listeners(facts: Facts, open_: Mapping[str, frozenset[int]]) -> Iterator[str]:
     settings = Settings(source_of(facts), Ledger())
-    declared = {f"listener.{match[1]}.{match[2]}": _port(found.value) for found, match in settings.matching(LISTENER)}
+    declared = [(found.key, match[1], _port(found.value)) for found, match in settings.matching(LISTENER)]
     if not declared or not open_:
         return
-    for name, port in declared.items():
-        if open_.get(name) != port:
-            yield f"{name} is {port}, and the nodes have {open_.get(name, 'no such listener')}"
-    for name, port in open_.items():
-        if name not in declared:
-            yield f"{name} is not declared, and the nodes listen on {port}"
+    for key, kind, port in declared:
+        if port not in open_.get(kind, ()):
+            listens = ", ".join(map(str, sorted(open_.get(kind, ())))) or "nowhere"
+            yield f"{key} is {port}, and the nodes listen for {kind} on {listens}"
+    for kind, ports in open_.items():
+        for port in sorted(ports - {one for _, other, one in declared if other == kind}):
+            yield f"no listener.{kind} is {port}, and the nodes listen there"
 
 
 def _port(value: str) -> int | None:

@@ -139,6 +139,10 @@ async def test_a_foreign_configuration_is_refused(wrong: str, tmp_path: Path) ->
     export = document(version="4.3") if wrong == "version" else document()
     conf = {"conf": "listener.tcp.external = 0.0.0.0:1999\n"} if wrong == "listener" else {}
     async with moving(tmp_path, export, **conf) as move:
-        seen = r"export of 4\.3" if wrong == "version" else r"listener\.tcp\.external is 1999, and the nodes have 1883"
+        seen = (
+            r"export of 4\.3"
+            if wrong == "version"
+            else r"listener\.tcp\.external is 1999, and the nodes listen for tcp on 1883"
+        )
         with pytest.raises(Refused, match=seen):
             await move.convert(*ACCEPTED)

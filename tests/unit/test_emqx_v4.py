@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from components.cutover.evacuation import Evacuation
-from components.emqx.base import Portion, exports_of
 from components.emqx.client import Reply
 from components.emqx.clients import Door as Limits
-from components.emqx.errors import NotNow, Refused, Rejected, Unauthorized
-from components.emqx.models import ExportsAccess
+from components.emqx.errors import Rejected, Unauthorized
 from components.emqx.registry import can_export, cluster_of, dialect_of
 from components.emqx.v4.calls import judged
 from components.emqx.v4.cluster import ClusterApi
 from components.migration.inventory import Section, Unlisted
-from tests.unit.v4_replay import APPLICATION, VERSIONS, Replay, api, names_of, rows_of
+from tests.unit.v4_replay import APPLICATION, VERSIONS, Replay, answered, api, names_of, rows_of
 
 pytestmark = pytest.mark.unit
 
 every_version = pytest.mark.parametrize("version", VERSIONS)
-
-
-def answered(**bodies: Any) -> Any:
-    """Answers by the last part of the path, with ``code`` 0 where none is said."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        name = request.url.path.rsplit("/", 1)[-1].replace("-", "_").replace("$", "")
-        if name not in bodies:
-            return httpx.Response(404, text="Not found.")
-        body = bodies[name]
-        return httpx.Response(200, json=body if isinstance(body, dict) else {"code": 0, "data": body})
-
-    return answer
 
 
 @every_version
@@ -128,15 +112,13 @@ async def test_clients_are_read_page_by_page_and_offline_sessions_among_them(
     monkeypatch.setattr("components.emqx.v4.clients.SMALL_PAGE", 10)
     async with api(version, Replay(version, "clients")) as blue:
         ids = await blue.connected_client_ids()
-        assert {"c-000", "a/b", "p%q"} <= set(ids)
+        assert len(ids) == 3, "three pages, of each of which the recording keeps a row"
         assert ids == sorted(set(ids))
     later = [row for row in rows_of(version, "clients") if row["name"].startswith("offline sessions")]
     assert len(later) == 2
-    async with api(version, answered(clients=later[0]["body"], brokers=[], nodes=[])) as blue:
+    async with api(version, answered(clients=later[1]["body"], brokers=[], nodes=[])) as blue:
         totals = await blue.session_totals()
         assert totals.offline > 0
-        placed = await blue.connected_clients()
-        assert all(one.address.startswith("127.0.0.1:") for one in placed)
     async with api(version, answered(clients=later[1]["body"])) as blue:
         gone = await blue.offline_sessions(50)
         assert gone
@@ -161,7 +143,7 @@ async def test_a_colour_of_a_cluster_is_listed_node_by_node_and_one_that_is_down
 
 async def test_clients_that_speak_mqtt_5_are_counted_though_a_filter_hides_the_count() -> None:
     async with api("4.4.19", Replay("4.4.19", "clients")) as blue:
-        assert await blue.mqtt5_clients() == 6
+        assert await blue.mqtt5_clients() == 1, "of six the recording keeps one"
 
 
 async def test_before_4_4_sessions_of_clients_that_are_offline_are_taken_off_the_connections() -> None:
@@ -221,198 +203,6 @@ async def test_a_hash_of_a_user_of_4_2_is_not_in_the_inventory() -> None:
         again = answered(mqtt_user=[{**rows[0], "password": "other"}], rules=[], resources=[], banned=[])
     async with api("4.2.14", again) as blue:
         assert await blue.inventory() == found
-
-
-async def test_a_node_without_the_plugin_that_others_have_is_not_ready() -> None:
-    first, second = names_of("4.4.19")
-    mnesia = {"name": "emqx_auth_mnesia", "type": "auth", "active": True}
-    rows = [{"node": first, "plugins": [{**mnesia, "active": False}]}, {"node": second, "plugins": [mnesia]}]
-    async with api("4.4.19", answered(plugins=rows)) as blue:
-        await blue.ask_authenticators(second)
-        with pytest.raises(NotNow, match="emqx_auth_mnesia not active yet"):
-            await blue.ask_authenticators(first)
-
-
-class Door:
-    """The users and rules of one node, as 4.x keeps them."""
-
-    def __init__(self, version: str) -> None:
-        self.version, self.users, self.rules = version, dict[str, Any](), list[dict[str, Any]]()
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.path.removeprefix("/api/v4")
-        body: Any = json.loads(request.content) if request.content else None
-        if path == "/plugins":
-            plugin = {"name": "emqx_auth_mnesia", "type": "auth", "active": True}
-            return httpx.Response(200, json={"code": 0, "data": [{"node": "n", "plugins": [plugin]}]})
-        key = "login" if self.version.startswith("4.2") else "username"
-        if request.method == "POST" and path in {"/mqtt_user", "/auth_username"}:
-            self.users[body[key]] = body
-            return httpx.Response(200, json={"code": 0, "data": {body[key]: "ok"}})
-        if request.method == "POST":
-            self.rules += body
-            return httpx.Response(200, json={"code": 0, "data": {row[key]: "ok" for row in body}})
-        if request.method == "GET" and path in {"/mqtt_user", "/auth_username"}:
-            return httpx.Response(200, json={"code": 0, "data": list(self.users.values()), "meta": {"count": -1}})
-        if request.method == "GET":
-            rows = [row for row in self.rules if row[key] == path.rsplit("/", 1)[-1]]
-            return httpx.Response(200, json={"code": 0, "data": rows[0] if key == "login" and len(rows) == 1 else rows})
-        raw = request.url.raw_path.decode().removeprefix("/api/v4")
-        if "acl" in raw:
-            topic = httpx.URL("http://x/" + raw.rsplit("/", 1)[-1]).path[1:]
-            self.rules = [
-                row
-                for row in self.rules
-                if httpx.URL(f"http://x/{row['topic']}").path[1:] != topic and row["topic"] != topic
-            ]
-        else:
-            self.users.pop(raw.rsplit("/", 1)[-1], None)
-        return httpx.Response(200, json={"code": 0})
-
-
-RULES = [
-    {"permission": "allow", "action": "all", "topic": "upgrade-probe/1/#"},
-    {"permission": "deny", "action": "subscribe", "topic": "upgrade-probe-denied/+"},
-]
-
-
-@every_version
-async def test_a_probes_account_leaves_nothing_behind(version: str) -> None:
-    door = Door(version)
-    async with api(version, door) as blue:
-        async with blue.temporary_account(RULES) as account:
-            assert account is not None
-            assert list(door.users) == [account.name]
-            assert len(door.rules) == 2
-            assert account.by_client_id == version.startswith("4.2")
-        assert door.users == {}
-        assert door.rules == []
-
-
-@every_version
-async def test_the_account_of_a_killed_run_is_swept_with_its_rules(version: str) -> None:
-    door = Door(version)
-    async with api(version, door) as blue:
-        one = blue.temporary_account(RULES)
-        assert await one.__aenter__() is not None
-        door.users["alice"] = {"username": "alice", "login": "alice"}
-        assert await blue.sweep() == 1
-        assert list(door.users) == ["alice"]
-        assert door.rules == []
-        await one.__aexit__(None, None, None)
-
-
-async def test_without_emqx_auth_mnesia_there_is_no_account() -> None:
-    async with api("4.4.19", answered(plugins=[{"node": "n", "plugins": []}])) as blue:
-        async with blue.temporary_account(RULES) as account:
-            assert account is None
-        assert await blue.sweep() == 0
-
-
-EVERYTHING = Portion("everything", (), ("everything",))
-
-
-@pytest.mark.parametrize("version", ["4.2.14", "4.3.22"])
-async def test_an_export_of_4_2_and_4_3_comes_over_the_api(version: str, tmp_path: Path) -> None:
-    first, _ = names_of(version)
-    async with api(version, Replay(version, "data").only(lambda row: row["name"] != "export")) as blue:
-        exports = exports_of(blue)
-        made = await exports.export(EVERYTHING, node=first)
-        assert made.facts.node == first
-        path = tmp_path / made.facts.filename
-        await exports.download(made.facts, path)
-        assert json.loads(path.read_text())["version"] in {"4.2.14", "4.3"}
-        assert path.stat().st_mode & 0o777 == 0o600
-        await exports.delete(made.facts)
-
-
-async def test_4_4_never_hands_one_out_over_the_api_and_that_says_what_to_declare(tmp_path: Path) -> None:
-    first, _ = names_of("4.4.19")
-    async with api("4.4.19", Replay("4.4.19", "data").only(lambda row: row["name"] != "export")) as blue:
-        exports = exports_of(blue)
-        made = await exports.export(EVERYTHING, node=first)
-        with pytest.raises(Refused, match=r"not_found.*emqx:clusters\.blue\.exports"):
-            await exports.download(made.facts, tmp_path / "x.json")
-        await exports.delete(made.facts)  # not_found too, and the file stays there
-
-
-@pytest.mark.parametrize("kind", ["directory", "template", "file", "command"])
-async def test_an_export_comes_from_where_the_stack_says(kind: str, tmp_path: Path) -> None:
-    first, _ = names_of("4.4.19")
-    replay = Replay("4.4.19", "data").only(lambda row: row["name"] != "export")
-    there = tmp_path / "backup" / "emqx-export-2026-11-29-6-51-46.json"
-    there.parent.mkdir()
-    there.write_text('{"version": "4.4"}')
-    access = {
-        "directory": ExportsAccess(kind="path", path=str(there.parent)),
-        "template": ExportsAccess(kind="path", path=f"{tmp_path}/backup/{{file}}"),
-        "file": ExportsAccess(kind="path", path=str(there)),
-        "command": ExportsAccess(kind="command", command=("cat", "{path}"), directory=str(tmp_path)),
-    }[kind]
-    async with api("4.4.19", replay, exports=access) as blue:
-        exports = exports_of(blue)
-        made = await exports.export(EVERYTHING, node=first)
-        await exports.download(made.facts, tmp_path / "kept.json")
-        await exports.delete(made.facts)
-    assert (tmp_path / "kept.json").read_text() == '{"version": "4.4"}'
-    assert there.exists()
-    assert (kind == "file") == (replay.asked == [])
-
-
-@pytest.mark.parametrize("command", [("false",), ("no-such-command-anywhere",), ("echo", "no export")])
-async def test_a_command_that_prints_no_export_is_told_without_its_arguments(
-    command: tuple[str, ...], tmp_path: Path
-) -> None:
-    first, _ = names_of("4.4.19")
-    access = ExportsAccess(kind="command", command=(*command, "--secret=s3cret"))
-    replay = Replay("4.4.19", "data").only(lambda row: row["name"] != "export")
-    async with api("4.4.19", replay, exports=access) as blue:
-        made = await exports_of(blue).export(EVERYTHING, node=first)
-        with pytest.raises((Refused, NotNow)) as caught:
-            await exports_of(blue).download(made.facts, tmp_path / "kept.json")
-    assert "s3cret" not in str(caught.value)
-    assert not (tmp_path / "kept.json").exists()
-
-
-async def _no_waiting(_: float) -> None:
-    return
-
-
-async def test_an_import_is_judged_by_what_its_200_says(tmp_path: Path) -> None:
-    first, _ = names_of("4.3.22")
-    document = tmp_path / "up.json"
-    document.write_text('{"version": "4.3"}')
-    done = {"data": {"node": first}, "code": 0}
-    for imported, wrong in (
-        ({"code": 0}, None),
-        ({"message": "import_failed"}, "import_failed"),
-        ({"message": '"4.4"', "code": "unsupported_version"}, "unsupported_version"),
-    ):
-        seen: list[Any] = []
-
-        def answer(request: httpx.Request, body: Any = imported, seen: list[Any] = seen) -> httpx.Response:
-            seen.append(json.loads(request.content))
-            return httpx.Response(200, json=done if request.url.path.endswith("/file") else body)
-
-        async with api("4.3.22", answer) as green:
-            exports = exports_of(green)
-            assert await exports.upload(document, "", size=18, node=first)
-            call = exports.import_archive("up.json", node=first, waiting=_no_waiting, limit_seconds=60.0)
-            if wrong is None:
-                await call
-            else:
-                with pytest.raises(Rejected, match=wrong):
-                    await call
-        assert seen == [
-            {"filename": "up.json", "file": '{"version": "4.3"}'},
-            {"filename": "up.json", "node": first},
-        ]
-
-
-async def test_4_2_takes_no_import_over_its_api() -> None:
-    async with api("4.2.14", Replay("4.2.14")) as blue:
-        with pytest.raises(Refused, match="emqx_ctl data import"):
-            await exports_of(blue).import_archive("x.json", node="n", waiting=_no_waiting, limit_seconds=1.0)
 
 
 async def test_a_release_that_evacuates_is_asked_with_plain_numbers() -> None:

@@ -58,7 +58,6 @@ _LISTENERS = TypeAdapter(list[_Listener])
 _EVACUATIONS = TypeAdapter(tuple[EvacuationFacts, ...])
 _SERVES = ("is started", "is running")
 """The two lines of ``/status`` end so; while the node starts, with ``is starting`` and ``is not_running``."""
-_MQTT = ("mqtt:tcp", "mqtt:ssl", "mqtt:ws", "mqtt:wss")
 
 
 class ClusterApi(ClientLists, Bounds):
@@ -184,8 +183,10 @@ class ClusterApi(ClientLists, Bounds):
         answer = await self.http.ask("GET", "/listeners")
         rows = read(_ROWS, answer.reply, answer.data)
         found = read(_LISTENERS, answer.reply, rows[0].get("listeners") if rows else [])
-        mqtt = [one for one in found if one.protocol in _MQTT]
-        return {port_of(one.listen_on): (one.identifier or one.protocol).removeprefix("mqtt:") for one in mqtt}
+        mqtt = [one for one in found if one.protocol.startswith("mqtt:")]
+        # of a listener for WebSocket its port is the end of its protocol: mqtt:ws:8083
+        named = ((port_of(one.listen_on), one.identifier or ":".join(one.protocol.split(":")[:2])) for one in mqtt)
+        return {port: name.removeprefix("mqtt:") for port, name in named}
 
     async def metrics(self, *, patience_seconds: float | None = None) -> dict[str, int]:
         """Counters summed over the nodes of the scope."""
@@ -202,14 +203,14 @@ class ClusterApi(ClientLists, Bounds):
         return None
 
     async def shown(self) -> Shown | None:
-        """Plugins that are active on every node, and the listeners of the first one, by the names of their settings."""
+        """Plugins that are active on every node, and where the first one listens."""
         rows = (await self.http.ask("GET", "/plugins")).data or []
         plugins: dict[str, bool] = {}
         for one in (plugin for row in rows for plugin in row.get("plugins", [])):
             name = str(one.get("name"))
             plugins[name] = plugins.get(name, True) and one.get("active") is True
-        named = {port: name for port, name in (await self.listeners()).items() if ":" in name}
-        return Shown(plugins, {f"listener.{name.replace(':', '.')}": port for port, name in named.items()})
+        ports = [(name.partition(":")[0], port) for port, name in (await self.listeners()).items()]
+        return Shown(plugins, {kind: frozenset(port for one, port in ports if one == kind) for kind, _ in ports})
 
     async def inventory(self, *, node: str = "") -> Inventory:
         """Everything that can be listed, as ``node`` (or any) has it."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from components.migration.hop_44_5.table import read_users
 from lab.node.archive.backup import MAGIC
 from lab.node.kept.message import Message
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, ScramUser
@@ -31,14 +33,23 @@ def dump(store: Store, table: str) -> bytes:
 
 
 def parse(raw: bytes) -> Rows:
-    """The rows of a file; raises UnreadableError for a foreign or broken one."""
-    if not raw.startswith(MAGIC):
-        raise UnreadableError
+    """The rows of a file, ours or one of users as EMQX itself writes it; raises UnreadableError for any other."""
+    try:
+        if not raw.startswith(MAGIC):
+            return [_of_emqx(*one) for one in read_users(raw)]
+    except (ValueError, IndexError, struct.error):
+        raise UnreadableError from None
     try:
         rows: Rows = json.loads(raw.removeprefix(MAGIC))
     except ValueError:
         raise UnreadableError from None
     return rows
+
+
+def _of_emqx(login: str, salt: bytes, stored: bytes) -> dict[str, Any]:
+    """A user of 4.x has four bytes for a salt, which are no text."""
+    kept = (part.decode(errors="surrogateescape") for part in (stored, salt))
+    return dict(zip(("user_id", "password_hash", "salt"), (login, *kept), strict=True))
 
 
 def restore(store: Store, table: str, rows: Rows) -> None:

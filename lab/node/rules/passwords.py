@@ -38,8 +38,13 @@ def hash_password(algorithm: Mapping[str, Any], password: bytes, salt: str) -> s
     if name == "pbkdf2":
         length = algorithm.get("dk_length")
         digest = _DIGESTS.get(algorithm["mac_fun"], algorithm["mac_fun"])
-        return hashlib.pbkdf2_hmac(digest, password, salt.encode(), int(algorithm["iterations"]), length).hex()
-    salted = {"prefix": salt.encode() + password, "suffix": password + salt.encode()}.get(position, password)
+        return hashlib.pbkdf2_hmac(
+            digest, password, salt.encode(errors="surrogateescape"), int(algorithm["iterations"]), length
+        ).hex()
+    salted = {
+        "prefix": salt.encode(errors="surrogateescape") + password,
+        "suffix": password + salt.encode(errors="surrogateescape"),
+    }.get(position, password)
     if name == "plain":
         return salted.decode(errors="surrogateescape")
     if name not in _DIGESTS:
@@ -105,4 +110,4 @@ def secret_fits(secret: str, kept: str) -> bool:
 
 def _bcrypt(password: bytes, salt: str) -> str:
     # bcrypt looks at 72 bytes and no further; the library refuses more instead of cutting it
-    return bcrypt.hashpw(password[:72], salt.encode()).decode()
+    return bcrypt.hashpw(password[:72], salt.encode(errors="surrogateescape")).decode()
