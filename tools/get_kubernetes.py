@@ -73,7 +73,7 @@ def control_plane() -> Path:
 
 
 def plugin() -> Path:
-    """The directory of the plugin, to be linked as ``plugins/resource-kubernetes-vRELEASE`` below a Pulumi home.
+    """The directory of the plugin, to be linked by its name below ``plugins`` of a Pulumi home.
 
     One of a person's own home is taken before anything is fetched or built.
     """
@@ -87,7 +87,11 @@ def plugin() -> Path:
         if not why:
             return home / wanted
         PLUGIN.get(why)
-    return built.parent
+    place = built.parent / wanted.name
+    place.mkdir(exist_ok=True)
+    if not (place / built.name).exists():
+        go_build.link_or_copy(built, place / built.name)
+    return place
 
 
 def not_fetched() -> str:

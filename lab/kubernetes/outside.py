@@ -31,9 +31,18 @@ class NoClusterError(OSError):
 
 def program() -> Path:
     """The directory of the control plane's programs, built now where it is not."""
-    answer = subprocess.run([sys.executable, TOOL, "control-plane"], stdout=subprocess.PIPE, text=True, check=False)
+    return _got("control-plane")
+
+
+def plugin() -> Path:
+    """Pulumi's Kubernetes plugin, fetched or built now where it is not: a directory to be linked by its name below ``plugins`` of a Pulumi home."""
+    return _got("plugin")
+
+
+def _got(what: str) -> Path:
+    answer = subprocess.run([sys.executable, TOOL, what], stdout=subprocess.PIPE, text=True, check=False)
     if answer.returncode:
-        raise NoClusterError("no control plane, see above")
+        raise NoClusterError(f"no {what}, see above")
     return Path(answer.stdout.strip())
 
 
