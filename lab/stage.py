@@ -23,6 +23,8 @@ from components.strategies import STRATEGIES
 from lab import filling
 from lab.engine_run import Finished, NotDone
 from lab.fleet.running import RunningFleet, SilentFleetError
+from lab.node.v4 import etc
+from lab.node.v4.line import line_of
 from lab.workspace import Secret, Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -137,8 +139,13 @@ class Stage:
         self.workspace.set_config(values)
 
     def _files(self, colour: str, version: str) -> dict[str, Any]:
-        """Where the configuration of a colour of 4.x lies, which its API does not give."""
-        return {"configuration": [str(self.work / "clusters" / colour / "etc")]} if version.startswith("4.") else {}
+        """Where the configuration of a colour of 4.x lies, which its API does not give; its nodes take the files that are there."""
+        line = line_of(version)
+        if line is None:
+            return {}
+        files = self.work / "clusters" / colour / "etc"
+        etc.lay_down(files, line.number, "127.0.0", proxy_protocol=True)
+        return {"configuration": [str(files)]}
 
     def change(self) -> str:
         """Declare the upgrade, as the strategy has it; what the one reviewed change is."""

@@ -23,7 +23,8 @@ from components.settings import ClusterSettings
 from components.targets.base import Site
 
 OLDEST_LAB = (5, 8)
-"""The lab node behaves as recorded from here on; of an older line it has no recording to behave like."""
+OLDER_LAB = frozenset({(4, 2), (4, 3), (4, 4)})
+"""The lab node behaves as recorded from the one on, and in these lines; of the others it has no recording to behave like."""
 _UNFIT = re.compile(r"[:\s\x00-\x1f\x7f]")
 
 
@@ -71,11 +72,11 @@ class Local:
         if wanted.emqx_home is not None:
             return problems + _release(site.path, wanted, wanted.emqx_home)
         try:
-            played = parse(wanted.version).line >= OLDEST_LAB
+            line = parse(wanted.version).line
         except BadVersion:
             return problems  # refused for itself
-        if not played:
-            allowed = f"{'.'.join(map(str, OLDEST_LAB))} or newer for lab nodes; for an older one give emqxHome, or target external"
+        if line < OLDEST_LAB and line not in OLDER_LAB:
+            allowed = "4.2, 4.3, 4.4, or 5.8 and newer for lab nodes; for another one give emqxHome, or target external"
             problems.append(Problem(f"{site.path}.version", wanted.version, allowed))
         return problems
 

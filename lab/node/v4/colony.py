@@ -44,6 +44,7 @@ class Colony:
     Attributes:
         host: its cluster and tables.  line: what its version does.  directory: of its configuration files.
         settings: what they said at the last start.
+        kinds: node -> the kind of 4.2's users that an import has named there since it started.
         start, sleep: how long a start takes, and who waits so long.
 
     """
@@ -58,6 +59,7 @@ class Colony:
         self.random = Random()
         self._active: dict[str, tuple[str, ...]] = {}
         self._started: set[str] = set()
+        self.kinds: dict[str, str] = {}
         self._file_rules: tuple[FileRule, ...] = ()
         etc.lay_down(self.directory, line.number, host.network, proxy_protocol=host.settings.proxy_protocol)
         self.read()
@@ -82,9 +84,11 @@ class Colony:
         app = settings.get("management.default_application.id", "admin")
         secret = settings.get("management.default_application.secret", "public")
         tables.apps.setdefault(app, App(app, secret, "Default", "Application user"))
-        user = settings.get("dashboard.default_user.login", "admin")
+        user = settings.get("dashboard.default_user.login") or settings.get("dashboard.default_username", "admin")
         if user not in tables.admins:
-            password = settings.get("dashboard.default_user.password", "public")
+            password = settings.get("dashboard.default_user.password") or settings.get(
+                "dashboard.default_password", "public"
+            )
             tables.admins[user] = Admin(user, admin_secret(password, self.random))
         file = settings.get("management.bootstrap_apps_file") or settings.get("api_key.bootstrap_file")
         for line in Path(file).read_text().splitlines() if file else ():
@@ -121,6 +125,7 @@ class Colony:
         """Start a node; raises OSError when an address is taken."""
         self._started.discard(name)
         self._active[name] = ()
+        self.kinds.pop(name, None)
         self.read()
         self._say_loaded(name)
         await self.sleep(self.start.first)

@@ -19,6 +19,7 @@ from lab.node.v4.line import LINES, MNESIA
 from lab.node.v4.mnesia import ACTIONS, put_rule
 
 AS = "auth.mnesia.as"
+KINDS = ("username", "clientid")
 _USERS = ("auth_clientid", "auth_username", "auth_mnesia")
 _SHORT = ("4.0", "4.1", "4.2")
 _FULL = re.compile(r"4\.([02])\.(\d+)")
@@ -35,7 +36,7 @@ class FailedError(Exception):
 
 
 def check_version(document: dict[str, Any], number: str) -> None:
-    """Whether line ``number`` takes a document.
+    """Whether open source of line ``number`` takes a document; Enterprise asks for nothing.
 
     Raises:
         UnsupportedError: no.
@@ -44,17 +45,18 @@ def check_version(document: dict[str, Any], number: str) -> None:
     """
     if "version" not in document:
         raise CrashError
-    version, users = document["version"], any(document.get(name) for name in _USERS)
-    shorts = (*_SHORT, *(one for one in LINES if "4.2" < one <= number))
-    if not users:
-        good = version in shorts if number != "4.2" else version in _SHORT[:2]
-    elif version in _SHORT[1:] and number != "4.2" and AS not in document:
+    version, users = str(document["version"]), any(document.get(name) for name in _USERS)
+    mnesia = document.get("auth_mnesia") or document.get("acl_mnesia")
+    if version in _SHORT and mnesia and document.get(AS) not in KINDS and number != "4.2":
         raise CrashError
+    shorts = tuple(one for one in LINES if "4.2" < one <= number)
+    found = _FULL.fullmatch(version)
+    if not users:
+        good = version in ((*_SHORT, *shorts) if shorts else _SHORT[:2])
     else:
-        found = _FULL.fullmatch(str(version))
-        good = int(found[2]) >= _FIRST[found[1]] if found else version == "4.1" or version in shorts[len(_SHORT) :]
+        good = int(found[2]) >= _FIRST[found[1]] if found else version == "4.1" or version in shorts
     if not good:
-        raise UnsupportedError(str(version))
+        raise UnsupportedError(version)
 
 
 def carry_out(colony: Colony, here: str, document: dict[str, Any]) -> None:
@@ -69,9 +71,11 @@ def carry_out(colony: Colony, here: str, document: dict[str, Any]) -> None:
         _engine(colony, document)
         _bans(colony, document)
         _accounts(colony, document)
+        if document.get(AS) in KINDS:
+            colony.kinds[here] = document[AS]
         if MNESIA in colony.active(here):
-            _users(colony, document)
-            _rules(colony, document)
+            _users(colony, document, colony.kinds.get(here))
+            _rules(colony, document, colony.kinds.get(here))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FailedError from error
 
@@ -137,33 +141,34 @@ def _accounts(colony: Colony, document: dict[str, Any]) -> None:
         tables.admins[one["username"]] = Admin(one["username"], b64decode(one["password"]), one["tags"])
 
 
-def _users(colony: Colony, document: dict[str, Any]) -> None:
-    users, now = colony.host.store.old.users, colony.stamp()
-    for kind in ("clientid", "username"):
-        for one in document.get(f"auth_{kind}", []):
-            users[kind, one[kind]] = OldUser(one[kind], b64decode(one["password"]), now)
-    for one in document.get("auth_mnesia", []):
-        kind = _kind(document) if "type" not in one else one["type"]
-        users[kind, one["login"]] = OldUser(one["login"], b64decode(one["password"]), one.get("created_at", now))
-
-
-def _kind(document: dict[str, Any]) -> str:
-    """What kind 4.2's users are of; the file does not say, unless somebody has written it there."""
-    if AS not in document:
+def _of_old_shape(rows: list[dict[str, Any]], kind: str | None) -> bool:
+    """Whether rows are 4.2's: all of them or none; those need to be told their kind, now or since the node started."""
+    old = ["type" not in row for row in rows]
+    if any(old) and (kind is None or not all(old)):
         raise FailedError
-    return str(document[AS])
+    return any(old)
 
 
-def _rules(colony: Colony, document: dict[str, Any]) -> None:
-    """Those of 4.2 get the millisecond in which each is written, and ``$all`` is somebody's name."""
-    rules = colony.host.store.old.rules
-    for one in document.get("acl_mnesia", []):
-        if "type" in one:
-            key = ALL if one["type"] == "all" else (one["type"], one["type_value"])
-            rule = OldRule(one["topic"], one["action"], one["access"] == "allow", one.get("created_at", 0))
-            put_rule(rules, key, rule)
-            continue
+def _users(colony: Colony, document: dict[str, Any], kind: str | None) -> None:
+    users, now = colony.host.store.old.users, colony.stamp()
+    for one_kind in KINDS:
+        for one in document.get(f"auth_{one_kind}", []):
+            users[one_kind, one[one_kind]] = OldUser(one[one_kind], b64decode(one["password"]), now)
+    rows = document.get("auth_mnesia", [])
+    old = _of_old_shape(rows, kind)
+    for one in rows:
+        its, stamp = (str(kind), now) if old else (one["type"], one.get("created_at", now))
+        users[its, one["login"]] = OldUser(one["login"], b64decode(one["password"]), stamp)
+
+
+def _rules(colony: Colony, document: dict[str, Any], kind: str | None) -> None:
+    """Each gets the millisecond in which it is written, whatever the file says; of 4.2's, ``$all`` is somebody's name."""
+    rules, rows = colony.host.store.old.rules, document.get("acl_mnesia", [])
+    old = _of_old_shape(rows, kind)
+    for one in rows:
+        if old:
+            key, allow = (str(kind), one["login"]), one["allow"]
+        else:
+            key, allow = (one["type"], one["type_value"]) if "type_value" in one else ALL, one["access"] == "allow"
         for action in ACTIONS[one["action"]]:
-            put_rule(
-                rules, (_kind(document), one["login"]), OldRule(one["topic"], action, one["allow"], colony.stamp())
-            )
+            put_rule(rules, key, OldRule(one["topic"], action, allow, colony.stamp()))

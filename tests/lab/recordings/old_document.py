@@ -41,7 +41,9 @@ No recording exists of these; they follow EMQX's own documents, or what the sour
 | Enterprise 4.x: evacuation from 4.4.12 on (`/load_rebalance/..`) | `lab/node/v4/evacuation.py` |
 | `PUT /nodes/:node/plugins/:plugin/load`, `/unload` | `lab/node/v4/nodes.py` |
 | a document without users needs a short version (read in the source; recorded is `4.2`, `4.3`, `4.4`) | `lab/node/v4/importing.py` |
-| a rule of a 4.3 or 4.4 export keeps its time stamp in an import (recorded of users) | `lab/node/v4/importing.py` |
+| rules of a 4.3 or 4.4 export are stamped anew in an import, users keep theirs (recorded of users; rules read in the source) | `lab/node/v4/importing.py` |
+| the kind of 4.2's users that an import names is remembered until the node stops; Enterprise asks for no version | `lab/node/v4/importing.py` |
+| exports of Enterprise have `modules`, `schemas`, `configs`, `listeners_state`, here always empty | `lab/node/v4/data.py` |
 | a wildcard of a subscription is selected by `+` of a rule (`a/#` by `a/+`), read in the source | `lab/node/v4/judges.py` |
 | rules and resources of the engine are kept and shown, none runs | `lab/node/v4/engine.py` |
 """
