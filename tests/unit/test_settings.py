@@ -200,4 +200,4 @@ def test_a_version_that_no_lab_node_plays_is_refused_before_anything_is_made(ver
     if is_played:
         assert read(raw).clusters["blue"].version == version
     else:
-        assert any("lab nodes; for an older one give emqxHome" in line for line in refusal(raw))
+        assert any("lab nodes; for another one give emqxHome" in line for line in refusal(raw))
