@@ -54,6 +54,17 @@ def durable_sessions(text: str) -> bool:
     return isinstance(found, dict) and found.get("enable") is True
 
 
+def seeds_of(text: str) -> frozenset[str]:
+    """The names of the nodes that a node looks for when it starts (recording 02_nodes_cluster_stats); none where it finds the others in another way."""
+    try:
+        cluster = (loads(text) or {}).get("cluster")
+    except HoconError:
+        return frozenset()
+    static = cluster.get("static") if isinstance(cluster, dict) else None
+    seeds = static.get("seeds") if isinstance(static, dict) else None
+    return frozenset(map(str, seeds)) if isinstance(seeds, list) else frozenset()
+
+
 def hashes_of(text: str) -> dict[Path, str] | None:
     """Path -> sha256 of each value; None when the text cannot be read or would include a file: nothing that a cluster names is opened."""
     try:

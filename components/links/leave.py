@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal
 
 from components.cutover.words import Colour
+from components.emqx.answers import NodeFacts
 from components.emqx.base import Cluster, of_colour
+from components.emqx.effective import seeds_of
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.keepers.base import NodeKeeper
@@ -19,6 +21,9 @@ from components.links.storage import move_replicas
 from components.run.run import Run
 from components.run.waiting import until
 
+UNLISTED_SECONDS = 3.0
+"""A node that stops is on no list for at most 1.5 s, one that starts for at most 2.8 s (recordings C1_green_stopped_then_force_leave_ce, A1_static_join_ce_5.8.8_5.8.9)."""
+STOPPED = "stopped"
 GONE_SECONDS = 30.0
 """A stopped node is off the list of the running after 1.5 s, a forced out one after 0.5 s (recording C1_green_stopped_then_force_leave_ce)."""
 
@@ -32,13 +37,14 @@ async def leave(
 
     Raises:
         Refused: clients, sessions or durable storage are on them, or they run and are not ours to stop.
-        GaveUp: a node does not go. NotNow, Unreachable: nobody who stays answers; the next run goes on.
+        GaveUp: a node does not go, or somebody starts it again and again; nothing is forced out while it runs. NotNow, Unreachable: nobody who stays answers; the next run goes on.
 
     """
     new, names = run.clusters[stays], old.node_names
-    members = of_colour(old, await new.nodes())
+    members = await _members(run, old, new)
     await _refuse_used(old, new, sessions_may_end=sessions_may_end)
     running = sorted(name for name, facts in members.items() if facts.running)
+    seeds = await _still_seeds(run, new, names)
     if running and keeper is None:
         raise theirs(old.handle.colour, running)
     storage = await move_replicas(run, old, new, may_end=sessions_may_end)
@@ -46,16 +52,16 @@ async def leave(
         for name in names:
             await run.act("leave", node=name, phase="stop")
             await keeper.stop(name)
-    await _until_gone(run, new, names, "stopped")
+    await _until(run, new, "stopped", members)
     for name in names:
         if name in members:
             await run.act("leave", node=name, phase="force out")
             await new.force_leave(name)
-    await _until_gone(run, new, names, "gone")
+    await _until(run, new, "gone", names)
     aside = [await keeper.set_aside(name) for name in names] if keeper is not None else []
     run.progress(f"{old.handle.colour} has left the cluster of {stays}: {', '.join(names)}")
-    moved = {"storage": storage} if storage else {}
-    return {"left": sorted(members), "aside": [str(place) for place in aside if place is not None], **moved}
+    more = {name: facts for name, facts in (("storage", storage), ("seeds", seeds)) if facts}
+    return {"left": sorted(members), "aside": [str(place) for place in aside if place is not None], **more}
 
 
 def theirs(colour: Colour, running: Collection[str]) -> Refused:
@@ -67,6 +73,31 @@ def theirs(colour: Colour, running: Collection[str]) -> Refused:
         todo="stop these nodes and take them off their start scripts, then run pulumi up again: it forces them out;"
         " forced out while they run they would go on alone with empty tables",
     )
+
+
+async def _still_seeds(run: Run, new: Cluster, names: Collection[str]) -> dict[str, list[str]]:
+    """The nodes that stay, are started by their owner, and would look for one that leaves: each is told, with what comes of it."""
+    found: dict[str, list[str]] = {}
+    if new.handle.keeper is not None and new.handle.keeper.starts_by_itself:
+        return found  # each start of ours names those only that are there
+    for node in new.node_names:
+        text = await known(new.configs_text(node))
+        if named := sorted(seeds_of(text or "") & set(names)):
+            found[node] = named
+            run.warn(
+                f"{node} still has {', '.join(named)} among its seeds (cluster.static.seeds): take them out of its configuration before it restarts."
+                " If one of them is ever started again with an empty data directory, nodes that restart together join it, and everything is lost"
+            )
+    return found
+
+
+async def _members(run: Run, old: Cluster, new: Cluster) -> dict[str, NodeFacts]:
+    """The old nodes that the cluster lists; one that stops or starts just now is on no list for a moment, and is looked for again."""
+    found = dict(of_colour(old, await new.nodes()))
+    if set(old.node_names) - set(found):
+        await run.clock.sleep(UNLISTED_SECONDS)
+        found |= of_colour(old, await new.nodes())
+    return found
 
 
 async def _refuse_used(old: Cluster, new: Cluster, *, sessions_may_end: bool) -> None:
@@ -81,19 +112,26 @@ async def _refuse_used(old: Cluster, new: Cluster, *, sessions_may_end: bool) ->
         raise Refused(f"letting {old.handle.colour} leave its cluster", node=old.handle.colour, seen=seen, todo=todo)
 
 
-async def _until_gone(run: Run, new: Cluster, names: Collection[str], how: str) -> None:
-    """Until no node that stays sees one of them running (``stopped``), or at all (``gone``)."""
+async def _until(run: Run, new: Cluster, how: Literal["stopped", "gone"], names: Collection[str]) -> None:
+    """Until every node that stays lists each of them as stopped, or lists none of them (``gone``).
+
+    Not listed is not stopped: a node that starts again is on no list for some seconds while it runs (recording A1_static_join_ce_5.8.8_5.8.9).
+    """
 
     async def look() -> tuple[bool | None, str]:
         seen = await asyncio.gather(*(new.nodes(node=name, patience_seconds=0) for name in new.node_names))
-        still = {one.name for facts in seen for one in facts if one.name in names and (one.running or how == "gone")}
-        return (None if still else True), f"still in the cluster's list: {', '.join(sorted(still)) or 'none'}"
+        listed = [{one.name: one.status for one in facts if one.name in names} for facts in seen]
+        if how == "gone":
+            still = {name for facts in listed for name in facts}
+            return (None if still else True), f"still in the cluster's list: {', '.join(sorted(still)) or 'none'}"
+        runs = {name for facts in listed for name in names if facts.get(name) != STOPPED}
+        return (None if runs else True), f"not listed as stopped by every node that stays: {', '.join(sorted(runs))}"
 
     await until(
         run,
         look,
         tried=f"waiting until the old nodes are {how}",
         node=new.handle.colour,
-        todo="look at the node that is named; the next pulumi up goes on here",
+        todo="end what starts the node that is named (a unit, a start script); the next pulumi up goes on here",
         limit_seconds=GONE_SECONDS,
     )

@@ -10,6 +10,7 @@ from components.local import cluster as local
 from lab.stage import Stage
 from tests.lab import one_cluster_stage as one
 from tests.lab.agreement import plan_and_act_agree
+from tests.lab.one_cluster_company import company
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -30,8 +31,12 @@ def test_the_plan_says_that_sessions_come_along(stage: Stage) -> None:
     assert "no data moves: green joins the cluster of blue" in output
 
 
-def test_one_up_moves_everybody_and_both_colours_exchange_messages_all_the_while(stage: Stage) -> None:
-    seen = one.up_with_a_witness(stage)
+def test_one_up_moves_everybody_and_both_colours_exchange_messages_all_the_while_with_shared_ones_and_wills_as_recorded(
+    stage: Stage,
+) -> None:
+    with company(stage) as there:
+        seen = one.up_with_a_witness(stage)
+    there.judge(moves=1)
     assert seen.done is not None
     output = seen.done.good().output
     assert stage.live() == {"blue": 0, "green": CLIENTS}

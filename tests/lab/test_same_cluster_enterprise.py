@@ -8,6 +8,7 @@ import pytest
 
 from lab.stage import Stage
 from tests.lab import one_cluster_stage as one
+from tests.lab.one_cluster_company import company
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -29,7 +30,9 @@ def states(stage: Stage) -> dict[str, str]:
 def test_one_up_moves_everybody_and_every_session_and_shuts_the_old_nodes(stage: Stage) -> None:
     stage.configure("green", "blue", "green")
     assert "those of offline clients: evacuated to the new nodes" in stage.workspace.preview().good().output
-    seen = one.up_with_a_witness(stage)
+    with company(stage) as there:
+        seen = one.up_with_a_witness(stage)
+    there.judge(moves=1)
     assert seen.done is not None
     assert f"sessions     {one.SLEEPERS}" in seen.done.good().output
     assert stage.live() == {"blue": 0, "green": CLIENTS}

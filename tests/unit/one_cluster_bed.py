@@ -38,10 +38,12 @@ class MemberApi(FakeApi):
         self.inventories: dict[str, Inventory] = {}
         self.text = "mqtt { max_inflight = 32 }"
         self.stopped = False
+        self.unlisted_until = 0.0
 
     async def nodes(self, **_: Any) -> tuple[NodeFacts, ...]:
         self.alive()
-        return tuple(self.world.row(colour) for colour in self.world.members(self.colour))
+        there, now = self.world.members(self.colour), self.world.clock.now()
+        return tuple(self.world.row(colour) for colour in there if self.world.member(colour).unlisted_until <= now)
 
     async def cluster_members(self, _node: str, **_more: Any) -> tuple[str, ...]:
         self.alive()

@@ -53,6 +53,21 @@ async def test_nodes_that_are_not_ours_are_refused_while_they_run_and_forced_out
     assert world.left == {"blue"}
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_node_that_is_on_no_list_for_a_moment_is_neither_gone_nor_stopped(restarted: bool) -> None:
+    world = empty()
+    blue = world.member("blue")
+    blue.stopped = blue.dead = not restarted
+    blue.unlisted_until = world.clock.now() + 1.5
+    if restarted:
+        with pytest.raises(Refused, match=f"{blue.node} run, and they are not ours to stop"):
+            await leave(world.run("a"), blue, "green", None, sessions_may_end=False)  # type: ignore[arg-type]
+        assert world.left == set()
+    else:
+        await leave(world.run("a"), blue, "green", None, sessions_may_end=False)  # type: ignore[arg-type]
+        assert world.left == {"blue"}
+
+
 @pytest.mark.parametrize("act", range(1, 3))
 async def test_killed_at_any_act_the_next_run_ends_in_the_same_place(act: int) -> None:
     world = empty()

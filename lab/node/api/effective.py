@@ -91,7 +91,7 @@ def _own(managed: Host, here: str) -> dict[str, Any]:
             "links": [],
             "name": managed.name,
             "proto_dist": "inet_tcp",
-            "static": {"seeds": list(managed.cluster.nodes)},
+            "static": {"seeds": list(managed.cluster.nodes[here].terms.seeds or managed.cluster.nodes)},
         },
         "dashboard": {
             "cors": False,
