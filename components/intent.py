@@ -145,11 +145,13 @@ def mover_of(settings: Settings) -> Choice:
     """The mover of the cutover that these settings ask for; plan and links have it from here."""
     old = settings.clusters.get(other(settings.live), settings.clusters[settings.live])
     can = capabilities_of(BALANCERS[settings.balancer.target].router)
+    shared = STRATEGIES[settings.cutover.strategy].scope == "colour"
+    open_source = shared and settings.clusters[settings.live].edition == "ce"  # an evacuation needs nodes that receive
     here = Circumstances(
         movers=[mover for mover in STRATEGIES[settings.cutover.strategy].movers if mover in MOVERS],
         knows_clients=can.knows_clients == "client-id",
         closes_clients=can.closes_clients,
-        edition=old.edition,
+        edition="ce" if open_source else old.edition,
         nodes=old.size,
         budget_per_second=settings.cutover.budget_per_second,
     )

@@ -32,9 +32,9 @@ class Carried(NamedTuple):
     messages: int
 
 
-async def not_carried(cluster: Cluster) -> tuple[int, int]:
-    """The sessions of a colour that nothing could take along, and the messages that wait in them; known before anybody is moved."""
-    if await cluster.has_evacuation() or await cluster.takes_any_client_id():
+async def not_carried(cluster: Cluster, to: Cluster | None = None) -> tuple[int, int]:
+    """The sessions of a colour that nothing could take along (to the other one), and the messages that wait in them; known before anybody is moved."""
+    if await _evacuates(cluster, cluster if to is None else to) or await cluster.takes_any_client_id():
         return 0, 0
     return await _offline(cluster)
 
@@ -80,12 +80,17 @@ def left_behind(source: Colour, sessions: int, messages: int | None) -> Refused:
 async def carry(run: Run, old: Cluster, new: Cluster, per_second: int) -> Carried:
     """Take over what no evacuation can take along from some nodes of a cluster to others of it."""
     taken = 0
-    if not await old.has_evacuation() and await new.takes_any_client_id():
+    if not await _evacuates(old, new) and await new.takes_any_client_id():
         await new.sweep()
         async with new.temporary_account(Topics.fresh(None).rules()) as account:
             taken = await _take_all(run, old, new, account, per_second)
     left, messages = await _offline(old)
     return Carried(taken, left, messages)
+
+
+async def _evacuates(old: Cluster, new: Cluster) -> bool:
+    """Whether node evacuation takes sessions from one to the other: both are Enterprise (recording F1_ce_to_ee_mixed_and_roll: open source has none of it)."""
+    return await old.has_evacuation() and await new.has_evacuation()
 
 
 async def _take_all(run: Run, old: Cluster, new: Cluster, account: Account | None, per_second: int) -> int:

@@ -19,7 +19,7 @@ from components.emqx.known import known
 from components.guards.proxied import refuse_wrong_proxy
 from components.links.opening import refuse_false, refuse_way
 from components.links.readiness import running_names, wait_until_ready
-from components.links.room import look_at_room
+from components.links.room import Room, look_at_room
 from components.links.storage import without_site
 from components.links.target import reopen, wait_until_up
 from components.links.verification import Finding, probe, refuse
@@ -175,7 +175,23 @@ async def _room(new: Cluster, old: Cluster) -> list[Finding]:
     """Files and listeners for everybody; a licence counts the cluster's sessions, of which a move makes none more."""
     clients = sum((await old.live_connections()).values())
     here = await look_at_room(new)
+    first = await _first_licence(new, old, here)
     most = min((one for one in (here.files, here.doors) if one is not None), default=None)
     if most is None or clients <= most:
+        return first
+    return [
+        *first,
+        Finding(section="capacity", expected=f"room for {clients} clients", found=f"for {most}: {here.limits}"),
+    ]
+
+
+async def _first_licence(new: Cluster, old: Cluster, here: Room) -> list[Finding]:
+    """Open source to Enterprise: the licence counts from the moment in which the last old node is gone, for all sessions at once (F1_ce_to_ee_mixed_and_roll)."""
+    most = 0 if here.licence is None else here.licence.max_sessions
+    if not most or await old.license() is not None:
         return []
-    return [Finding(section="capacity", expected=f"room for {clients} clients", found=f"for {most}: {here.limits}")]
+    sessions = sum(one.connections or 0 for one in await new.nodes())
+    if sessions <= most:
+        return []
+    found = f"a licence for {most}, which holds once the last open-source node has left: give each new node a larger one (license.key in its emqx.conf)"
+    return [Finding(section="licence", expected=f"room for {sessions} sessions", found=found)]

@@ -218,7 +218,7 @@ def total(live: Mapping[str, int] | None) -> int | None:
 async def _losses(run: Run, source: Colour, *, must_answer: bool) -> tuple[int | None, int | None]:
     """Persistent sessions and their queued messages, in one cluster those that nothing can carry; unknown on the way back from a colour that does not answer."""
     if run.in_one_cluster:
-        here = not_carried(run.clusters[source])
+        here = not_carried(run.clusters[source], run.clusters[other(source)])
         return await here if must_answer else (await known(here) or (None, None))
     asked = run.clusters[source].session_totals()
     totals = await asked if must_answer else await known(asked)

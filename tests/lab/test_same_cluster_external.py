@@ -1,4 +1,7 @@
-"""One cluster that is not ours: green's nodes are invited, one that cannot join ends the update, and blue's nodes are forced out once their owner has stopped them."""
+"""One cluster that is not ours, from open source to Enterprise: green's nodes are invited, one that cannot join or has too small a licence ends the update.
+
+Blue's nodes are forced out once their owner has stopped them.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,16 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 CLIENTS = 60
 SCENE = Scene(
-    clients=CLIENTS, budget_per_second=60, steps=({"share": 100},), edition="ce", strategy="same-cluster", green="5.8.9"
+    clients=CLIENTS,
+    budget_per_second=60,
+    steps=({"share": 100},),
+    edition="ce",
+    strategy="same-cluster",
+    green="5.8.11",
 )
 COOKIE = "emqxsecretcookie"
+EDITIONS = {"blue": "ce", "green": "ee"}
+LICENCE = "lab-1000-planted"
 
 
 @pytest.fixture
@@ -33,10 +43,11 @@ async def theirs(tmp_path: Path) -> AsyncIterator[tuple[NodeProcess, NodeProcess
     """A cluster, and nodes beside it that wait for an invitation and have another cookie."""
     secret = secrets.token_urlsafe(24)
     key = ("upgrade-blue", secret)
-    words = ("--edition", "ce", "--nodes", "2", "--proxy-protocol")
-    async with node_process(tmp_path / "blue", "--name", "blue", "--version", SCENE.blue, *words, key=key) as blue:
+    words = ("--nodes", "2", "--proxy-protocol")
+    its = ("--name", "blue", "--version", SCENE.blue, "--edition", EDITIONS["blue"])
+    async with node_process(tmp_path / "blue", *its, *words, key=key) as blue:
         apart = ("--join", blue.ready["control"], "--seeds", "", "--cookie", "another")
-        more = ("--name", "green", "--version", SCENE.green, *words, *apart)
+        more = ("--name", "green", "--version", SCENE.green, "--edition", EDITIONS["green"], *words, *apart)
         async with node_process(tmp_path / "green", *more, key=key) as green:
             yield blue, green, secret
 
@@ -55,7 +66,7 @@ class ExternalPair(Stage):
             colour: {
                 "target": "external",
                 "version": versions[colour],
-                "edition": "ce",
+                "edition": EDITIONS[colour],
                 "proxyProtocol": True,
                 "nodes": [{key: node[key] for key in ("name", "api", "mqtt")} for node in self.given[colour]["nodes"]],
             }
@@ -74,7 +85,7 @@ class ExternalPair(Stage):
         return {str(server.state) for known, nodes in found.items() if known == colour for server in nodes.values()}
 
 
-def test_nodes_with_another_cookie_end_the_update_and_corrected_they_are_invited(
+def test_nodes_with_another_cookie_or_too_small_a_licence_end_the_update_and_corrected_they_take_everybody(
     tmp_path: Path, theirs: tuple[NodeProcess, NodeProcess, str]
 ) -> None:
     blue, green, secret = theirs
@@ -82,7 +93,9 @@ def test_nodes_with_another_cookie_end_the_update_and_corrected_they_are_invited
         stage.build_blue()
         stage.start_fleet()
         _never_joins(stage)
-        _let_meet(green)
+        _restarted(green, cookie=COOKIE)
+        _is_licensed_for_too_few(stage)
+        _restarted(green, license=LICENCE)
         stage.workspace.up().good()
         assert stage.live() == {"blue": 0, "green": CLIENTS}
         assert stage.servers("green") == {"ready"}
@@ -103,10 +116,19 @@ def _never_joins(stage: ExternalPair) -> None:
     assert stage.servers("green") == {"maint"}, "alone it lets everybody in, for ever"
 
 
-def _let_meet(green: NodeProcess) -> None:
+def _is_licensed_for_too_few(stage: ExternalPair) -> None:
+    stage.configure("green", "blue", "green")
+    failed = stage.workspace.up()
+    assert failed.code != 0
+    assert "a licence for 25, which holds once the last open-source node has left" in failed.output
+    assert stage.live()["blue"] == CLIENTS
+    assert stage.servers("green") == {"maint"}
+
+
+def _restarted(green: NodeProcess, **more: str) -> None:
     control = green.ready["control"]
     for node in green.ready["nodes"]:
-        for act, body in (("stop", {}), ("start", {"cookie": COOKIE})):
+        for act, body in (("stop", {}), ("start", more)):
             httpx.post(f"{control}/nodes/{node['name']}/{act}", json=body, timeout=60).raise_for_status()
 
 

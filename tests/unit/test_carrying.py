@@ -9,6 +9,7 @@ import pytest
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.movers import Choice
+from components.cutover.words import Colour
 from components.emqx.answers import SessionFacts
 from components.emqx.errors import Refused
 from components.ledger.base import DRAINED_AT, LEASE
@@ -71,6 +72,20 @@ async def test_before_anybody_is_moved_it_is_known_what_nothing_can_carry() -> N
     with pytest.raises(Refused, match="no account of ours may connect with another client's id"):
         await open_run(world.run("a"), "green", ("blue", "green"), (), budget_per_second=50, keep_stale=False)
     assert world.journal == []
+
+
+@pytest.mark.parametrize("enterprise", ["blue", "green"])
+async def test_between_open_source_and_enterprise_sessions_are_taken_over_in_both_directions(
+    enterprise: Colour,
+) -> None:
+    world = open_source(offline("a", 3))
+    world.member(enterprise).evacuates = True
+    blue: Any = world.member("blue")
+    world.any_client_id = False
+    assert await not_carried(blue, world.member("green")) == (1, 3)  # type: ignore[arg-type]
+    world.any_client_id = True
+    await carry_sessions(world.run("a"), "blue", 1_000, before=1, may_end=False)
+    assert [one.clientid for one in world.taken] == ["a"]
 
 
 async def test_killed_in_the_middle_the_next_run_carries_the_rest() -> None:

@@ -204,6 +204,21 @@ async def test_a_node_whose_tables_or_permissions_are_others_is_not_verified(doo
     assert len((await join(here.run("a"), "green", limit_seconds=60))["unlike"]) == 1
 
 
+async def test_a_first_licence_that_is_too_small_is_refused_before_it_holds(door: Door) -> None:
+    here = world()
+    green = here.member("green")
+    green.licensed = 4
+    with pytest.raises(VerificationFailed, match=r"licence: .*room for 5 sessions.*a licence for 4, which holds once"):
+        await join(here.run("a"), "green", limit_seconds=60)
+    assert set(here.at.values()) == {"blue"}
+    here.member(
+        "blue"
+    ).licensed = 4  # Enterprise already: the cluster's sessions are counted, and a move makes none more
+    await join(here.run("a"), "green", limit_seconds=60)
+    here.member("blue").licensed, green.licensed = None, 5
+    await join(here.run("a"), "green", limit_seconds=60)
+
+
 async def test_what_clients_write_between_two_looks_is_no_difference(door: Door) -> None:
     here = world()
     green = here.member("green")

@@ -116,6 +116,26 @@ def test_two_clusters_behind_haproxy_are_moved_by_closing_unless_something_else_
     assert declared_with({"mover": "evacuation"}).cohort == "close", "who is moved one by one gets a FIN all the same"
 
 
+@pytest.mark.parametrize(
+    ("blue", "green", "live", "shuts"),
+    [
+        ("ee", "ee", "green", True),
+        ("ce", "ee", "green", False),
+        ("ce", "ee", "blue", False),
+        ("ce", "ce", "green", False),
+    ],
+)
+def test_inside_one_cluster_nodes_are_evacuated_only_to_nodes_that_can_receive(
+    blue: str, green: str, live: str, shuts: bool
+) -> None:
+    clusters = {
+        colour: {"target": "local", "version": version, "edition": edition, "nodes": 3}
+        for colour, version, edition in (("blue", "5.8.8", blue), ("green", "5.8.9", green))
+    }
+    stack = {"live": live, "clusters": clusters, "workDirectory": "w", "cutover": {"strategy": "same-cluster"}}
+    assert mover_of(declared(stack)).shuts is shuts
+
+
 def test_a_state_of_before_has_its_cohorts_kicked_beside_an_evacuation() -> None:
     assert Choice.model_validate({"mover": "evacuation", "shuts": True}).cohort == "kick"
 
