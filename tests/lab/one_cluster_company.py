@@ -20,7 +20,8 @@ from paho.mqtt.properties import Properties
 
 from components.cutover.cohort import belongs
 from components.system.address import parsed
-from lab.stage import DEVICE_USER, Stage
+from lab.filling import DEVICE_USER
+from lab.stage import Stage
 from tests.lab.balancer_life_bed import until
 
 FIRST_PARTS = 3_000
