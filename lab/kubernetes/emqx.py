@@ -118,14 +118,15 @@ def own_address() -> str:
         return str(sock.getsockname()[0])
 
 
-def ground_of(cookie: str) -> str:
-    """The control address of where nodes with this cookie live."""
-    with socket.create_connection((NODE, PORT), FIRST_SECONDS) as line, line.makefile() as answers:
-        line.sendall(f"{cookie}\n".encode())
+def ground_of(cookie: str) -> tuple[str, socket.socket]:
+    """The control address of where nodes with this cookie live, and what holds that up as long as it is open."""
+    line = socket.create_connection((NODE, PORT), FIRST_SECONDS)
+    line.sendall(f"{cookie}\n".encode())
+    with line.makefile() as answers:
         answer = json.loads(answers.readline())
     if "error" in answer:
         raise OSError(answer["error"])
-    return str(answer["control"])
+    return str(answer["control"]), line
 
 
 def _mounts(text: str) -> dict[str, str]:
@@ -142,12 +143,13 @@ def main() -> int:
         file = found.get("api_key", {}).get("bootstrap_file", "")
         if file:
             os.environ["EMQX_API_KEY__BOOTSTRAP_FILE"] = str(on_node(Path(file), mounts))
-        control = ground_of(settings.cookie)
+        control, line = ground_of(settings.cookie)
         print(
             f"Listener tcp:default on 0.0.0.0:1883 is about to start\nEMQX {settings.version} is running now!",
             flush=True,
         )
-        return live(settings, control, only=True)
+        with line:
+            return live(settings, control, only=True)
     except (WrongError, OSError) as error:
         print(f"[error] {error}", flush=True)
         return 1
