@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from components import counting
 from components.balancer import BALANCERS
+from components.conversion_look import Look, look, refuse_missing
 from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Fleet, Forecast, forecast
 from components.cutover.gates import names
@@ -39,7 +40,7 @@ from components.links.roll_look import versions_of
 from components.links.storage import refuse_without_sites
 from components.migration.advice import advise, lines
 from components.migration.check import Report
-from components.migration.facts import Live
+from components.migration.facts import Facts, Live
 from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
 from components.outlining import around, document, licence_limit
@@ -79,6 +80,7 @@ class Outlook(NamedTuple):
     differing: Differing
     licence_limit: int | None
     runs: Mapping[Colour, Sequence[str]]
+    conversion: Look | None = None
 
 
 def plan_of(settings: Settings, credentials: str | None) -> Plan:
@@ -100,13 +102,17 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     if outlook.forecast.direction == "forward":
         _refuse_move(settings, known_credentials)
     _refuse(settings, outlook)
+    refuse_missing(outlook.conversion, settings.live)
+    converted = outlook.conversion.lines if outlook.conversion else ()
     advice = (data(settings), *lines(outlook.advice)) if outlook.advice else ()
     silent = [SILENT.format(colour, why) for colour, why in outlook.silent.items()]
     limit = outlook.licence_limit
     outline = of_cutover(
         outlook.forecast, around(settings, advice=outlook.advice, licence_limit=limit, not_asked=outlook.silent)
     )
-    text = "\n".join([outline.headline, render(outlook.forecast), *silent, *outlook.differing.told, *advice])
+    text = "\n".join(
+        [outline.headline, render(outlook.forecast), *silent, *outlook.differing.told, *converted, *advice]
+    )
     rules = json.loads(outlook.advice.to_json()) if outlook.advice else None
     numbers = {**outlook.forecast.model_dump(mode="json", by_alias=True), "outline": document(outline)}
     things = outlook.differing.things
@@ -183,6 +189,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             await known(refuse_without_sites(apis[old]))
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
+        converted = await look(settings, apis, credentials) if held.decision.direction == "forward" else None
     plan = forecast(
         to=settings.live,
         direction=held.decision.direction,
@@ -198,8 +205,9 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         keeps_sessions=settings.cutover.keep_stale_sessions,
         accepts=most,
     )
-    advice = _advice(settings, fleet, effective) if held.decision.direction == "forward" else None
-    return Outlook(plan, advice, effective is not None, silent, apart, limit, runs)
+    files = converted and converted.facts
+    advice = _advice(settings, fleet, effective, files) if held.decision.direction == "forward" else None
+    return Outlook(plan, advice, effective is not None, silent, apart, limit, runs, converted)
 
 
 async def _opened(
@@ -216,7 +224,7 @@ async def _opened(
     }
 
 
-def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
+def _advice(settings: Settings, fleet: Fleet, effective: str | None, files: Facts | None = None) -> Report:
     old, new = settings.clusters[other(settings.live)], settings.clusters[settings.live]
     sessions = None
     if fleet.persistent_connected is not None and fleet.persistent_offline is not None:
@@ -230,6 +238,7 @@ def _advice(settings: Settings, fleet: Fleet, effective: str | None) -> Report:
             effective=effective,
             live=Live(connections=fleet.clients, persistent_sessions=sessions),
             strategy=STRATEGIES[settings.cutover.strategy].route,
+            given=files,
         )
     except BadSource as unread:
         seen = ", ".join(filter(None, (unread.place, unread.seen)))

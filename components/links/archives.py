@@ -125,7 +125,8 @@ class ArchiveDirectory:
         return self._unchanged(name, sha256)
 
     def mark_imported(self, name: str, sha256: str) -> None:
-        """Remember that the export of this inventory is what the target was filled with."""
+        """Remember that the export of this inventory is what the target was filled with; what an earlier conversion expected counts no more."""
+        (self.path / EXPECTED).unlink(missing_ok=True)
         self._write(IMPORTED, [name, sha256])
 
     def imported(self) -> tuple[str, str] | None:

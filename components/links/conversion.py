@@ -23,7 +23,6 @@ from components.migration.facts import Credential, Facts, Plan
 from components.migration.loading import load, require_all_read
 from components.migration.manifest import BadSource, Item
 from components.migration.moving import Moving, moving
-from components.migration.permissions.compare import Proof
 from components.migration.requests import Request, pieces
 from components.run.run import Run
 from components.value import Value
@@ -42,20 +41,13 @@ class Wanted(Value):
     acknowledge: tuple[str, ...] = ()
 
 
-class ConversionResult(Value):
-    """What was made; plain data for state and journal.
+class Summary(Value):
+    """What a person has to know of a conversion.
 
-    ``requests`` and ``inventory`` name files of the archive directory, the latter what the new colour must show. ``tally`` is section -> how
-    many items are in the source, carried, changed, dropped; ``losses`` are those that had an effect, as sentences; ``proof`` is the proof's.
+    ``tally`` is section -> how many items are in the source, carried, changed, dropped; ``losses`` are those that had an effect, as sentences;
+    ``proof`` is the proof's.
     """
 
-    archive: Archive
-    requests: str
-    requests_sha256: str
-    sent: int
-    inventory: str
-    inventory_sha256: str
-    bootstrap: tuple[str, ...]
     tally: dict[str, dict[str, int]]
     not_given: tuple[str, ...]
     losses: tuple[str, ...]
@@ -65,6 +57,18 @@ class ConversionResult(Value):
     narrower: int
     unknown: int
     proof: tuple[str, ...]
+
+
+class ConversionResult(Summary):
+    """What was made; plain data for state and journal. ``requests`` and ``inventory`` name files of the archive directory, the latter what the new colour must show."""
+
+    archive: Archive
+    requests: str
+    requests_sha256: str
+    sent: int
+    inventory: str
+    inventory_sha256: str
+    bootstrap: tuple[str, ...]
     manifest: str
     seconds: float
 
@@ -106,7 +110,7 @@ async def convert(
     await refuse_differing(blue, facts)
     result = _kept(store, made, run, began)
     run.record("fact", section="conversion", **result.model_dump(mode="json"))
-    for line in told(result):
+    for line in told(result, f"all of them in {result.manifest}"):
         run.progress(line)
     refuse_unacknowledged(result, source, wanted.acknowledge)
     return result
@@ -158,7 +162,6 @@ def _kept(store: ArchiveDirectory, made: Moving, run: Run, began: float) -> Conv
     ends = {"origin": made.origin, "target": made.target}
     store.keep(ACCOUNT, made.account.to_json(**ends).encode())
     store.keep(MANIFEST, f"{made.account.to_markdown(**ends)}\n## Proof\n\n```\n{made.proof}\n```\n".encode())
-    losses = tuple(islice(made.account.losses(), _MOST_TOLD))
     return ConversionResult(
         archive=archive,
         requests=REQUESTS,
@@ -167,24 +170,26 @@ def _kept(store: ArchiveDirectory, made: Moving, run: Run, began: float) -> Conv
         inventory=name,
         inventory_sha256=store.keep_inventory(name, made.expected),
         bootstrap=tuple(made.bootstrap),
-        tally=made.account.tally(),
-        not_given=made.account.not_given,
-        losses=tuple(map(_sentence, losses)),
-        losses_left_out=max(0, sum(1 for _ in made.account.losses()) - _MOST_TOLD),
-        **_proven(made.proof),
+        **summary(made).model_dump(),
         manifest=str(store.path / MANIFEST),
         seconds=round(run.clock.now() - began, 3),
     )
 
 
-def _proven(proof: Proof) -> dict[str, object]:
-    return {
-        "decisions": proof.decisions,
-        "wider": proof.widened,
-        "narrower": proof.narrowed,
-        "unknown": proof.unknown,
-        "proof": tuple(str(proof).splitlines()[:_MOST_TOLD]),
-    }
+def summary(made: Moving) -> Summary:
+    """The first of its losses, and how many there are."""
+    proof, losses = made.proof, tuple(islice(made.account.losses(), _MOST_TOLD))
+    return Summary(
+        tally=made.account.tally(),
+        not_given=made.account.not_given,
+        losses=tuple(map(_sentence, losses)),
+        losses_left_out=max(0, sum(1 for _ in made.account.losses()) - _MOST_TOLD),
+        decisions=proof.decisions,
+        wider=proof.widened,
+        narrower=proof.narrowed,
+        unknown=proof.unknown,
+        proof=tuple(str(proof).splitlines()[:_MOST_TOLD]),
+    )
 
 
 def _sentence(found: Item) -> str:
@@ -192,22 +197,21 @@ def _sentence(found: Item) -> str:
     return f"{found.section} {found.label}: {found.verdict}, {found.how}{todo}"
 
 
-def told(result: ConversionResult) -> list[str]:
-    """What a person reads of it in plan and update."""
+def told(result: Summary, where: str) -> list[str]:
+    """What a person reads of it in plan and update; ``where`` all of it stands."""
     items = sum(row["source"] for row in result.tally.values())
     by = {verdict: sum(row[verdict] for row in result.tally.values()) for verdict in ("carried", "changed", "dropped")}
     head = f"conversion: {items} items, " + ", ".join(f"{count} {verdict}" for verdict, count in by.items())
-    more = f"; and {result.losses_left_out} more" if result.losses_left_out else ""
     return [
-        f"{head}; all of them in {result.manifest}",
+        f"{head}; {where}",
         *(f"  not given: {what}" for what in result.not_given),
         *(f"  {loss}" for loss in result.losses),
-        *([f"  {more[2:]}"] if more else []),
+        *([f"  and {result.losses_left_out} more"] if result.losses_left_out else []),
         *(f"  proof: {line}" for line in result.proof),
     ]
 
 
-def unacknowledged(result: ConversionResult, acknowledged: Collection[str]) -> dict[str, str]:
+def unacknowledged(result: Summary, acknowledged: Collection[str]) -> dict[str, str]:
     """What has to be acknowledged and is not, by its word."""
     found: dict[str, str] = {}
     if (result.losses or result.not_given) and "conversion" not in acknowledged:
@@ -234,7 +238,7 @@ def refuse_unacknowledged(result: ConversionResult, source: Colour, acknowledged
         raise Refused(
             f"the conversion of {source}",
             node=source,
-            seen="\n".join([*missing.values(), *told(result)]),
+            seen="\n".join([*missing.values(), *told(result, f"all of them in {result.manifest}")]),
             todo=f"read {result.manifest}; what may be so is accepted by emqx:cutover: acknowledge: [{', '.join(missing)}]",
         )
 

@@ -28,23 +28,32 @@ class Copied(Value):
     published: int
 
 
-async def count_or_refuse(run: Run, source: Colour, account: MqttAccount | None, acknowledged: bool) -> int | None:
-    """How many there are.
+def unread(counted: int | None, account: MqttAccount | None, *, acknowledged: bool) -> dict[str, str]:
+    """What has to be acknowledged and is not, by its word."""
+    if account is not None or counted == 0 or acknowledged:
+        return {}
+    count = "an unknown number of" if counted is None else f"{counted}"
+    return {
+        "retained": f"{count} retained messages are in no export of 4.x and in no API, and no account may read them"
+    }
+
+
+async def count_or_refuse(run: Run, source: Colour, account: MqttAccount | None, *, acknowledged: bool) -> None:
+    """Refuse a loss before anything is touched.
 
     Raises:
         Refused: there are some, nobody may read them, and nobody acknowledged the loss.
 
     """
-    counted = await run.clusters[source].retained_messages()
-    if account is None and counted != 0 and not acknowledged:
+    lost = unread(await run.clusters[source].retained_messages(), account, acknowledged=acknowledged)
+    if lost:
         raise Refused(
             "copying retained messages",
             node=source,
-            seen=f"{'an unknown number of' if counted is None else counted} retained messages are in no export of 4.x and in no API, and no account may read them",
+            seen=lost["retained"],
             todo=f"pulumi config set --secret --path emqx:credentials.{source}.retained.username (and .password) of a client that may"
             " subscribe to everything, or accept the loss: emqx:cutover: acknowledge: [retained]",
         )
-    return counted
 
 
 async def copy(run: Run, source: Colour, target: Colour, account: MqttAccount | None) -> tuple[Copied, list[str]]:

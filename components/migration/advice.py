@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from components.cutover.routes import Strategy
 from components.cutover.versions import parse
@@ -24,6 +25,7 @@ def advise(
     effective: str | None,
     live: Live,
     strategy: Strategy = "two-cluster",
+    given: Facts | None = None,
 ) -> Report:
     """What is known of a move before it is made.
 
@@ -35,6 +37,7 @@ def advise(
         effective: the old colour's effective configuration as HOCON, whose values are not in the answer; None where it was not got.
         live: what was counted.
         strategy: how it is made; in one cluster nothing is imported.
+        given: what is known of the files of a colour of 4.x; None where nothing is.
 
     Raises:
         BadSource: the effective configuration cannot be read.
@@ -54,7 +57,8 @@ def advise(
         hardened=False,
     )
     hocons = None if effective is None else (hocon.parse("the effective configuration", effective),)
-    report = check(Facts(plan, hocons=hocons, live=live), acknowledged=acknowledged)
+    facts = Facts(plan, hocons=hocons, live=live) if given is None else replace(given, plan=plan, live=live)
+    report = check(facts, acknowledged=acknowledged)
     ours = tuple(verdict for verdict in report.verdicts if not verdict.rule.id.startswith(ARCHIVE_RULES))
     return Report(report.facts, report.answer, ours, ())
 

@@ -10,6 +10,7 @@ from components.emqx.base import Cluster
 from components.emqx.known import known
 from components.emqx.registry import cluster_of
 from components.links.accounts import carried, refuse_lockout, refuse_same_accounts
+from components.links.archives import ArchiveDirectory
 from components.links.data_export import export
 from components.links.opening import serves_imported, silent
 from components.migration.inventory import written_since
@@ -32,7 +33,7 @@ class DataExportProvider(LinkProvider[DataExportInputs]):
     async def work(self, run: Run, inputs: DataExportInputs) -> dict[str, Any]:
         """Export, or on the way back list what was written on the colour that the clients leave."""
         if inputs.direction == "back":
-            return {"left_behind": await left_behind(run, inputs.to)}
+            return {"left_behind": await left_behind(run, inputs.to, archives(inputs))}
         if await serves_imported(run, inputs.to) and await silent(run, other(inputs.to)):
             run.progress(f"{other(inputs.to)} does not answer; {inputs.to} holds its data from an earlier run")
             return {}
@@ -57,12 +58,16 @@ def archives(inputs: LinkInputs) -> Path:
     return Path(inputs.work_directory) / ARCHIVES
 
 
-async def left_behind(run: Run, to: Colour) -> list[str]:
+async def left_behind(run: Run, to: Colour, directory: Path) -> list[str]:
     """What stands on the other colour and not on ``to``, as sentences: the way back carries no data.
 
-    A colour that does not answer any more is no reason to keep its clients there.
+    A colour that does not answer any more is no reason to keep its clients there. Where the data were converted the two show them in other
+    shapes: then it is what was added since the import.
     """
-    here, there = await run.clusters[to].inventory(), await known(run.clusters[other(to)].inventory())
+    store = ArchiveDirectory(directory)
+    was = store.expected()
+    here = await run.clusters[to].inventory() if was is None else store.inventory(*was)
+    there = await known(run.clusters[other(to)].inventory())
     found = [f"{other(to)} does not answer"] if there is None else [str(one) for one in written_since(here, there)]
     run.record("fact", section="left behind", differences=found)
     for line in found:

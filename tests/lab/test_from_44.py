@@ -130,6 +130,10 @@ def test_a_4_4_goes_to_5_8_in_one_change_and_back_with_the_devices_logged_in(
         stage.build_blue()
         stage.start_fleet()
         stage.configure("green", "blue", "green", acknowledge=ACCEPTED)
+        plan = stage.workspace.preview().good().output
+        assert ", read by an account and published again" in plan
+        assert "conversion:" in plan
+        assert "proof:" in plan
         done = stage.workspace.up().good()
         assert "conversion:" in done.output
         assert "copying 20 retained messages" in done.output

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -72,10 +73,12 @@ class DataExports:
         return hashlib.sha256(await self._content(facts)).hexdigest()
 
     async def archives(self) -> list[ExportFacts]:
-        """The exports on all nodes."""
+        """The exports on all nodes, newest first; the one that somebody made, where the stack names it."""
+        if (made := self._made_by_hand()) is not None:
+            return [ExportFacts(filename=made.name, node=self.calls.node_names[0], size=made.stat().st_size)]
         answer = await self.calls.ask("GET", "/data/export")
         found: list[ExportFacts] = read(_LIST, answer.reply, answer.data)
-        return found
+        return sorted(found, key=lambda one: _moment(one.filename), reverse=True)
 
     async def upload(self, path: Path, sha256: str, *, size: int, node: str, login: bool = False) -> bool:  # noqa: ARG002
         """Upload a document to this node, over one of its name: 4.x keeps no two."""
@@ -232,6 +235,11 @@ class DataExports:
             todo=f"say in emqx:clusters.{colour}.exports how it is got: api (4.2 and 4.3), target, a path of this machine, or a command that"
             " prints {path}; nothing was touched",
         )
+
+
+def _moment(filename: str) -> list[int]:
+    """Year to second of a name, whose numbers have no leading zeros."""
+    return [int(number) for number in re.findall(r"\d+", filename)]
 
 
 def _is_whole(content: bytes) -> bool:
