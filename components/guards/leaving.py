@@ -19,6 +19,7 @@ from components.emqx.errors import Refused, Retryable, Unreachable, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
+from components.keepers.registry import keeper_of
 from components.ledger.base import drained_at, in_one_cluster, origin
 from components.ledger.registry import ledger_of
 from components.routers.registry import router_of
@@ -127,7 +128,8 @@ async def refuse_clients(
 
     """
     colour = cluster.colour
-    async with cluster_of(cluster, credentials, patience_seconds=ANSWER_SECONDS) as api:
+    patience_seconds = 0.0 if await _are_stopped(cluster) else ANSWER_SECONDS
+    async with cluster_of(cluster, credentials, patience_seconds=patience_seconds) as api:
         try:
             live = await api.live_connections()
         except Unreachable as silence:
@@ -145,6 +147,18 @@ async def refuse_clients(
         back = BACK if ours else BACK_THEIRS
         await _refuse_silent(cluster, silent, balancer, f"{', '.join(sorted(silent))}: {seen}", back, whole=not live)
     return bool(live)
+
+
+async def _are_stopped(cluster: ClusterHandle) -> bool:
+    """Whether none of the nodes runs, as a keeper knows that sees their processes: then there is no answer to wait for.
+
+    One that would ask their API says nothing of them without credentials.
+    """
+    try:
+        keeper = keeper_of(cluster)
+        return keeper is not None and not any([await keeper.runs(node.name) for node in cluster.nodes])
+    except UpgradeError:
+        return False
 
 
 async def _refuse_silent(

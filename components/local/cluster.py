@@ -141,7 +141,7 @@ async def refuse_served(colour: Colour, version: str, directory: Path, credentia
 
     """
     ready = running(directory)
-    if ready is None:
+    if ready is None or lab_nodes.stand_still(processes.running(directory)):
         return
     handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version=version)
     async with cluster_of(handle, credentials) as api:

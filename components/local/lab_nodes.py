@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +76,13 @@ def look(ready: Mapping[str, Any], node: str) -> LabNode:
         raise NotNow(f"looking for {node}", node="the lab", seen=seen, todo="name one of these")
     edition: Edition = "ee" if row["edition"] == "ee" else "ce"
     return LabNode(row["version"], edition, row["state"] != "stopped", Path(row["data"]))
+
+
+def stand_still(ready: Mapping[str, Any] | None) -> bool:
+    """Whether a host is there and says that none of its nodes runs."""
+    with suppress(NotNow):
+        return ready is not None and not any(look(ready, node["name"]).running for node in ready["nodes"])
+    return False
 
 
 def stop(ready: Mapping[str, Any], node: str) -> None:

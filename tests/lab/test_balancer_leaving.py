@@ -14,6 +14,7 @@ from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
 from components.emqx.registry import cluster_of
 from components.guards import leaving
+from components.keepers.registry import keeper_of
 from components.local import balancer as balancing
 from components.local import cluster as local
 from components.routers.haproxy import process
@@ -119,6 +120,36 @@ def test_a_cluster_that_is_gone_is_waited_for_once(balancer: Balancer, monkeypat
     gone = leaving.Leaving(cluster, CREDENTIALS["blue"], 0.0, ours=False)
     asyncio.run(leaving.refuse_leaving(gone, balancer.handle, now=10.0))
     assert opened == ["blue"]
+
+
+def test_nodes_that_their_keeper_has_stopped_are_not_waited_for_by_guard_and_cluster(
+    balancer: Balancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience: list[float] = []
+
+    def counted(*given: Any, **more: Any) -> Any:
+        patience.append(more.get("patience_seconds", leaving.ANSWER_SECONDS))
+        return cluster_of(*given, **more)
+
+    monkeypatch.setattr(leaving, "cluster_of", counted)
+    monkeypatch.setattr(local, "cluster_of", counted)
+    balancer.up({"blue": "old", "green": "new"})
+    balancer.set_share(10_000)
+    handle, directory = ClusterHandle.model_validate(balancer.clusters.of("old", "blue")), balancer.clusters.directory
+    keeper, name = keeper_of(handle, CREDENTIALS["blue"]), handle.nodes[0].name
+    assert keeper is not None
+    asyncio.run(keeper.stop(name))
+    try:
+        until(lambda: not any(asyncio.run(balancer.router.health())["blue"].values()))
+        balancer.guard("blue", "old")
+        asyncio.run(local.refuse_served("blue", handle.version, directory / "old", CREDENTIALS["blue"]))
+        assert patience == [0.0]
+    finally:
+        asyncio.run(keeper.start(name, handle.version, "ee"))
+    monkeypatch.setattr(leaving, "ANSWER_SECONDS", 7.0)
+    balancer.guard("blue", "old")
+    asyncio.run(local.refuse_served("blue", handle.version, directory / "old", CREDENTIALS["blue"]))
+    assert patience == [0.0, 7.0, 7.0]
 
 
 def finished(balancer: Balancer) -> dict[str, str]:
