@@ -14,6 +14,7 @@ from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import GateFailed, Unreachable
 from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
+from components.links.booting import Booting
 from components.links.carrying import carry_sessions, offline_count
 from components.links.opening import silent
 from components.links.reach import within
@@ -68,6 +69,7 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     if not todo:
         return _facts(meter)
     mover = manner.mover.mover if parts == everybody(to) else manner.mover.cohort
+    meter.aside = Booting(run, to, without).look
     step = {"name": name, "share": share_percent(to, parts), "mover": mover}
     run.record("step", **step, phase="begin")
     await meter.baseline()

@@ -13,6 +13,7 @@ from components.cutover.words import Colour, Direction, other
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.known import known
+from components.links.booting import let_back
 from components.links.room import room_of
 from components.run.run import Run
 from components.run.waiting import until
@@ -24,6 +25,7 @@ ASK_SECONDS = 3.0
 async def open_target(run: Run, to: Colour, without: Collection[str] = ()) -> None:
     """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (docs/emqx/evacuation.md#all-nodes-at-once)."""
     await reopen(run, to)
+    await let_back(run, to, without)
     await wait_until_up(run, to, without)
 
 

@@ -57,7 +57,7 @@ async def observe(
         connect_latency_p99_milliseconds=latency,
         nodes_expected=expected,
         nodes=mine and {name: _node(node) for name, node in mine.items() if node.running},
-        license_sessions=nodes and sum(node.connections or 0 for node in nodes),
+        license_sessions=None if nodes is None else sum(node.connections or 0 for node in nodes),
         license_limit=limit,
         share_wanted_percent=before.wanted_percent,
         share_measured_percent=measured_percent(before, here, there, moved.count),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -66,6 +66,7 @@ class Meter:
         self._line_at = 0.0
         self._held_until = 0.0
         self._pacing = Pacing.full(budget_per_second, run.clock.now())
+        self.aside: Callable[[Facts], Awaitable[None]] | None = None
 
     async def baseline(self) -> None:
         """Measure what is normal: how often the old colour refuses, and which part of the clients the step will make the new one's.
@@ -225,6 +226,8 @@ class Meter:
             "sample", step=self.step, blue=seen.live["blue"], green=seen.live["green"], share=seen.share_parts
         )
         self.notice()
+        if self.aside is not None:
+            await self.aside(seen.facts)
         verdicts = judge(self._thresholds, self._refused_before, seen.facts, self._history)
         self._history = remember(self._thresholds, self._history, seen.facts)
         if not moving:

@@ -29,7 +29,7 @@ from components.resources.drain import DrainProvider
 from components.resources.traffic_shift import TrafficShiftProvider
 from components.routers.base import Router
 from components.routers.registry import router_of
-from components.routers.share import set_share
+from components.routers.share import set_server, set_share
 from lab.fleet.mixture import Mixture
 from lab.stage import whole_lines
 from tests.lab.devices import SECONDS, SOON, Devices
@@ -247,6 +247,9 @@ class MovingBed:
 
     async def _forget(self) -> None:
         ledger = ledger_of(self.balancer)
+        for colour, nodes in (await self.router.servers()).items():
+            for node in nodes:
+                await set_server(self.router, ledger, colour, node, "ready", holder=None)
         await set_share(self.router, ledger, 0, holder=None)
         async with ledger.held(None) as writing:
             await writing.write(dict.fromkeys(writing.record.memory))
@@ -259,8 +262,8 @@ class MovingBed:
                 self.api(colour, "POST", f"/load_rebalance/{entry['node']}/evacuation/stop")
         if not balancing.running(self.directory / "balancer"):
             self.serve_balancer()
-        self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
         asyncio.run(self._forget())
+        self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
         rows = self.api("green", "GET", "/clients?limit=10000&fields=clientid")["data"]
         self.api("green", "POST", "/clients/kickout/bulk", [row["clientid"] for row in rows])
         self.wait(lambda: self.live() == {"blue": self.clients, "green": 0})

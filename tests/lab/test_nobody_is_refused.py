@@ -38,6 +38,11 @@ def states(bed: MovingBed) -> set[str]:
     return {entry["state"] for entry in bed.api("blue", "GET", "/load_rebalance/global_status")["evacuations"]}
 
 
+def at_the_balancer(bed: MovingBed, node: str) -> list[str]:
+    """What the run has made of a node's server, one after the other."""
+    return [one["state"] for one in bed.last_run() if one["event"] == "server" and one["node"] == node]
+
+
 def test_by_the_old_colour_that_is_shut_at_the_end_or_opened_again_for_the_way_back(bed: MovingBed) -> None:
     before = refused(bed)
     bed.up(mover="evacuation", budget=60)
@@ -57,9 +62,11 @@ def test_by_a_node_that_dies_and_boots_again_while_clients_come(bed: MovingBed) 
     going = bed.start(budget=10, mover="close", gates={"nodesLost": 1})
     bed.wait(lambda: going.done() or bed.moved("shift-50") >= 1)
     bed.fault("green", "die", node=dead)
-    bed.wait(lambda: going.done() or bed.moved("shift-50") >= 10)
+    bed.wait(lambda: going.done() or at_the_balancer(bed, dead) == ["maint"])
     bed.fault("green", "revive", node=dead)
     assert going.result(SECONDS) == "forward"
+    made = at_the_balancer(bed, dead)
+    assert (made[0], set(made[1:])) == ("maint", {"ready"}), "no health check lets in who boots"
     assert bed.live() == {"blue": 0, "green": CLIENTS}
     assert refused(bed) == before
 

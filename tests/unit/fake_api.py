@@ -175,6 +175,10 @@ class FakeApi:
         self.alive()
         return {1883: "tcp:default"}
 
+    async def configs_text(self, _node: str) -> str | None:
+        self.alive()
+        return None
+
     async def doors(self) -> dict[str, Door]:
         self.alive()
         return {self.node: self.door}
