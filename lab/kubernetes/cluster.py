@@ -21,7 +21,7 @@ from lab.kubernetes.outside import CONTROL, READY, ROOT
 
 READY_SECONDS, ANSWER_SECONDS, WAIT_SECONDS, POLL_SECONDS = 900.0, 120.0, 180.0, 0.3
 """The first allows for a build."""
-_started: list[subprocess.Popen[bytes]] = []
+_started: dict[Path, subprocess.Popen[bytes]] = {}
 """They go on when nobody has them any more, as long as their owner does."""
 
 
@@ -47,6 +47,13 @@ class Cluster:
             if not (directory / READY).exists():
                 _start(directory, owner)
         return cls(directory)
+
+    def end(self) -> None:
+        """End it now, if this process has started it."""
+        process = _started.pop(self.directory, None)
+        if process is not None:
+            process.terminate()
+            process.wait(ANSWER_SECONDS)
 
     def kubectl(self, *words: str, given: str = "", fails: bool = False) -> str:
         """What it prints; raises with its error unless it is expected to fail, and then the error is what is told."""
@@ -116,7 +123,7 @@ def _start(directory: Path, owner: int) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for its owner, with whom it ends
         )
-    _started.append(process)
+    _started[directory] = process
     limit = time.monotonic() + READY_SECONDS
     while not (directory / READY).exists():
         if process.poll() is not None or time.monotonic() > limit:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -193,7 +194,8 @@ class Runner:
         entry, arguments = spec.get("command"), spec.get("args")
         words = [*(entry or image.entry), *(arguments or (() if entry else image.arguments))]
         place = pod.place / "containers" / f"{spec['name']}-{self.seen.restarts}"
-        place.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # of before its node was lost
+        place.mkdir(parents=True)
         base = {"PATH": PATHS, "HOME": "/root", "HOSTNAME": pod.name, **dict(image.environment)}
         mounts = pod.volumes.mounts(spec, variables)
         kept = [Mount(mount.source, str(mount.source)) for mount in mounts if mount.source.is_dir()]

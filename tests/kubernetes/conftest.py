@@ -21,6 +21,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     return Cluster.of(place / "kubernetes", owner)
 
 
+@pytest.fixture(scope="module")
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """For a file that breaks what other files use meanwhile."""
+    own = Cluster.of(tmp_path_factory.mktemp("kubernetes"), os.getpid())
+    yield own
+    own.end()
+
+
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """Of one test, gone with it."""

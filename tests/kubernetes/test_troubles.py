@@ -18,8 +18,9 @@ pytestmark = pytest.mark.kubernetes
 
 
 def test_a_node_that_is_lost_is_told_so_and_what_ran_on_it_runs_again_when_it_is_back(
-    cluster: Cluster, namespace: str
+    own_cluster: Cluster,
 ) -> None:
+    cluster, namespace = own_cluster, own_cluster.make_namespace("node-lost")
     pod = shell("stays", "sleep 600")
     pod["spec"] |= {"restartPolicy": "Always", "nodeName": "lab-3"}
     cluster.apply(namespace, pod)
@@ -35,7 +36,8 @@ def test_a_node_that_is_lost_is_told_so_and_what_ran_on_it_runs_again_when_it_is
     assert cluster.kubectl("exec", "-n", namespace, "stays", "--", "hostname") == "stays\n"
 
 
-def test_an_api_server_that_is_gone_for_a_while_finds_everything_running(cluster: Cluster, namespace: str) -> None:
+def test_an_api_server_that_is_gone_for_a_while_finds_everything_running(own_cluster: Cluster) -> None:
+    cluster, namespace = own_cluster, own_cluster.make_namespace("api-gone")
     cluster.apply(namespace, shell("runs", "echo $$; sleep 600"))
     cluster.kubectl("wait", "-n", namespace, "pod/runs", "--for=condition=Ready", "--timeout=120s")
     with cluster.without_api():
