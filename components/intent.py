@@ -106,6 +106,27 @@ def remembered(settings: Settings) -> Remembered:
     return BALANCERS[settings.balancer.target].remembered(settings)
 
 
+def of_file(config: Mapping[str, Any], stack: str) -> Settings:
+    """The settings of a stack's file for somebody who only looks or gives an order; nothing is held against the world.
+
+    Raises:
+        BadInput: it cannot be read as a stack of ours.
+
+    """
+    raw = {key: value for key in KEYS if (value := config.get(f"emqx:{key}")) is not None}
+    raw["workDirectory"] = raw.get("workDirectory") or f".emqx/{stack}"
+    raw["environment"] = raw.get("environment") or stack
+    problems = _replace_steps(raw)
+    try:
+        settings = declared(raw)
+    except ValidationError as invalid:
+        problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
+        settings = None
+    if problems or settings is None:
+        raise BadInput(f"the file of stack {stack}", seen=f"{len(problems)} to correct", todo="run `pulumi preview`")
+    return settings
+
+
 def target_of(settings: Settings, colour: Colour) -> Target:
     """The target of a declared colour."""
     return TARGETS[settings.clusters[colour].target]

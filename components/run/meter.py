@@ -18,6 +18,7 @@ from components.emqx.errors import GateFailed, UpgradeError
 from components.emqx.known import known
 from components.run.measure import Observation, dropped, observe
 from components.run.moved import Moved
+from components.run.orders import LOOK_SECONDS
 from components.run.run import Run
 
 SAMPLE_SECONDS = 0.95
@@ -181,6 +182,10 @@ class Meter:
 
     async def _watch(self, *, moving: bool) -> None:
         while True:
+            if await self.run.held():
+                self._history = ()  # nobody moves meanwhile because nobody is to
+                await self.run.clock.sleep(LOOK_SECONDS)
+                continue
             began = self.run.clock.now()
             await self._look(moving=moving)
             took = self.run.clock.now() - began

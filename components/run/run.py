@@ -16,6 +16,7 @@ from components.emqx.take_over import Outcome, take_over
 from components.ledger.base import LEASE, Ledger, require_lease
 from components.routers import share
 from components.routers.base import Router, ServerState
+from components.run import orders
 
 
 class Clock(Protocol):
@@ -73,10 +74,30 @@ class Run:
         return self.scope == "colour"
 
     async def checkpoint(self) -> None:
-        """Raise Stopped or LeaseLost when this run must not act any more, Unreachable when clients that are moved would find no balancer."""
-        self.interrupted()
-        require_lease((await self.ledger.read()).memory, self.token)
+        """Raise Stopped or LeaseLost when this run must not act any more, Unreachable when clients that are moved would find no balancer.
+
+        A hold is waited for, an abort raises GateFailed (``run.orders``).
+        """
+        memory = await self._mine()
+        if memory.keys() & {orders.HOLD, orders.ABORT}:
+            ears = orders.Ears(self._mine, self.clock.sleep, self.record, self.progress, self._forget)
+            await orders.obey(memory, ears)
         await self.router.share()
+
+    async def held(self) -> bool:
+        """Whether somebody has told this run to stay as it is."""
+        memory = await self.memory()
+        return orders.HOLD in memory and orders.ABORT not in memory
+
+    async def _mine(self) -> Mapping[str, str]:
+        """The memory, as long as this run may act."""
+        self.interrupted()
+        memory = (await self.ledger.read()).memory
+        require_lease(memory, self.token)
+        return memory
+
+    async def _forget(self, key: str) -> None:
+        await self.remember({key: None})
 
     async def act(self, event: str, **facts: Any) -> None:
         """A checkpoint, then the fact in the journal."""
@@ -107,6 +128,6 @@ class Run:
             await writing.write(values)
 
     async def begin(self, values: Mapping[str, str | None]) -> None:
-        """Take the lease from whoever had it, and remember the named values with it."""
+        """Take the lease from whoever had it, and remember the named values with it; an abort was meant for the run before."""
         async with self.ledger.held(None) as writing:
-            await writing.write({LEASE: self.token, **values})
+            await writing.write({LEASE: self.token, orders.ABORT: None, **values})
