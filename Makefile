@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -113,6 +113,11 @@ pause resume abort: STACK ?= dev
 pause resume abort: WHY ?=
 pause resume abort: setup  ## hold the running update, let it go on, or have it move everybody back: STACK, WHY
 	@exec $(BIN)/python -m components.tell $@ --stack '$(STACK)' --why '$(WHY)'
+
+watch: STACK ?= dev
+watch: METRICS ?=
+watch: setup  ## look at a running update: STACK; METRICS (a port) serves the same numbers for Prometheus
+	@exec $(BIN)/python -m components.watch --stack '$(STACK)' $(if $(METRICS),--metrics '$(METRICS)')
 
 lint-workflows: setup  ## judge .github/workflows by actionlint
 	@exec $$($(BIN)/python tools/get_actionlint.py)

@@ -12,6 +12,7 @@ import yaml
 
 from components.intent import NOT_YET_BUILT, load
 from components.ledger.base import CUTOVER, LEASE, SERVERS
+from components.run.orders import ABORT, HOLD
 from tools import draw_sequence
 
 pytestmark = pytest.mark.unit
@@ -55,7 +56,7 @@ DRAWN = [draw_sequence.Link("cutover", "Cutover", ""), draw_sequence.Link("cutov
 
 def test_every_key_that_the_balancer_remembers_is_told() -> None:
     told = set(re.findall(r"^\| `memory\.map`, `(\w+)`", (ROOT / "docs" / "two-cluster.md").read_text(), re.MULTILINE))
-    assert told == {LEASE, SERVERS, *CUTOVER}
+    assert told == {LEASE, SERVERS, HOLD, ABORT, *CUTOVER}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,0 +1,1 @@
+"""Looking at a running update from anywhere; it only reads."""
