@@ -145,7 +145,7 @@ class Stage:
             return {}
         files = self.work / "clusters" / colour / "etc"
         etc.lay_down(files, line.number, "127.0.0", proxy_protocol=True)
-        return {"configuration": [str(files)]}
+        return {"configuration": [str(files)], "exports": "target" if line.hides_exports else "api"}
 
     def change(self) -> str:
         """Declare the upgrade, as the strategy has it; what the one reviewed change is."""

@@ -116,7 +116,7 @@ class Judge:
         if rule.action != "pubsub" and not request.action.startswith(rule.action):
             return False
         wanted = rule.topic if self._line.one_kind else filled(rule.topic, request.client)
-        return wanted is not None and matches(request.topic, wanted)
+        return matches(request.topic, wanted)
 
 
 def newest_first(rules: Iterable[OldRule]) -> list[OldRule]:
@@ -124,16 +124,18 @@ def newest_first(rules: Iterable[OldRule]) -> list[OldRule]:
     return sorted(rules, key=lambda rule: (rule.created_ms, rule.topic, rule.action), reverse=True)
 
 
-def filled(topic: str, client: Client) -> str | None:
-    """A topic with ``%c`` and ``%u`` replaced; None when the client has no user name to put there."""
-    if "%u" in topic and client.username is None:
-        return None
-    return topic.replace("%c", client.client_id).replace("%u", client.username or "")
+def filled(topic: str, client: Client) -> str:
+    """A topic whose levels ``%c`` and ``%u`` are the client's names; a name that it does not have stays as it is written."""
+    names = {"%c": client.client_id, "%u": "%u" if client.username is None else client.username}
+    return "/".join(names.get(level, level) for level in topic.split("/"))
 
 
-def matches(name: str, topic_filter: str) -> bool:
-    """4.x's own: a wildcard of a subscription is a level like any other, so ``a/#`` is selected by ``a/+``."""
-    if name.startswith("$") and topic_filter[:1] in {"+", "#"}:
+def matches(name: str, topic_filter: str, *, loose: bool = False) -> bool:
+    """4.x's own: a wildcard of a subscription is a level like any other, so ``a/#`` is selected by ``a/+``.
+
+    ``loose`` as ``acl.conf`` is read: a leading wildcard selects ``$SYS`` too.
+    """
+    if not loose and name.startswith("$") and topic_filter[:1] in {"+", "#"}:
         return False
     levels, wanted = name.split("/"), topic_filter.split("/")
     for index, level in enumerate(wanted):
@@ -154,8 +156,11 @@ def _in_file(rule: FileRule, request: Request) -> bool:
         return False
     if rule.topics is None:
         return True
+    client = request.client
     for exact, topic in rule.topics:
-        wanted = topic if exact else filled(topic, request.client)
-        if wanted == request.topic if exact else wanted is not None and matches(request.topic, wanted):
+        if exact and topic == request.topic:
+            return True
+        nameless = client.username is None and "%u" in topic.split("/")
+        if not exact and not nameless and matches(request.topic, filled(topic, client), loose=True):
             return True
     return False

@@ -45,6 +45,7 @@ No recording exists of these; they follow EMQX's own documents, or what the sour
 | the kind of 4.2's users that an import names is remembered until the node stops; Enterprise asks for no version | `lab/node/v4/importing.py` |
 | exports of Enterprise have `modules`, `schemas`, `configs`, `listeners_state`, here always empty | `lab/node/v4/data.py` |
 | a wildcard of a subscription is selected by `+` of a rule (`a/#` by `a/+`), read in the source | `lab/node/v4/judges.py` |
+| a leading wildcard of `acl.conf` reaches `$SYS`, one of a mnesia rule does not, read in the source | `lab/node/v4/judges.py` |
 | rules and resources of the engine are kept and shown, none runs | `lab/node/v4/engine.py` |
 """
 
