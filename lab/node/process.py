@@ -207,7 +207,7 @@ class Managed(Host):
         self.trouble(name, joins=False, seconds=DEATH_SECONDS + STOP_SECONDS)
         self.evacuations.pause(name)
         await self.servers[name].stop()
-        await self.cluster.nodes[name].die(busy, cut)
+        await self.cluster.nodes[name].die(busy, cut, resets=self.colony is None)
         self.trouble(name, joins=False, seconds=DEATH_SECONDS)
 
     async def stop_node(self, name: str) -> None:

@@ -117,7 +117,9 @@ def test_a_wildcard_of_a_subscription_is_a_level_like_any_other(name: str, topic
 
 def test_a_wildcard_of_the_file_reaches_the_system_and_one_of_the_database_does_not() -> None:
     client = Client("c", "u", "192.0.2.1")
-    file = judge("4.4", OldTables(), parse_rules('{deny, all, subscribe, ["+/x"]}.\n{allow, all}.'), acl_nomatch="allow")
+    file = judge(
+        "4.4", OldTables(), parse_rules('{deny, all, subscribe, ["+/x"]}.\n{allow, all}.'), acl_nomatch="allow"
+    )
     rows = judge("4.4", OldTables(rules={("username", "u"): [OldRule("+/x", "sub", allow=False)]}), acl_nomatch="allow")
     assert not decided(file, client, "subscribe", "$SYS/x")
     assert decided(rows, client, "subscribe", "$SYS/x")

@@ -80,16 +80,17 @@ class BrokerNode(Member):
 
         await self._end(dismiss)
 
-    async def die(self, busy: int | None = None, cut: int | None = None) -> None:
+    async def die(self, busy: int | None = None, cut: int | None = None, *, resets: bool = True) -> None:
         """A sudden death (SIGKILL): sockets are reset, RAM sessions and wills are lost, nobody is told.
 
         `busy` and `cut` say how many of its clients meet trouble when they come back (`Aftermath`); None is as many as EMQX would have.
+        Without `resets` the clients see a bare FIN, as those of 4.x did (V_*_boot_stop).
         """
         if self.state == "stopped":
             return
         self.state = "stopped"
         self.cluster.aftermath.begin(self.sessions, self.cluster.clock(), busy, cut)
-        await self._end(lambda channel: channel.abort())
+        await self._end(lambda channel: channel.abort() if resets else channel.close(None))
 
     async def start_listener(self, listener_id: str) -> bool:
         """Open a configured listener; False when it is disabled or open already.
