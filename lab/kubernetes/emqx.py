@@ -28,7 +28,7 @@ from lab.node.lifeline import live
 CONF, DATA = Path("/opt/emqx/etc/emqx.conf"), Path("/opt/emqx/data")
 STARTING = ("node", "cluster", "rpc", "log", "license", "api_key", "dashboard")
 """Roots that a node reads when it starts and the management API does not show from there."""
-FIRST_SECONDS = 60.0
+FIRST_SECONDS, GENERATED_BYTES = 60.0, 4096
 
 
 class WrongError(Exception):
@@ -129,6 +129,13 @@ def ground_of(cookie: str) -> tuple[str, socket.socket]:
     return str(answer["control"]), line
 
 
+def _generate(settings: Settings) -> None:
+    """What EMQX writes into its data directory before it starts, which needs room there."""
+    place = DATA / "configs"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "vm.args").write_text(f"-name emqx@{settings.host}\n{' ' * GENERATED_BYTES}\n", encoding="utf-8")
+
+
 def _mounts(text: str) -> dict[str, str]:
     pairs = (line.rpartition("=") for line in text.splitlines())
     return {at: source for at, _, source in pairs}
@@ -143,6 +150,7 @@ def main() -> int:
         file = found.get("api_key", {}).get("bootstrap_file", "")
         if file:
             os.environ["EMQX_API_KEY__BOOTSTRAP_FILE"] = str(on_node(Path(file), mounts))
+        _generate(settings)
         control, line = ground_of(settings.cookie)
         print(
             f"Listener tcp:default on 0.0.0.0:1883 is about to start\nEMQX {settings.version} is running now!",

@@ -87,7 +87,18 @@ def test_images_are_programs(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["emqx/emqx", "emqx/emqx:latest", "emqx/emqx:5.8", "nginx:1.27", "emqx/emqx:does-not-exist", "UP PER"]
+    "name",
+    [
+        "emqx/emqx",
+        "emqx/emqx:latest",
+        "emqx/emqx:5.8",
+        "nginx:1.27",
+        "emqx/emqx:4.4.19",
+        "emqx/emqx:5.7.2",
+        "emqx/emqx:6.0.0",
+        "emqx/emqx:does-not-exist",
+        "UP PER",
+    ],
 )
 def test_an_image_that_is_none_is_not_found(name: str) -> None:
     with pytest.raises(NoImageError, match="not found"):
