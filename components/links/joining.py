@@ -18,7 +18,7 @@ from components.emqx.errors import GaveUp, Refused
 from components.emqx.known import known
 from components.guards.proxied import refuse_wrong_proxy
 from components.links.opening import refuse_false, refuse_way
-from components.links.readiness import running_names, wait_until_ready
+from components.links.readiness import BETWEEN_SECONDS, running_names, wait_until_ready
 from components.links.room import Room, look_at_room
 from components.links.storage import without_site
 from components.links.target import reopen, wait_until_up
@@ -71,6 +71,10 @@ async def join(run: Run, to: Colour, *, limit_seconds: float) -> dict[str, Any]:
     names = new.node_names
     before = await old.inventory(node=running[0])
     findings, unlike = await _compared(run, old, new, running[0], names, before)
+    if findings:  # lists are empty for half a second, with 200, while some node starts: what is said once is unknown
+        await run.clock.sleep(BETWEEN_SECONDS)
+        before = await old.inventory(node=running[0])
+        findings, unlike = await _compared(run, old, new, running[0], names, before)
     reference, seen, strange = await probe(old, new, before)
     result = Joined(
         ready_seconds=round(ready, 3),

@@ -169,7 +169,7 @@ class Membership(Meeting):
         """A member starts on its data while others run: it is in at once, and lets everybody in for a moment."""
         if self.home(name) is not home:
             home.take(self._seat(name))
-        home.trouble(name, joins=True, seconds=max(self.pace(name).trouble, RETURN_SECONDS))
+        home.trouble(name, joins=True, returns=True, seconds=max(self.pace(name).trouble, RETURN_SECONDS))
         await home.start_node(name, "open" if self.pace(name).again else "ready")
         await self._settle(name, home)
 

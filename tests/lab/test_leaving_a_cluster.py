@@ -202,6 +202,28 @@ async def test_a_stopping_open_source_node_lets_everybody_in(tmp_path: Path) -> 
         assert await probes(two) == ("closed",) * 3
 
 
+async def test_healthy_nodes_list_no_connectors_for_a_moment_when_a_node_has_come_back_and_say_200(
+    tmp_path: Path,
+) -> None:
+    class Still:
+        at = 0.0
+
+        def now(self) -> float:
+            return self.at
+
+    async with lines(tmp_path) as bed:
+        first, two = bed.blue.names()
+        bed.blue.store.put("connectors", {"http": {"hook": {"enable": False}}})
+        await bed.membership.stop_node(two)
+        bed.blue.clock = clock = Still()  # type: ignore[assignment]
+        await bed.membership.start(two)
+        seen = []
+        for clock.at in (0.1, 0.7, 1.1):
+            status, said = await bed.call(first, "GET", "/connectors")
+            seen.append((status, len(said) if status == 200 else said["code"]))
+        assert seen == [(500, "INTERNAL_ERROR"), (200, 0), (200, 1)]
+
+
 async def test_a_cluster_that_was_down_altogether_comes_back_with_what_is_on_its_nodes_disks(tmp_path: Path) -> None:
     async with lines(tmp_path) as bed:
         first, two = bed.blue.names()

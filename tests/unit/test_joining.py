@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from components.cutover.words import Colour
 from components.emqx.account import Account
 from components.emqx.errors import GaveUp, NotNow, Refused, VerificationFailed
 from components.emqx.models import KeeperHandle, Node
@@ -202,6 +203,25 @@ async def test_a_node_whose_tables_or_permissions_are_others_is_not_verified(doo
         await join(here.run("a"), "green", limit_seconds=60)
     green.text = "mqtt { max_inflight = 7 }"
     assert len((await join(here.run("a"), "green", limit_seconds=60))["unlike"]) == 1
+
+
+@pytest.mark.parametrize("colour", ["blue", "green"])
+async def test_a_list_that_is_empty_for_a_moment_is_no_difference(
+    door: Door, monkeypatch: pytest.MonkeyPatch, colour: Colour
+) -> None:
+    here, asked = world(), iter(range(100))
+    one = here.member(colour)
+    whole = Inventory({**USERS.sections, "connectors": Section({"http:hook": 1})})
+    for api in (here.member("blue"), here.member("green")):
+        api.inventories[api.node] = whole
+    empty = Inventory({**USERS.sections, "connectors": Section({})})
+
+    async def inventory(*, node: str = "") -> Inventory:
+        return empty if next(asked) < (2 if colour == "blue" else 1) else whole
+
+    monkeypatch.setattr(one, "inventory", inventory)
+    await join(here.run("a"), "green", limit_seconds=60)
+    assert next(asked) >= 2, "it was asked again"
 
 
 async def test_a_first_licence_that_is_too_small_is_refused_before_it_holds(door: Door) -> None:

@@ -18,6 +18,7 @@ from components.keepers.base import Copied
 from components.ledger.base import LEASE
 from components.links.roll import Rolling, roll
 from components.links.roll_opening import open_roll
+from components.migration.inventory import Inventory, Section
 from tests.unit.fake_world import UNFINISHED
 from tests.unit.roll_bed import EE_NEW, EE_OLD, NEW, OLD, RollWorld, wanted, whole
 
@@ -228,3 +229,17 @@ async def test_a_node_that_dies_once_more_while_it_boots_is_waited_for_and_then_
     world.keeper.start = start  # type: ignore[method-assign]
     await open_roll(world.run("second"), "blue", wanted())
     assert (await roll(world.rolling(tmp_path, token="second"), 1))["node"] == FIRST
+
+
+async def test_lists_that_are_empty_for_a_moment_when_a_node_is_back_are_looked_at_again_and_stop_no_roll(
+    tmp_path: Path,
+) -> None:
+    world, looks = RollWorld(CLIENTS), iter(range(1000))
+
+    async def inventory(*, node: str = "") -> Inventory:
+        empty = next(looks) < 4 and node != FIRST  # the others list none while it starts (D1_roll_plain_ce_5.8.8_5.8.9)
+        return Inventory({"connectors": Section({} if empty else {"http:hook": 1})})
+
+    world.api.inventory = inventory  # type: ignore[method-assign]
+    assert (await roll(world.rolling(tmp_path), 1))["node"] == FIRST
+    assert next(looks) > 6

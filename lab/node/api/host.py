@@ -32,6 +32,8 @@ from lab.node.moving.rebalance import Rebalances
 WS_PORT = 8083
 NO_LIMIT = 10_000_000
 _RESOURCES = ("/connectors", "/actions")
+EMPTY_SECONDS = 0.5
+"""How long these lists are empty, with 200, when a member has come back (D1_roll_plain_ce_5.8.8_5.8.9)."""
 _TROUBLED = ("/clients", "/subscriptions", "/metrics", "/monitor_current")
 
 
@@ -102,11 +104,16 @@ class _View:
 
 @dataclass
 class Trouble:
-    """A time in which the cluster answers 500 because ``node`` dies or joins."""
+    """A time in which the cluster answers 500 because ``node`` dies or joins; at the end of one that ``returns`` some lists are empty."""
 
     node: str
     joins: bool
     until: float
+    returns: bool = False
+
+    def empties(self, now: float) -> bool:
+        """Whether lists of resources are empty now."""
+        return self.returns and 0 < self.until - now <= EMPTY_SECONDS
 
 
 class Host:
@@ -169,10 +176,14 @@ class Host:
         for line in read_bootstrap(self.store, Path(file), self.clock.now()) if file else ():
             self.log(f"msg: failed_to_load_bootstrap_file, line: {line}, reason: invalid_format")
 
-    def trouble(self, node: str, *, joins: bool, seconds: float) -> None:
+    def trouble(self, node: str, *, joins: bool, seconds: float, returns: bool = False) -> None:
         """Begin a time of 500s."""
         self._troubles = [one for one in self._troubles if one.node != node]
-        self._troubles.append(Trouble(node, joins, self.clock.now() + seconds))
+        self._troubles.append(Trouble(node, joins, self.clock.now() + seconds, returns))
+
+    def lists_no_resources(self, here: str) -> bool:
+        """Whether ``here`` shows no connector and no action for a moment, and says 200."""
+        return any(one.empties(self.clock.now()) for one in self._active() if one.node != here)
 
     def _active(self) -> Iterator[Trouble]:
         now = self.clock.now()
@@ -193,7 +204,8 @@ class Host:
                     continue
                 seen = "undefined" if one.joins else "{badrpc,nodedown}"
                 raise internal(f"error, {{case_clause,[{{'{one.node}',{seen}}}]}}, []")
-            if one.joins and path in _RESOURCES and self.store.effective(path[1:]):
+            empties = one.empties(self.clock.now())
+            if one.joins and not empties and path in _RESOURCES and self.store.effective(path[1:]):
                 raise internal("{exception,badarg,[{ets,lookup,[emqx_resource_cache]}]}")
 
     def view(self, here: str) -> Host:

@@ -97,6 +97,8 @@ def _masked(value: Any, key: str = "") -> Any:
 
 def _lister(root: str) -> Any:
     async def listing(call: Call) -> Answer:
+        if root != "sources" and call.managed.lists_no_resources(call.here):
+            return Answer([])
         return Answer(
             [
                 shown(call, root, kind, name, config)
