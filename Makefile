@@ -15,8 +15,8 @@ SMALL ?= 1000
 
 BIN := .venv/bin
 NEWEST := python3.11 python3.12 python3.13 python3.14 python3
-# A file stays with one worker, since some tell one story in order; the quick tiers come first.
-WORKERS := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A file stays with one worker, since some tell one story in order; the quick tiers come first (tests/conftest.py says how many workers).
+WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch clean

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
+MOST_WORKERS = 4
 TIERS = ("unit", "program", "provider", "policy", "lab", "kubernetes")
 
 
@@ -39,7 +42,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"exactly one of the markers {', '.join(TIERS)} is needed: {', '.join(wrong[:10])}")
     for item in items:
         item.user_properties.append(("tier", tiers(item)[0]))
-    items.sort(key=lambda item: TIERS.index(tiers(item)[0]))
+    items.sort(key=in_order(items))
+
+
+def in_order(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, float]]:
+    """The quick tiers first; in a tier the files first that may take longest, or one of them would be left at the end with the other workers idle."""
+    limits: dict[Path, float] = {}
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        limits[item.path] = max(limits.get(item.path, 0.0), float(marker.args[0]) if marker and marker.args else 0.0)
+    return lambda item: (TIERS.index(tiers(item)[0]), -limits[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto`` and ``-n logical``: one more than there are processors, since these tests wait for a fifth of their time."""
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) + 1)
 
 
 def end_in_order() -> None:

@@ -57,8 +57,9 @@ def collected(directory: Path, *options: str, **files: str) -> subprocess.Comple
 def test_a_test_without_exactly_one_tier_stops_the_run(tmp_path: Path, marks: str) -> None:
     run = collected(tmp_path, test_a=f"{marks}def test_it(): pass")
     assert run.returncode
-    assert "exactly one of the markers unit, program, provider, policy, lab is needed: tests/test_a.py::test_it" in (
-        run.stdout + run.stderr
+    assert (
+        "exactly one of the markers unit, program, provider, policy, lab, kubernetes is needed: tests/test_a.py::test_it"
+        in (run.stdout + run.stderr)
     )
 
 
@@ -71,6 +72,15 @@ def test_tiers_run_in_order_with_a_heading_and_one_summary(tmp_path: Path, worke
     lines = [line.strip("- ") for line in run.stdout.splitlines() if line.startswith("---") and "tier" in line]
     assert lines == ["tier unit", "tier policy", "tier lab"]
     assert run.stdout.splitlines()[-1].strip("= ").startswith("3 passed in ")
+
+
+def test_in_a_tier_the_files_that_may_take_longest_begin_and_stay_in_one_piece(tmp_path: Path) -> None:
+    body = "@pytest.mark.lab{}\ndef test_first(): pass\n@pytest.mark.lab\ndef test_second(): pass"
+    limits = {"test_a": "", "test_b": "\n@pytest.mark.timeout(200)", "test_c": "\n@pytest.mark.timeout(300)"}
+    unit = "@pytest.mark.unit\ndef test_it(): pass"
+    run = collected(tmp_path, **{name: body.format(limit) for name, limit in limits.items()}, test_d=unit)
+    began = [line.split("::")[0][-4:-3] for line in run.stdout.splitlines() if "PASSED" in line]
+    assert began == ["d", "c", "c", "b", "b", "a", "a"]
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
