@@ -143,8 +143,7 @@ class Stage:
         line = line_of(version)
         if line is None:
             return {}
-        files = self.work / "clusters" / colour / "etc"
-        etc.lay_down(files, line.number, "127.0.0", proxy_protocol=True)
+        files = etc.lay_down(self.work / "clusters" / colour, line, "127.0.0", proxy_protocol=True)
         return {"configuration": [str(files)], "exports": "target" if line.hides_exports else "api"}
 
     def change(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from lab.node.kept.old import OldRule, OldTables
 from lab.node.kept.store import Store
 from lab.node.rules.acl_file import Client, FileRule, parse_rules
 from lab.node.rules.authz import Request
+from lab.node.v4.etc import read_loaded, write_loaded
 from lab.node.v4.judges import Judge, matches
 from lab.node.v4.line import LINES, MNESIA
 
@@ -123,3 +125,11 @@ def test_a_wildcard_of_the_file_reaches_the_system_and_one_of_the_database_does_
     rows = judge("4.4", OldTables(rules={("username", "u"): [OldRule("+/x", "sub", allow=False)]}), acl_nomatch="allow")
     assert not decided(file, client, "subscribe", "$SYS/x")
     assert decided(rows, client, "subscribe", "$SYS/x")
+
+
+@pytest.mark.parametrize("number", LINES)
+def test_plugins_are_loaded_as_the_file_of_that_line_says(number: str, tmp_path: Path) -> None:
+    write_loaded(tmp_path / "loaded", LINES[number], [MNESIA, "emqx_recon"])
+    assert read_loaded(tmp_path / "loaded") == [MNESIA, "emqx_recon"]
+    (tmp_path / "other").write_text("{emqx_recon, false}.\n{emqx_retainer,true}.\n")
+    assert read_loaded(tmp_path / "other") == ["emqx_retainer"]

@@ -20,7 +20,7 @@ from lab.node.scaled import Scaled
 from lab.node.v4 import etc
 from lab.node.v4.hashes import admin_secret
 from lab.node.v4.judges import Judge
-from lab.node.v4.line import ENGINE, LOADED, MNESIA, Line, line_of
+from lab.node.v4.line import ENGINE, MNESIA, Line, line_of
 
 _PUBSUB = re.compile(r",\s*pubsub\s*,")
 
@@ -42,7 +42,7 @@ class Colony:
     """The 4.x side of one cluster.
 
     Attributes:
-        host: its cluster and tables.  line: what its version does.  directory: of its configuration files.
+        host: its cluster and tables.  line: what its version does.  home: its directory.  directory: of its configuration files.
         settings: what they said at the last start.
         kinds: node -> the kind of 4.2's users that an import has named there since it started.
         start, sleep: how long a start takes, and who waits so long.
@@ -52,7 +52,6 @@ class Colony:
     def __init__(self, host: Host, line: Line, environment: Mapping[str, str]) -> None:
         """Lay the files down where there are none, read them, and let the broker ask here."""
         self.host, self.line, self._environment = host, line, dict(environment)
-        self.directory = host.settings.directory / "etc"
         self.settings: dict[str, str] = {}
         self.start = Start().scaled(host.settings.boot_factor)
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -61,7 +60,8 @@ class Colony:
         self._started: set[str] = set()
         self.kinds: dict[str, str] = {}
         self._file_rules: tuple[FileRule, ...] = ()
-        etc.lay_down(self.directory, line.number, host.network, proxy_protocol=host.settings.proxy_protocol)
+        self.home, proxied = host.settings.directory, host.settings.proxy_protocol
+        self.directory = etc.lay_down(self.home, line, host.network, proxy_protocol=proxied)
         self.read()
         judge = Judge(line, host.store, self.settings, lambda: self._file_rules, self.active)
         host.cluster.judge_by(judge, judge)
@@ -80,7 +80,7 @@ class Colony:
         """The application and the dashboard user of the configuration, and the applications of the bootstrap file."""
         tables, settings = self.host.store.old, self.settings
         if tables.plugins is None:
-            tables.plugins = list(LOADED)
+            tables.plugins = etc.read_loaded(etc.loaded_file(self.home))
         app = settings.get("management.default_application.id", "admin")
         secret = settings.get("management.default_application.secret", "public")
         tables.apps.setdefault(app, App(app, secret, "Default", "Application user"))
@@ -120,6 +120,8 @@ class Colony:
         elif not loaded and plugin in plugins:
             plugins.remove(plugin)
         self._active = {name: tuple(plugins) for name in self._active}
+        for name in self._active:
+            self._say_loaded(name)
 
     async def boot(self, name: str, server: ApiServer) -> None:
         """Start a node; raises OSError when an address is taken."""
@@ -139,10 +141,9 @@ class Colony:
         self._started.add(name)
 
     def _say_loaded(self, name: str) -> None:
-        """The file ``loaded_plugins`` of its data directory (V_*_data)."""
-        place, form = self.host.place(name), "{}.\n" if self.line_at(name).one_kind else "{{{}, true}}.\n"
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "loaded_plugins").write_text("".join(map(form.format, self.host.store.old.plugins or ())))
+        """The file ``loaded_plugins`` of its data directory."""
+        place = self.host.place(name) / "loaded_plugins"
+        etc.write_loaded(place, self.line_at(name), self.host.store.old.plugins or ())
 
     async def _listeners_first(self, name: str, server: ApiServer) -> None:
         """4.3 and 4.4: the port is open before anybody is asked."""

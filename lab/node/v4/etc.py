@@ -5,11 +5,15 @@ The rule: the files are the truth; what is here is read out of them, with ``EMQX
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.node.v4.line import LOADED, Line
+
+_LOADED = re.compile(r"^\{?\s*(\w+)\s*(?:,\s*(?:true|(false))\s*\})?\.", re.MULTILINE)
 SHIPPED = Path(__file__).parent / "shipped"
 _PREFIX = "EMQX_"
 _ON = frozenset({"on", "true"})
@@ -36,11 +40,19 @@ _ZONE = {
 }
 
 
-def lay_down(directory: Path, number: str, network: str, *, proxy_protocol: bool) -> None:
-    """Write the files of a release, unless they are there."""
+def lay_down(home: Path, line: Line, network: str, *, proxy_protocol: bool) -> Path:
+    """Write the files of a release below a cluster's directory, unless they are there.
+
+    Returns:
+        The directory of its configuration, ``etc``; ``loaded_plugins`` in it says what is loaded at the first start.
+
+    """
+    directory, loaded = home / "etc", loaded_file(home)
+    if not loaded.exists():
+        write_loaded(loaded, line, LOADED)
     if (directory / "emqx.conf").exists():
-        return
-    shutil.copytree(SHIPPED / number, directory, dirs_exist_ok=True)
+        return directory
+    shutil.copytree(SHIPPED / line.number, directory, dirs_exist_ok=True)
     places = {
         "{{ platform_etc_dir }}": str(directory),
         "{{ platform_data_dir }}": "data",
@@ -56,6 +68,24 @@ def lay_down(directory: Path, number: str, network: str, *, proxy_protocol: bool
         if proxy_protocol and path.name == "emqx.conf":
             text += "listener.tcp.external.proxy_protocol = on\nlistener.ws.external.proxy_protocol = on\n"
         path.write_text(text)
+    return directory
+
+
+def loaded_file(home: Path) -> Path:
+    """What is loaded when the cluster starts for the first time."""
+    return home / "etc" / "loaded_plugins"
+
+
+def write_loaded(path: Path, line: Line, plugins: Iterable[str]) -> None:
+    """A file of loaded plugins as a line has it (V_*_data)."""
+    form = "{}.\n" if line.one_kind else "{{{}, true}}.\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(map(form.format, plugins)))
+
+
+def read_loaded(path: Path) -> list[str]:
+    """The plugins of such a file, of either form, those that are switched off left out."""
+    return [name for name, off in _LOADED.findall(path.read_text()) if not off]
 
 
 def read(directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
