@@ -29,6 +29,7 @@ from components.movers import MOVERS
 from components.problems import problems_of
 from components.routers.certificates import by_name
 from components.routers.registry import capabilities_of
+from components.run.keeping import problem
 from components.settings import CERTIFICATES, CREDENTIALS, KEYS, RENAMED, ClusterSettings, Settings, settings_of
 from components.strategies import STRATEGIES
 from components.strategies.base import LinkSpec
@@ -37,6 +38,7 @@ from components.targets import TARGETS
 from components.targets.base import Site, Target
 
 KUBERNETES = "kubernetes"
+TEXTS = frozenset({"environment", "live", "workDirectory", "journal", "archives"})
 NOT_YET_BUILT: dict[str, tuple[str, ...]] = {"target": ("kubernetes", "aws")}
 
 
@@ -69,7 +71,7 @@ def load(
     raw["workDirectory"] = raw.get("workDirectory") or f".emqx/{stack}"
     raw["environment"] = raw.get("environment") or stack
     settings = None
-    problems += _replace_steps(raw)
+    problems += replace_steps(raw)
     try:
         settings = declared(raw)
     except ValidationError as invalid:
@@ -104,27 +106,6 @@ def declared(raw: Mapping[str, Any]) -> Settings:
 def remembered(settings: Settings) -> Remembered:
     """What the ledger of the declared balancer holds."""
     return BALANCERS[settings.balancer.target].remembered(settings)
-
-
-def of_file(config: Mapping[str, Any], stack: str) -> Settings:
-    """The settings of a stack's file for somebody who only looks or gives an order; nothing is held against the world.
-
-    Raises:
-        BadInput: it cannot be read as a stack of ours.
-
-    """
-    raw = {key: value for key in KEYS if (value := config.get(f"emqx:{key}")) is not None}
-    raw["workDirectory"] = raw.get("workDirectory") or f".emqx/{stack}"
-    raw["environment"] = raw.get("environment") or stack
-    problems = _replace_steps(raw)
-    try:
-        settings = declared(raw)
-    except ValidationError as invalid:
-        problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
-        settings = None
-    if problems or settings is None:
-        raise BadInput(f"the file of stack {stack}", seen=f"{len(problems)} to correct", todo="run `pulumi preview`")
-    return settings
 
 
 def target_of(settings: Settings, colour: Colour) -> Target:
@@ -206,11 +187,18 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
     return (
         problems
         + _together(settings)
+        + _places(settings)
         + _beside(settings)
         + _shared(settings, known)
         + _strangers(settings)
         + _twice(clusters)
     )
+
+
+def _places(settings: Settings) -> list[Problem]:
+    """Where journal and archives are kept beyond this machine."""
+    named = {"emqx:journal": settings.journal, "emqx:archives": settings.archives}
+    return [Problem(key, url[:200], why) for key, url in named.items() if (why := problem(url)) is not None]
 
 
 def _beside(settings: Settings) -> list[Problem]:
@@ -284,7 +272,7 @@ def _addresses_of_ours(settings: Settings, colour: Colour) -> frozenset[str]:
 
 def _decoded(key: str, value: Any) -> Any:
     """Objects arrive as JSON text from ``pulumi.Config.get``; a text that is no object stays one, for its own refusal."""
-    if key in {"environment", "live", "workDirectory"} or not isinstance(value, str):
+    if key in TEXTS or not isinstance(value, str):
         return value
     try:
         return json.loads(value)
@@ -292,7 +280,8 @@ def _decoded(key: str, value: Any) -> Any:
         return value
 
 
-def _replace_steps(raw: dict[str, Any]) -> list[Problem]:
+def replace_steps(raw: dict[str, Any]) -> list[Problem]:
+    """Read the steps as the config writes them into the place where they stand; what is wrong with them."""
     cutover = raw.get("cutover")
     if not isinstance(cutover, Mapping) or cutover.get("steps") is None:
         return []

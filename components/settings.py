@@ -28,7 +28,7 @@ from components.routers.listeners import Listener
 from components.system.address import HOST, PORT
 from components.value import Value
 
-KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory", "protect", "environment")
+KEYS = ("live", "clusters", "balancer", "cutover", "workDirectory", "protect", "environment", "journal", "archives")
 CREDENTIALS, CERTIFICATES = "credentials", "certificates"
 """The keys that only the providers read (and the plan, which counts; and who judges certificates), never this module."""
 LOSSES = ("sessions", "way_back", "leftovers", "conversion", "permissions", "retained", "backup")
@@ -36,6 +36,7 @@ LOSSES = ("sessions", "way_back", "leftovers", "conversion", "permissions", "ret
 colour has bans or messages which an earlier cutover left there. Of a conversion from 4.x: what it changes or drops, what it lets somebody do
 or leaves unproven, that retained messages are lost, and that what the API does not reach is not backed up."""
 
+URL = r"^([a-z0-9+]+://\S+)?$"
 RENAMED = "stack:"
 """Before the name that a stack had when it took its work directory: ``stack:dev`` says that dev is now called otherwise."""
 
@@ -205,10 +206,13 @@ class Cutover(Value):
 class Settings(Value):
     """Everything that the stack's config says, checked; secrets are not in it.
 
+    ``journal`` and ``archives`` are URLs of places that outlive the machine of a run (``run.keeping``), empty where nothing is copied.
     ``environment`` is what labels, tags and policies call this stack, its name where nothing is set; ``protect`` is whether Pulumi itself
     refuses to end what serves; false is for a ``destroy`` that runs the program.
     """
 
+    journal: str = Field(default="", pattern=URL)
+    archives: str = Field(default="", pattern=URL)
     environment: str = Field(default="", max_length=63, pattern=r"^[A-Za-z0-9._-]*$")
     live: Colour
     clusters: Mapping[Colour, Any] = Field(min_length=1)

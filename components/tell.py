@@ -11,18 +11,13 @@ import getpass
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-import yaml
-
-from components.balancer import BALANCERS
 from components.emqx.errors import Refused, UpgradeError
 from components.emqx.models import BalancerHandle
-from components.intent import of_file
 from components.ledger.base import LEASE
 from components.ledger.registry import ledger_of
 from components.run.orders import ABORT, HOLD, Order, written
-from components.settings import Settings
+from components.stack_file import balancer_of, settings_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,39 +37,6 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     sys.stdout.write(f"{told}\n")
     return 0
-
-
-def settings_of(stack: str) -> Settings:
-    """What the stack's file says.
-
-    Raises:
-        Refused: there is none.
-        BadInput: it is no stack of ours.
-
-    """
-    place = Path("stacks") / f"Pulumi.{stack}.yaml"
-    try:
-        found = yaml.safe_load(place.read_text(encoding="utf-8"))
-    except OSError as missing:
-        todo = "name a stack that has a file, in the directory of the project"
-        raise Refused("reading the stack", node=str(place), seen=missing.strerror or "", todo=todo) from None
-    return of_file((found or {}).get("config") or {}, stack)
-
-
-def balancer_of(settings: Settings, stack: str) -> BalancerHandle:
-    """Where the stack's cutovers are remembered.
-
-    Raises:
-        Refused: its balancer cannot be found from here.
-
-    """
-    handle = BALANCERS[settings.balancer.target].observed(settings)
-    if handle is None:
-        todo = "run it where the balancer is reached (target local: on its own machine, in the project's directory)"
-        raise Refused(
-            "finding the ledger", node=f"the balancer of stack {stack}", seen="it does not run here", todo=todo
-        )
-    return handle
 
 
 async def tell(handle: BalancerHandle, word: str, order: Order) -> str:

@@ -154,6 +154,7 @@ class BlueGreen(pulumi.ComponentResource):
             "balancer": self.balancer.handle,
             "work_directory": self._settings.work_directory,
             "scope": STRATEGIES[self._settings.cutover.strategy].scope,
+            "places": {"journal": self._settings.journal, "archives": self._settings.archives},
         }
 
     def _intent(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from components.resources import engine, progress
 from components.routers.registry import router_of
 from components.run.heartbeat import heartbeat
 from components.run.journal import Journal
+from components.run.keeping import Places, fetch, keep, kept
 from components.run.latency import connect_milliseconds
 from components.run.run import Run, SystemClock
 from components.run.whereabouts import telling_where
@@ -33,13 +34,14 @@ PLAN = "plan.json"
 
 
 class WorldInputs(Value):
-    """A link's name, where the clusters and the balancer are, whose clients a colour has, and where the journal is written."""
+    """A link's name, where the clusters and the balancer are, whose clients a colour has, where the journal is written, and where it is kept beyond this machine."""
 
     name: str
     clusters: Mapping[Colour, ClusterHandle]
     balancer: BalancerHandle
     work_directory: str
     scope: Scope = "cluster"
+    places: Places = Places()
 
 
 async def journaled(run: Run, name: str, work: Callable[[Run], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
@@ -69,6 +71,8 @@ def write_failure(inputs: WorldInputs, token: str, failure: BaseException, detai
     journal(inputs, token).record(
         "error", link=inputs.name, type=type(failure).__name__, message=str(failure), details=details
     )
+    with suppress(Exception):  # it was told already, when the link ended
+        kept(inputs.places, Path(inputs.work_directory))
 
 
 @asynccontextmanager
@@ -86,6 +90,9 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
             )
             for colour, handle in inputs.clusters.items()
         }
+        work = Path(inputs.work_directory)
+        await fetch(inputs.places, work, progress.warning)
+        stack.push_async_callback(keep, inputs.places, work, progress.warning)
         yield Run(
             clusters=clusters,
             router=router_of(inputs.balancer),

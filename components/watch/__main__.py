@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from components.emqx.errors import UpgradeError
-from components.tell import settings_of
+from components.stack_file import settings_of
 from components.watch.asking import credentials_of, look
 from components.watch.metrics import registry_of
 from components.watch.screen import headline, screen
