@@ -16,18 +16,27 @@ from components.cutover.versions import parse
 from components.cutover.words import Colour, Edition
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused
+from components.emqx.models import MqttAccount
 from components.links.archives import Archive, ArchiveDirectory
 from components.links.data_export import ExportResult
+from components.links.live_questions import clients_of, kept
 from components.migration.declared import differing
 from components.migration.facts import Credential, Facts, Plan
 from components.migration.loading import load, require_all_read
 from components.migration.manifest import BadSource, Item
 from components.migration.moving import Moving, moving
+from components.migration.permissions.live import LiveQuestion, chosen
 from components.migration.requests import Request, pieces
 from components.run.run import Run
 from components.value import Value
 
-MANIFEST, ACCOUNT, REQUESTS, BOOTSTRAP = "manifest.md", "manifest.json", "requests.json", "bootstrap"
+MANIFEST, ACCOUNT, REQUESTS, BOOTSTRAP, QUESTIONS = (
+    "manifest.md",
+    "manifest.json",
+    "requests.json",
+    "bootstrap",
+    "questions.json",
+)
 _MOST_TOLD = 20
 
 
@@ -68,6 +77,8 @@ class ConversionResult(Summary):
     sent: int
     inventory: str
     inventory_sha256: str
+    questions: str = ""
+    questions_sha256: str = ""
     bootstrap: tuple[str, ...]
     manifest: str
     seconds: float
@@ -92,9 +103,15 @@ def facts_of(versions: tuple[str, str], wanted: Wanted, exports: Iterable[Path])
 
 
 async def convert(
-    run: Run, source: Colour, target: Colour, exported: ExportResult, directory: Path, wanted: Wanted
+    run: Run,
+    source: Colour,
+    target: Colour,
+    exported: ExportResult,
+    directory: Path,
+    wanted: Wanted,
+    accounts: Sequence[MqttAccount] = (),
 ) -> ConversionResult:
-    """Convert what was exported, prove it, keep both, and refuse what nobody acknowledged.
+    """Convert what was exported, prove it, keep both, choose what ``accounts`` will ask, and refuse what nobody acknowledged.
 
     Raises:
         Refused: the declared configuration is not understood or not that of the old colour; or a loss is not acknowledged.
@@ -108,7 +125,8 @@ async def convert(
     facts, made = await asyncio.to_thread(_converted, versions, wanted, files, began, source)
     await run.checkpoint()
     await refuse_differing(blue, facts)
-    result = _kept(store, made, run, began)
+    asked = await asyncio.to_thread(chosen, made.before, clients_of(accounts))
+    result = _kept(store, made, asked, run, began)
     run.record("fact", section="conversion", **result.model_dump(mode="json"))
     for line in told(result, f"all of them in {result.manifest}"):
         run.progress(line)
@@ -149,7 +167,9 @@ async def refuse_differing(blue: Cluster, facts: Facts) -> None:
         )
 
 
-def _kept(store: ArchiveDirectory, made: Moving, run: Run, began: float) -> ConversionResult:
+def _kept(
+    store: ArchiveDirectory, made: Moving, asked: Sequence[LiveQuestion], run: Run, began: float
+) -> ConversionResult:
     """Write everything, and say where it is."""
     sha256 = store.keep(made.archive_name, made.archive)
     archive = Archive(
@@ -169,6 +189,8 @@ def _kept(store: ArchiveDirectory, made: Moving, run: Run, began: float) -> Conv
         sent=len(made.requests),
         inventory=name,
         inventory_sha256=store.keep_inventory(name, made.expected),
+        questions=QUESTIONS,
+        questions_sha256=kept(store, QUESTIONS, asked),
         bootstrap=tuple(made.bootstrap),
         **summary(made).model_dump(),
         manifest=str(store.path / MANIFEST),

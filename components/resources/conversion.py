@@ -36,8 +36,8 @@ class ConversionProvider(LinkProvider[ConversionInputs]):
         if inputs.direction != "forward" or not inputs.exported or await serves_imported(run, inputs.to):
             return {}
         source = other(inputs.to)
-        account = credentials_of(source, self.credentials).retained
-        await count_or_refuse(run, source, account, acknowledged="retained" in inputs.acknowledge)
+        secret = credentials_of(source, self.credentials)
+        await count_or_refuse(run, source, secret.retained, acknowledged="retained" in inputs.acknowledge)
         wanted = Wanted(
             configuration=inputs.configuration,
             credential_type=inputs.credential_type,
@@ -46,7 +46,7 @@ class ConversionProvider(LinkProvider[ConversionInputs]):
             acknowledge=inputs.acknowledge,
         )
         exported = ExportResult.model_validate(inputs.exported)
-        result = await convert(run, source, inputs.to, exported, archives(inputs), wanted)
+        result = await convert(run, source, inputs.to, exported, archives(inputs), wanted, secret.accounts)
         return result.model_dump(mode="json")
 
 

@@ -54,7 +54,7 @@ def with_conversion(links: Sequence[LinkSpec], inputs: Mapping[str, Any]) -> Ite
                 takes={**link.takes, **converted},
             )
         elif link.kind == "Verification":
-            yield link._replace(takes={**link.takes, "imported": "import"})
+            yield link._replace(takes={**link.takes, **converted, "imported": "import"})
         else:
             yield link
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from components.emqx.models import ClusterHandle, Credentials, ExportsAccess, Node
+from components.emqx.models import ClusterHandle, Credentials, ExportsAccess, MqttAccount, Node
 from components.emqx.v4.cluster import ClusterApi as OldApi
 from components.links.conversion import ConversionResult, Wanted, convert
 from components.links.converted_import import import_converted
@@ -117,10 +117,12 @@ class Move:
     archives: Path
     exported: ExportResult | None = None
 
-    async def convert(self, *acknowledge: str) -> ConversionResult:
+    async def convert(self, *acknowledge: str, accounts: Sequence[MqttAccount] = ()) -> ConversionResult:
         """Export and convert."""
         self.exported = await export(self.bed.run, "blue", self.archives, accounts=False)
-        return await convert(self.bed.run, "blue", "green", self.exported, self.archives, self.old.wanted(*acknowledge))
+        return await convert(
+            self.bed.run, "blue", "green", self.exported, self.archives, self.old.wanted(*acknowledge), accounts
+        )
 
     async def bring(self, made: ConversionResult) -> ImportResult:
         """Import what was converted."""

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from components.emqx.errors import Refused, Stopped
-from components.emqx.models import Node
+from components.emqx.errors import Refused, Stopped, VerificationFailed
+from components.emqx.models import MqttAccount, Node
 from components.emqx.probes import opened
+from components.links.archives import ArchiveDirectory
+from components.links.conversion import ConversionResult
+from components.links.live_questions import Asked, ask_live, questions_of
 from components.mqtt import Connack, Connect, Suback, Subscribe, Subscription
 from tests.lab.converted_move_bed import ACCEPTED, PLUGINS, Move, document, moving
 
@@ -146,3 +149,36 @@ async def test_a_foreign_configuration_is_refused(wrong: str, tmp_path: Path) ->
         )
         with pytest.raises(Refused, match=seen):
             await move.convert(*ACCEPTED)
+
+
+ACCOUNT = MqttAccount(username="user-0", password=SECRET)
+
+
+async def asked(move: Move, made: ConversionResult, *, narrower_allowed: bool = False) -> Asked:
+    """The live questions of what was converted; the old cluster of this bed has no MQTT, so its data are what counts."""
+    questions = questions_of(ArchiveDirectory(move.archives), made.questions, made.questions_sha256)
+    return await ask_live(move.bed.run, "blue", "green", questions, [ACCOUNT], narrower_allowed=narrower_allowed)
+
+
+async def test_a_deny_that_green_has_lost_is_found_by_the_live_question_alone(tmp_path: Path) -> None:
+    async with moving(tmp_path) as move:
+        made = await move.convert(*ACCEPTED, accounts=[ACCOUNT])
+        await move.bring(made)
+        assert (await asked(move, made)).questions > 2
+        green: Any = move.bed.run.clusters["green"]
+        path = "/authorization/sources/built_in_database/rules/users/user-0"
+        rules = [{"permission": "allow", "action": "all", "topic": topic} for topic in ("plant/#", "own/0/#")]
+        await green.http.call("PUT", path, body={"username": "user-0", "rules": rules})
+        with pytest.raises(VerificationFailed, match=r"user-0 subscribe plant/secret: expected refused"):
+            await asked(move, made, narrower_allowed=True)
+        await green.http.call("PUT", path, body={"username": "user-0", "rules": []})
+        with pytest.raises(VerificationFailed, match="expected allowed"):
+            await asked(move, made)
+        assert (await asked(move, made, narrower_allowed=True)).narrower
+
+
+async def test_whoever_gets_in_with_any_password_is_found(tmp_path: Path) -> None:
+    async with moving(tmp_path) as move:
+        made = await move.convert(*ACCEPTED, accounts=[ACCOUNT])
+        with pytest.raises(VerificationFailed, match=r"a stranger with a wrong password: expected refused"):
+            await asked(move, made, narrower_allowed=True)
