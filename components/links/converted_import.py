@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from components.cutover.versions import parse
 from components.cutover.words import Colour
 from components.emqx.base import Cluster, exports_of
+from components.emqx.errors import Refused
 from components.emqx.models import MqttAccount
+from components.keepers.registry import keeper_of
 from components.links.accounts import still_ours
-from components.links.archives import ArchiveDirectory
+from components.links.archives import Archive, ArchiveDirectory
 from components.links.conversion import ConversionResult, requests_of
 from components.links.data_export import ExportResult
 from components.links.data_import import (
@@ -25,7 +28,7 @@ from components.links.data_import import (
     looked,
     refuse_unless_empty,
 )
-from components.links.readiness import wait_until_joined
+from components.links.readiness import wait_until_joined, wait_until_ready
 from components.links.retained import copy
 from components.migration.inventory import ANY, Inventory, Section
 from components.migration.requests import Request
@@ -59,7 +62,9 @@ async def import_converted(
     await wait_until_joined(run, target)
     others = await refuse_unless_empty(green, expected, store)
     done = await import_all(run, green, store, (made.archive,), limit_seconds)
+    _refuse_half_done(done.failed, made, target)
     sent = await send_all(run, green, requests)
+    await restart(run, target)
     copied, topics = await copy(run, source, target, account)
     await still_ours(green)
     expected = _with_retained(expected, topics)
@@ -99,6 +104,41 @@ async def send_all(run: Run, green: Cluster, requests: Sequence[Request]) -> int
             run.progress(f"request {number} of {len(requests)}")
     run.progress(f"sent {len(requests)} requests, {len(requests) - changed} of which were done already")
     return changed
+
+
+def _refuse_half_done(failed: Sequence[tuple[Archive, str]], made: ConversionResult, target: Colour) -> None:
+    """An import of 4.x that failed has left a part, over which no other one may be made (docs/emqx/v4.md#traps-in-short, 5)."""
+    if failed and made.archive.name.endswith(".json"):
+        raise Refused(
+            "the import",
+            node=target,
+            seen=f"{failed[0][1]}; a part of it may be there",
+            todo=f"make {target} anew: take it out of emqx:clusters, run `pulumi up`, declare it again; no client was moved",
+        )
+
+
+async def restart(run: Run, target: Colour) -> None:
+    """The restart that a 4.3 wants after an import (43-04), node by node by its keeper; whoever got in before it had its plugins is thrown off."""
+    green = run.clusters[target]
+    if parse(green.handle.version).major > 4:
+        return
+    keeper = keeper_of(green.handle, interrupted=run.interrupted)
+    if keeper is None:
+        run.warn(
+            f"restart the nodes of {target} yourself before the first client, one after the other: nobody keeps them here."
+            " Recorded of 4.3.22: what was imported is in force without it"
+        )
+        return
+    for node in green.node_names:
+        await run.act("restart", colour=target, node=node)
+        edition = green.handle.edition or "ee"
+        await keeper.stop(node)
+        await keeper.start(node, green.handle.version, edition)
+        await wait_until_ready(run, target)
+    early = await green.connected_client_ids()
+    if early:
+        await run.act("loss", section="early clients", count=len(early), colour=target)
+        await green.kick(early)
 
 
 def _with_retained(expected: Inventory, topics: Sequence[str]) -> Inventory:

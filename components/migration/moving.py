@@ -6,20 +6,25 @@ what is there is held against it, and what it means is proven by the proof and a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from components.migration import hop_44_5
 from components.migration.facts import Facts
+from components.migration.hop_42_43.convert import convert as convert_42
 from components.migration.hop_44_5.acl import RULES
 from components.migration.hop_44_5.authn import identifier
+from components.migration.hop_44_5.result import archive_stem
 from components.migration.hop_44_5.users import AUTHENTICATOR
 from components.migration.inventory import ANY, Inventory, Section
 from components.migration.manifest import Account, BadSource
 from components.migration.permissions.before import Before
 from components.migration.permissions.compare import Proof
 from components.migration.prove import before_of, converted_users, prove_conversion
+from components.migration.prove_4x import prove_4x
 from components.migration.requests import Request
 from components.migration.surroundings import source_of
 
@@ -60,7 +65,7 @@ class Moving:
 
 
 def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = ()) -> Moving:
-    """Convert 4.4 to 5.x, and prove it on the same data.
+    """Convert 4.4 to 5.x, or 4.2 to 4.3, and prove it on the same data.
 
     Args:
         facts: what was given of blue, with the plan.
@@ -73,7 +78,9 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
 
     """
     plan, source = facts.plan, source_of(facts)
-    if plan.source.line != (4, 4):
+    if plan.source.line < (4, 3) <= plan.target.line < (4, 4):
+        return _to_43(facts, now, topics)
+    if plan.source.line != (4, 4) or plan.target.major < 5:
         raise BadSource("emqx:clusters", str(plan.source), "no conversion inside an update", "go by way of 4.4")
     options = hop_44_5.Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=now)
     made = hop_44_5.convert(source, str(plan.source), str(plan.target), options)
@@ -89,6 +96,52 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
         expected=expected_of(made),
         before=before_of(source),
     )
+
+
+def _to_43(facts: Facts, now: float, topics: Sequence[str]) -> Moving:
+    """The document without built-in rules, which are sent in 4.2's order; without an export only files are converted."""
+    made, plan = convert_42(facts), facts.plan
+    name = facts.export.file if facts.export else ""
+    document = made.texts.get(name, "{}")
+    data = json.loads(document)
+    sections: dict[str, Section] = {
+        "rules": _keys([*_ids(data, "rules"), *_sent(made.requests, "/rules")]),
+        "resources": _keys([*_ids(data, "resources"), *_sent(made.requests, "/resources")]),
+    }
+    for kind in ("username", "clientid"):
+        sections[f"users:{kind}"] = _keys(login for one, login in made.sides.new.users if one == kind)
+        sections[f"acl:{kind}"] = _keys(_rows(made.sides.new, kind))
+    sections["acl:all"] = _keys(_rows(made.sides.new, "all"))
+    return Moving(
+        origin=str(plan.source),
+        target=str(plan.target),
+        archive_name=f"{archive_stem(now)}.json",
+        archive=document.encode(),
+        requests=made.requests,
+        bootstrap={PurePath(file).name: text for file, text in made.texts.items() if file != name},
+        account=made.account,
+        proof=prove_4x(facts, topics, DECISIONS),
+        expected=Inventory(dict(sections)),
+        before=made.sides.old,
+    )
+
+
+def _rows(side: Before, kind: str) -> Iterable[str]:
+    """As the inventory of 4.3 names rules."""
+    return (
+        f"{'$all' if kind == 'all' else value} {row.action} {row.topic}"
+        for (one, value), rows in side.rows.items()
+        if one == kind
+        for row in rows
+    )
+
+
+def _ids(data: Mapping[str, Any], section: str) -> Iterable[str]:
+    return (str(row["id"]) for row in data.get(section) or () if "id" in row)
+
+
+def _sent(requests: Iterable[Request], path: str) -> Iterable[str]:
+    return (str(one.body["id"]) for one in requests if one.path == path and "id" in one.body)
 
 
 def expected_of(made: hop_44_5.Conversion) -> Inventory:

@@ -17,12 +17,14 @@ from components.emqx.errors import Rejected
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.paging import has_next
 from components.emqx.reading import read
-from components.emqx.v4.traits import ROOT
+from components.emqx.v4.traits import HEALTH_CHECK, ROOT
 
 PAGE = 10_000
 """There is no largest page; this is 4.x's own default for clients."""
 PAGE_TIMEOUT_SECONDS = 30.0
 _ROWS = TypeAdapter(list[Any])
+_SERVES = ("is started", "is running")
+"""The two lines of ``/status`` end so; while the node starts, with ``is starting`` and ``is not_running``."""
 
 
 class Answered(NamedTuple):
@@ -104,6 +106,14 @@ class Calls(EmqxHttp):
             rows = read(_ROWS, answer.reply, answer.data)
             yield rows
             more = "meta" in answer.body and has_next(answer.reply, answer.body, rows, page=page, limit=limit)
+
+
+async def is_started(calls: Calls, node: str, *, patience_seconds: float | None = None) -> bool:
+    """By the text of ``/status``, since 4.2 answers 200 while it starts; on 4.3 and 4.4 it says so when the last plugin is there."""
+    starts = frozenset({503})
+    reply = await calls.outside(HEALTH_CHECK, node=node, accept=starts, patience_seconds=patience_seconds)
+    said = reply.body.decode("utf-8", "replace").splitlines() if reply.status == 200 else []
+    return all(any(line.endswith(word) for line in said) for word in _SERVES)
 
 
 def judged(reply: Reply, body: Any, unless: frozenset[str] = frozenset()) -> Answered:

@@ -23,11 +23,11 @@ from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.reading import read
 from components.emqx.v4 import account
 from components.emqx.v4.bounds import Bounds
-from components.emqx.v4.calls import Calls
+from components.emqx.v4.calls import Calls, is_started
 from components.emqx.v4.clients import ClientLists
 from components.emqx.v4.exports import DataExports
 from components.emqx.v4.inventory import read_inventory
-from components.emqx.v4.traits import HEALTH_CHECK, has_evacuation, traits_of
+from components.emqx.v4.traits import has_evacuation, traits_of
 from components.migration.declared import Shown
 from components.migration.inventory import Inventory
 from components.system.address import port_of
@@ -56,8 +56,6 @@ _ROWS = TypeAdapter(list[dict[str, Any]])
 _METRICS = TypeAdapter(list[_Metrics])
 _LISTENERS = TypeAdapter(list[_Listener])
 _EVACUATIONS = TypeAdapter(tuple[EvacuationFacts, ...])
-_SERVES = ("is started", "is running")
-"""The two lines of ``/status`` end so; while the node starts, with ``is starting`` and ``is not_running``."""
 
 
 class ClusterApi(ClientLists, Bounds):
@@ -154,10 +152,7 @@ class ClusterApi(ClientLists, Bounds):
 
     async def availability(self, node: str, *, patience_seconds: float | None = None) -> bool:
         """Whether the node takes clients: by the text of ``/status``, since 4.2 answers 200 while it starts; and while it is not evacuated."""
-        starts = frozenset({503})
-        reply = await self.http.outside(HEALTH_CHECK, node=node, accept=starts, patience_seconds=patience_seconds)
-        said = reply.body.decode("utf-8", "replace").splitlines() if reply.status == 200 else []
-        if not all(any(line.endswith(word) for line in said) for word in _SERVES):
+        if not await is_started(self.http, node, patience_seconds=patience_seconds):
             return False
         return node not in await self.evacuations(patience_seconds=patience_seconds)
 

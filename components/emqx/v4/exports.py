@@ -23,7 +23,7 @@ from components.emqx.base import Delayed, DelayedMessage, Export, Exports, Porti
 from components.emqx.errors import GaveUp, NotNow, Refused, Rejected
 from components.emqx.models import ExportsAccess
 from components.emqx.reading import read
-from components.emqx.v4.calls import Calls
+from components.emqx.v4.calls import Calls, is_started
 from components.emqx.v4.traits import LineTraits
 from components.migration.inventory import Inventory
 from components.migration.requests import Request
@@ -33,6 +33,9 @@ from components.system.files import replacing
 
 EVERYTHING = "everything"
 EXPORT_SECONDS = 300.0
+APART_SECONDS = 0.005
+STARTED_SECONDS = 120.0
+_AGAIN_SECONDS = 0.5
 _GONE = frozenset({"not_found", "enoent"})
 _FACTS = TypeAdapter(ExportFacts)
 _LIST = TypeAdapter(list[ExportFacts])
@@ -41,9 +44,15 @@ _LIST = TypeAdapter(list[ExportFacts])
 class DataExports:
     """Data export and import of one 4.x cluster; ``access`` is how a file comes from its node, None where nobody said."""
 
-    def __init__(self, calls: Calls, line: LineTraits, access: ExportsAccess | None) -> None:
-        """Nothing is asked yet."""
-        self.calls, self.line, self.access = calls, line, access
+    def __init__(
+        self,
+        calls: Calls,
+        line: LineTraits,
+        access: ExportsAccess | None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Nothing is asked yet; ``sleep`` is how it waits between two rules, and until a node has started."""
+        self.calls, self.line, self.access, self._sleep = calls, line, access, sleep
 
     async def portions(self, *, accounts: bool) -> tuple[Portion, ...]:  # noqa: ARG002  -- they are in the one document
         """The one document."""
@@ -109,6 +118,7 @@ class DataExports:
             raise Refused(
                 f"import of {name}", node=node, seen=seen, todo="import with emqx_ctl data import on the node"
             )
+        await self._started(name, node)
         body = {"filename": name, "node": node}
         call = asyncio.ensure_future(
             self.calls.ask("POST", "/data/import", node=node, body=body, timeout_seconds=limit_seconds)
@@ -119,6 +129,16 @@ class DataExports:
             call.cancel()
             with suppress(BaseException):
                 await call
+
+    async def _started(self, name: str, node: str) -> None:
+        """Wait until all plugins of the node are there: an import before that answers code 0 and imports neither users nor rules (trap 2)."""
+        for _ in range(int(STARTED_SECONDS / _AGAIN_SECONDS)):
+            if await is_started(self.calls, node):
+                return
+            await self._sleep(_AGAIN_SECONDS)
+        todo = "look at the node's log; an import now would lose all users without a word"
+        seen = f"/status does not say that it is started after {STARTED_SECONDS:g} s"
+        raise GaveUp(f"import of {name}", node=node, seen=seen, todo=todo)
 
     async def _await(
         self, call: asyncio.Future[Any], name: str, node: str, waiting: Callable[[float], Awaitable[None]], limit: float
@@ -139,7 +159,12 @@ class DataExports:
             await self.calls.ask("DELETE", path, node=facts.node, unless=_GONE, repeatable=True)
 
     async def send(self, request: Request, *, patience_seconds: float) -> bool:
-        """Carry out a request of a conversion; a rule that is posted again is the newest again, so all of them are sent in their order."""
+        """Carry out a request of a conversion; a rule that is posted again is the newest again, so all of them are sent in their order.
+
+        Rules are stamped with the clock in ms, and of one ms the topic decides: each gets one of its own (V_4.3.22_rules_again_and_early_client).
+        """
+        if request.method == "POST":
+            await self._sleep(APART_SECONDS)
         answer = await self.calls.ask(
             request.method, request.path, body=request.body, repeatable=True, patience_seconds=patience_seconds
         )
