@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -80,6 +80,9 @@ bench-migration: setup  ## the figures of the conversion
 fuzz-migration: SECONDS = 60
 fuzz-migration: setup  ## damaged and hostile inputs for the conversion, for SECONDS from SEED: no traceback, hang or false account
 	@exec $(BIN)/python -m tools.fuzz_migration --seconds '$(SECONDS)' --seed '$(SEED)'
+
+upgrade-path: setup  ## the hops FROM=4.2.14 TO=5.8.x, and what each changes in the stack file: EDITION, EDITION_TO
+	@exec $(BIN)/python -m tools.upgrade_path --from '$(FROM)' --to '$(TO)' --edition '$(or $(EDITION),ee)' $(if $(EDITION_TO),--edition-to '$(EDITION_TO)')
 
 bench-proof: setup  ## the proof that no permission widens, with a million random decisions
 	@exec $(BIN)/python -m tools.bench_proof
