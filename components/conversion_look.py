@@ -18,6 +18,7 @@ from components.emqx.base import Cluster
 from components.emqx.errors import Refused, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import Credentials
+from components.intent import target_of
 from components.links.conversion import Wanted, facts_of, refuse_differing, summary, told, unacknowledged
 from components.links.retained import unread
 from components.migration.facts import Facts
@@ -78,6 +79,10 @@ async def look(
         )
         lines += [f"  {line}" for line in told(short, where)]
         missing = unacknowledged(short, wanted.acknowledge) if name else {}
+    if not target_of(settings, source).ours and "backup" not in wanted.acknowledge:
+        missing["backup"] = (
+            f"data directories and files of {source} are not reached: of it the update keeps an export and nothing else"
+        )
     if blue is not None:
         account = credentials[source].retained if source in credentials else None
         count = await known(blue.retained_messages())

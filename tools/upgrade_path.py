@@ -106,7 +106,7 @@ def _hop(number: int, hop: Hop, editions: tuple[Edition, Edition], live: Colour)
 def _old(hop: Hop) -> Iterator[str]:
     """What only a person knows of a colour of 4.x."""
     yield "      configuration: [ETC-DIRECTORY, LOADED_PLUGINS, WHAT-STARTS-THE-NODES]"
-    ways = '[ssh, ROOT@{host}, cat, "{path}"]'
+    ways = '[ssh, "USER@{host}", cat, "{path}"]'
     yield "      exports: api" if parse(str(hop.source)).line < (4, 4) else f"      exports: {{ command: {ways} }}"
     yield "      # emqx:credentials.COLOUR.retained: an MQTT client that may subscribe to everything"
 

@@ -22,7 +22,7 @@ SCENE = Scene(
     clients=40, budget_per_second=40, steps=({"share": 50}, {"share": 100}), nodes=2, green="5.8.9", edition="ee"
 )
 READER = "reader"
-ACCEPTED = ["conversion", "sessions"]
+ACCEPTED = ["conversion", "sessions", "backup"]
 
 
 @pytest.fixture
