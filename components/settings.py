@@ -129,6 +129,10 @@ def _one_way(value: object) -> object:
     return said
 
 
+ExportsWay = ExportsSettings | Literal["api", "target"]
+"""As a stack file may write it."""
+
+
 class ClusterSettings(Value):
     """One declared colour, whatever its target; a target's own model adds what only it needs.
 
@@ -142,7 +146,7 @@ class ClusterSettings(Value):
     edition: Edition = "ee"
     proxy_protocol: bool = False
     configuration: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    exports: Annotated[ExportsSettings, BeforeValidator(_one_way)] | None = None
+    exports: Annotated[ExportsSettings, BeforeValidator(_one_way, json_schema_input_type=ExportsWay)] | None = None
     credential_type: Literal["username", "clientid"] | None = None
     jwt_key: Literal["jwks", "public-key", "hmac-based"] | None = None
 

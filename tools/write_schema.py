@@ -33,6 +33,11 @@ STEP = {
         "gate": {"const": True},
     },
 }
+ACCOUNT = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"username": PLAIN, "password": SECRET, "clientId": PLAIN},
+}
 CREDENTIAL = {
     "type": "object",
     "additionalProperties": False,
@@ -42,6 +47,8 @@ CREDENTIAL = {
         "username": PLAIN,
         "password": SECRET,
         "license": SECRET,
+        "retained": ACCOUNT,
+        "accounts": {"type": "array", "items": ACCOUNT, "maxItems": 50},
     },
 }
 OF_PULUMI = ("secretsprovider", "encryptedkey", "encryptionsalt")

@@ -13,13 +13,13 @@ from components.cutover.roll_memory import in_work
 from components.cutover.steps import Problem
 from components.cutover.versions import BadVersion, parse
 from components.emqx.errors import BadInput
-from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.models import ClusterHandle, Credentials, ExportsAccess
 from components.ledger.remembered import remembered
 from components.local import cluster as processes
 from components.local.release import Release
 from components.problems import Whole
 from components.resources.local_cluster import LocalCluster as Processes
-from components.settings import ClusterSettings
+from components.settings import ClusterSettings, ExportsSettings
 from components.targets.base import Site
 
 OLDEST_LAB = (5, 8)
@@ -108,7 +108,10 @@ class Local:
             },
             opts,
         )
-        return cluster.handle
+        access = _exports(site)
+        if access is None:
+            return cluster.handle
+        return cluster.handle.apply(lambda handle: {**handle, "exports": access.model_dump(mode="json")})
 
     def observed(self, site: Site) -> ClusterHandle | None:
         """The handle of the processes that run now, if any do."""
@@ -125,6 +128,7 @@ class Local:
             edition=site.settings.edition,
             proxy_protocol=site.settings.proxy_protocol,
             keeper=processes.keeper_handle(directory, home),
+            exports=_exports(site),
         )
 
     def standing(self, site: Site) -> bool:
@@ -137,6 +141,15 @@ def unfit(credentials: Credentials) -> str | None:
     if _UNFIT.search(credentials.api_key + credentials.api_secret):
         return "apiKey or apiSecret has a colon, a blank or a control character"
     return None
+
+
+def _exports(site: Site) -> ExportsAccess | None:
+    """How an export of a colour of 4.x comes from its nodes, whose files are on this machine."""
+    said: ExportsSettings | None = site.settings.exports
+    if said is None:
+        return None
+    backups = "/backup" if parse(site.settings.version).line >= (4, 4) else ""
+    return said.access(f"{processes.place(site.work_directory, site.colour)}/data/{{node}}{backups}")
 
 
 def _release(path: str, cluster: LocalCluster, home: str) -> list[Problem]:
