@@ -13,6 +13,7 @@ from lab.node.api import (
     cluster,
     configs,
     data,
+    durable,
     extras,
     integrations,
     listeners,
@@ -43,6 +44,7 @@ def tables(edition: str) -> tuple[Table, Table]:
         configs,
         data,
         rebalance,
+        durable,
     )
     inside = [endpoint for module in modules for endpoint in module.ENDPOINTS]
     return Table(inside, edition), Table(nodes.OUTSIDE, edition)

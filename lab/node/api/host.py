@@ -159,6 +159,7 @@ class Host:
         self.alone: set[str] = set()
         self.mute: set[str] = set()
         self.lonely: dict[str, Store] = {}
+        self.durable: dict[str, Any] = {}
         self.places: dict[str, Path] = {}
         self.invitations: dict[str, dict[str, str]] = {}
         self._background: set[asyncio.Task[None]] = set()
