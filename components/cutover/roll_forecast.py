@@ -23,7 +23,7 @@ Evens = Literal["close", "rebalance", "nothing"]
 
 _CLOSED = "its connections are closed at the balancer with a FIN, and sessions follow their clients"
 BY: Mapping[By, str] = {
-    "close": f"each node is drained, {_CLOSED}; sessions of clients that are offline end with their node",
+    "close": f"each node is drained, {_CLOSED}; those of clients that are offline are taken over one by one",
     "close and evacuation": f"each node is drained, {_CLOSED}; then it is evacuated to the others, with the sessions of clients that are offline",
     "evacuation": "each node is evacuated to the others, sessions too; MQTT 5 clients get a DISCONNECT",
     "stop": "no balancer of ours can keep clients from a node: they lose their connection when it stops, all at once and with their sessions, and a stopping node lets anonymous clients in",

@@ -26,6 +26,7 @@ from components.links.carrying import left_behind, not_carried
 from components.links.opening import Opened, refuse_undeclared
 from components.links.roll_look import observed, refuse_broken, release_of
 from components.links.room import FILE_RESERVE
+from components.links.storage import stands_still
 from components.routers.share import settle
 from components.run.run import Run
 
@@ -58,6 +59,8 @@ async def open_roll(run: Run, colour: Colour, wanted: Wanted) -> Opened:
     if todo:
         await refuse(run.clusters[colour], colour, nodes, wanted, ours=in_work(memory, colour) is not None)
         await refuse_undeclared(run, colour)
+        if short := await known(stands_still(run.clusters[colour].storage)):
+            run.warn(short)
     await run.begin({})
     clients, names = sum(node.clients for node in nodes), ", ".join(node.name for node in todo)
     reason = (

@@ -20,6 +20,8 @@ from components.run.waiting import until
 MOVED_SECONDS = 3_600.0
 """A storage is copied as a whole; how large it is the API does not tell."""
 POLL_SECONDS = 1.0
+MAJORITY_OF = 3
+"""With one replica of so many away the others are a majority, without which nothing is written."""
 
 
 async def move_replicas(run: Run, old: Cluster, new: Cluster, *, may_end: bool = False) -> dict[str, Any]:
@@ -64,6 +66,23 @@ async def unsettled(storage: DurableStorage | None) -> str:
         if wrong := left(name, await storage.shards(name), ()):
             return wrong
     return ""
+
+
+async def stands_still(storage: DurableStorage | None) -> str:
+    """What of a cluster's durable storage has no majority while one node is out; nothing where all has, or there is none."""
+    if storage is None or not await storage.sites():
+        return ""
+    thin = {
+        name: count
+        for name in await storage.storages()
+        if (count := sum(len(shard.replicas) < MAJORITY_OF for shard in await storage.shards(name)))
+    }
+    told = ", ".join(f"{count} shards of {name}" for name, count in thin.items())
+    return (
+        f"durable storage: {told} have fewer than {MAJORITY_OF} replicas and stand still while a node restarts"
+        if told
+        else ""
+    )
 
 
 def left(name: str, shards: Sequence[Shard], leaving: Collection[str]) -> str:

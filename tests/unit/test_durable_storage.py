@@ -18,7 +18,7 @@ from components.emqx.v5.cluster import ClusterApi
 from components.ledger.base import LEASE
 from components.links.leave import leave
 from components.links.opening import open_run
-from components.links.storage import left, unsettled
+from components.links.storage import left, stands_still, unsettled
 from tests.handles import cluster_at
 from tests.unit.fake_world import UNFINISHED, Killed
 from tests.unit.one_cluster_bed import Keeper, OneCluster
@@ -164,6 +164,15 @@ async def test_a_node_that_is_back_in_a_roll_is_ready_once_its_replicas_are_up()
     storage.wanted = {"green-site"}
     assert "on their way" in await unsettled(storage)
     assert world.acts == 0
+
+
+async def test_a_roll_says_which_shards_stand_still_while_a_node_is_out() -> None:
+    _, storage = world_of("blue", "green")
+    assert await stands_still(None) == ""
+    assert "2 shards of messages have fewer than 3 replicas" in await stands_still(storage)
+    storage.wanted = {"a", "b", "c"}
+    storage.at = [set(storage.wanted), set(storage.wanted)]
+    assert await stands_still(storage) == ""
 
 
 PATHS: dict[str, Any] = {
