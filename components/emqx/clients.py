@@ -42,19 +42,21 @@ class ConnectedClients:
     def __init__(self, some: Iterable[ConnectedClient] = ()) -> None:
         """Of these, in any order."""
         self._texts: list[str] = []
+        self._has_nul = False
         for one in some:
             self.add(*one)
         self.settle()
 
     def add(self, client_id: str, address: str) -> None:
         """One more, until ``settle``."""
-        # no client id has a NUL (MQTT 5, 1.5.4), and it sorts before all else
-        self._texts.append(f"{client_id}\0{len(self._texts):010}{address}")
+        self._texts.append(f"{client_id}\0{len(self._texts):010}{address}{len(address):05}")
+        self._has_nul = self._has_nul or "\0" in client_id
 
     def settle(self) -> None:
         """Sort them; of an id that came twice the later one stays."""
-        self._texts.sort(reverse=True)
-        _each_once(self._texts, lambda text: text.partition("\0")[0])
+        # a NUL sorts before all else, and no client id may have one (MQTT 5, 1.5.4); for one that has, a key for each is needed
+        self._texts.sort(key=_numbered if self._has_nul else None, reverse=True)
+        _each_once(self._texts, lambda text: _client(text).client_id)
         self._packed, self._taken, self._texts = Packed(reversed(self._texts)), 0, []
 
     def __len__(self) -> int:
@@ -78,8 +80,14 @@ class ConnectedClients:
 
 
 def _client(text: str) -> ConnectedClient:
-    client_id, _, numbered = text.partition("\0")
-    return ConnectedClient(client_id, numbered[10:])
+    end = len(text) - 5
+    begin = end - int(text[end:])
+    return ConnectedClient(text[: begin - 11], text[begin:end])
+
+
+def _numbered(text: str) -> tuple[str, str]:
+    client_id = _client(text).client_id
+    return client_id, text[len(client_id) + 1 :]
 
 
 def once(ids: list[str]) -> list[str]:
