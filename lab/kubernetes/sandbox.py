@@ -184,9 +184,11 @@ def _mounted(mount: Mount, at: str) -> list[str]:
 
 
 def _elsewhere() -> list[Path]:
-    """Directories that our own programs need and that lie on another disk than the root, so that the layers do not show them."""
-    needed = {ROOT, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1]}
-    return [path for path in sorted(needed) if path.stat().st_dev != Path("/").stat().st_dev]
+    """Directories that our own programs need and that the layers do not show: on another disk than the root, or where a container has its own."""
+    named = {ROOT, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parents[1]}
+    needed = named | {path.resolve() for path in (*named, Path(sys.executable))}
+    disk = Path("/").stat().st_dev
+    return [path for path in sorted(needed) if path.stat().st_dev != disk or path.parts[1] in OWN]
 
 
 def _write_enter(box: Box, first: int) -> None:
