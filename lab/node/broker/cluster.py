@@ -104,7 +104,7 @@ class Cluster(Shared):
 
     async def stop(self) -> None:
         """Stop all nodes and the timer."""
-        for node in self.nodes.values():
+        for node in tuple(self.nodes.values()):  # a join may be on its way
             await node.stop()
         if self._ticker is not None:
             self._ticker.cancel()
