@@ -215,7 +215,8 @@ async def test_a_release_that_evacuates_is_asked_with_plain_numbers() -> None:
             return httpx.Response(200, json={"code": 0, "data": [{"node": node, "sysdescr": "EMQX Enterprise"}]})
         if request.url.path.endswith("/global_status"):
             one = {"node": node, "state": "evicting_conns", "connection_eviction_rate": 7, "session_recipients": []}
-            return httpx.Response(200, json={"evacuations": [one], "rebalances": []})
+            shapes: list[Any] = [[one], {node: one}]
+            return httpx.Response(200, json={"evacuations": shapes[len(sent) % 2], "rebalances": []})
         sent.append(json.loads(request.content or b"null"))
         again = len(sent) > 1
         return httpx.Response(
@@ -228,6 +229,8 @@ async def test_a_release_that_evacuates_is_asked_with_plain_numbers() -> None:
         assert await blue.evacuation_start(node, knobs, [names_of("4.4.19")[1]])
         assert not await blue.evacuation_start(node, knobs)
         assert list(await blue.evacuations()) == [node]
+        sent.append({})
+        assert list(await blue.evacuations()) == [node], "as a list and by node"
     first = sent[0]
     assert (first["wait_takeover"], first["conn_evict_rate"], first["sess_evict_rate"]) == (3, 7, 8)
     assert first["migrate_to"] == [names_of("4.4.19")[1]]

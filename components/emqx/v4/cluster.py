@@ -243,7 +243,10 @@ class ClusterApi(ClientLists, Bounds):
     async def evacuations(self, *, patience_seconds: float | None = None) -> dict[str, EvacuationFacts]:
         """The running evacuations of the declared nodes; empty where there are none."""
         status = await self._global_status(patience_seconds)
-        facts = _EVACUATIONS.validate_python(status.get("evacuations") or [])
+        said = status.get("evacuations") or []
+        # the documents show both: a list, and an object by node
+        rows = [{"node": name, **one} for name, one in said.items()] if isinstance(said, dict) else said
+        facts = _EVACUATIONS.validate_python(rows)
         return {entry.node: entry for entry in facts if entry.node in self.node_names}
 
     async def evacuation_status(self) -> dict[str, Any]:
