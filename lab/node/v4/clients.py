@@ -22,6 +22,7 @@ def zone(session: Session) -> str:
     return str(listeners.get(kind, {}).get(name, {}).get("zone", "external"))
 
 
+UNLIMITED = 10**9
 _ZEROS = ("heap_size", "reductions", "mailbox_len")
 _EXACT: dict[str, Callable[[Session], str]] = {
     "clientid": lambda s: s.client_id,
@@ -45,9 +46,16 @@ _TIMES: dict[str, Callable[[Session], float]] = {
 
 def row(asked: Asked, session: Session) -> dict[str, Any]:
     """One entry: 36 fields, those of 4.4, and ``disconnected_at`` of who is away."""
+    found = _client(session) | _counters(session) | dict.fromkeys(_ZEROS, 0)
+    later = _later(session) if asked.line.client_fields else {}
+    found |= {name: later[name] for name in asked.line.client_fields}
+    return found if session.disconnected_at is None else found | {"disconnected_at": clock(session.disconnected_at)}
+
+
+def _client(session: Session) -> dict[str, Any]:
+    """Who it is, and on what terms it is there."""
     limits = session.node.cluster.limits
-    received, sent = session.received or [0, 0, 0], session.sent or [0, 0, 0]
-    found: dict[str, Any] = {
+    return {
         "clientid": session.client_id,
         "username": "undefined" if session.username is None else session.username,
         "ip_address": session.peer[0],
@@ -64,36 +72,44 @@ def row(asked: Asked, session: Session) -> dict[str, Any]:
         "proto_name": session.proto_name,
         "proto_ver": session.level,
         "mountpoint": session.mountpoint or "undefined",
-        "subscriptions_cnt": len(session.subscriptions),
-        "max_subscriptions": 0 if limits.max_subscriptions >= 10**9 else limits.max_subscriptions,
-        "mqueue_len": session.queue_length,
+        "max_subscriptions": 0 if limits.max_subscriptions >= UNLIMITED else limits.max_subscriptions,
         "max_mqueue": session.queue_max,
+        "max_inflight": session.inflight_max,
+        "max_awaiting_rel": limits.max_awaiting_rel,
+    }
+
+
+def _counters(session: Session) -> dict[str, int]:
+    """What it has, and what came and went."""
+    return {
+        "subscriptions_cnt": len(session.subscriptions),
+        "mqueue_len": session.queue_length,
         "mqueue_dropped": session.dropped_full,
         "inflight": len(session.inflight),
-        "max_inflight": session.inflight_max,
         "awaiting_rel": len(session.awaiting_rel or ()),
-        "max_awaiting_rel": limits.max_awaiting_rel,
         "recv_oct": session.recv_oct,
         "recv_cnt": session.recv_pkt,
         "recv_pkt": session.recv_pkt,
-        "recv_msg": sum(received),
+        "recv_msg": sum(session.received or ()),
         "send_oct": session.send_oct,
         "send_cnt": session.send_pkt,
         "send_pkt": session.send_pkt,
-        "send_msg": sum(sent),
-    } | dict.fromkeys(_ZEROS, 0)
-    later = {f"recv_msg.qos{level}": received[level] for level in range(3)} | {
-        f"send_msg.qos{level}": sent[level] for level in range(3)
+        "send_msg": sum(session.sent or ()),
     }
+
+
+def _later(session: Session) -> dict[str, int]:
+    """What 4.4 tells besides."""
+    found = {"recv_msg.dropped": session.recv_dropped}
+    for word, counts in (("recv", session.received), ("send", session.sent)):
+        found |= {f"{word}_msg.qos{level}": count for level, count in enumerate(counts or (0, 0, 0))}
     dropped = {
         "expired": session.dropped_expired,
         "queue_full": session.dropped_full,
         "too_large": session.dropped_large,
     }
-    later |= {f"send_msg.dropped.{why}": count for why, count in dropped.items()}
-    later |= {"recv_msg.dropped": session.recv_dropped, "send_msg.dropped": sum(dropped.values())}
-    found |= {name: later[name] for name in asked.line.client_fields}
-    return found if session.disconnected_at is None else found | {"disconnected_at": clock(session.disconnected_at)}
+    found |= {f"send_msg.dropped.{why}": count for why, count in dropped.items()}
+    return found | {"send_msg.dropped": sum(dropped.values())}
 
 
 def _answer(asked: Asked, sessions: Iterable[Session]) -> dict[str, Any]:
