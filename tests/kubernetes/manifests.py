@@ -39,6 +39,32 @@ def claim(name: str, size: str) -> Object:
 
 def fleet(namespace: str, replicas: int, configuration: str = CONFIGURATION) -> list[Object]:
     """EMQX as a StatefulSet that finds itself by DNS, with the key ``key:secret``."""
+    volumes = [
+        {"name": "configuration", "configMap": {"name": "configuration"}},
+        {"name": "keys", "secret": {"secretName": "keys"}},
+    ]
+    spec = {
+        "serviceName": "emqx",
+        "replicas": replicas,
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": {"app": "emqx"}},
+        "template": {
+            "metadata": {"labels": {"app": "emqx"}},
+            "spec": {"terminationGracePeriodSeconds": 10, "containers": [_node(namespace)], "volumes": volumes},
+        },
+        "volumeClaimTemplates": [{**claim("data", "16Mi"), "metadata": {"name": "data"}}],
+    }
+    held = {"api-keys": "key:secret\n"}
+    return [
+        config("configuration", emqx_conf=configuration),
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": held},
+        service("emqx", 1883, clusterIP="None", publishNotReadyAddresses=True),
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "emqx"}, "spec": spec},
+    ]
+
+
+def _node(namespace: str) -> Object:
+    """The container."""
     seeds = f"emqx.{namespace}.svc.cluster.local"
     variables = {
         "EMQX_NODE__NAME": f"emqx@$(POD_NAME).{seeds}",
@@ -48,46 +74,17 @@ def fleet(namespace: str, replicas: int, configuration: str = CONFIGURATION) -> 
         "EMQX_CLUSTER__DNS__RECORD_TYPE": "srv",
         "EMQX_API_KEY__BOOTSTRAP_FILE": "/opt/emqx/secrets/api-keys",
     }
-    status = {"httpGet": {"path": "/status", "port": 18083}, "periodSeconds": 1, "failureThreshold": 60}
-    available = {"httpGet": {"path": "/api/v5/load_rebalance/availability_check", "port": 18083}, "periodSeconds": 1}
     named = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    box = {
+    available = "/api/v5/load_rebalance/availability_check"
+    return {
         "name": "emqx",
         "image": "docker.io/emqx/emqx-enterprise:5.8.8",
         "env": [named, *({"name": name, "value": value} for name, value in variables.items())],
-        "startupProbe": status,
-        "readinessProbe": available,
+        "startupProbe": {"httpGet": {"path": "/status", "port": 18083}, "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {"httpGet": {"path": available, "port": 18083}, "periodSeconds": 1},
         "volumeMounts": [
             {"name": "data", "mountPath": "/opt/emqx/data"},
             {"name": "configuration", "mountPath": "/opt/emqx/etc/emqx.conf", "subPath": "emqx.conf"},
             {"name": "keys", "mountPath": "/opt/emqx/secrets"},
         ],
     }
-    volumes = [
-        {"name": "configuration", "configMap": {"name": "configuration"}},
-        {"name": "keys", "secret": {"secretName": "keys"}},
-    ]
-    data = {**claim("data", "16Mi"), "metadata": {"name": "data"}}
-    spec = {
-        "serviceName": "emqx",
-        "replicas": replicas,
-        "podManagementPolicy": "Parallel",
-        "selector": {"matchLabels": {"app": "emqx"}},
-        "template": {
-            "metadata": {"labels": {"app": "emqx"}},
-            "spec": {"terminationGracePeriodSeconds": 10, "containers": [box], "volumes": volumes},
-        },
-        "volumeClaimTemplates": [data],
-    }
-    keys = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "keys"},
-        "stringData": {"api-keys": "key:secret\n"},
-    }
-    return [
-        config("configuration", emqx_conf=configuration),
-        keys,
-        service("emqx", 1883, clusterIP="None", publishNotReadyAddresses=True),
-        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "emqx"}, "spec": spec},
-    ]
