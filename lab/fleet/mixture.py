@@ -41,11 +41,19 @@ class Mixture:
 
     @cached_property
     def _slots(self) -> tuple[tuple[int, int], ...]:
-        """One cycle of devices, as (index of the kind, which of its kind); each kind is spread over it evenly."""
-        spread = (
-            ((rank + 0.5) / weight, index, rank) for index, weight in enumerate(self.weights) for rank in range(weight)
-        )
-        return tuple((index, rank) for _, index, rank in sorted(spread))
+        """One cycle of devices, as (index of the kind, which of its kind); at no place has a kind one more or less than its part.
+
+        By R. Tijdeman's rule (The chairman assignment problem, 1980): of the kinds that are behind enough, the one that would be too late first.
+        """
+        whole, sharp = sum(self.weights), max(1, 2 * len(self.weights) - 2)
+        taken, slots = [0] * len(self.weights), list[tuple[int, int]]()
+        for place in range(1, whole + 1):
+            behind = [sharp * (weight * place - had * whole) for weight, had in zip(self.weights, taken, strict=True)]
+            due = [index for index, much in enumerate(behind) if much >= whole]
+            index = min(due, key=lambda one: ((whole * (sharp - 1) - behind[one]) / self.weights[one], one))
+            slots.append((index, taken[index]))
+            taken[index] += 1
+        return tuple(slots)
 
     def away(self, rate_per_second: float, seconds: float) -> float:
         """How many devices are away at most, on average, while so many a second are disconnected for so long; the connect itself not counted.
