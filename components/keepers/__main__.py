@@ -1,6 +1,7 @@
 """``python -m components.keepers restore DIRECTORY``: put the copy of a node back where it was taken.
 
-The rule: a node that runs keeps its data, and nothing is put back that is not what the manifest says.
+The rule: a node that runs keeps its data, nothing is put back that is not what the manifest says, and nothing that would not start: a node that was
+stopped while others ran on waits for one of them (recording D5_restore_backup_ce_5.8.8).
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ def _commands() -> None:
 
 
 @app.command("restore")
-def restore_command(directory: Annotated[Path, typer.Argument(help="the copy, with its manifest.json")]) -> None:
+def restore_command(
+    directory: Annotated[Path, typer.Argument(help="the copy, with its manifest.json")],
+    all_stopped: Annotated[
+        bool, typer.Option("--all-stopped", help="no node of its cluster runs, and all get copies of one moment")
+    ] = False,
+) -> None:
     """Put the copy back; what lies there now is moved aside."""
     try:
         manifest = manifest_of(directory)
@@ -38,6 +44,8 @@ def restore_command(directory: Annotated[Path, typer.Argument(help="the copy, wi
             asyncio.run(_handed_back(directory, manifest))
         else:
             _refuse_running(Path(manifest.cluster), manifest.node)
+            if not all_stopped:
+                _refuse_alone(Path(manifest.cluster), manifest.node)
             restore(directory)
     except UpgradeError as failure:
         typer.echo(str(failure), err=True)
@@ -74,6 +82,23 @@ def _refuse_running(cluster: Path, node: str) -> None:
     if ready is not None and lab_nodes.look(ready, node).running:
         todo = f"stop it first: curl -X POST {node_url(ready, node, 'stop')}"
         raise Refused("restoring a copy", node=node, seen="it runs in the lab", todo=todo)
+
+
+def _refuse_alone(cluster: Path, node: str) -> None:
+    """Another node of its cluster must run, where it has others."""
+    runs = {
+        place.node.name: release_processes.pid_of(place) is not None for place in release_processes.described(cluster)
+    }
+    ready = processes.running(cluster)
+    if ready is None:
+        runs = runs or dict.fromkeys(lab_nodes.remembered(cluster), False)
+    else:
+        runs |= {one["name"]: lab_nodes.look(ready, one["name"]).running for one in ready["nodes"]}
+    others = sorted(name for name in runs if name != node)
+    if others and not any(runs[name] for name in others):
+        seen = f"none of {', '.join(others)} runs: it would wait for their tables and serve nobody, and copies of different moments do not fit together"
+        todo = "start one of them first; where all are lost, begin with an empty cluster and import the export of that update; --all-stopped, if the copies of all nodes are of one moment"
+        raise Refused("restoring a copy", node=node, seen=seen, todo=todo)
 
 
 if __name__ == "__main__":

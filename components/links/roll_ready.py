@@ -52,7 +52,7 @@ async def wait_until_back(run: Run, colour: Colour, node: str, of_nodes: Opens) 
 
         async def look() -> str:
             wrong = await _member_state(api, node) or await mqtt_state(alone, account)
-            return wrong or await _unlike_the_others(api, node)
+            return wrong or await unlike_the_others(api, node)
 
         await twice(run, colour, look, end, BACK_SECONDS)
 
@@ -71,7 +71,7 @@ async def _member_state(api: Cluster, node: str) -> str:
     return await unsettled(api.storage)
 
 
-async def _unlike_the_others(api: Cluster, node: str) -> str:
+async def unlike_the_others(api: Cluster, node: str) -> str:
     """What the node has otherwise than another member: its tables, or how it treats who gives no name."""
     one = next((name for name in api.node_names if name != node), None)
     if one is None:

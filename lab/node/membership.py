@@ -16,6 +16,7 @@ from itertools import count
 from lab.node.api.errors import bad_request
 from lab.node.boot import JOIN_SECONDS, RETURN_SECONDS, Joining
 from lab.node.kept.persistence import read
+from lab.node.kept.ran_on import forget, ran_on, remember
 from lab.node.kept.store import Store
 from lab.node.kept.terms import sessions_of
 from lab.node.meeting import Meeting
@@ -41,6 +42,7 @@ class Membership(Meeting):
         self.joining: Joining | None = None
         self.cookie: str | None = None
         self.full_disk = False
+        self._waiting: set[str] = set()
         self._order = count(1)
         self._knows: dict[str, frozenset[str]] = {}
         first.membership = self
@@ -126,9 +128,11 @@ class Membership(Meeting):
             home.cluster.nodes[name].auth_phase = "open"  # the listener goes on without authentication
             await self.sleep(self.pace(name).closing)
         await home.stop_node(name)
+        forget(self.place(name))
+        remember(self.place(name), home.names())
 
     async def start(self, name: str, key: str | None = None) -> None:
-        """A stopped node starts with its terms and on its data, and finds its cluster as a real one does.
+        """A stopped node starts with its terms and on its data, and finds its cluster as a real one does; or it waits for those who ran on without it.
 
         Raises:
             ValueError: the licence key is none, so the process ends.
@@ -138,15 +142,22 @@ class Membership(Meeting):
         async with self._starts[name]:
             if not self.runs(name):
                 await self._start(name, key)
+        for one in sorted(self._waiting):
+            if self._friend(one) is not None and not self.runs(one):
+                await self.start(one)
 
     async def _start(self, name: str, key: str | None) -> None:
         if key is not None:
             self.set_terms(name, replace(self.terms(name), max_sessions=sessions_of(key)))
-        friend = next((one for one in sorted(self._own(name)) if one != name and self._met(name, one)), None)
+        friend = self._friend(name)
         if friend is not None:
             await self._return(name, self._home(friend))
             return
+        self._waiting.add(name)
+        if not ran_on(self.place(name)) & self._own(name) <= self._waiting:
+            return  # its process waits for their tables: no MQTT, no HTTP
         await self._alone(name)
+        self._is_in(name)
         await self._look(name)
         self._look_later(name)
 
@@ -156,6 +167,15 @@ class Membership(Meeting):
             return frozenset()
         home = self.home(name)
         return self._knows.get(name, frozenset({name} if home is None else home.cluster.nodes))
+
+    def _friend(self, name: str) -> str | None:
+        """A member of its cluster that runs, as its own tables have it."""
+        return next((one for one in sorted(self._own(name)) if one != name and self._met(name, one)), None)
+
+    def _is_in(self, name: str) -> None:
+        """It serves, as a member or alone."""
+        self._waiting.discard(name)
+        forget(self.place(name))
 
     def _remember(self, home: Managed, *, save: bool = True) -> None:
         """What the members of a cluster know of each other, when one of them is about to go; one that dies writes nothing any more."""
@@ -167,8 +187,12 @@ class Membership(Meeting):
 
     async def _return(self, name: str, home: Managed) -> None:
         """A member starts on its data while others run: it is in at once, and lets everybody in for a moment."""
+        own = read(self.place(name) / FILE) if name in self._waiting else home.store
         if self.home(name) is not home:
             home.take(self._seat(name))
+        home.lonely.pop(name, None)
+        if own.overrides != home.store.overrides:  # each has the settings of its own disk, and says 200
+            home.lonely[name] = home.store.set_as(own)
         home.trouble(name, joins=True, returns=True, seconds=max(self.pace(name).trouble, RETURN_SECONDS))
         await home.start_node(name, "open" if self.pace(name).again else "ready")
         await self._settle(name, home)
@@ -180,6 +204,7 @@ class Membership(Meeting):
             node.auth_phase = "shut"
             await self.sleep(self.pace(name).refuses)
             node.auth_phase = "ready"
+        self._is_in(name)
         self._remember(home)
 
     async def _alone(self, name: str) -> None:

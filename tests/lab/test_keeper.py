@@ -118,6 +118,20 @@ async def test_the_data_of_a_node_that_left_are_set_aside(colour: Colour) -> Non
     assert await kept(colour).set_aside(first(colour)) is None
 
 
+async def test_a_copy_is_not_put_back_where_no_other_node_runs_unless_all_get_copies_of_one_moment(
+    colour: Colour,
+) -> None:
+    place = colour.directory.parents[1] / "backups" / f"{first(colour)}-5.8.8"
+    for node in colour.nodes:
+        await kept(colour).stop(node["name"])
+    refused = CliRunner().invoke(app, ["restore", str(place)])
+    assert refused.exit_code == 1
+    assert "it would wait for their tables and serve nobody" in refused.output
+    assert not (colour.directory / "node-1" / "data").exists()
+    done = CliRunner().invoke(app, ["restore", str(place), "--all-stopped"])
+    assert done.exit_code == 0, done.output
+
+
 async def test_a_node_that_is_none_of_the_clusters_is_refused_by_name(colour: Colour) -> None:
     with pytest.raises(BadInput, match=r"looking for the node on emqx@127\.9\.9\.9"):
         await kept(colour).stop("emqx@127.9.9.9")

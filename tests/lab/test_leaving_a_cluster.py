@@ -12,8 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from components.emqx.models import Credentials
+from components.emqx.registry import cluster_of
+from components.links.roll_ready import unlike_the_others
 from lab.node.control import Control
+from tests.handles import cluster_at
 from tests.lab.membership_bed import CONFIGURED, FULL, RIGHT, Lines, Steps, licensed, lines, probe, probes
+from tests.lab.recordings.bed import AUTH
 from tests.lab.recordings.device import Device
 
 pytestmark = pytest.mark.lab
@@ -243,3 +248,29 @@ async def test_a_cluster_that_was_down_altogether_comes_back_with_what_is_on_its
         await bed.membership.start(first)
         for name in (first, two):
             assert await bed.tables(name) == (1, 1, 1, 0), "one ban: the copies', without retained messages"
+
+
+async def test_copies_of_different_moments_start_only_together_and_do_not_fit(tmp_path: Path) -> None:
+    async with lines(tmp_path) as bed:
+        first, two = bed.blue.names()
+        copies = {}
+        for name, other in ((two, first), (first, two)):  # as in a roll: each while the other one runs
+            await bed.membership.stop_node(name)
+            copies[name] = {file.name: file.read_bytes() for file in bed.membership.place(name).iterdir()}
+            await bed.membership.start(name)
+            await bed.call(other, "PUT", "/mqtt/auto_subscribe", [{"topic": "mine"}, {"topic": f"after/{name}"}])
+        for name in (first, two):
+            await bed.membership.stop_node(name)
+        for name, copy in copies.items():
+            for file, content in copy.items():
+                (bed.membership.place(name) / file).write_bytes(content)
+        await bed.membership.start(two)
+        assert await bed.get(two, "/nodes") is None, "it waits for the tables of who ran on without it"
+        assert not bed.membership.runs(two)
+        await bed.membership.start(first)
+        await bed.shows(first, dict.fromkeys((first, two), "running"))
+        topics = [len(await bed.get(name, "/mqtt/auto_subscribe")) for name in (first, two)]
+        assert topics == [2, 1], "each says 200, and has the settings of its own copy"
+        handle = cluster_at(*(name.partition("@")[2] for name in (first, two)))
+        async with cluster_of(handle, Credentials(api_key=AUTH[0], api_secret=AUTH[1])) as api:
+            assert f"{two} is not in step with {first}" in await unlike_the_others(api, two)

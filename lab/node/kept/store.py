@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.node.kept.defaults import DEFAULTS
@@ -97,6 +97,10 @@ class Store:
         """All nodes were down at the same time: what they kept in memory only is gone (D5_restore_backup_ce_5.8.8: the retained messages)."""
         if self.effective("retainer")["backend"].get("storage_type") == "ram":
             self.retained.clear()
+
+    def set_as(self, other: Store) -> Store:
+        """These tables under the settings of another one: what a node has whose copy is of another moment (D5_restore_backup_ce_5.8.8)."""
+        return replace(self, overrides=other.overrides, _running={}, _watchers=[])
 
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Call `watcher(root)` after each change of a root, in the order of registration."""
