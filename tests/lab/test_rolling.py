@@ -245,7 +245,8 @@ def test_no_device_was_refused_or_told_to_go_and_none_was_disconnected_more_ofte
     stage: Roll,
 ) -> None:
     fleet = stage.end_fleet()
-    assert fleet["refused_connections"] == 0, fleet
+    answered = {reason for reason in fleet["refused_by_reason"] if reason.startswith("connack")}
+    assert not answered, "without the balancer that was killed nobody answers at all"
     assert set(fleet["disconnects"]["by_reason"]) <= {"FIN", "RST"}, fleet
     assert fleet["disconnects"]["by_reason"].get("RST", 0) <= SCENE.clients, "by the balancer that was killed, once"
     assert fleet["disconnects"]["max"] <= 4 * 4 + 1, fleet
