@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -73,6 +73,10 @@ bench-strategies: CLIENTS = 2000
 bench-strategies: NODE_RATE = 100
 bench-strategies: setup  ## same-cluster, the Operator's algorithm, two-cluster and rolling side by side: CLIENTS, NODE_RATE (of each node)
 	@exec $(BIN)/python -m lab bench-strategies --clients '$(CLIENTS)' --node-rate '$(NODE_RATE)'
+
+bench-preview: SIZES ?= 1000 60000
+bench-preview: setup  ## how long a preview takes beside SIZES clients, against a bare program's in the same run
+	@exec $(BIN)/python -m lab bench-preview $(foreach size,$(SIZES),--clients $(size))
 
 bench-migration: setup  ## the figures of the conversion
 	@exec $(BIN)/python -m tools.bench_migration

@@ -92,8 +92,11 @@ def preview(stack: str) -> int:
 
 
 def up(stack: str) -> int:
-    """The update, with the policies; its plan is written too."""
-    return pulumi(stack, "up", "--yes", "--skip-preview", "--policy-pack", "policies")
+    """The update, with the policies; its plan is written too.
+
+    Its preview comes first: rules on the whole stack are asked at the end, which in an update is too late.
+    """
+    return pulumi(stack, "up", "--yes", "--policy-pack", "policies")
 
 
 def drift(stack: str) -> int:

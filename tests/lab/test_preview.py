@@ -14,7 +14,7 @@ from components.emqx.errors import Refused
 from components.intent import declared
 from components.migration.unlike import MOST_TOLD
 from components.preview import Plan, plan_of
-from tests.lab.data_bed import KEY, SECRET, Cluster, cluster, pair
+from tests.lab.data_bed import KEY, LOGIN, SECRET, Cluster, cluster, pair
 
 pytestmark = pytest.mark.lab
 
@@ -124,3 +124,39 @@ async def test_what_green_lacks_after_an_import_is_in_the_plan_the_grave_first_a
     things = [(thing["name"], thing["grave"]) for thing in after.numbers["configuration"]]
     assert things == [*((name, True) for name in sorted(names)), ("sysmon.os.cpu_check_interval", False)]
     json.dumps(after.numbers)
+
+
+async def test_a_key_that_may_only_read_is_enough_for_the_whole_plan(tmp_path: Path) -> None:
+    """A viewer's key gets 403 for everything that writes, so the plan is made without."""
+    async with cluster(tmp_path / "theirs", "blue", "--edition", "ee", "--nodes", "1", version="5.8.6") as theirs:
+        node = theirs.handle.nodes[0]
+        body = {"name": "viewer", "enable": True, "expired_at": "infinity", "desc": "", "role": "viewer"}
+        async with httpx.AsyncClient(base_url=f"{node.api}/api/v5") as api:
+            login = (await api.post("/login", json={"username": LOGIN[0], "password": LOGIN[1]})).raise_for_status()
+            token = {"Authorization": f"Bearer {login.json()['token']}"}
+            made = (await api.post("/api_key", json=body, headers=token)).raise_for_status().json()
+            viewer = (made["api_key"], made["api_secret"])
+            assert (await api.post("/banned", json={}, auth=viewer)).status_code == 403
+        work = tmp_path / "work"
+        settings = declared(
+            {
+                "live": "green",
+                "clusters": {
+                    "blue": {"target": "external", "version": "5.8.6", "nodes": [node.model_dump()]},
+                    "green": {"target": "local", "version": "5.8.9", "nodes": 1},
+                },
+                "workDirectory": str(work),
+            }
+        )
+        plans = {
+            who: await asyncio.to_thread(
+                plan_of,
+                settings,
+                json.dumps({"blue": {"apiKey": key, "apiSecret": secret}, "green": {"apiKey": "k", "apiSecret": "s"}}),
+            )
+            for who, (key, secret) in {"viewer": viewer, "administrator": (KEY, SECRET)}.items()
+        }
+    assert plans["viewer"].text == plans["administrator"].text
+    assert plans["viewer"].runs == {"blue": ("5.8.6",)}
+    assert plans["viewer"].outline.not_asked == {}
+    assert not work.exists(), "a preview alone makes no directory"

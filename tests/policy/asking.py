@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def ask(
 
 
 def ask_stack(
-    name: str, resources: list[tuple[str, Mapping[str, Any]]], *, settings: Mapping[str, Any] | None = None
+    name: str, resources: Sequence[tuple[str, Mapping[str, Any]]], *, settings: Mapping[str, Any] | None = None
 ) -> list[str]:
     """What a rule of the whole stack says of these resources."""
     said: list[str] = []

@@ -1,0 +1,150 @@
+"""One upgrade over four machines that share nothing but Pulumi's backend, the ledger and the place of the journal.
+
+Previewed in A, begun in B and killed at half of the share, ended by C, called off from D the next time. The clusters and the balancer of the lab
+are processes that work in one directory, which stands for where they would be; the journal that a machine writes there is lost with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.engine_run import EngineRun
+from lab.stage import Scene, Stage
+from lab.workspace import Workspace, environment
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+CLIENTS = 60
+SCENE = Scene(clients=CLIENTS, budget_per_second=15, steps=({"share": 10}, {"share": 50}, {"share": 100}))
+WAIT_SECONDS = 120.0
+
+
+class Fleet(Stage):
+    """Where nodes and balancer work is no part of any clone, and the journal has a place of its own."""
+
+    def configure(self, live: str, *colours: str, **more: Any) -> None:
+        super().configure(live, *colours, **more)
+        self.workspace.set_config({"workDirectory": str(self.work), "journal": f"file://{self.store}"})
+
+    @property
+    def store(self) -> Path:
+        return self.directory / "store"
+
+    def clone(self, name: str) -> Workspace:
+        """A machine with nothing but the repository; what the last one wrote down beside the clusters is gone."""
+        (self.work / "journal.jsonl").unlink(missing_ok=True)
+        made = Workspace(self.workspace.directory, self.workspace.stack)
+        made.project = self.workspace.directory / name
+        shutil.copytree(self.workspace.project, made.project, symlinks=True, ignore=shutil.ignore_patterns(".emqx"))
+        made.logs = self.workspace.logs / name
+        made.logs.mkdir()
+        return made
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with Fleet(tmp_path_factory.mktemp("story"), SCENE) as stage:
+        stage.build_blue()
+        stage.start_fleet()
+        stage.configure("green", "blue", "green", acknowledge=["sessions"])
+        yield stage
+
+
+def until(run: EngineRun, seen: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not seen():
+        assert run.running, run.output()
+        assert time.monotonic() < end, run.output()
+        time.sleep(0.05)
+
+
+def steps(stage: Fleet) -> list[str]:
+    return [str(event.get("name")) for event in stage.journal() if event["event"] == "step"]
+
+
+def written(stage: Fleet) -> dict[str, int]:
+    """When each file was written that an update writes: the plan is what a preview may write, and a process its own log."""
+    places = (stage.work / "balancer", stage.work / "report", stage.store)
+    found = {str(path): path.stat().st_mtime_ns for place in places for path in place.glob("*") if path.is_file()}
+    return {name: at for name, at in found.items() if not name.endswith(".log")}
+
+
+def test_a_preview_in_a_says_what_will_be_and_writes_nothing_but_its_plan(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, machine = written(fleet), fleet.clone("a")
+    machine._environment["EMQX_PLAN_FILE"] = str(tmp_path / "plan.md")
+    machine.preview(policy_pack=machine.project / "policies").good()
+    first = (tmp_path / "plan.md").read_text().splitlines()[0]
+    assert first.startswith(f"# {CLIENTS} devices reconnect, once each, in about ")
+    assert written(fleet) == before
+    assert not (fleet.work / "journal.jsonl").exists()
+    assert fleet.live() == {"blue": CLIENTS}
+
+
+def test_begun_in_b_and_killed_at_half_it_is_ended_by_c_with_one_report(fleet: Fleet) -> None:
+    machine = fleet.clone("b")
+    run = machine.start_up(policy_pack=machine.project / "policies")
+    until(run, lambda: "shift-50" in steps(fleet))
+    run.kill_all()
+    left = (fleet.store / "journal.jsonl").read_text()
+    assert '"shift-10"' in left
+    other = fleet.clone("c")
+    other.cancel().good()
+    other.up(policy_pack=other.project / "policies").good()
+    assert fleet.live() == {"blue": 0, "green": CLIENTS}
+    report = json.loads((fleet.work / "report" / "report.json").read_text())
+    assert (report["outcome"], report["runs"]) == ("done", 2)
+    assert {step["name"] for step in report["steps"]} >= {"shift-10", "shift-50", "shift-100"}
+    assert [step["name"] for step in report["planned"]] == ["shift-10", "shift-50", "shift-100"]
+    assert set(left.splitlines()) <= set((fleet.store / "journal.jsonl").read_text().splitlines())
+
+
+def test_the_next_one_is_held_and_called_off_from_d_and_everybody_is_back(fleet: Fleet) -> None:
+    fleet.configure("blue", "blue", "green", acknowledge=["sessions"])
+    fleet.workspace.up().good()
+    assert fleet.live() == {"blue": CLIENTS, "green": 0}
+    fleet.configure("green", "blue", "green", acknowledge=["sessions", "leftovers"])
+    machine, other = fleet.clone("e"), fleet.clone("d")
+    run = machine.start_up()
+    until(run, lambda: "shift-10" in steps(fleet))
+    assert "pause was asked for by ann: looks odd" in order(other, "pause", "looks odd")
+    until(run, lambda: any(event["event"] == "hold" for event in fleet.journal()))
+    assert "abort was asked for by ann: the dashboard is red" in order(other, "abort", "the dashboard is red")
+    ended = run.wait(WAIT_SECONDS)
+    assert ended.code
+    assert "it was called off by ann: the dashboard is red" in ended.output
+    assert fleet.live() == {"blue": CLIENTS, "green": 0}
+    orders = [(event["event"], event.get("who")) for event in fleet.journal() if event["event"] in {"hold", "abort"}]
+    assert orders == [("hold", "ann"), ("abort", "ann")]
+    seen = fleet.end_fleet()
+    assert seen["refused_connections"] == 0
+    assert seen["disconnects"]["max"] <= 4, "there, back, there and back again"
+
+
+def order(machine: Workspace, word: str, why: str) -> str:
+    stack = yaml.safe_load((machine.project / "stacks" / "Pulumi.lab.yaml").read_text())
+    assert stack["config"]["emqx:workDirectory"]
+    told = [sys.executable, "-m", "components.tell", word, "--stack", "lab", "--why", why, "--who", "ann"]
+    done = subprocess.run(
+        told,
+        cwd=machine.project,
+        env={**os.environ, **environment(machine.directory)},
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
