@@ -70,17 +70,20 @@ class BlueGreen(pulumi.ComponentResource):
         for colour in handles:
             self._guard(colour, fronted, known)
         self.mqtt, self.listeners = self.balancer.handle["mqtt"], self.balancer.handle["endpoints"]
-        if len(handles) == len(COLOURS) or self._in_place:
-            last = self._declare_chain(pulumi.ResourceOptions(parent=self))
-            # an update that was told to leave the chain out has moved nobody: then it is as the ledger had it
-            self.live = last.serving.apply(
-                lambda colour: colour if colour in COLOURS else known.serving,
-                run_with_unknowns=not pulumi.runtime.is_dry_run(),
-            )
-        else:
-            self._declare_alone(pulumi.ResourceOptions(parent=self))
-            self.live = self.mqtt.apply(lambda _: settings.live)
+        self.live = self._declare_links(known)
         self.register_outputs({"mqtt": self.mqtt, "live": self.live})
+
+    def _declare_links(self, known: Remembered) -> pulumi.Output[str | None]:
+        """The chain where somebody may be moved or upgraded, else what stays of it; the colour that serves then."""
+        if len(self.clusters) < len(COLOURS) and not self._in_place:
+            self._declare_alone(pulumi.ResourceOptions(parent=self))
+            return self.mqtt.apply(lambda _: self._settings.live)
+        last = self._declare_chain(pulumi.ResourceOptions(parent=self))
+        # an update that was told to leave the chain out has moved nobody: then it is as the ledger had it
+        return last.serving.apply(
+            lambda colour: colour if colour in COLOURS else known.serving,
+            run_with_unknowns=not pulumi.runtime.is_dry_run(),
+        )
 
     def _guard(self, colour: Colour, fronted: Fronted, known: Remembered) -> None:
         """Stand between the colour and its deletion."""

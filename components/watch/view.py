@@ -74,8 +74,7 @@ def view(
     nodes: Mapping[str, int | None],
 ) -> View:
     """The view at unix seconds ``at``; ``share`` is green's in parts of 10,000, ``nodes`` as in the view."""
-    order = read(memory, ABORT) or read(memory, HOLD)
-    held = None if order is None else f"{'abort' if ABORT in memory else 'held'} by {order}"
+    held = _order(memory)
     try:
         report = report_of(events)
     except NoCutoverError:
@@ -105,6 +104,11 @@ def view(
         nodes=nodes,
         events=tuple(_told(event, at) for event in mine if event["event"] not in QUIET)[-LAST_EVENTS:],
     )
+
+
+def _order(memory: Mapping[str, str]) -> str | None:
+    order = read(memory, ABORT) or read(memory, HOLD)
+    return None if order is None else f"{'abort' if ABORT in memory else 'held'} by {order}"
 
 
 def _beginning(events: Sequence[Mapping[str, Any]]) -> int:

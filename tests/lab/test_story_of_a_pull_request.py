@@ -45,6 +45,7 @@ class Fleet(Stage):
         """A machine with nothing but the repository; what the last one wrote down beside the clusters is gone."""
         (self.work / "journal.jsonl").unlink(missing_ok=True)
         made = Workspace(self.workspace.directory, self.workspace.stack)
+        made._guard = self.workspace._guard  # of the one directory that all of them work in
         made.project = self.workspace.directory / name
         shutil.copytree(self.workspace.project, made.project, symlinks=True, ignore=shutil.ignore_patterns(".emqx"))
         made.logs = self.workspace.logs / name

@@ -1,0 +1,214 @@
+"""A machine that runs workflows and GitHub's comments, as far as the tests of the workflows need them.
+
+The rule: every job begins in a clone of its own; only this machine's environment is linked into it, since `make setup` takes minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.system.environment import kept
+from lab.stage import ROOT
+from lab.workspace import environment
+from tests.certificates import issued
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+STACKS = ("dev", "lab", "prod", "staging")
+EXPRESSION = re.compile(r"\$\{\{\s*([^}]+?)\s*\}\}")
+MAKE = """#!/bin/bash
+# the environment of this machine is linked into each clone, so that setup has nothing to do
+for word in "$@"; do [ "$word" = setup ] && exit 0; [ "$word" = test ] && exec /usr/bin/env -i PATH="$PATH" {make} -n -o setup -o lint test >/dev/null; done
+exec {make} -o setup "$@"
+"""
+
+
+def document(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+    return found
+
+
+class GitHub(ThreadingHTTPServer):
+    """Comments of one issue, as GitHub's API keeps them."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Comments)
+        self.comments: list[dict[str, Any]] = [{"id": 1, "body": "<!-- emqx-plan: other -->"}]
+        self.calls: list[str] = []
+
+
+class Comments(BaseHTTPRequestHandler):
+    server: GitHub
+
+    def do_GET(self) -> None:
+        self.answer(self.server.comments)
+
+    def do_POST(self) -> None:
+        self.server.comments.append({"id": len(self.server.comments) + 1, **self.body()})
+        self.answer(self.server.comments[-1])
+
+    def do_PATCH(self) -> None:
+        number = int(self.path.rpartition("/")[2])
+        self.server.comments[number - 1] |= self.body()
+        self.answer(self.server.comments[number - 1])
+
+    def body(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return found
+
+    def answer(self, value: Any) -> None:
+        self.server.calls.append(f"{self.command} {self.path.partition('?')[0]}")
+        text = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Runner:
+    """A machine that has nothing but the repository: every job begins in a clone of its own."""
+
+    def __init__(self, directory: Path, github: GitHub) -> None:
+        self.directory, self.jobs = directory, 0
+        for name in ("home", "state", "bin", "origin"):
+            (directory / name).mkdir()
+        (directory / "passphrase").write_text("a passphrase of the test")
+        (directory / "bin" / "make").write_text(MAKE.format(make=shutil.which("make")))
+        (directory / "bin" / "make").chmod(0o755)
+        self.backend = environment(directory)
+        self.known = {
+            "vars.PULUMI_BACKEND_URL": self.backend["PULUMI_BACKEND_URL"],
+            "secrets.PULUMI_CONFIG_PASSPHRASE": (directory / "passphrase").read_text(),
+            "secrets.GITHUB_TOKEN": "t",
+            "github.event.pull_request.number": "7",
+        }
+        self.url = f"http://127.0.0.1:{github.server_address[1]}"
+        self._origin()
+
+    def _origin(self) -> None:
+        """The repository as it is here, committed or not, with secrets in its stacks as a team would commit them."""
+        origin = self.directory / "origin"
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "-co", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).is_file() and not name.startswith((".venv", "tests/", "docs/")):
+                (origin / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, origin / name)
+        for stack in STACKS:
+            # where nobody listens: what stands behind the addresses of the pattern is not known here
+            place = origin / "stacks" / f"Pulumi.{stack}.yaml"
+            place.write_text(re.sub(r"\b10\.(\d)\.1\.", r"127.77.\1.", place.read_text()))
+        self.git(origin, "init", "-q", "-b", "main")
+        self.commit(origin, "as it is")
+        self.base = self.git(origin, "rev-parse", "HEAD")
+        self._secrets(origin)
+
+    def _secrets(self, origin: Path) -> None:
+        """Keys of each stack's cluster, and the certificate of those that name one, as a team would commit them."""
+        (origin / ".venv").symlink_to(sys.prefix)
+        front = issued("front")
+        chain = front.chain + front.key_text()
+        for stack in STACKS:
+            self.pulumi(origin, "stack", "init", stack, "--non-interactive")
+            for word in ("apiKey", "apiSecret"):
+                path = f"emqx:credentials.blue.{word}"
+                self.pulumi(
+                    origin, "config", "set", "--secret", "--path", path, "--stack", stack, text=f"planted{word}"
+                )
+            if stack in {"staging", "prod"}:
+                self.pulumi(
+                    origin,
+                    "config",
+                    "set",
+                    "--secret",
+                    "--path",
+                    "emqx:certificates.front",
+                    "--stack",
+                    stack,
+                    text=chain,
+                )
+        self.commit(origin, "secrets of each stack")
+
+    def pulumi(self, where: Path, *arguments: str, text: str = "") -> None:
+        done = subprocess.run(
+            [self.backend["PULUMI"], *arguments],
+            cwd=where,
+            env=self.backend,
+            input=text,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def git(self, where: Path, *arguments: str) -> str:
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        return subprocess.run(
+            ["git", *who, *arguments], cwd=where, text=True, capture_output=True, check=True, timeout=60
+        ).stdout.strip()
+
+    def commit(self, where: Path, why: str) -> None:
+        self.git(where, "add", "-A")
+        self.git(where, "commit", "-q", "-m", why)
+
+    def job(self, name: str, job: str, **more: str) -> tuple[str, Path]:
+        """Carry out the run lines of one job in an empty clone; what they said, and where."""
+        self.jobs += 1
+        clone = self.directory / f"clone-{self.jobs}"
+        self.git(self.directory, "clone", "-q", str(self.directory / "origin"), str(clone))
+        (clone / ".venv").symlink_to(sys.prefix)
+        known = {**self.known, "github.event.pull_request.base.sha": self.base, **more}
+        said = ""
+        described = document(name)["jobs"][job]
+        files = {word: clone / f".{word.lower()}" for word in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        for step in described["steps"]:
+            if "run" not in step or step.get("if", "always()").partition(" #")[0] != "always()":
+                continue
+            said += self._step(clone, {**described.get("env", {}), **step.get("env", {})}, known, files, step["run"])
+        return said, clone
+
+    def _step(
+        self, clone: Path, declared: Mapping[str, str], known: Mapping[str, str], files: Mapping[str, Path], line: str
+    ) -> str:
+        given = {key: EXPRESSION.sub(lambda found: known[found[1]], str(value)) for key, value in declared.items()}
+        variables = {
+            **kept(os.environ),
+            "PATH": f"{self.directory / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PULUMI_HOME": self.backend["PULUMI_HOME"],
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "GITHUB_API_URL": self.url,
+            "GITHUB_REPOSITORY": "team/fleet",
+            **{key: str(path) for key, path in files.items()},
+            **given,
+        }
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", line],
+            cwd=clone,
+            env=variables,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}"
+        return done.stdout
