@@ -16,6 +16,11 @@ LEAVE = f"{PREFIX}Leave"
 CLUSTER_GUARD = f"{PREFIX}ClusterGuard"
 MQTT_BALANCER = f"{PREFIX}MqttBalancer"
 LOCAL_CLUSTER = f"{PREFIX}LocalCluster"
+CONVERSION = f"{PREFIX}Conversion"
+KUBERNETES_BALANCER = f"{PREFIX}KubernetesBalancer"
+KUBERNETES_CLUSTER = f"{PREFIX}KubernetesCluster"
+KUBERNETES_DECLARED = f"{PREFIX}KubernetesDeclared"
+KUBERNETES_SHARE = f"{PREFIX}KubernetesShare"
 STACK = "pulumi:pulumi:Stack"
 
 DYNAMIC = frozenset(
@@ -33,6 +38,11 @@ DYNAMIC = frozenset(
         CLUSTER_GUARD,
         MQTT_BALANCER,
         LOCAL_CLUSTER,
+        CONVERSION,
+        KUBERNETES_BALANCER,
+        KUBERNETES_CLUSTER,
+        KUBERNETES_DECLARED,
+        KUBERNETES_SHARE,
     }
 )
 """Every dynamic resource of ours."""

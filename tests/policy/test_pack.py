@@ -76,7 +76,7 @@ def analyze(pack: Any, token: str, inputs: Mapping[str, Any]) -> list[Any]:
 
 def configure(pack: Any, config: dict[str, str], secret: list[str]) -> None:
     request = messages.AnalyzerStackConfigureRequest(
-        stack="dev", project="emqx", config=config, config_secret_keys=secret
+        stack="lone", project="emqx", config=config, config_secret_keys=secret
     )
     pack.ConfigureStack(request, timeout=60, wait_for_ready=True)
 
@@ -98,14 +98,14 @@ def test_the_configuration_that_the_engine_tells_is_heard(pack: Any, project: Pa
     assert "emqx:credentials.blue.apiSecret is not encrypted" in plain.message
     assert plain.enforcementLevel == messages.MANDATORY
     secret = {"emqx:credentials": {"blue": {"apiSecret": {"secure": "v1:x"}}}}
-    (project / "stacks" / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": secret}))
+    (project / "stacks" / "Pulumi.lone.yaml").write_text(yaml.safe_dump({"config": secret}))
     configure(pack, {"emqx:credentials": '{"blue": {"apiSecret": "hunter2"}}'}, ["emqx:credentials"])
     assert analyze(pack, tokens.STACK, {}) == []
 
 
 def test_the_stacks_file_of_the_linking_project_is_read(pack: Any, project: Path) -> None:
     mixed = {"config": {"emqx:credentials": {"blue": {"apiKey": {"secure": "v1:x"}, "apiSecret": "hunter2"}}}}
-    (project / "stacks" / "Pulumi.dev.yaml").write_text(yaml.safe_dump(mixed))
+    (project / "stacks" / "Pulumi.lone.yaml").write_text(yaml.safe_dump(mixed))
     configure(pack, {"emqx:credentials": "{}"}, ["emqx:credentials"])
     (plain,) = analyze(pack, tokens.STACK, {})
     assert "emqx:credentials.blue.apiSecret" in plain.message
