@@ -16,7 +16,7 @@ from components import counting
 from components.balancer import BALANCERS
 from components.conversion_look import Look, look, refuse_missing
 from components.cutover.decide import Decision, decide
-from components.cutover.forecast import Fleet, Forecast, forecast
+from components.cutover.forecast import Carries, Fleet, Forecast, forecast
 from components.cutover.gates import names
 from components.cutover.outline import Outline
 from components.cutover.outline_of import of_cutover
@@ -190,7 +190,16 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
         converted = await look(settings, apis, credentials) if held.decision.direction == "forward" else None
-    plan = forecast(
+    plan = _forecast(settings, held, fleet, along, most)
+    files = converted and converted.facts
+    advice = _advice(settings, fleet, effective, files) if held.decision.direction == "forward" else None
+    return Outlook(plan, advice, effective is not None, silent, apart, limit, runs, converted)
+
+
+def _forecast(
+    settings: Settings, held: _Held, fleet: Fleet, carried_along: Carries | None, accepts_per_second: int | None
+) -> Forecast:
+    return forecast(
         to=settings.live,
         direction=held.decision.direction,
         reason=held.decision.reason,
@@ -201,13 +210,10 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         fleet=fleet,
         gates=names(settings.cutover.gates),
         wait_health_check_seconds=settings.cutover.evacuation.wait_health_check_seconds,
-        carries=along,
+        carries=carried_along,
         keeps_sessions=settings.cutover.keep_stale_sessions,
-        accepts=most,
+        accepts=accepts_per_second,
     )
-    files = converted and converted.facts
-    advice = _advice(settings, fleet, effective, files) if held.decision.direction == "forward" else None
-    return Outlook(plan, advice, effective is not None, silent, apart, limit, runs, converted)
 
 
 async def _opened(
