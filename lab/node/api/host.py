@@ -136,12 +136,7 @@ class Host:
         self.store = read(self.directory / "store.json") if store is None else store
         self.store.lose_ram()
         self.read_accounts(environment)
-        if settings.proxy_protocol or settings.websocket:
-            self.store.config_file["listeners"] = _listeners(settings)
-            self.store.boot()
-        if settings.config:
-            self.store.config_file = merged(self.store.config_file, settings.config)
-            self.store.boot()
+        self._read_settings()
         self.cluster = Cluster(
             self.name,
             self.store,
@@ -165,6 +160,15 @@ class Host:
         self._background: set[asyncio.Task[None]] = set()
         self._troubles: list[Trouble] = []
         self.dirty = False
+
+    def _read_settings(self) -> None:
+        """What was asked for stands in ``emqx.conf``."""
+        if self.settings.proxy_protocol or self.settings.websocket:
+            self.store.config_file["listeners"] = _listeners(self.settings)
+            self.store.boot()
+        if self.settings.config:
+            self.store.config_file = merged(self.store.config_file, self.settings.config)
+            self.store.boot()
 
     def read_accounts(self, environment: Mapping[str, str]) -> None:
         """Add the dashboard user and the API keys that a node starts with: it reads its file at each start (recording 13_config_priority_and_api_key_bootstrap)."""

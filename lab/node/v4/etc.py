@@ -151,7 +151,10 @@ def roots(settings: Mapping[str, str]) -> dict[str, Any]:
         "max_payload_size": settings.get("retainer.max_payload_size", "1MB"),
         "msg_expiry_interval": settings.get("retainer.expiry_interval", "0"),
         "max_publish_rate": "infinity",
-        "backend": {"max_retained_messages": int(settings.get("retainer.max_retained_messages", "0"))},
+        "backend": {
+            "max_retained_messages": int(settings.get("retainer.max_retained_messages", "0")),
+            "storage_type": "ram" if settings.get("retainer.storage_type", "ram") == "ram" else "disc",
+        },
     }
     opened = listeners(settings)
     opened.setdefault("tcp", {})["default"] = {"enable": False}  # 5.x's own
