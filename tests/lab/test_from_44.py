@@ -19,7 +19,7 @@ from tests.lab.node_process import NodeProcess, node_process
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 SCENE = Scene(
-    clients=40, budget_per_second=40, steps=({"share": 50}, {"share": 100}), nodes=2, green="5.8.9", edition="ee"
+    clients=40, budget_per_second=40, steps=({"share": 50}, {"share": 100}), nodes=1, green="5.8.9", edition="ee"
 )
 READER = "reader"
 ACCEPTED = ["conversion", "sessions", "backup"]
@@ -27,13 +27,13 @@ ACCEPTED = ["conversion", "sessions", "backup"]
 
 @pytest.fixture
 async def theirs(tmp_path: Path) -> AsyncIterator[tuple[NodeProcess, Path, str]]:
-    """Two nodes of 4.4.19 that nobody declared, their directory, and the secret of their application."""
+    """A node of 4.4.19 that nobody declared, their directory, and the secret of their application."""
     secret, directory = secrets.token_urlsafe(24), tmp_path / "theirs"
     directory.mkdir()
     environment: dict[str, Any] = {"EMQX_ALLOW_ANONYMOUS": "false", "EMQX_ACL_NOMATCH": "deny"}
     (directory / "node.env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
     key: dict[str, Any] = {"EMQX_MANAGEMENT__DEFAULT_APPLICATION__SECRET": secret}
-    words = ("--name", "theirs", "--version", "4.4.19", "--edition", "ce", "--nodes", "2", "--proxy-protocol")
+    words = ("--name", "theirs", "--version", "4.4.19", "--edition", "ce", "--nodes", "1", "--proxy-protocol")
     async with node_process(directory, *words, **environment, **key) as started:
         yield started, directory, secret
 
