@@ -175,9 +175,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         live = {colour: None if isinstance(answer, str) else answer for colour, answer in answers.items()}
         # One that does not answer is asked nothing more: each question would wait for it again.
         apis = {colour: api for colour, api in apis.items() if live[colour] is not None}
-        for colour, api in apis.items():
-            if not target_of(settings, colour).ours:
-                await refuse_false(settings, api)
+        await _refuse_false(settings, apis)
         held = await _decision(settings, live)
         await _refuse_busy(apis, old, held)
         runs = {colour: found for colour, api in apis.items() if (found := await known(versions_of(api)))}
@@ -214,6 +212,13 @@ def _forecast(
         keeps_sessions=settings.cutover.keep_stale_sessions,
         accepts=accepts_per_second,
     )
+
+
+async def _refuse_false(settings: Settings, apis: Mapping[Colour, Cluster]) -> None:
+    """Where the nodes are not ours, the declaration may say of them what is not so."""
+    for colour, api in apis.items():
+        if not target_of(settings, colour).ours:
+            await refuse_false(settings, api)
 
 
 async def _opened(

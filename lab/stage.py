@@ -126,17 +126,18 @@ class Stage:
             },
         }
         if not self._configured:
-            values["credentials"] = {
-                colour: {
-                    "apiKey": f"upgrade-{self.key_of(colour)}",
-                    "apiSecret": Secret(self.secrets[self.key_of(colour)]),
-                    "username": "admin",
-                    "password": Secret(self.secrets["admin"]),
-                }
-                for colour in ("blue", "green")
-            }
+            values["credentials"] = {colour: self._credentials(colour) for colour in ("blue", "green")}
             self._configured = True
         self.workspace.set_config(values)
+
+    def _credentials(self, colour: str) -> dict[str, Any]:
+        key = self.key_of(colour)
+        return {
+            "apiKey": f"upgrade-{key}",
+            "apiSecret": Secret(self.secrets[key]),
+            "username": "admin",
+            "password": Secret(self.secrets["admin"]),
+        }
 
     def _files(self, colour: str, version: str) -> dict[str, Any]:
         """Where the configuration of a colour of 4.x lies, which its API does not give; its nodes take the files that are there."""

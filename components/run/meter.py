@@ -287,8 +287,7 @@ class Meter:
 
     def _show(self) -> None:
         self._line_at = self.run.clock.now()
-        facts = self._last.facts if self._last else None
-        measured = facts.share_measured_percent if facts else None
+        measured = self._last.facts.share_measured_percent if self._last and self._last.facts else None
         shown = "?" if measured is None else f"{measured:.1f}"
         percent = self._before.wanted_percent
         wanted = "?" if percent is None else f"{percent:.1f}"

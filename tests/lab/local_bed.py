@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from components.cutover.words import Colour
 from components.local.wanted import Wanted
+from components.resources import progress
 
 VERSIONS: dict[Colour, str] = {"blue": "5.8.6", "green": "5.8.9"}
 
@@ -42,3 +44,14 @@ def free_port(host: str) -> int:
         port = random.SystemRandom().randint(20_000, 32_000)
         with contextlib.suppress(OSError), socket.create_server((host, port), family=family):
             return port
+
+
+@contextlib.contextmanager
+def progress_into(lines: list[str]) -> Iterator[None]:
+    """There is no engine that lines could be sent to."""
+    real = progress.progress, progress.warning
+    progress.progress = progress.warning = lines.append  # type: ignore[assignment]  # the same for callers
+    try:
+        yield
+    finally:
+        progress.progress, progress.warning = real

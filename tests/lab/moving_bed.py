@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,6 @@ from components.emqx.models import ClusterHandle, Credentials
 from components.ledger.registry import ledger_of
 from components.local import balancer as balancing
 from components.local import cluster as local
-from components.resources import progress
 from components.resources.cutover import CutoverProvider
 from components.resources.data_export import DataExportProvider
 from components.resources.data_import import DataImportProvider
@@ -33,7 +32,7 @@ from components.routers.share import set_server, set_share
 from lab.fleet.mixture import Mixture
 from lab.stage import whole_lines
 from tests.lab.devices import SECONDS, SOON, Devices
-from tests.lab.local_bed import VERSIONS, wanted
+from tests.lab.local_bed import VERSIONS, progress_into, wanted
 
 QUICK = {"stallSeconds": 20, "settleSeconds": 1, "unknownSeconds": 20, "connectLatencyP99Milliseconds": None}
 """Gates that make up their mind soon; the latency of a machine that runs other tests too says nothing."""
@@ -278,7 +277,7 @@ class MovingBed:
                 list(both.map(self.serve_cluster, COLOURS))
             stack.callback(balancing.stop, self.directory / "balancer")
             self.serve_balancer()
-            stack.enter_context(_progress_into(self.lines))
+            stack.enter_context(progress_into(self.lines))
             self._beside = stack.enter_context(ThreadPoolExecutor())
             self.wait(lambda: all(all(nodes.values()) for nodes in asyncio.run(self.router.health()).values()))
             self.devices = Devices(
@@ -290,14 +289,3 @@ class MovingBed:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-
-@contextmanager
-def _progress_into(lines: list[str]) -> Iterator[None]:
-    """There is no engine that lines could be sent to."""
-    real = progress.progress, progress.warning
-    progress.progress = progress.warning = lines.append  # type: ignore[assignment]  # the same for callers
-    try:
-        yield
-    finally:
-        progress.progress, progress.warning = real
