@@ -144,7 +144,8 @@ class Stage:
         line = line_of(version)
         if line is None:
             return {}
-        files = etc.lay_down(self.work / "clusters" / colour, line, "127.0.0", proxy_protocol=True)
+        home = self.work / "clusters" / colour
+        files = etc.lay_down(home, line, "127.0.0", proxy_protocol=True, allow_anonymous=False)
         return {"configuration": [str(files)], "exports": "target" if line.hides_exports else "api"}
 
     def change(self) -> str:

@@ -16,7 +16,7 @@ from lab.node.kept.old import OldRule, OldTables
 from lab.node.kept.store import Store
 from lab.node.rules.acl_file import Client, FileRule, parse_rules
 from lab.node.rules.authz import Request
-from lab.node.v4.etc import read_loaded, write_loaded
+from lab.node.v4.etc import lay_down, listeners, read, read_loaded, write_loaded
 from lab.node.v4.judges import Judge, matches
 from lab.node.v4.line import LINES, MNESIA
 
@@ -133,3 +133,17 @@ def test_plugins_are_loaded_as_the_file_of_that_line_says(number: str, tmp_path:
     assert read_loaded(tmp_path / "loaded") == [MNESIA, "emqx_recon"]
     (tmp_path / "other").write_text("{emqx_recon, false}.\n{emqx_retainer,true}.\n")
     assert read_loaded(tmp_path / "other") == ["emqx_retainer"]
+
+
+@pytest.mark.parametrize("number", LINES)
+def test_files_are_laid_down_as_shipped_once_and_the_environment_stands_above_them(number: str, tmp_path: Path) -> None:
+    directory = lay_down(tmp_path, LINES[number], "127.1.2", proxy_protocol=True, allow_anonymous=False)
+    assert "{{" not in (directory / "emqx.conf").read_text()
+    said = read(directory, {"EMQX_ACL_NOMATCH": "deny", "OTHER": "x"})
+    assert (said["node.name"], said["allow_anonymous"], said["acl_nomatch"]) == ("emqx@127.1.2.1", "false", "deny")
+    opened = listeners(said)
+    assert opened["tcp"]["external"]["proxy_protocol"]
+    assert not opened["ssl"]["external"]["enable"]
+    (directory / "emqx.conf").write_text("allow_anonymous = true\n")
+    lay_down(tmp_path, LINES[number], "127.1.2", proxy_protocol=True)
+    assert read(directory, {})["allow_anonymous"] == "true"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.node.v4.line import LOADED, Line
+from lab.node.v4.line import ACTIVE_MODULES, LOADED, Line
 
 _LOADED = re.compile(r"^\{?\s*(\w+)\s*(?:,\s*(?:true|(false))\s*\})?\.", re.MULTILINE)
 SHIPPED = Path(__file__).parent / "shipped"
@@ -40,16 +40,18 @@ _ZONE = {
 }
 
 
-def lay_down(home: Path, line: Line, network: str, *, proxy_protocol: bool) -> Path:
+def lay_down(home: Path, line: Line, network: str, *, proxy_protocol: bool, allow_anonymous: bool = True) -> Path:
     """Write the files of a release below a cluster's directory, unless they are there.
 
     Returns:
-        The directory of its configuration, ``etc``; ``loaded_plugins`` in it says what is loaded at the first start.
+        The directory of its configuration, ``etc``; ``loaded_plugins`` in it says what is loaded at the first start, ``loaded_modules`` which modules are on.
 
     """
     directory, loaded = home / "etc", loaded_file(home)
     if not loaded.exists():
         write_loaded(loaded, line, LOADED)
+        modules = (f"{{{name}, {str(name in ACTIVE_MODULES).lower()}}}.\n" for name, _ in line.modules)
+        loaded.with_name("loaded_modules").write_text("".join(modules))
     if (directory / "emqx.conf").exists():
         return directory
     shutil.copytree(SHIPPED / line.number, directory, dirs_exist_ok=True)
@@ -65,6 +67,8 @@ def lay_down(home: Path, line: Line, network: str, *, proxy_protocol: bool) -> P
         text = path.read_text()
         for place, value in places.items():
             text = text.replace(place, value)
+        if not allow_anonymous:
+            text = text.replace("\nallow_anonymous = true\n", "\nallow_anonymous = false\n")
         if proxy_protocol and path.name == "emqx.conf":
             text += "listener.tcp.external.proxy_protocol = on\nlistener.ws.external.proxy_protocol = on\n"
         path.write_text(text)
