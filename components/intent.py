@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components import conversion
-from components.balancer import BALANCERS, listeners
+from components.balancer import BALANCERS, listeners, placed
 from components.cutover.movers import Choice, Circumstances, choose
 from components.cutover.steps import Problem, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
@@ -37,9 +37,8 @@ from components.strategies.two_cluster import with_conversion
 from components.targets import TARGETS
 from components.targets.base import Site, Target
 
-KUBERNETES = "kubernetes"
 TEXTS = frozenset({"environment", "live", "workDirectory", "journal", "archives"})
-NOT_YET_BUILT: dict[str, tuple[str, ...]] = {"target": ("kubernetes", "aws")}
+NOT_YET_BUILT: dict[str, tuple[str, ...]] = {"target": ("aws",)}
 
 
 def load(
@@ -186,7 +185,7 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
     problems += conversion.problems(clusters, settings.live, websocket=settings.balancer.websocket)
     return (
         problems
-        + _together(settings)
+        + placed.problems(settings)
         + _places(settings)
         + _beside(settings)
         + _shared(settings, known)
@@ -207,23 +206,6 @@ def _beside(settings: Settings) -> list[Problem]:
         return []
     allowed = f"nothing beside {settings.live}: strategy {settings.cutover.strategy} upgrades it in place; finalize the other colour first"
     return [Problem(f"emqx:clusters.{one}", "declared", allowed) for one in settings.clusters if one != settings.live]
-
-
-def _together(settings: Settings) -> list[Problem]:
-    """Pods are reached by a balancer that is pods too; nodes of this machine are not."""
-    balancer = settings.balancer.target
-    inside = {colour: cluster.target == KUBERNETES for colour, cluster in settings.clusters.items()}
-    if balancer == KUBERNETES:
-        return [
-            Problem(
-                f"emqx:clusters.{colour}.target", settings.clusters[colour].target, "not local: the balancer is pods"
-            )
-            for colour in sorted(inside)
-            if settings.clusters[colour].target == "local"
-        ]
-    return (
-        [Problem("emqx:balancer.target", balancer, f"{KUBERNETES}, as the nodes are")] if any(inside.values()) else []
-    )
 
 
 def _shared(settings: Settings, known: Remembered) -> list[Problem]:

@@ -32,7 +32,7 @@ _KINDS = {
     "model": "an object",
     "tuple": "a list",
 }
-_TAGS = {"local", "external"}
+_TAGS = ("local", "external", "kubernetes")
 
 
 def _no_truth(value: object) -> object:
@@ -68,7 +68,7 @@ def _problem(error: Any, model: type[BaseModel], prefix: str, not_yet_built: Map
     if kind == "union_tag_invalid":
         where, field, value = (*where, "target"), "target", error["ctx"]["tag"]
     elif kind == "union_tag_not_found":
-        return Problem(prefix + _path((*where, "target")), "missing", "local, external")
+        return Problem(prefix + _path((*where, "target")), "missing", ", ".join(_TAGS))
     path = prefix + _path(where)
     if kind == "missing":
         return Problem(path, "missing", "a value is required")

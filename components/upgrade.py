@@ -21,6 +21,7 @@ from components.resources.cutover import Cutover
 from components.resources.link import Link
 from components.settings import Settings
 from components.strategies import STRATEGIES
+from components.targets import providers_of
 
 CHAIN = "cutover"
 """Links are called by what they do, never by a direction: a flip of ``live`` must be an update in place of each of them."""
@@ -47,6 +48,7 @@ class BlueGreen(pulumi.ComponentResource):
 
         ``runs`` are the versions that nodes were seen to run, for the policies; a colour that could not be asked is not among them.
         """
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=providers_of(settings)))
         super().__init__("emqx:upgrade:BlueGreen", name, {"declared": declaration(settings)}, opts)
         self._runs = runs or {}
         if not pulumi.runtime.is_dry_run():

@@ -177,7 +177,7 @@ def environment(directory: Path) -> dict[str, str]:
     pulumi = tools / "pulumi"
     if not pulumi.exists():
         raise FileNotFoundError(f"{pulumi} is not there: run `make setup`")
-    return kept(os.environ) | {
+    return kept(os.environ, "KUBECONFIG") | {
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
         "PULUMI": str(pulumi),
         "PULUMI_HOME": str(directory / "home"),

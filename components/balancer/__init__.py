@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.balancer.base import BalancerTarget
+from components.balancer.kubernetes import KubernetesBalancer
 from components.balancer.local import LocalBalancer
 
-BALANCERS: dict[str, BalancerTarget] = {"local": LocalBalancer()}
+BALANCERS: dict[str, BalancerTarget] = {"local": LocalBalancer(), "kubernetes": KubernetesBalancer()}

@@ -39,24 +39,7 @@ class KubernetesBalancer:
 
         pods, fronting, place = settings.balancer.kubernetes, fronting_of(settings), place_of(settings)
         at = {"place": place.model_dump(mode="json"), "name": pods.name, "clusters": dict(fronted.clusters)}
-        share = KubernetesShare(
-            f"{name}-share",
-            {
-                **at,
-                "stack": pulumi.get_stack(),
-                "live": settings.live,
-                "colours": [colour for colour in COLOURS if colour in fronted.clusters],
-                "max_connections": settings.balancer.max_connections,
-                "replicas": settings.balancer.replicas,
-                "standing": fronted.standing,
-                "external": fronted.external,
-                "holding": fronted.holding,
-                "soak_seconds": settings.cutover.soak_seconds,
-                "sessions_may_end": "sessions" in settings.cutover.acknowledge,
-                "in_one_cluster": STRATEGIES[settings.cutover.strategy].scope == "colour",
-            },
-            opts,
-        )
+        share = _share(name, settings, fronted, at, opts)
         editions = {colour: cluster.edition for colour, cluster in settings.clusters.items()}
         text = pulumi.Output.all(**{str(colour): handle for colour, handle in fronted.clusters.items()}).apply(
             lambda found: manifests.configuration(fronting, _clusters(found), editions)
@@ -134,3 +117,26 @@ def endpoints_of(settings: Settings) -> list[Endpoint]:
 
 def _clusters(found: Mapping[str, Any]) -> dict[Colour, ClusterHandle]:
     return {colour: ClusterHandle.model_validate(found[colour]) for colour in COLOURS if colour in found}
+
+
+def _share(
+    name: str, settings: Settings, fronted: Fronted, at: Mapping[str, Any], opts: pulumi.ResourceOptions
+) -> KubernetesShare:
+    return KubernetesShare(
+        f"{name}-share",
+        {
+            **at,
+            "stack": pulumi.get_stack(),
+            "live": settings.live,
+            "colours": [colour for colour in COLOURS if colour in fronted.clusters],
+            "max_connections": settings.balancer.max_connections,
+            "replicas": settings.balancer.replicas,
+            "standing": fronted.standing,
+            "external": fronted.external,
+            "holding": fronted.holding,
+            "soak_seconds": settings.cutover.soak_seconds,
+            "sessions_may_end": "sessions" in settings.cutover.acknowledge,
+            "in_one_cluster": STRATEGIES[settings.cutover.strategy].scope == "colour",
+        },
+        opts,
+    )

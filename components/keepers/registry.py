@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping
 
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
-from components.keepers import commands, lab, local
+from components.keepers import commands, kubernetes, lab, local
 from components.keepers.base import NodeKeeper
 
 Interrupted = Callable[[], None]
 Make = Callable[[ClusterHandle, KeeperHandle, Credentials | None, Interrupted], NodeKeeper]
 
-KEEPERS: Mapping[str, Make] = {"local": local.keeper, "lab": lab.keeper, "commands": commands.keeper}
+KEEPERS: Mapping[str, Make] = {
+    "local": local.keeper,
+    "lab": lab.keeper,
+    "commands": commands.keeper,
+    "kubernetes": kubernetes.keeper,
+}
 
 
 def keeper_of(

@@ -22,7 +22,8 @@ from components.kubernetes.place import Place
 
 OPEN_SECONDS = 10.0
 LINGER_SECONDS = 5.0
-"""An end that was closed may still be answered for so long: the API server cannot be told that only one direction has ended."""
+"""An admin socket whose one direction was closed may still answer for so long: the API server cannot be told of that. A port ends at once: a client that has gone must
+not be counted as one that is there."""
 _log = logging.getLogger(__name__)
 _Key = tuple[Place, str, int, str]
 _open: dict[_Key, asyncio.Future[tuple[asyncio.Server, str]]] = {}
@@ -48,7 +49,7 @@ async def _served(place: Place, pod: str, number: int, name: str) -> str:
 
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
-                await _carried(place, pod, number, reader, writer)
+                await _carried(place, pod, number, reader, writer, LINGER_SECONDS if name else 0.0)
             except leaks() as failure:  # whoever connected sees an end, and tells it in its own words
                 _log.debug("forward to %s:%d ended: %s", pod, number, failure)
             finally:
@@ -86,7 +87,12 @@ async def _closed() -> None:
 
 
 async def _carried(
-    place: Place, pod: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    place: Place,
+    pod: str,
+    number: int,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    linger_seconds: float,
 ) -> None:
     """Bytes in both directions until one of the two ends."""
     api = await connection(place)
@@ -98,7 +104,7 @@ async def _carried(
         down = asyncio.ensure_future(_down(forward, writer))
         try:
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({down}, timeout=LINGER_SECONDS)
+            await asyncio.wait({down}, timeout=linger_seconds)
         finally:
             for task in (up, down):
                 task.cancel()

@@ -28,6 +28,16 @@ def headless(name: str, colour: str) -> str:
     return f"{name}-{colour}-nodes"
 
 
+def cookie(name: str, colour: str) -> str:
+    """The Secret with a colour's cookie."""
+    return f"{name}-{colour}-cookie"
+
+
+def holds(workload: str) -> str:
+    """The ConfigMap that names the pods of a StatefulSet which are held before their node begins."""
+    return f"{workload}-hold"
+
+
 def balancer_labels(name: str) -> dict[str, str]:
     """Of the balancer's pods."""
     return {"app.kubernetes.io/name": BALANCER_CONTAINER, "app.kubernetes.io/instance": name}

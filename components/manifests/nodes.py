@@ -26,6 +26,11 @@ KEYS, COOKIE, USERNAME, PASSWORD, LICENCE = "api-keys", "cookie", "username", "p
 VERSION, EDITION = "emqx-upgrade/version", "emqx-upgrade/edition"
 """The annotations of a pod by which is known what it was made to run."""
 REPOSITORIES: Mapping[Edition, str] = {"ce": "docker.io/emqx/emqx", "ee": "docker.io/emqx/emqx-enterprise"}
+HOLD, HOLDS, LET = "hold", "/etc/emqx-upgrade/hold", "/etc/emqx-upgrade/let"
+GO = f"{LET}/go"
+"""The container that waits where its pod is named in a ConfigMap, where that is mounted, and a directory of its own with the file by which it is told to let the node begin."""
+WAIT_WHILE_HELD = f'while [ -e "{HOLDS}/$POD_NAME" ] && [ ! -e {GO} ]; do sleep 1; done; rm -f {GO}'
+POD_NAME: Manifest = {"fieldRef": {"fieldPath": "metadata.name"}}
 WAIT_FOR_EVACUATION = (
     f"while {HOME}/bin/emqx ctl rebalance node-status 2>/dev/null | grep -qE 'evicting|waiting'; do sleep 1; done"
 )
@@ -111,13 +116,16 @@ def _spec(pods: NodePods, declared: Declared) -> Manifest:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "initContainers": [_hold(pods, declared)],
         "containers": [_container(pods, declared)],
         "volumes": [
+            {"name": "hold", "configMap": {"name": names.holds(config), "optional": True}},
             {"name": "config", "configMap": {"name": config}},
             {
                 "name": "keys",
                 "secret": {"secretName": secret, "items": [{"key": KEYS, "path": KEYS}], "defaultMode": 0o440},
             },
+            {"name": "let", "emptyDir": {}},
             {"name": "log", "emptyDir": {}},
             {"name": "tmp", "emptyDir": {}},
         ],
@@ -155,6 +163,24 @@ def _container(pods: NodePods, declared: Declared) -> Manifest:
     return container
 
 
+def _hold(pods: NodePods, declared: Declared) -> Manifest:
+    """What a node keeper stops a node by: the pod is there with its volume, and the node does not run."""
+    return {
+        "name": HOLD,
+        "image": image(pods, declared),
+        "imagePullPolicy": pods.image_pull_policy,
+        "command": ["/bin/sh", "-c", WAIT_WHILE_HELD],
+        "env": environment({"POD_NAME": POD_NAME}),
+        "resources": pods.resources.manifest,
+        "securityContext": {**CONFINED, "readOnlyRootFilesystem": True},
+        "volumeMounts": [
+            {"name": "data", "mountPath": f"{HOME}/data"},
+            {"name": "hold", "mountPath": HOLDS, "readOnly": True},
+            {"name": "let", "mountPath": LET},
+        ],
+    }
+
+
 def _asks(path: str) -> Manifest:
     return {"httpGet": {"path": path, "port": API, "scheme": "HTTP"}}
 
@@ -163,9 +189,9 @@ def _environment(pods: NodePods, declared: Declared) -> list[Manifest]:
     host = f"$(POD_NAME).{names.headless(pods.name, declared.colour)}.{pods.namespace}.svc.cluster.local"
     own, joined = names.cluster(pods.name, declared.colour), names.headless(pods.name, declared.joins)
     values: dict[str, str | Mapping[str, Any]] = {
-        "POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
+        "POD_NAME": POD_NAME,
         "EMQX_NODE__NAME": f"emqx@{host}",
-        "EMQX_NODE__COOKIE": _secret(own, COOKIE),
+        "EMQX_NODE__COOKIE": _secret(names.cookie(pods.name, declared.colour), COOKIE),
         "EMQX_CLUSTER__NAME": f"{pods.name}-{declared.joins}",
         "EMQX_CLUSTER__DISCOVERY_STRATEGY": "dns",
         "EMQX_CLUSTER__DNS__NAME": f"{joined}.{pods.namespace}.svc.cluster.local",

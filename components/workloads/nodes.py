@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from components.cutover.words import Colour, Edition
 from components.emqx.errors import Refused
-from components.emqx.models import ClusterHandle, Credentials, Node
+from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, Node
 from components.emqx.registry import cluster_of
 from components.emqx.told import told
 from components.kubernetes import names
@@ -53,7 +53,7 @@ def handle_of(running: Running) -> ClusterHandle:
         version=running.version,
         edition=running.edition,
         proxy_protocol=running.proxy_protocol,
-        keeper=None,
+        keeper=KeeperHandle(kind="kubernetes", place=f"{running.workload} {running.place.model_dump_json()}"),
         pods=running.place,
     )
 

@@ -12,13 +12,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.balancer import BALANCERS
-from components.balancer.kubernetes import KubernetesBalancer
 from components.emqx.errors import BadInput
 from components.intent import load
 from components.kubernetes import loop
-from components.targets import TARGETS
-from components.targets.kubernetes import Kubernetes
 from components.upgrade import BlueGreen
 from tests.lab.kubernetes_bed import FakeKubernetes, pod, served
 from tests.program.conftest import SECRET, Recorder
@@ -30,9 +26,7 @@ PLANTED = "planted-api-secret"
 
 @pytest.fixture
 def world(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
-    """One registry line each, and an API server with an empty namespace."""
-    monkeypatch.setitem(TARGETS, "kubernetes", Kubernetes())
-    monkeypatch.setitem(BALANCERS, "kubernetes", KubernetesBalancer())
+    """An API server with an empty namespace."""
     fake = FakeKubernetes()
     with served(fake, tmp_path) as kubeconfig:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
@@ -95,9 +89,11 @@ def test_credentials_are_secret_inputs_and_nowhere_else(recorder: Recorder, worl
     configure("green", "blue", "green")
     declare()
     secret = recorder.named("blue-secret").inputs
-    assert SECRET in secret["stringData"], "Pulumi encrypts it in its state"
-    assert secret["stringData"]["value"]["api-keys"] == f"key:{PLANTED}:administrator\n"
-    others = json.dumps([one.inputs for one in recorder.seen if not one.name.endswith("-secret")], default=str)
+    assert SECRET in secret["data"], "Pulumi encrypts it in its state"
+    assert base64.b64decode(secret["data"]["value"]["api-keys"]).decode() == f"key:{PLANTED}:administrator\n"
+    others = json.dumps(
+        [one.inputs for one in recorder.seen if not one.name.endswith(("-secret", "-cookie"))], default=str
+    )
     assert PLANTED not in others
     assert "planted-password" not in others
     assert base64.b64encode(PLANTED.encode()).decode() not in others
@@ -113,16 +109,19 @@ def test_the_balancer_begins_with_its_ledger_and_ends_with_its_pods(recorder: Re
     assert (share["live"], share["colours"]) == ("green", ["blue", "green"])
 
 
-def test_a_cookie_belongs_to_a_cluster(recorder: Recorder, world: FakeKubernetes) -> None:
+def test_each_cluster_has_a_cookie_of_its_own(recorder: Recorder, world: FakeKubernetes) -> None:
     configure("green", "blue", "green")
     declare()
-    two = {recorder.named(f"{one}-secret").inputs["stringData"]["value"]["cookie"] for one in ("blue", "green")}
-    assert len(two) == 2
-    recorder.seen.clear()
-    configure("green", "blue", "green", strategy="same-cluster")
-    declare()
-    one = {recorder.named(f"{one}-secret").inputs["stringData"]["value"]["cookie"] for one in ("blue", "green")}
-    assert len(one) == 1
+    assert len({recorder.named(f"{one}-cookie").inputs["data"]["value"]["cookie"] for one in ("blue", "green")}) == 2
+
+
+@pytest.mark.parametrize("strategy", ["same-cluster", "rolling"])
+def test_a_strategy_that_is_not_built_there_is_refused(
+    recorder: Recorder, world: FakeKubernetes, strategy: str
+) -> None:
+    configure("green", "green", strategy=strategy)
+    with pytest.raises(BadInput, match=f"{strategy} is not yet built there"):
+        declare()
 
 
 def test_a_variable_of_ours_is_not_given_twice(recorder: Recorder, world: FakeKubernetes) -> None:

@@ -10,7 +10,6 @@ from kubernetes_validate import utils
 
 from components.cutover.words import COLOURS, Edition
 from components.emqx.models import ClusterHandle
-from components.intent import model
 from components.kubernetes import names
 from components.kubernetes.place import Place
 from components.manifests import haproxy, nodes
@@ -235,7 +234,3 @@ def test_what_we_did_not_think_of_is_merged_last_and_by_name() -> None:
     assert spec["containers"][0]["image"] == "docker.io/emqx/emqx-enterprise:5.8.9", "what is not named stays"
     assert spec["hostAliases"] == override["spec"]["hostAliases"]
     assert merged({"a": [1]}, {"a": [2]}) == {"a": [2]}
-
-
-def test_no_stack_file_may_name_what_is_not_built() -> None:
-    assert "kubernetes" not in str(model().model_fields["clusters"].annotation)

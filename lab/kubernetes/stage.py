@@ -1,0 +1,108 @@
+"""A fleet on the cluster of the lab: the real engine and its own Kubernetes plugin declare it, real HAProxy and lab nodes run in its pods.
+
+The rule: what a person would have is all that is used: the stack file, the kubeconfig, the address that devices connect to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from components.kubernetes import forward
+from components.kubernetes.place import Place, pod_of
+from components.workloads.nodes import Running, handle_of
+from lab.kubernetes.cluster import Cluster
+from lab.kubernetes.outside import plugin
+from lab.stage import Scene, Stage
+
+SMALL = {"cpu": "10m", "memory": "16Mi", "memoryLimit": "1Gi"}
+
+
+class PodStage(Stage):
+    """A stage whose clusters and balancer are pods of a namespace."""
+
+    def __init__(self, directory: Path, scene: Scene, cluster: Cluster, namespace: str) -> None:
+        """Make the workspace, with the plugin in its Pulumi home."""
+        super().__init__(directory, scene)
+        self.cluster, self.namespace = cluster, namespace
+        self.place = Place(namespace=namespace, access="port-forward")
+        self.pods: dict[str, Any] = {"namespace": namespace, "resources": SMALL, "readySeconds": 240}
+        found = plugin()
+        # Pulumi passes by a directory that is a link
+        place = directory / "home" / "plugins" / found.name
+        place.mkdir(parents=True, exist_ok=True)
+        for one in found.iterdir():
+            (place / one.name).unlink(missing_ok=True)
+            (place / one.name).symlink_to(one)
+
+    def configure(self, live: str, *colours: str, **more: Any) -> None:
+        """The same stack file, with other targets."""
+        scene = self.scene
+        super().configure(live, *colours, **more)
+        versions = {"blue": scene.blue, "green": scene.green}
+        nodes = {**self.pods, "target": "kubernetes", "edition": scene.edition, "storage": {"size": "64Mi"}}
+        self.workspace.set_config(
+            {
+                "clusters": {one: {**nodes, "version": versions[one], "nodes": self.nodes[one]} for one in colours},
+                "balancer": {"target": "kubernetes", "replicas": 2, "kubernetes": self.pods, **scene.balancer},
+            }
+        )
+
+    @property
+    def mqtt(self) -> str:
+        """The address of the balancer's Service."""
+        return str(self.workspace.outputs()["mqtt"])
+
+    def api(self, colour: str, number: int = 0) -> httpx.Client:
+        """The management API of a node, as a person reaches it: by port-forward."""
+        url = urlsplit(self.handle(colour).nodes[number].api)
+        pod = pod_of(url.hostname or "")
+        near = f"http://127.0.0.1:{forward.port(self.place, str(pod), url.port or 80)}"
+        key = self.key_of(colour)
+        return httpx.Client(
+            base_url=f"{near}/api/v5", auth=(f"upgrade-{key}", self.secrets[key]), timeout=60, trust_env=False
+        )
+
+    def ready(self, colour: str) -> dict[str, Any]:
+        """Version and nodes, as the ready file of a cluster on this machine has them."""
+        found: dict[str, Any] = self.handle(colour).model_dump(mode="json")
+        return found
+
+    def handle(self, colour: str) -> Any:
+        """Where its nodes are."""
+        declared = {"colour": colour, "version": getattr(self.scene, colour), "edition": self.scene.edition}
+        return handle_of(
+            Running.model_validate(
+                {
+                    **declared,
+                    "place": self.place,
+                    "name": "emqx",
+                    "nodes": self.nodes[colour],
+                    "proxy_protocol": True,
+                }
+            )
+        )
+
+    def live(self) -> dict[str, int]:
+        """Live connections by colour, as the brokers say."""
+        counts = {}
+        for colour in ("blue", "green"):
+            with contextlib.suppress(httpx.HTTPError), self.api(colour) as api:
+                mine = {node.name for node in self.handle(colour).nodes}
+                nodes = api.get("/nodes").raise_for_status().json()
+                counts[colour] = sum(node.get("live_connections", 0) for node in nodes if node["node"] in mine)
+        return counts
+
+    def pod_names(self, name: str) -> dict[str, str]:
+        """The pods of a workload and their phase."""
+        found: Mapping[str, Any] = self.cluster.get(self.namespace, "pods", "-l", f"app.kubernetes.io/name={name}")
+        return {one["metadata"]["name"]: one["status"]["phase"] for one in found["items"]}
+
+    def ledger(self) -> dict[str, str]:
+        """What a person sees of it."""
+        return dict(self.cluster.get(self.namespace, "configmap", "emqx-cutover")["data"])

@@ -1,0 +1,72 @@
+"""A fleet on Kubernetes is upgraded to another cluster, back and forth, and its old colour goes: `pulumi up` with the official plugin, 300 clients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from lab.kubernetes.cluster import Cluster
+from lab.kubernetes.stage import PodStage
+from lab.stage import Scene
+from tests.kubernetes.upgrade_bed import staged
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+
+CLIENTS = 300
+SCENE = Scene(clients=CLIENTS, budget_per_second=150, edition="ce", nodes=2, steps=({"share": 20}, {"share": 100}))
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[PodStage]:
+    with staged(tmp_path_factory.mktemp("two"), SCENE, cluster, "two-clusters") as stage:
+        stage.build_blue()
+        stage.start_fleet()
+        yield stage
+
+
+def changes(stage: PodStage) -> list[str]:
+    """The lines of a preview that are about a change."""
+    output = stage.workspace.preview().good().output
+    return [line for line in output.splitlines() if re.match(r"\s*(\+|~|-|\+-)", line)]
+
+
+def test_devices_connect_to_blue_by_the_balancers_service(stage: PodStage) -> None:
+    assert stage.live() == {"blue": CLIENTS}
+
+
+def test_everybody_is_moved_to_green_with_one_disconnect(stage: PodStage) -> None:
+    stage.configure("green", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert stage.ledger()["share.map"] == "green 10000\n"
+    retained = stage.api("green")
+    with retained as api:
+        assert api.get("/mqtt/retainer/message/config%2F7").raise_for_status().json()["topic"] == "config/7"
+
+
+def test_a_preview_right_after_it_is_empty(stage: PodStage) -> None:
+    assert changes(stage) == []
+
+
+def test_the_way_back(stage: PodStage) -> None:
+    stage.configure("blue", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": CLIENTS, "green": 0}
+
+
+def test_finalize_takes_the_empty_colour_away_and_keeps_its_volumes(stage: PodStage) -> None:
+    stage.configure("blue", "blue")
+    stage.workspace.up().good()
+    assert stage.live()["blue"] == CLIENTS
+    stage.cluster.until(lambda: str(sorted(stage.pod_names("emqx"))), "['emqx-blue-0', 'emqx-blue-1']")
+    claims = stage.cluster.kubectl("get", "pvc", "-n", stage.namespace, "-o", "name")
+    assert "data-emqx-green-0" in claims
+    assert "memory.origin" not in stage.ledger()
+
+
+def test_nobody_lost_more_than_one_connection_for_each_move(stage: PodStage) -> None:
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] == 2
+    assert fleet["refused_connections"] == 0
