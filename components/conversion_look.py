@@ -64,21 +64,8 @@ async def look(
         f"  data of {source} are converted; its export comes from {way}, its configuration from {', '.join(old.configuration)}"
     ]
     wanted = Wanted.model_validate(inputs)
-    found = await _converted(settings, source, blue, wanted)
-    missing: dict[str, str] = {}
-    if isinstance(found, str):
-        lines.append(f"  {found}; the update converts and refuses what it must")
-        facts = None
-    else:
-        facts, made, name = found
-        short = summary(made)
-        where = (
-            f"by the export {name}"
-            if name
-            else "without an export: the update makes one, with which users, rules and bans are told"
-        )
-        lines += [f"  {line}" for line in told(short, where)]
-        missing = unacknowledged(short, wanted.acknowledge) if name else {}
+    facts, more, missing = await _account(settings, source, blue, wanted)
+    lines += more
     if not target_of(settings, source).ours and "backup" not in wanted.acknowledge:
         missing["backup"] = (
             f"data directories and files of {source} are not reached: of it the update keeps an export and nothing else"
@@ -86,11 +73,28 @@ async def look(
     if blue is not None:
         account = credentials[source].retained if source in credentials else None
         count = await known(blue.retained_messages())
-        lines.append(
-            f"  retained messages: {'unknown' if count is None else count}, {'read by an account and published again' if account else 'lost: no account may read them'}"
-        )
+        fate = "read by an account and published again" if account else "lost: no account may read them"
+        lines.append(f"  retained messages: {'unknown' if count is None else count}, {fate}")
         missing |= unread(count, account, acknowledged="retained" in wanted.acknowledge)
     return Look((*lines, f"  {BEHAVIOUR}"), facts, missing)
+
+
+async def _account(
+    settings: Settings, source: Colour, blue: Cluster | None, wanted: Wanted
+) -> tuple[Facts | None, list[str], dict[str, str]]:
+    """The files as facts, what the conversion of what is there would lose, and what of it is not acknowledged."""
+    found = await _converted(settings, source, blue, wanted)
+    if isinstance(found, str):
+        return None, [f"  {found}; the update converts and refuses what it must"], {}
+    facts, made, name = found
+    short = summary(made)
+    where = (
+        f"by the export {name}"
+        if name
+        else "without an export: the update makes one, with which users, rules and bans are told"
+    )
+    lines = [f"  {line}" for line in told(short, where)]
+    return facts, lines, unacknowledged(short, wanted.acknowledge) if name else {}
 
 
 def refuse_missing(found: Look | None, live: Colour) -> None:

@@ -6,9 +6,10 @@ anything is made twice, a retained message replaces itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from components.cutover.versions import parse
 from components.cutover.words import Colour
@@ -29,14 +30,16 @@ from components.links.data_import import (
     refuse_unless_empty,
 )
 from components.links.readiness import wait_until_joined, wait_until_ready
-from components.links.retained import copy
-from components.migration.inventory import ANY, Inventory, Section
+from components.links.retained import Copied, copy
+from components.migration.inventory import ANY, Difference, Inventory, Section
 from components.migration.requests import Request
 from components.run.run import Run
 
 SEND_PATIENCE_SECONDS = 120.0
 """A node that restarts in the middle of the import is waited for."""
 _PROGRESS_SECONDS = 10.0
+_NOT_OF_4: Mapping[str, Any] = {"orders_restored": (), "sys_removed": 0, "delayed_carried": 0, "configuration": None}
+"""What an archive of 4.x does not have, or the requests have done."""
 
 
 async def import_converted(
@@ -56,18 +59,13 @@ async def import_converted(
     """
     began, green = run.clock.now(), run.clusters[target]
     store = ArchiveDirectory(directory)
-    await store.check((made.archive,))
-    expected = store.inventory(made.inventory, made.inventory_sha256)
-    requests = requests_of(store, made)
-    await wait_until_joined(run, target)
-    others = await refuse_unless_empty(green, expected, store)
+    expected, others = await _ready(run, target, store, made)
     done = await import_all(run, green, store, (made.archive,), limit_seconds)
     _refuse_half_done(done.failed, made, target)
-    sent = await send_all(run, green, requests)
+    sent = await send_all(run, green, requests_of(store, made))
     await restart(run, target)
-    copied, topics = await copy(run, source, target, account)
+    copied, expected = await _retained(run, source, target, account, expected)
     await still_ours(green)
-    expected = _with_retained(expected, topics)
     found, differences = await looked(run, green, expected, done)
     store.mark_imported(exported.inventory, exported.inventory_sha256)
     name = f"expected-{run.token[:12]}.json"
@@ -78,10 +76,7 @@ async def import_converted(
         written_by_clients=tuple(map(str, others)),
         failed=tuple(archive.table_set for archive, _ in done.failed),
         adopted=done.adopted,
-        orders_restored=(),
-        sys_removed=0,
-        delayed_carried=0,
-        configuration=None,
+        **_NOT_OF_4,
         seconds=round(run.clock.now() - began, 3),
         sent=sent,
         retained=copied,
@@ -91,6 +86,16 @@ async def import_converted(
     store.mark_expected(result.inventory, result.inventory_sha256)
     run.record("fact", section="import", **result.model_dump(mode="json"))
     return result
+
+
+async def _ready(
+    run: Run, target: Colour, store: ArchiveDirectory, made: ConversionResult
+) -> tuple[Inventory, list[Difference]]:
+    """What green must show afterwards, and what clients wrote on it, when the archive is whole and green is complete and empty."""
+    await store.check((made.archive,))
+    expected = store.inventory(made.inventory, made.inventory_sha256)
+    await wait_until_joined(run, target)
+    return expected, await refuse_unless_empty(run.clusters[target], expected, store)
 
 
 async def send_all(run: Run, green: Cluster, requests: Sequence[Request]) -> int:
@@ -141,7 +146,10 @@ async def restart(run: Run, target: Colour) -> None:
         await green.kick(early)
 
 
-def _with_retained(expected: Inventory, topics: Sequence[str]) -> Inventory:
-    """Clients that are there already may write them too, and one may end by itself."""
-    kept = Section(dict.fromkeys(topics, ANY), optional=frozenset())
-    return replace(expected, sections={**expected.sections, "retained": kept})
+async def _retained(
+    run: Run, source: Colour, target: Colour, account: MqttAccount | None, expected: Inventory
+) -> tuple[Copied, Inventory]:
+    """What was copied of them, and what green must show with these."""
+    copied, topics = await copy(run, source, target, account)
+    kept = Section(dict.fromkeys(topics, ANY))
+    return copied, replace(expected, sections={**expected.sections, "retained": kept})

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from components.report.chart import connections, gap_histogram
-from components.report.model import Report
+from components.report.model import Conversion, Report
 from components.report.terminal import number
 
 _STYLE = """
@@ -60,6 +60,7 @@ def page(report: Report) -> str:
         _section("Gates that did not pass", _gates(report)),
         _section("Not carried over", _losses(report)),
         _section("Configuration that no import carries", _configuration(report)),
+        _section("What the conversion changed and dropped", conversion_part(report.conversion)),
         _section("Connects refused", _refused(report)),
         _section("Links", _links(report)),
     ]
@@ -205,6 +206,21 @@ def _configuration(report: Report) -> str:
     )
     table = _table(("what", "kind", "grave", "where", "settings"), rows, text=5)
     return f"<details><summary>{found.grave} grave, {found.others} others</summary>\n{table}\n</details>"
+
+
+def conversion_part(found: Conversion | None) -> str:
+    """The account of a conversion; nothing where there was none."""
+    if found is None:
+        return ""
+    told = [
+        *(f"not given: {what}" for what in found.not_given),
+        *found.losses,
+        *(f"proof: {line}" for line in found.proof),
+    ]
+    more = f", and {found.left_out} more losses" if found.left_out else ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in told)
+    head = f"{found.carried} carried, {found.changed} changed, {found.dropped} dropped{more}; all of them in {found.manifest}"
+    return f"<p>{escape(head)}</p>\n<ul>{items}</ul>"
 
 
 def _links(report: Report) -> str:

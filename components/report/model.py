@@ -124,6 +124,19 @@ class Configuration(Value):
     things: tuple[Unlike, ...]
 
 
+class Conversion(Value):
+    """How many items of a 4.x colour were carried, changed and dropped; the first sentences of its losses, how many more there are, and where all of them stand."""
+
+    carried: int
+    changed: int
+    dropped: int
+    losses: tuple[str, ...]
+    left_out: int
+    not_given: tuple[str, ...]
+    proof: tuple[str, ...]
+    manifest: str
+
+
 class SentBack(Value):
     """A gate has failed: everybody was moved to the colour ``to`` again, so many ``clients`` of them by a mover."""
 
@@ -172,6 +185,7 @@ class Report(Value):
     gates: tuple[GateReport, ...]
     losses: tuple[Loss, ...]
     configuration: Configuration | None
+    conversion: Conversion | None = None
     links: tuple[LinkReport, ...]
     errors: tuple[str, ...]
     most_disconnects: int | None = None

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from components.report.configuration import configuration_of
+from components.report.conversion import conversion_of
 from components.report.fleet import FleetPart
 from components.report.model import Connected, GateReport, LinkReport, Loss, Report, Sample, SentBack, StepReport
 from components.report.planned import planned_of
@@ -70,6 +71,7 @@ def report_of(events: Iterable[Event], *, run: str | None = None, fleet: FleetPa
         gates=_gates(mine),
         losses=_losses(mine),
         configuration=configuration_of(mine),
+        conversion=conversion_of(mine),
         links=_links(mine),
         sent_back=_sent_back(mine),
         errors=_errors(runs[-1]),

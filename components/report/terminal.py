@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.report.model import Report
+from components.report.model import Conversion, Report
 
 
 def summary(report: Report) -> str:
@@ -22,6 +22,7 @@ def summary(report: Report) -> str:
     ]
     lines += [f"  not carried  {loss.count} {loss.section}" for loss in report.losses]
     lines += _configuration(report)
+    lines += conversion_lines(report.conversion)
     lines += [f"  error        {error.splitlines()[0][:200]}" for error in report.errors[-1:]]
     lines += [
         f"  earlier      {error.splitlines()[0][:200]} (a run before this one)" for error in report.earlier_errors[-1:]
@@ -43,6 +44,15 @@ def _configuration(report: Report) -> list[str]:
         return []
     return [
         f"  differs      {found.grave} grave, {found.others} other settings of {report.to}, each named in the report"
+    ]
+
+
+def conversion_lines(found: Conversion | None) -> list[str]:
+    """One line where data were converted."""
+    if found is None:
+        return []
+    return [
+        f"  converted    {found.carried} carried, {found.changed} changed, {found.dropped} dropped; {found.manifest}"
     ]
 
 
