@@ -5,6 +5,7 @@ The rule: what a person would have is all that is used: the stack file, the kube
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,3 +107,8 @@ class PodStage(Stage):
     def ledger(self) -> dict[str, str]:
         """What a person sees of it."""
         return dict(self.cluster.get(self.namespace, "configmap", "emqx-cutover")["data"])
+
+    def cookie(self) -> str:
+        """Blue's cookie, as its Secret has it."""
+        found = self.cluster.get(self.namespace, "secret", "emqx-blue-cookie")
+        return base64.b64decode(found["data"]["cookie"]).decode()
