@@ -19,7 +19,7 @@ SCENE = Scene(clients=1, edition="ce", nodes=1)
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[PodStage]:
     with staged(tmp_path_factory.mktemp("stuck"), SCENE, cluster, "stuck") as stage:
-        stage.pods = {**stage.pods, "readySeconds": 15}
+        stage.pods = {**stage.pods, "readySeconds": 45}
         yield stage
 
 
@@ -29,7 +29,7 @@ def test_an_image_that_does_not_exist_is_told_with_the_pods_own_words(stage: Pod
     stage.configure("blue", "blue")
     done = stage.workspace.up()
     assert done.code
-    assert "0 of 1 are ready after 15 s" in done.output
+    assert "0 of 1 are ready after 45 s" in done.output
     assert "emqx-blue-0" in done.output
     assert "ImagePull" in done.output
     assert stage.secrets["blue"] not in done.output
