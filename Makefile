@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo demo-kubernetes bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -62,6 +62,11 @@ test-loaded: setup  ## the lab tier with four busy processes beside it: nothing 
 demo: KINDS ?= mixture
 demo: setup  ## blue to green with live devices: CLIENTS, RATE (per second), STEPS, EDITION (ce or ee), KINDS (of client), STRATEGY, REPORT (directory)
 	@exec $(BIN)/python -m lab demo --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
+
+demo-kubernetes: CLIENTS = 300
+demo-kubernetes: KINDS ?= mixture
+demo-kubernetes: kubernetes-tools  ## the same on a Kubernetes cluster of this machine, which prints its KUBECONFIG
+	@exec $(BIN)/python -m lab demo --on kubernetes --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
 
 bench: CLIENTS = 15000
 bench: RATE = 500

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -42,6 +43,10 @@ def demo(
         Literal["ce", "ee"],
         typer.Option(help="ce is open source, ee Enterprise, whose old colour is evacuated at the end and stays shut"),
     ] = "ce",
+    on: Annotated[
+        Literal["processes", "kubernetes"],
+        typer.Option(help="nodes and balancer are processes, or pods of a cluster on this machine"),
+    ] = "processes",
 ) -> None:
     """Upgrade a fleet on this machine, from nothing to the report."""
     _must_be_writable(report)
@@ -60,10 +65,19 @@ def demo(
     with (
         told_in_lines("demo"),
         tempfile.TemporaryDirectory(prefix="emqx-demo-") as directory,
-        Stage(Path(directory), scene) as stage,
+        _staged(on, Path(directory), scene) as stage,
     ):
         code, fleet = _upgrade(stage, report)
     raise typer.Exit(code or _missed(fleet, scene.most_disconnects))
+
+
+def _staged(on: str, directory: Path, scene: Scene) -> AbstractContextManager[Stage]:
+    """Where it is shown."""
+    if on == "processes":
+        return Stage(directory, scene)
+    from lab.kubernetes.demo import in_pods
+
+    return in_pods(directory, scene)
 
 
 def _upgrade(stage: Stage, report: Path) -> tuple[int, dict[str, Any]]:
