@@ -85,7 +85,7 @@ def test_a_change_of_the_program_concerns_every_stack_and_one_of_a_stack_file_th
 ) -> None:
     monkeypatch.setattr(tool, "STACKS", ROOT / "stacks")
     assert tool.changed_stacks(["README.md"]) == []
-    assert tool.changed_stacks(["stacks/Pulumi.dev.yaml", "docs/x.md", "stacks/Pulumi.example.yaml"]) == ["dev"]
+    assert tool.changed_stacks(["stacks/Pulumi.dev.yaml", "docs/rolling.md", "stacks/Pulumi.example.yaml"]) == ["dev"]
     assert set(tool.changed_stacks(["components/settings.py"])) == set(ENVIRONMENTS)
 
 
