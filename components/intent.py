@@ -30,7 +30,7 @@ from components.problems import problems_of
 from components.routers.certificates import by_name
 from components.routers.registry import capabilities_of
 from components.run.keeping import problem
-from components.settings import CERTIFICATES, CREDENTIALS, KEYS, RENAMED, ClusterSettings, Settings, settings_of
+from components.settings import CERTIFICATES, CREDENTIALS, KEYS, RENAMED, Settings, given_twice, settings_of
 from components.strategies import STRATEGIES
 from components.strategies.base import LinkSpec
 from components.strategies.two_cluster import with_conversion
@@ -190,7 +190,7 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
         + _beside(settings)
         + _shared(settings, known)
         + _strangers(settings)
-        + _twice(clusters)
+        + given_twice(clusters)
     )
 
 
@@ -285,22 +285,4 @@ def _cluster(settings: Settings, colour: Colour) -> list[Problem]:
         return [*problems, Problem(f"{place.path}.version", cluster.version[:20], str(wrong))]
     if version.major not in {4, 5}:
         problems.append(Problem(f"{place.path}.version", cluster.version[:20], "4.2 to 5.x (others are not yet built)"))
-    return problems
-
-
-def _twice(clusters: Mapping[Colour, ClusterSettings]) -> list[Problem]:
-    """Each name and address stands for one node, within a colour and between the two."""
-    seen: dict[tuple[str, str], str] = {}
-    problems: list[Problem] = []
-    for colour in sorted(clusters):
-        nodes = getattr(clusters[colour], "nodes", ())
-        for index, node in enumerate(nodes if isinstance(nodes, tuple) else ()):
-            for field in type(node).model_fields:
-                value = getattr(node, field)
-                if value is None:
-                    continue
-                path = f"emqx:clusters.{colour}.nodes[{index}].{field}"
-                first = seen.setdefault((field, value.rstrip("/").lower()), path)
-                if first != path:
-                    problems.append(Problem(path, "given twice", f"another one than {first}"))
     return problems

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
-from components.cutover.steps import DEFAULT_STEPS, Step
+from components.cutover.steps import DEFAULT_STEPS, Problem, Step
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import WEBSOCKET, Colour, Edition, Mover
 from components.emqx.models import ExportsAccess
@@ -250,3 +250,21 @@ def settings_of(
 
 def _words(field: str, words: Sequence[str]) -> dict[str, Any]:
     return {field: (Literal[*words], words[0])}
+
+
+def given_twice(clusters: Mapping[Colour, ClusterSettings]) -> list[Problem]:
+    """Each name and address stands for one node, within a colour and between the two."""
+    seen: dict[tuple[str, str], str] = {}
+    problems: list[Problem] = []
+    for colour in sorted(clusters):
+        nodes = getattr(clusters[colour], "nodes", ())
+        for index, node in enumerate(nodes if isinstance(nodes, tuple) else ()):
+            for field in type(node).model_fields:
+                value = getattr(node, field)
+                if value is None:
+                    continue
+                path = f"emqx:clusters.{colour}.nodes[{index}].{field}"
+                first = seen.setdefault((field, value.rstrip("/").lower()), path)
+                if first != path:
+                    problems.append(Problem(path, "given twice", f"another one than {first}"))
+    return problems
