@@ -47,7 +47,7 @@ class Hurried:
 
     async def sleep(self, seconds: float) -> None:
         self.time += seconds
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -193,6 +193,7 @@ async def test_a_node_that_somebody_keeps_alive_is_not_forced_out_and_once_it_st
             await here.leave(keeper)
         assert await here.members() == {here.blue, *here.green}
         keeper.brings_back = False
+        await here.bed.shows(here.green[0], dict.fromkeys((here.blue, *here.green), "running"))
         await here.leave(keeper)
         assert await here.members() == set(here.green)
 
