@@ -61,7 +61,10 @@ def main(arguments: Sequence[str]) -> int:
 def _show(now: Callable[[], View], *, once: bool, stays: bool) -> None:
     console = Console()
     if once:
-        console.print(screen(now()) if console.is_terminal else headline(now()))
+        if console.is_terminal:
+            console.print(screen(now()))
+        else:
+            sys.stdout.write(f"{headline(now())}\n")  # a line of a log is never broken
         return
     if not console.is_terminal:
         _lines(now, stays=stays)
