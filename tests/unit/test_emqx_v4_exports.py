@@ -84,6 +84,27 @@ async def test_a_command_that_prints_no_export_is_told_without_its_arguments(
     assert not (tmp_path / "kept.json").exists()
 
 
+STARTED = "Node emqx31@127.0.43.1 is started\nemqx is running"
+
+
+async def test_an_import_waits_until_all_plugins_are_there(tmp_path: Path) -> None:
+    first, _ = names_of("4.3.22")
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        starts = request.url.path == "/status" and len(asked) < 3
+        if request.url.path == "/status":
+            text = "Node emqx31@127.0.43.1 is starting\nemqx is not_running" if starts else STARTED
+            return httpx.Response(503 if starts else 200, text=text)
+        return httpx.Response(200, json={"code": 0})
+
+    async with api("4.3.22", answer) as green:
+        exports = exports_of(green)
+        await exports.import_archive("up.json", node=first, waiting=_no_waiting, limit_seconds=60.0)
+    assert asked == ["/status"] * 3 + ["/api/v4/data/import"]
+
+
 async def _no_waiting(_: float) -> None:
     return
 
@@ -101,6 +122,8 @@ async def test_an_import_is_judged_by_what_its_200_says(tmp_path: Path) -> None:
         seen: list[Any] = []
 
         def answer(request: httpx.Request, body: Any = imported, seen: list[Any] = seen) -> httpx.Response:
+            if request.url.path == "/status":
+                return httpx.Response(200, text=STARTED)
             seen.append(json.loads(request.content))
             return httpx.Response(200, json=done if request.url.path.endswith("/file") else body)
 
