@@ -57,7 +57,8 @@ class ConnectedClients:
         # a NUL sorts before all else, and no client id may have one (MQTT 5, 1.5.4); for one that has, a key for each is needed
         self._texts.sort(key=_numbered if self._has_nul else None, reverse=True)
         _each_once(self._texts, lambda text: _client(text).client_id)
-        self._packed, self._taken, self._texts = Packed(reversed(self._texts)), 0, []
+        # from the end, and each goes as it is packed: both at once would be the most that is ever needed
+        self._packed, self._taken = Packed(self._texts.pop() for _ in range(len(self._texts))), 0
 
     def __len__(self) -> int:
         """How many."""
