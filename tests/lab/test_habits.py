@@ -65,7 +65,7 @@ def test_the_plan_is_a_file_and_no_output(stage: Stage) -> None:
     assert outputs["live"] == "green"
     assert set(outputs) == {"live", "mqtt", "workDirectory"}
     plan = json.loads((stage.work / "plan.json").read_text())
-    assert (stage.work / "plan.md").read_text().startswith("# cutover forward to green")
+    assert (stage.work / "plan.md").read_text().startswith(f"# {CLIENTS} devices reconnect, once each, ")
     assert plan["to"] == "green"
     assert plan["clients"] == CLIENTS
 

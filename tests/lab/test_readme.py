@@ -205,8 +205,15 @@ def test_make_bench(reader: Reader) -> None:
     reader.ran.append("make bench")
 
 
+def test_make_upgrade_path(reader: Reader) -> None:
+    done = reader.start("make upgrade-path FROM=4.2.14 TO=5.8.9 EDITION=ce").wait(BLOCK_SECONDS)
+    assert done.code == 0, tail(done.output)
+    assert all(hop in done.output for hop in ("4.3", "4.4", "5.8.9")), done.output
+    reader.ran.append("make upgrade-path")
+
+
 def test_no_command_was_left_out(reader: Reader) -> None:
-    assert reader.ran == [*BLOCKS, "make bench"]
+    assert reader.ran == [*BLOCKS, "make bench", "make upgrade-path"]
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     shown = [re.sub(r" [A-Z]+=\S+", "", code) for code in re.findall(r"`((?:make|pulumi|python) [^`]*)`", prose)]
     assert [command for command in shown if not any(command in block for block in reader.ran)] == []

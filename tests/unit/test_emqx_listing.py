@@ -88,7 +88,7 @@ def test_who_speaks_mqtt_5_is_told_in_the_same_listing() -> None:
 
 
 FLEET = 20_000
-MOST_BYTES_A_CLIENT = 65
+MOST_BYTES_A_CLIENT = 80
 """With an id of 17 characters and an address of 14; a string of both would need 96."""
 
 

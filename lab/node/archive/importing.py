@@ -62,7 +62,7 @@ async def _table(
     store: Store, name: str, raw: bytes, path: str, index_rate: float, sleep: Callable[[float], Awaitable[None]]
 ) -> str | None:
     try:
-        rows = tables.parse(raw)
+        rows = tables.parse(name, raw)
     except tables.UnreadableError:
         return backup.unreadable(name, path)
     for first in range(0, len(rows), BATCH):

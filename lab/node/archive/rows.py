@@ -19,6 +19,7 @@ from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser
 from lab.node.kept.store import PASSWORD_ID, Store
 
 Rows = list[dict[str, Any]]
+USERS = "emqx_authn_mnesia"
 _EXACT = ("clientid", "username", "peerhost")
 
 
@@ -32,13 +33,15 @@ def dump(store: Store, table: str) -> bytes:
     return MAGIC + json.dumps(rows, separators=(",", ":")).encode()
 
 
-def parse(raw: bytes) -> Rows:
-    """The rows of a file, ours or one of users as EMQX itself writes it; raises UnreadableError for any other."""
-    try:
-        if not raw.startswith(MAGIC):
+def parse(table: str, raw: bytes) -> Rows:
+    """The rows of a table's file, ours or the one of users as EMQX itself writes it; raises UnreadableError for any other."""
+    if not raw.startswith(MAGIC):
+        if table != USERS:
+            raise UnreadableError
+        try:
             return [_of_emqx(*one) for one in read_users(raw)]
-    except (ValueError, IndexError, struct.error):
-        raise UnreadableError from None
+        except (ValueError, IndexError, struct.error):
+            raise UnreadableError from None
     try:
         rows: Rows = json.loads(raw.removeprefix(MAGIC))
     except ValueError:
@@ -144,7 +147,7 @@ def _to_scram(store: Store, row: dict[str, Any]) -> None:
 _DUMP: dict[str, Callable[[Store], Rows]] = {
     "emqx_admin": lambda store: [asdict(user) for user in store.dashboard_users.values()],
     "emqx_retainer_message": lambda store: [_message(message) for message in store.retained.values()],
-    "emqx_authn_mnesia": lambda store: [asdict(user) for user in store.authn_users.get(PASSWORD_ID, {}).values()],
+    USERS: lambda store: [asdict(user) for user in store.authn_users.get(PASSWORD_ID, {}).values()],
     "emqx_authn_scram_mnesia": lambda store: [asdict(user) for user in store.scram_users.values()],
     "emqx_acl": _acl,
     "emqx_psk": lambda store: [{"identity": name, "secret": secret} for name, secret in store.psk.items()],
@@ -157,7 +160,7 @@ _DUMP: dict[str, Callable[[Store], Rows]] = {
 _RESTORE: dict[str, Callable[[Store, dict[str, Any]], None]] = {
     "emqx_admin": _to_admin,
     "emqx_retainer_message": _to_retained,
-    "emqx_authn_mnesia": _to_authn,
+    USERS: _to_authn,
     "emqx_authn_scram_mnesia": _to_scram,
     "emqx_acl": _to_acl,
     "emqx_psk": _to_psk,
