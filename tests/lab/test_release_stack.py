@@ -30,7 +30,7 @@ class Releases(Stage):
     def ready(self, colour: str) -> dict[str, Any]:
         ready = local.running(self.work / "clusters" / colour)
         assert ready is not None, f"{colour} does not run"
-        return ready
+        return ready | {"version": getattr(self.scene, colour)}
 
 
 def test_a_stack_of_two_releases_is_upgraded_by_pulumi_up_and_its_old_colour_removed(tmp_path: Path) -> None:
