@@ -51,6 +51,7 @@ class Control:
         self._server: QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
         self._undo: set[asyncio.Task[None]] = set()
+        self._refused: set[str] = set()
 
     async def start(self, host: str) -> str:
         """Listen on a free port; returns its URL."""
@@ -156,8 +157,10 @@ class Control:
         node = home.cluster.nodes[name]
         if kind == "die" and node.state == "stopped":
             await home.revive_node(name)
-        elif kind == "refuse" and not home.servers[name].running and node.state == "running":
-            await home.servers[name].start()
+        elif kind == "refuse" and name in self._refused:
+            self._refused.discard(name)  # nobody else's port is opened: a node that is about to die has closed its own
+            if not home.servers[name].running and node.state == "running":
+                await home.servers[name].start()
         elif kind == "close_idle":
             home.servers[name].set_silence(None)
         elif kind in {"refuse_connects", "connack_delay"}:
@@ -175,6 +178,7 @@ class Control:
             await self._home(name).revive_node(name)
 
     async def _refuse(self, _fault: Fault, name: str) -> None:
+        self._refused.add(name)
         await self._home(name).servers[name].stop()
 
     async def _close_idle(self, fault: Fault, name: str) -> None:

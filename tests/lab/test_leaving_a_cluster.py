@@ -36,6 +36,21 @@ async def keeper(bed: Lines) -> AsyncIterator[httpx.AsyncClient]:
     await control.stop()
 
 
+async def test_faults_that_end_while_a_node_dies_leave_it_dead_and_its_port_free(tmp_path: Path) -> None:
+    async with lines(tmp_path) as bed, keeper(bed) as control:
+        two = bed.blue.names()[1]
+        dying = asyncio.create_task(bed.blue.kill_node(two))
+        async with asyncio.timeout(60):
+            while bed.blue.servers[two].running:  # noqa: ASYNC110  it is another task's
+                await asyncio.sleep(0)
+        assert bed.blue.cluster.nodes[two].state == "running", "its port is closed first"
+        assert (await control.delete("/faults")).status_code == 200
+        await dying
+        assert not bed.blue.servers[two].running
+        await bed.membership.start(two)
+        await bed.shows(bed.first, dict.fromkeys(bed.blue.names(), "running"))
+
+
 async def test_the_refusals_of_forcing_out_are_those_recorded(tmp_path: Path) -> None:
     async with lines(tmp_path) as bed:
         two = bed.blue.names()[1]
