@@ -5,7 +5,7 @@ The rule: no handler compares version numbers; it asks for a field here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MNESIA, ENGINE, CLIENTID, USERNAME = "emqx_auth_mnesia", "emqx_rule_engine", "emqx_auth_clientid", "emqx_auth_username"
 _AUTH = {
@@ -128,21 +128,13 @@ _43 = Line(
     plugins=_plugins("EMQ X", (CLIENTID, USERNAME)),
     modules=_modules("EMQ X", 6),
 )
-_44 = Line(
+_44 = replace(
+    _43,
     number="4.4",
     brand="EMQX",
-    otp="25.2.3/13.1.5",
-    listeners_first=True,
-    says_no=True,
-    one_kind=False,
-    kick_unknown=(("code", 0),),
-    kick_tells=True,
-    crashes_on_doubt=False,
     live=True,
-    identifiers=True,
     client_fields=LATER_FIELDS,
     stats=("live_connections", *_STATS.split()),
-    lookup_says_here=False,
     hides_exports=True,
     plugins=_plugins("EMQX", (CLIENTID, USERNAME)),
     modules=_modules("EMQX", 8),
