@@ -76,8 +76,11 @@ class Moving(ClientLists):
 
     async def _evacuation(self, node: str, act: str, body: dict[str, Any] | None, *, unless: str) -> bool:
         # Any node passes it on, and one that is gone is a clear 404 instead of a time-out.
-        path = f"/load_rebalance/{quote(node, safe='@')}/evacuation/{act}"
-        reply = await self.http.call("POST", path, body=body, accept=frozenset({400}), repeatable=True)
+        return await self._asked(node, f"evacuation/{act}", body, unless=unless, repeatable=True)
+
+    async def _asked(self, node: str, act: str, body: dict[str, Any] | None, *, unless: str, repeatable: bool) -> bool:
+        path = f"/load_rebalance/{quote(node, safe='@')}/{act}"
+        reply = await self.http.call("POST", path, body=body, accept=frozenset({400}), repeatable=repeatable)
         if reply.status == 400 and code_and_message(reply.body)[1].endswith(unless):
             return False
         judged(reply)
@@ -105,18 +108,8 @@ class Moving(ClientLists):
             "rel_sess_threshold": levelling.times,
             "nodes": list(self.node_names),
         }
-        path = f"/load_rebalance/{quote(node, safe='@')}/start"
-        reply = await self.http.call("POST", path, body=body, accept=frozenset({400}), repeatable=False)
-        if reply.status == 400 and code_and_message(reply.body)[1].endswith(NOTHING):
-            return False
-        judged(reply)
-        return True
+        return await self._asked(node, "start", body, unless=NOTHING, repeatable=False)
 
     async def rebalance_stop(self, node: str) -> bool:
         """End the rebalance that this node leads; False where none runs."""
-        path = f"/load_rebalance/{quote(node, safe='@')}/stop"
-        reply = await self.http.call("POST", path, accept=frozenset({400}), repeatable=True)
-        if reply.status == 400 and code_and_message(reply.body)[1].endswith(STOPPED):
-            return False
-        judged(reply)
-        return True
+        return await self._asked(node, "stop", None, unless=STOPPED, repeatable=True)

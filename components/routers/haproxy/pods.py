@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from components.cutover.words import Colour
 from components.emqx.errors import NotNow, Refused, Unreachable, UpgradeError
@@ -23,7 +22,7 @@ from components.kubernetes.pods import Pod, listed, why
 from components.ledger.base import require_parts
 from components.ledger.config_map import ConfigMapLedger
 from components.routers.base import Capabilities, Mark, Router, SeenAs, Server, ServerState
-from components.routers.haproxy.router import CAN, HaproxyRouter
+from components.routers.haproxy.router import HaproxyRouter, capabilities_of
 from components.routers.haproxy.workers import MASTER
 
 ADMIN = "admin.sock"
@@ -57,8 +56,7 @@ class PodsRouter:
     @property
     def can(self) -> Capabilities:
         """As HAProxy everywhere; nobody comes by WebSocket where it does not listen for it."""
-        late = CAN.late_clients if self._handle.websocket else CAN.late_clients - {"websocket"}
-        return replace(CAN, late_clients=late)
+        return capabilities_of(self._handle)
 
     @property
     def end_command(self) -> str:

@@ -34,6 +34,12 @@ T = TypeVar("T")
 CAN = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
 
 
+def capabilities_of(handle: BalancerHandle) -> Capabilities:
+    """What HAProxy can do wherever it runs; nobody comes by WebSocket where it does not listen for it."""
+    late = CAN.late_clients if handle.websocket else CAN.late_clients - {"websocket"}
+    return replace(CAN, late_clients=late)
+
+
 class HaproxyRouter:
     """Router over HAProxy 2.8 (docs/emqx/balancer.md).
 
@@ -61,8 +67,7 @@ class HaproxyRouter:
     @property
     def can(self) -> Capabilities:
         """What this one can do; nobody comes by WebSocket where it does not listen for it."""
-        late = CAN.late_clients if self._handle.websocket else CAN.late_clients - {"websocket"}
-        return replace(CAN, late_clients=late)
+        return capabilities_of(self._handle)
 
     @property
     def end_command(self) -> str:
