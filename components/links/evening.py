@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from components.cutover.roll_forecast import evener
 from components.cutover.roll_memory import UNEVEN
 from components.cutover.spread import WITHIN, even, excess, levels
 from components.emqx.errors import GaveUp
@@ -17,6 +18,7 @@ from components.links.roll import Rolling, step_of
 from components.links.roll_away import close
 from components.run.waiting import until
 
+STEP = "rebalance"
 ROUNDS = 6
 BACK_SECONDS = 60.0
 POLL_SECONDS = 0.5
@@ -30,17 +32,19 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
         GaveUp: they are not after some rounds; the roll itself is done.
 
     """
-    run, step = rolling.run, "rebalance"
+    run = rolling.run
     began, moved, loads = run.clock.now(), 0, await _settled(rolling, 0)
-    run.record("step", **step_of(step), phase="begin")
+    rebalances = await run.clusters[rolling.colour].has_rebalance()
+    step = step_of(STEP, evener(closes=run.router.can.closes_clients, rebalances=rebalances))
+    run.record("step", **step, phase="begin")
     if run.router.can.closes_clients:
         moved, loads = await _by_closing(rolling, loads)
-    elif not even(loads) and await run.clusters[rolling.colour].has_rebalance():
+    elif not even(loads) and rebalances:
         moved, loads = await _by_rebalance(rolling, loads)
     elif not even(loads):
         run.warn(f"the nodes are not even, {_shown(loads)}: this balancer cannot close a client's connection")
     seconds = round(run.clock.now() - began, 3)
-    run.record("step", **step_of(step), phase="end", clients=moved, moving_seconds=seconds)
+    run.record("step", **step, phase="end", clients=moved, moving_seconds=seconds)
     await run.act("evened", loads=dict(loads))
     await run.remember({UNEVEN: None})
     return {"moved": moved, "loads": dict(loads)}
@@ -54,7 +58,7 @@ async def _by_closing(rolling: Rolling, loads: Mapping[str, int]) -> tuple[int, 
             return moved, loads
         total = sum(loads.values())
         for node, count in gives.items():
-            moved += await close(run, rolling.away(node), count)
+            moved += await close(run, rolling.away(node, STEP), count)
         loads = await _settled(rolling, total)
         run.progress(f"rebalance: {moved} clients moved, {_shown(loads)}")
     raise _uneven(rolling, moved, loads, "look for clients that do not pass the balancer")
@@ -76,7 +80,7 @@ async def _by_rebalance(rolling: Rolling, loads: Mapping[str, int]) -> tuple[int
         await _until_balanced(rolling, total / wanted.rate)
         after = await _settled(rolling, total)
         gone = sum(max(0, loads[name] - after.get(name, 0)) for name in loads)
-        run.record("move", step="rebalance", mover="evacuation", count=gone)
+        run.record("move", step=STEP, mover="rebalance", count=gone)
         moved, loads = moved + gone, after
         run.progress(f"rebalance: {moved} clients moved, {_shown(loads)}")
     if even(loads):

@@ -6,6 +6,7 @@ the node that it had taken out; a node that does not come back stops it with all
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,9 +55,9 @@ class Rolling:
     knobs: Evacuation
     may_end: bool
 
-    def away(self, node: str) -> Away:
-        """The node, for whoever takes its clients off."""
-        return Away(self.colour, node, self.of_nodes, self.budget_per_second, self.knobs)
+    def away(self, node: str, step: str) -> Away:
+        """The node, for whoever takes its clients off in a step."""
+        return Away(self.colour, node, step, self.of_nodes, self.budget_per_second, self.knobs)
 
 
 async def roll(rolling: Rolling, number: int) -> dict[str, Any]:
@@ -79,12 +80,12 @@ async def roll(rolling: Rolling, number: int) -> dict[str, Any]:
     node = next(one for one in nodes if one.name == order(nodes, rolling.declared)[0])
     budget = await within(run.clusters[colour], rolling.budget_per_second, [node.name])
     rolling = replace(rolling, budget_per_second=budget)
-    return await _Node(rolling, node).carry_out(f"roll-{number}")
+    return await _Node(rolling, node, f"roll-{number}").carry_out()
 
 
-def step_of(name: str) -> dict[str, Any]:
-    """What the journal has of a step of a roll, as of every step."""
-    return {"name": name, "share": 100.0, "mover": "close"}
+def step_of(name: str, mover: str) -> dict[str, Any]:
+    """What the journal has of a step of a roll, as of every step: at its begin by what clients are to be moved, at its end by what they were."""
+    return {"name": name, "share": 100.0, "mover": mover}
 
 
 @dataclass
@@ -93,7 +94,8 @@ class _Node:
 
     rolling: Rolling
     node: RollNode
-    moved: int = 0
+    step: str
+    moved: Counter[str] = field(default_factory=Counter)
     moving_seconds: float = 0.0
     before: Facts | None = None
     copy: Copied | None = field(default=None)
@@ -103,10 +105,15 @@ class _Node:
         """Nothing is counted yet."""
         self.messages = Dropped(self.rolling.of_nodes)
 
-    async def carry_out(self, step: str) -> dict[str, Any]:
-        run, name = self.rolling.run, self.node.name
+    @property
+    def away(self) -> Away:
+        return self.rolling.away(self.node.name, self.step)
+
+    async def carry_out(self) -> dict[str, Any]:
+        run, name, step = self.rolling.run, self.node.name, self.step
         began = run.clock.now()
-        run.record("step", **step_of(step), phase="begin", node=name)
+        by = await roll_away.means(run, self.rolling.colour)
+        run.record("step", **step_of(step, by), phase="begin", node=name)
         doing: Mapping[Act, Callable[[], Awaitable[None]]] = {
             "shut": self._shut,
             "move": self._move,
@@ -120,30 +127,31 @@ class _Node:
             run.progress(f"{step}: {name}: {act}")
             await run.act("roll", step=step, node=name, does=act)
             await doing[act]()
-        await self._judge(step)
+        await self._judge()
         await refuse_changed(run, self.rolling.colour, self.rolling.work_directory)
         moving = round(self.moving_seconds, 3)
-        did = {"clients": self.moved, "moving_seconds": moving, "dropped": await self.messages.count()}
-        run.record("step", **step_of(step), phase="end", node=name, **did)
+        clients = self.moved.total()
+        did = {"clients": clients, "moving_seconds": moving, "dropped": await self.messages.count()}
+        run.record("step", **step_of(step, " and ".join(+self.moved)), phase="end", node=name, **did)
         return {
             "node": name,
             "from": str(self.node.release),
             "to": str(self.rolling.declared),
-            "moved": self.moved,
+            "moved": clients,
             "seconds": round(run.clock.now() - began, 3),
             "copy": None if self.copy is None else str(self.copy.place),
         }
 
-    async def _judge(self, step: str) -> None:
+    async def _judge(self) -> None:
         """Judge what has come since ``before``: the refusals that our own probes ask for are in neither stretch."""
         rolling, before = self.rolling, self.before or await facts_of(self.rolling.run, self.rolling.colour)
-        await require_gates(rolling.run, rolling.colour, step, rolling.gates, before, self.messages)
+        await require_gates(rolling.run, rolling.colour, self.step, rolling.gates, before, self.messages)
 
     async def _shut(self) -> None:
         run, rolling = self.rolling.run, self.rolling
         known = in_work(await run.memory(), rolling.colour)
         if known is not None and known.node == self.node.name:
-            await roll_away.shut(run, rolling.away(self.node.name))
+            await roll_away.shut(run, self.away)
             return
         if self.node.release is None:
             seen, todo = (
@@ -153,15 +161,15 @@ class _Node:
             raise Refused(f"rolling {self.node.name}", node=self.node.name, seen=seen, todo=todo)
         work = InWork(rolling.colour, self.node.name, self.node.release, f"{run.clock.now():.3f}")
         await run.remember({ROLLING: str(work), UNEVEN: rolling.colour})
-        await roll_away.shut(run, rolling.away(self.node.name))
+        await roll_away.shut(run, self.away)
 
     async def _move(self) -> None:
         rolling, name = self.rolling, self.node.name
         self.before = await facts_of(rolling.run, rolling.colour)
-        others = await roll_away.running_others(rolling.run, rolling.away(name))
+        others = await roll_away.running_others(rolling.run, self.away)
         await self.messages.among([*others, name])
         began = rolling.run.clock.now()
-        self.moved += await roll_away.move(rolling.run, rolling.away(name))
+        self.moved += await roll_away.move(rolling.run, self.away)
         self.moving_seconds += rolling.run.clock.now() - began
         if not others:
             return  # the only node: its sessions were acknowledged before
@@ -172,15 +180,15 @@ class _Node:
         )
         if done.left and not rolling.may_end:
             raise left_behind(rolling.colour, done.left, done.messages)
-        await self._judge(name)
+        await self._judge()
 
     async def _stop(self) -> None:
         rolling, name = self.rolling, self.node.name
-        left = await roll_away.left(rolling.run, rolling.away(name))
+        left = await roll_away.left(rolling.run, self.away)
         if left and not rolling.may_end:
-            raise roll_away.stuck(rolling.away(name), left)
-        self.moved += left  # they lose their connection with the node
-        await self.messages.among(await roll_away.running_others(rolling.run, rolling.away(name)))
+            raise roll_away.stuck(self.away, left)
+        self.moved["stop"] += left  # they lose their connection with the node
+        await self.messages.among(await roll_away.running_others(rolling.run, self.away))
         await rolling.run.set_server(rolling.colour, name, "maint")
         await rolling.run.checkpoint()
         await rolling.keeper.stop(name)
@@ -224,7 +232,7 @@ class _Node:
         """A node that does not come back: how many others serve, and its copy is named."""
         rolling = self.rolling
         work = in_work(await rolling.run.memory(), rolling.colour)
-        others = await known(roll_away.running_others(rolling.run, rolling.away(self.node.name)))
+        others = await known(roll_away.running_others(rolling.run, self.away))
         copy = self.rolling.work_directory / BACKUPS / (work.since if work else "")
         todo = (
             f"{failure.todo}; then run pulumi up again, which goes on with this node. To put its data back instead: stop it, then"

@@ -6,12 +6,14 @@ The rule: new clients are kept away first, and nobody is told to go by a packet 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from components.cutover.evacuation import Evacuation
 from components.cutover.pace import Pace, limit_seconds
+from components.cutover.roll_forecast import By, mover
 from components.cutover.words import Colour
 from components.emqx.base import Cluster
 from components.emqx.errors import GaveUp
@@ -33,10 +35,11 @@ Opens = Callable[[Sequence[str]], AbstractAsyncContextManager[Cluster]]
 
 
 class Away(NamedTuple):
-    """The node, how it is asked alone, at what rate, and node evacuation's knobs."""
+    """The node, the step that moves its clients, how it is asked alone, at what rate, and node evacuation's knobs."""
 
     colour: Colour
     node: str
+    step: str
     of_nodes: Opens
     budget_per_second: int
     knobs: Evacuation
@@ -48,20 +51,26 @@ async def shut(run: Run, away: Away) -> None:
     await run.set_server(away.colour, away.node, "drain")
 
 
-async def move(run: Run, away: Away) -> int:
-    """Take all clients off; how many were, by whatever mover.
+async def means(run: Run, colour: Colour) -> By:
+    """By what clients leave a node of the colour."""
+    evacuates = await run.clusters[colour].has_evacuation()
+    return mover(closes=run.router.can.closes_clients, evacuates=evacuates)
+
+
+async def move(run: Run, away: Away) -> Counter[str]:
+    """Take all clients off; how many were, by mover.
 
     Raises:
         GaveUp: clients are left that no mover reaches.
 
     """
     before = sum((await run.clusters[away.colour].live_connections()).values())
-    closed = await close(run, away, None) if run.router.can.closes_clients else 0
-    if closed:
+    moved: Counter[str] = Counter(close=await close(run, away, None) if run.router.can.closes_clients else 0)
+    if moved["close"]:
         await _until_back(run, away, before)
     if await run.clusters[away.colour].has_evacuation():
-        closed += await _evacuate(run, away)
-    return closed
+        moved["evacuation"] = await _evacuate(run, away)
+    return moved
 
 
 async def _until_back(run: Run, away: Away, before: int) -> None:
@@ -98,7 +107,7 @@ async def close(run: Run, away: Away, most: int | None) -> int:
                 await run.checkpoint()
                 due_now = {one: found[one] for one in batch}
                 ended = await run.router.close(away.colour, due_now, seen_as=seen_as, mark=mark)
-                run.record("move", step=away.node, mover="close", count=len(ended))
+                run.record("move", step=away.step, mover="close", count=len(ended))
                 closed, done = closed + len(batch), done + len(ended)
             await run.clock.sleep(pace.wait_seconds())
         await run.clock.sleep(SETTLE_SECONDS)
@@ -111,7 +120,7 @@ async def _evacuate(run: Run, away: Away) -> int:
     others = await running_others(run, away)
     live = (await api.live_connections()).get(away.node, 0)
     rate = max(1, min(away.budget_per_second, away.knobs.conn_evict_rate))
-    await run.act("evacuation", step=away.node, colour=away.colour, live=live, rates={away.node: rate})
+    await run.act("evacuation", step=away.step, node=away.node, colour=away.colour, live=live, rates={away.node: rate})
     await api.evacuation_start(away.node, away.knobs.model_copy(update={"conn_evict_rate": rate}), others)
 
     async def look() -> tuple[bool | None, str]:
@@ -135,7 +144,7 @@ async def _evacuate(run: Run, away: Away) -> int:
         every_seconds=POLL_SECONDS,
     )
     if live:
-        run.record("move", step=away.node, mover="evacuation", count=live)
+        run.record("move", step=away.step, mover="evacuation", count=live)
     return live
 
 

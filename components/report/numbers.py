@@ -163,7 +163,8 @@ def _steps(events: Sequence[Event], began: float) -> list[StepReport]:
             batches = moves.pop(name, [])
             if batches and batches[0].get("run") != event.get("run"):
                 steps = _cut_short(steps, name, batches)
-            steps[name] = _added(steps[name], done, seconds, at)
+            moved_by = event.get("mover") or steps[name].mover
+            steps[name] = _added(steps[name].model_copy(update={"mover": moved_by}), done, seconds, at)
         elif event["event"] == "move":
             step = str(event.get("step", ""))
             batches = moves.setdefault(step, [])

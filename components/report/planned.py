@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.report.model import Planned, Report
+from components.report.model import Planned, Report, StepReport
 
 FACTS = ("name", "mover", "clients", "seconds")
 
@@ -51,12 +51,12 @@ def disagreements(report: Report) -> Iterator[str]:
         act = done.get(step.name)
         if act is None:
             yield f"{step.name} was planned and is not in the journal"
-        elif step.clients and act.mover is not None and act.mover not in _movers(step):
+        elif step.clients and act.mover is not None and not _movers(act) <= _movers(step):
             yield f"{step.name}: {step.mover} was planned, {act.mover} moved"
         elif step in counted and step.clients is not None and step.clients != act.clients:
             yield f"{step.name}: {step.clients} clients were planned, {act.clients} moved"
 
 
-def _movers(step: Planned) -> Sequence[str]:
-    """``close and evacuation`` are two, and the journal names the one that began."""
-    return (step.mover or "").split(" and ")
+def _movers(step: Planned | StepReport) -> set[str]:
+    """``close and evacuation`` are two, and the journal names those that had somebody to move."""
+    return set((step.mover or "").split(" and "))

@@ -20,8 +20,8 @@ from components.links.roll_opening import open_roll
 from components.report.numbers import report_of
 from components.report.terminal import summary
 from components.routers.base import Capabilities
-from tests.unit.fake_world import UNFINISHED
-from tests.unit.roll_bed import EE_NEW, EE_OLD, NEW, RollWorld, wanted, whole
+from tests.unit.fake_world import UNFINISHED, Killed
+from tests.unit.roll_bed import EE_NEW, EE_OLD, NEW, OLD, RollWorld, wanted, whole
 from tests.unit.test_roll_plan import THREE
 
 pytestmark = [pytest.mark.unit, *UNFINISHED, pytest.mark.usefixtures("probes")]
@@ -84,6 +84,51 @@ async def test_clients_that_an_evacuation_takes_off_are_counted_as_moved(tmp_pat
     world.direct = {address for address, node in world.at.items() if node == "emqx@n2"}
     assert (await roll(world.rolling(tmp_path, EE_NEW), 1))["moved"] == 3
     assert sum(world.disconnects.values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("by", "came_directly", "closes", "evacuates", "moved_by", "evened_by"),
+    [
+        ("close", 0, True, False, "close", "close"),
+        ("close and evacuation", 0, True, True, "close", "close"),
+        ("close and evacuation", 1, True, True, "close and evacuation", "close"),
+        ("evacuation", 0, False, True, "evacuation", "rebalance"),
+        ("stop", 0, False, False, "stop", "nothing"),
+    ],
+)
+async def test_the_journal_says_by_what_clients_were_moved_and_the_report_shows_it(
+    tmp_path: Path, by: str, came_directly: int, closes: bool, evacuates: bool, moved_by: str, evened_by: str
+) -> None:
+    old, new = (EE_OLD, EE_NEW) if evacuates else (OLD, NEW)
+    world = RollWorld([4, 3, 5], old, evacuates=evacuates)
+    world.direct = set([one for one, node in world.at.items() if node == "emqx@n2"][:came_directly])
+    if not closes:
+        world.router.can = Capabilities("new-connections")
+    await open_roll(world.run(), "blue", wanted(new))
+    rolling = world.rolling(tmp_path, new, may_end=True)
+    await roll(rolling, 1)
+    await even_out(rolling)
+    steps = {(one["name"], one["phase"]): one["mover"] for one in world.journal if one["event"] == "step"}
+    assert steps == {
+        ("roll-1", "begin"): by,
+        ("roll-1", "end"): moved_by,
+        ("rebalance", "begin"): evened_by,
+        ("rebalance", "end"): evened_by,
+    }
+    assert [step.mover for step in report_of(world.journal).steps] == [moved_by, evened_by]
+
+
+async def test_clients_that_an_update_moved_before_it_was_cut_off_are_in_the_report_of_the_roll(tmp_path: Path) -> None:
+    world = RollWorld([4, 3, 5])
+    await open_roll(world.run(), "blue", wanted())
+    world.keeper.stop = cut  # type: ignore[assignment,method-assign]
+    with pytest.raises(Killed):
+        await roll(world.rolling(tmp_path), 1)
+    assert [(step.name, step.clients) for step in report_of(world.journal).steps] == [("roll-1", 3)]
+
+
+async def cut(_node: str) -> None:
+    raise Killed
 
 
 @pytest.mark.parametrize("clients", [[9, 9, 0], [100, 100, 0], [600, 399, 1], [1_000, 1_000, 0]])
