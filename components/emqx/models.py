@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from components.aws.place import AwsPlace
 from components.cutover.words import WEBSOCKET, Carried, Colour, Edition
 from components.emqx.errors import BadInput
 from components.kubernetes.place import Place
@@ -63,7 +64,7 @@ class ClusterHandle(Value):
 
     ``edition`` is the declared one, None where a target knows it by itself; ``keeper`` is None where the nodes are not ours to stop and start;
     ``exports`` is None where nobody said how an export of 4.x is got.
-    ``pods`` is where the nodes are pods, whose addresses are those of their cluster (``emqx.reach``).
+    ``pods`` is where the nodes are pods, whose addresses are those of their cluster (``emqx.reach``), ``aws`` where they are instances of ours.
     """
 
     colour: Colour
@@ -74,6 +75,7 @@ class ClusterHandle(Value):
     keeper: KeeperHandle | None = None
     exports: ExportsAccess | None = None
     pods: Place | None = None
+    aws: AwsPlace | None = None
 
 
 class Endpoint(Value):

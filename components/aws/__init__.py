@@ -1,0 +1,1 @@
+"""Where things are on AWS, and how its services are asked: values and clients, nothing of EMQX."""
