@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, NoCredentialsError  # noqa: A004 - botocore's own
 
 from components.emqx.errors import BadInput, NotNow, Refused, Unauthorized, Unreachable, UpgradeError
 
@@ -32,7 +32,7 @@ def told(tried: str, node: str) -> Iterator[None]:
         yield
     except ClientError as failure:
         raise _of(failure, tried, node) from None
-    except HTTPClientError as failure:
+    except (ConnectionError, HTTPClientError) as failure:
         todo = "see that this machine reaches AWS, then run pulumi up again"
         raise Unreachable(tried, node=node, seen=str(failure)[:300], todo=todo) from None
     except NoCredentialsError as failure:
@@ -51,7 +51,7 @@ def _of(failure: ClientError, tried: str, node: str) -> UpgradeError:
     code, status = code_of(failure), failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     seen = f"{failure.operation_name}: {code}: {failure.response.get('Error', {}).get('Message', '')}"[:500]
     if code.startswith(RIGHTS) or status in {401, 403}:
-        return Unauthorized(tried, node=node, seen=seen, todo="give these credentials the rights of docs/aws.md")
+        return Unauthorized(tried, node=node, seen=seen, todo="give these credentials the right to make this call")
     if code.startswith(PASSING) or status >= 500 or status == 429:
         return NotNow(tried, node=node, seen=seen, todo="run the update again")
     return Refused(tried, node=node, seen=seen, todo="see what is in this account and region, then run pulumi up again")

@@ -49,9 +49,9 @@ def test_every_call_is_bounded_and_throttling_is_retried(monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     made = client("eu-central-1", "elbv2")
     assert client("eu-central-1", "elbv2") is made
-    assert made.meta.config.connect_timeout == 5.0
-    assert made.meta.config.read_timeout == 20.0
-    assert made.meta.config.retries == {"mode": "standard", "total_max_attempts": 6}
+    config = vars(made.meta.config)
+    assert (config["connect_timeout"], config["read_timeout"]) == (5.0, 20.0)
+    assert config["retries"] == {"mode": "standard", "total_max_attempts": 6}
 
 
 @pytest.mark.parametrize("region", ["", "Frankfurt", "eu-central", "eu-central-1a"])
