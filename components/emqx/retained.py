@@ -6,9 +6,11 @@ are read at QoS 0, which no queue of a session can drop, then each message again
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 from components.emqx.account import Account
@@ -38,6 +40,10 @@ FILTERS = ("#", "+/#")
 """The shipped ``acl.conf`` of 4.x denies everybody the first one, written exactly so."""
 AT_ONCE = 32
 """The window of a session of 4.x: so many messages are sent before one of them is acknowledged."""
+QUIET_SECONDS = (4.0, 1.0)
+"""How long no retained message comes until there are no more: while some that were counted are missing (``$SYS`` is counted too), and after."""
+_CLOCK_SECONDS = 2
+"""What remains of an expiry is told in whole seconds, by two clocks."""
 _KEPT = (
     Property.PAYLOAD_FORMAT,
     Property.MESSAGE_EXPIRY,
@@ -71,7 +77,10 @@ class Reader(NamedTuple):
 
 
 async def topics(reader: Reader, *, most: int | None) -> list[str]:
-    """The topics that have a retained message; ``most`` is how many there can be, with which the list ends early.
+    """The topics that have a retained message.
+
+    It ends when no more of them come for a while: nothing marks the last one, and ``most``, which the node counts now and then only, says
+    how long that while is.
 
     Raises:
         Refused: the account may not subscribe to everything. NotNow: the connection ended.
@@ -88,10 +97,20 @@ async def topics(reader: Reader, *, most: int | None) -> list[str]:
             todo = "give emqx:credentials.COLOUR.retained an account that may subscribe to everything"
             raise Refused("reading retained messages", node=reader.node.name, seen=seen, todo=todo)
         found: dict[str, None] = {}
-        while (most is None or len(found) < most) and (message := await wire.expect(Publish)) is not None:
-            if message.retain:
-                found.setdefault(message.topic)
+        while topic := await _retained(reader, wire, QUIET_SECONDS[most is not None and len(found) >= most]):
+            found.setdefault(topic)
         return sorted(found)
+
+
+async def _retained(reader: Reader, wire: Wire, seconds: float) -> str | None:
+    """The topic of the next retained message among those that clients publish now; None when none comes in time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (message := await wire.expect(Publish)) is not None:
+                if message.retain:
+                    return message.topic
+            raise _ended(reader, wire)
+    return None
 
 
 async def messages(reader: Reader, wanted: Sequence[str]) -> AsyncIterator[list[Publish]]:
@@ -122,6 +141,40 @@ async def _portion(wire: Wire, missing: set[str]) -> list[Publish]:
         if (released := await wire.expect(Pubrel)) is not None:
             await wire.send(Pubcomp(released.packet_id))
     return found
+
+
+def unlike(sent: Sequence[Publish], found: Sequence[Publish], *, seconds: float) -> list[str]:
+    """Where what lies there now is not what was sent, as sentences by topic, without content: payload, QoS, properties, and what remains of the expiry.
+
+    ``seconds`` passed since the first was read: so much less may remain of ``found``, or so much more where it was published late; one that
+    has expired meanwhile is missing rightly.
+    """
+    by_topic, slack = {message.topic: message for message in found}, seconds + _CLOCK_SECONDS
+    wrong: list[str] = []
+    for message in sent:
+        there, left = by_topic.get(message.topic), message.properties.get(Property.MESSAGE_EXPIRY)
+        if there is None:
+            if left is None or left > slack:
+                wrong.append(f"{message.topic}: it is not there")
+            continue
+        if there.payload != message.payload:
+            wrong.append(f"{message.topic}: payload {_short(there.payload)} instead of {_short(message.payload)}")
+        if there.qos != message.qos:
+            wrong.append(f"{message.topic}: QoS {there.qos} instead of {message.qos}")
+        remains = there.properties.get(Property.MESSAGE_EXPIRY)
+        if (left is None) != (remains is None) or abs((left or 0) - (remains or 0)) > slack:
+            wrong.append(f"{message.topic}: {_expiry(remains)} instead of {_expiry(left)}")
+        if any(there.properties.get(name) != message.properties.get(name) for name in _KEPT[:1] + _KEPT[2:]):
+            wrong.append(f"{message.topic}: its properties are others")
+    return wrong
+
+
+def _short(payload: bytes) -> str:
+    return f"of {len(payload)} bytes (sha256 {hashlib.sha256(payload).hexdigest()[:12]})"
+
+
+def _expiry(seconds: object) -> str:
+    return "no expiry" if seconds is None else f"{seconds} s until it expires"
 
 
 async def publish(writer: Reader, portion: Sequence[Publish]) -> None:

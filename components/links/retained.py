@@ -6,26 +6,32 @@ so that it may be done again at any point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from components.cutover.words import Colour
 from components.emqx import retained
 from components.emqx.base import Cluster
-from components.emqx.errors import Refused
+from components.emqx.errors import Refused, VerificationFailed
 from components.emqx.models import MqttAccount, Node
 from components.emqx.retained import Reader
 from components.links.data_export import running_node
+from components.mqtt import Publish
 from components.run.run import Run
 from components.value import Value
 
 _EVERYTHING = [{"permission": "allow", "action": "all", "topic": "#"}]
 _PROGRESS_EVERY = 2_000
+_MOST_TOLD = 5
+PAUSES_SECONDS = (0.0, 1.5)
 
 
 class Copied(Value):
-    """How many the source counts (None: unknown), how many of them could be read, and how many were published; ``topics`` are theirs, not in the state."""
+    """How many the source counts (None: unknown), how many of them could be read, were published, and are on the target as they were on the source."""
 
     counted: int | None
     read: int
     published: int
+    compared: int = 0
 
 
 def unread(counted: int | None, account: MqttAccount | None, *, acknowledged: bool) -> dict[str, str]:
@@ -61,6 +67,7 @@ async def copy(run: Run, source: Colour, target: Colour, account: MqttAccount | 
 
     Raises:
         Refused, Rejected, NotNow: as ``emqx.retained`` says.
+        VerificationFailed: one is not there as it was; names topics, never what they hold.
 
     """
     blue, green = run.clusters[source], run.clusters[target]
@@ -72,18 +79,46 @@ async def copy(run: Run, source: Colour, target: Colour, account: MqttAccount | 
     topics = await retained.topics(reader, most=counted)
     run.progress(f"copying {len(topics)} retained messages from {source} to {target}")
     done: list[str] = []
+    wrong: list[str] = []
     await green.sweep()
     async with green.temporary_account(_EVERYTHING) as ours:
         writer = Reader.temporary(await _node(green), ours, proxied=green.handle.proxy_protocol)
         async for portion in retained.messages(reader, topics):
             await run.checkpoint()
-            await retained.publish(writer, portion)
+            wrong += await _brought(run, writer, portion)
             done += [message.topic for message in portion]
             if len(done) % _PROGRESS_EVERY < len(portion):
                 run.progress(f"retained messages: {len(done)} of {len(topics)}")
-    copied = Copied(counted=counted, read=len(topics), published=len(done))
+    _refuse_unlike(target, wrong)
+    copied = Copied(counted=counted, read=len(topics), published=len(done), compared=len(done))
     run.record("fact", section="retained", **copied.model_dump(mode="json"))
     return copied, done
+
+
+async def _brought(run: Run, writer: Reader, portion: Sequence[Publish]) -> list[str]:
+    """Publish and read back, again where some are not there: a node takes only so many of QoS 0 in a second (docs/emqx/backup.md)."""
+    began, wrong = run.clock.now(), ["not yet published"]
+    for pause in PAUSES_SECONDS:
+        await run.clock.sleep(pause)
+        await retained.publish(writer, portion)
+        topics = [message.topic for message in portion]
+        there = [one async for some in retained.messages(writer, topics) for one in some]
+        wrong = retained.unlike(portion, there, seconds=run.clock.now() - began)
+        if not wrong:
+            break
+    return wrong
+
+
+def _refuse_unlike(target: Colour, wrong: Sequence[str]) -> None:
+    if wrong:
+        raise VerificationFailed(
+            "comparing retained messages",
+            node=target,
+            seen="; ".join(
+                [*wrong[:_MOST_TOLD], *([f"and {len(wrong) - _MOST_TOLD} more"] if len(wrong) > _MOST_TOLD else [])]
+            ),
+            todo=f"look at the retainer's limits of {target} and at who publishes there, then run `pulumi up` again; no client was moved",
+        )
 
 
 async def _node(cluster: Cluster) -> Node:
