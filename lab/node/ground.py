@@ -14,6 +14,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -118,13 +119,15 @@ class Ground:
             asked = json.loads(await reader.readline())
             given = asked["settings"] | {"directory": Path(asked["settings"]["directory"])}
             given["seeds"] = None if given["seeds"] is None else tuple(given["seeds"])
-            line = await self._join(int(asked["pid"]), Settings(**given), asked["environment"])
+            line = await self._join(int(asked["pid"]), Settings(**given), asked["environment"], writer)
         except (OSError, ValueError, KeyError, TypeError) as error:
             await _tell(writer, error=str(error))
             return
         await self._hold(line, reader, writer)
 
-    async def _join(self, pid: int, settings: Settings, environment: Mapping[str, str]) -> Line:
+    async def _join(
+        self, pid: int, settings: Settings, environment: Mapping[str, str], tie: asyncio.StreamWriter
+    ) -> Line:
         busy = OSError(f"the nodes of {settings.directory} have a life line already")
         async with held_meanwhile(settings.directory / f"{MARK}.join", LEAVE_SECONDS, busy):
             for _ in range(
@@ -145,16 +148,18 @@ class Ground:
                 await joins
             else:
                 self._tasks.add(joins)
-                joins.add_done_callback(self._joined)
+                joins.add_done_callback(partial(self._joined, tie))
             line = Line(pid, settings, network)
             self.lines.append(line)
             self._announce(line)
             return line
 
-    def _joined(self, task: asyncio.Task[None]) -> None:
+    def _joined(self, tie: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        """A node that does not join after all ends its life line, as it would have done at once."""
         self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             self.managed.log(f"a node did not join: {failure}")
+            tie.close()
 
     async def _hold(self, line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Until the life line is gone, or has been told that its nodes are stopped."""

@@ -21,7 +21,7 @@ from lab.node.kept.store import Store
 from lab.node.kept.terms import sessions_of
 from lab.node.meeting import Meeting
 from lab.node.process import FILE, Lodging, Managed, Seat, network_of
-from lab.node.v4.line import line_of
+from lab.node.v4.line import hangs, line_of
 
 
 class Membership(Meeting):
@@ -48,7 +48,7 @@ class Membership(Meeting):
         first.membership = self
 
     async def lodge(self, lodging: Lodging, environment: Mapping[str, str]) -> None:
-        """The nodes of one more life line boot and look for their cluster, or come back; raises OSError when an address is taken, or without room for their data."""
+        """The nodes of one more life line boot and look for their cluster, or come back; raises OSError, and none of them runs, when an address is taken or no room is left."""
         if self.full_disk:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(lodging.data))
         self.environment |= environment
@@ -66,7 +66,11 @@ class Membership(Meeting):
         terms = lodging.terms if self.cookie is None else replace(lodging.terms, cookie=self.cookie)
         for name in mine:
             self.set_terms(name, terms)
-        await asyncio.gather(*(self.start(name) for name in mine if not self.runs(name)))
+        starts = (self.start(name) for name in mine if not self.runs(name))
+        failed = [one for one in await asyncio.gather(*starts, return_exceptions=True) if one is not None]
+        if failed:
+            await self.leave(lodging.network, dead=True)
+            raise failed[0]
 
     async def _move(self, name: str, seat: Seat) -> None:
         """A node that has another address than when it ran last, as a pod has; whatever held it there is gone."""
@@ -104,8 +108,9 @@ class Membership(Meeting):
         return node.name
 
     async def leave(self, network: str, *, dead: bool) -> None:
-        """The life line of these nodes is gone: they die with it, or stop in order; members they stay."""
-        for name in self.of(network):
+        """The life line of these nodes is gone: they die with it, or stop in order, or wait for nobody any more; members they stay."""
+        for name in [one for one in self.names() if self.network(one) == network]:
+            self._waiting.discard(name)
             home = self.home(name)
             if home is not None and self.runs(name):
                 self._remember(home, save=not dead)
@@ -241,7 +246,7 @@ class Membership(Meeting):
         await self._home(name).close_node(name)
         target.take(self._seat(name))
         self._remember(target)
-        if _hangs(self.terms(name).version, target.version):
+        if hangs(self.terms(name).version, target.version):
             return  # neither success nor error; it is a member that does not come back (docs/emqx/v4.md#cluster)
         await self.sleep(self.pace(name).down)
         target.read_accounts(self.environment)
@@ -290,9 +295,3 @@ class Membership(Meeting):
             raise bad_request("nodedown")
         async with self._one_by_one:
             await self._join(name, home)
-
-
-def _hangs(version: str, other: str) -> bool:
-    """4.2 is let into a cluster of a later line, and hangs over its tables."""
-    lines = [line for line in map(line_of, (version, other)) if line is not None]
-    return len({line.one_kind for line in lines}) > 1

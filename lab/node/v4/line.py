@@ -145,3 +145,9 @@ LINES = {line.number: line for line in (_42, _43, _44)}
 def line_of(version: str) -> Line | None:
     """The line of a version; None when it is none of 4.2, 4.3 and 4.4."""
     return LINES.get(".".join(version.split(".")[:2]))
+
+
+def hangs(version: str, other: str) -> bool:
+    """Whether a node is let into a cluster of the other version, and hangs over its tables: 4.2 in that of a later line."""
+    lines = [line for line in map(line_of, (version, other)) if line is not None]
+    return len({line.one_kind for line in lines}) > 1
