@@ -210,7 +210,7 @@ def _waiting(run: Run, what: str) -> Callable[[float], Awaitable[None]]:
 
     async def waiting(elapsed: float) -> None:
         nonlocal told
-        await run.checkpoint()
+        await run.mine()  # a hold would let the connection close, and EMQX ends the import then
         if elapsed - told >= _PROGRESS_SECONDS:
             told = elapsed
             run.progress(f"importing {what}: {elapsed:.0f} s, connection kept alive")

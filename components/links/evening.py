@@ -16,6 +16,7 @@ from components.emqx.errors import GaveUp
 from components.emqx.moving import Levelling
 from components.links.roll import Rolling, step_of
 from components.links.roll_away import close
+from components.movers import stilled
 from components.run.waiting import until
 
 STEP = "rebalance"
@@ -103,6 +104,7 @@ async def _until_balanced(rolling: Rolling, seconds: float) -> None:
         todo="look at GET /load_rebalance/global_status; every node runs the declared version, and pulumi up evens out again",
         limit_seconds=SLACK_SECONDS + knobs.wait_health_check_seconds + knobs.wait_takeover_seconds + 2 * seconds,
         every_seconds=POLL_SECONDS,
+        still=stilled.rebalances(run, rolling.colour),
     )
 
 
@@ -119,7 +121,7 @@ async def _settled(rolling: Rolling, total: int) -> Mapping[str, int]:
     """The loads once as many are back as there were, or after a while."""
     run, end = rolling.run, rolling.run.clock.now() + BACK_SECONDS
     while True:
-        await run.checkpoint()
+        end += await run.checkpoint()
         loads = await run.clusters[rolling.colour].live_connections()
         if sum(loads.values()) >= total or run.clock.now() >= end:
             return loads

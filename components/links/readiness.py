@@ -58,7 +58,7 @@ async def wait_until_ready(
         wrong = await api_state(api, without, beside)
         return f"{wrong}; {told}" if wrong and told else wrong
 
-    await twice(run, colour, members, end, limit_seconds)
+    end = await twice(run, colour, members, end, limit_seconds)
     await api.sweep()
     async with api.temporary_account(Topics.fresh(None).rules()) as account:
 
@@ -78,11 +78,11 @@ async def wait_until_joined(run: Run, colour: Colour, *, limit_seconds: float = 
     await twice(run, colour, lambda: api_state(api), run.clock.now() + limit_seconds, limit_seconds)
 
 
-async def twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds: float) -> None:
-    """Until two looks in a row, ``BETWEEN_SECONDS`` apart, see nothing wrong."""
+async def twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds: float) -> float:
+    """Until two looks in a row, ``BETWEEN_SECONDS`` apart, see nothing wrong; returns ``end``, later by what a hold took."""
     good = 0
     while True:
-        await run.checkpoint()
+        end += await run.checkpoint()
         try:
             wrong = await look()
         except Unauthorized:
@@ -91,7 +91,7 @@ async def twice(run: Run, colour: Colour, look: Look, end: float, limit_seconds:
             wrong = str(passing)
         good = 0 if wrong else good + 1
         if good == 2:
-            return
+            return end
         if run.clock.now() >= end:
             seen = f"not ready after {limit_seconds:g} s, last: {wrong or 'ready once, not twice'}"
             raise GaveUp(f"waiting until {colour} is ready", node=colour, seen=seen, todo=_TODO)

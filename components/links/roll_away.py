@@ -17,6 +17,7 @@ from components.cutover.roll_forecast import By, mover
 from components.cutover.words import Colour
 from components.emqx.base import Cluster
 from components.emqx.errors import GaveUp
+from components.movers import stilled
 from components.routers.base import SeenAs
 from components.run.run import Run
 from components.run.waiting import until
@@ -77,7 +78,7 @@ async def _until_back(run: Run, away: Away, before: int) -> None:
     """Until the clients have come to other nodes, or as long as most kinds wait: a session that is carried while its client comes back throws it off."""
     end = run.clock.now() + BACK_SECONDS
     while run.clock.now() < end:
-        await run.checkpoint()
+        end += await run.checkpoint()
         if sum((await run.clusters[away.colour].live_connections()).values()) >= before:
             return
         await run.clock.sleep(POLL_SECONDS)
@@ -120,8 +121,12 @@ async def _evacuate(run: Run, away: Away) -> int:
     others = await running_others(run, away)
     live = (await api.live_connections()).get(away.node, 0)
     rate = max(1, min(away.budget_per_second, away.knobs.conn_evict_rate))
+
+    async def begin(node: str) -> bool:
+        return await api.evacuation_start(node, away.knobs.model_copy(update={"conn_evict_rate": rate}), others)
+
     await run.act("evacuation", step=away.step, node=away.node, colour=away.colour, live=live, rates={away.node: rate})
-    await api.evacuation_start(away.node, away.knobs.model_copy(update={"conn_evict_rate": rate}), others)
+    await begin(away.node)
 
     async def look() -> tuple[bool | None, str]:
         facts = (await api.evacuations()).get(away.node)
@@ -142,6 +147,7 @@ async def _evacuate(run: Run, away: Away) -> int:
         + away.knobs.wait_takeover_seconds
         + 10 * limit_seconds(live, rate),
         every_seconds=POLL_SECONDS,
+        still=stilled.evacuations(run, away.colour, [away.node], begin, lambda facts: facts.without_sessions),
     )
     if live:
         run.record("move", step=away.step, mover="evacuation", count=live)

@@ -69,7 +69,7 @@ async def require_gates(
     history: tuple[Facts, ...] = (before,)
     end = run.clock.now() + gates.gate_seconds
     while True:
-        await run.checkpoint()
+        end += await run.checkpoint()
         facts = await facts_of(run, colour, messages)
         verdicts = judge(thresholds, None, facts, history)
         history = remember(thresholds, history, facts)

@@ -43,7 +43,7 @@ async def wait_until_back(run: Run, colour: Colour, node: str, of_nodes: Opens) 
 
     """
     api, end = run.clusters[colour], run.clock.now() + BACK_SECONDS
-    await twice(run, colour, lambda: _member_state(api, node), end, BACK_SECONDS)
+    end = await twice(run, colour, lambda: _member_state(api, node), end, BACK_SECONDS)
     if node in await api.evacuations():
         await run.act("open", colour=colour, nodes=[node])
         await api.evacuation_stop(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,9 +11,12 @@ from components.cutover.pace import evacuation_limit_seconds, limit_seconds, spl
 from components.cutover.plan import DRAIN
 from components.cutover.words import Colour
 from components.emqx.answers import EvacuationFacts
+from components.emqx.base import Cluster
 from components.emqx.errors import GaveUp, Refused, Retryable
+from components.movers import stilled
 from components.movers.task import Task
 from components.run.moved import Moved
+from components.run.orders import Still
 from components.run.run import Run
 
 BURST_SECONDS = 1.0
@@ -77,17 +81,24 @@ async def evacuate(
     rates = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, knobs.conn_evict_rate)
     total = sum(live.values())
     _refuse_above(colour, live, {**adoption.rates, **rates}, budget_per_second)
+
+    async def begin(node: str) -> bool:
+        rate = {**adoption.rates, **rates}.get(node, knobs.conn_evict_rate)
+        return await api.evacuation_start(node, knobs.model_copy(update={"conn_evict_rate": rate}), recipients)
+
+    still = stilled.evacuations(run, colour, live, begin, lambda facts: _has_done(facts, carries=bool(recipients)))
+    await run.checkpoint(still)
     await run.act("evacuation", step=step, colour=colour, live=total, rates=rates, adopted=adoption.adopted)
-    for node, rate in rates.items():
-        await run.checkpoint()
-        await api.evacuation_start(node, knobs.model_copy(update={"conn_evict_rate": rate}), recipients)
+    for node in rates:
+        await run.checkpoint(still)
+        await begin(node)
         await run.clock.sleep(BURST_SECONDS / len(rates) if total else 0.0)
     limit = max(limit_seconds, evacuation_limit_seconds(live, {**adoption.rates, **rates}))
     counted = {**dict.fromkeys(api.node_names, 0), **live}
     if recipients:
         limit += SLACK * sum((await api.session_totals())[:2]) / knobs.sess_evict_rate
     emptying = _Emptying(counted, step, carries=bool(recipients))
-    await _wait_until_empty(run, colour, emptying, limit, moved, notice)
+    await _wait_until_empty(run, colour, emptying, limit, moved, notice, still)
 
 
 async def _stop_astray(run: Run, colour: Colour, recipients: tuple[str, ...]) -> None:
@@ -164,25 +175,39 @@ class _Emptying:
         return self.left == 0 and all(
             now - self.gone_since[node] >= LOST_NODE_SECONDS
             if node in self.gone_since
-            else node in running and self._has_done(running[node])
+            else node in running and _has_done(running[node], carries=self.carries)
             for node in self.counted
         )
 
-    def _has_done(self, facts: EvacuationFacts) -> bool:
-        return facts.without_sessions if self.carries else facts.past_evicting
+
+async def _poll(api: Cluster) -> tuple[Mapping[str, int], Mapping[str, EvacuationFacts]]:
+    """Both at once, so that an order is heard within two seconds whatever they take."""
+    return await asyncio.gather(
+        api.live_connections(patience_seconds=POLL_PATIENCE_SECONDS),
+        api.evacuations(patience_seconds=POLL_PATIENCE_SECONDS),
+    )
+
+
+def _has_done(facts: EvacuationFacts, *, carries: bool) -> bool:
+    return facts.without_sessions if carries else facts.past_evicting
 
 
 async def _wait_until_empty(
-    run: Run, colour: Colour, emptying: _Emptying, limit_seconds: float, moved: Moved, notice: Callable[[], None]
+    run: Run,
+    colour: Colour,
+    emptying: _Emptying,
+    limit_seconds: float,
+    moved: Moved,
+    notice: Callable[[], None],
+    still: Still,
 ) -> None:
-    api = run.clusters[colour]
     began = run.clock.now()
     end = began + limit_seconds
     while (now := run.clock.now()) < end:
-        await run.checkpoint()
+        held = await run.checkpoint(still)
+        now, began, end = now + held, began + held, end + held
         try:
-            live = await api.live_connections(patience_seconds=POLL_PATIENCE_SECONDS)
-            running = await api.evacuations(patience_seconds=POLL_PATIENCE_SECONDS)
+            live, running = await _poll(run.clusters[colour])
         except Retryable as passing:
             emptying.seen = str(passing)
         else:

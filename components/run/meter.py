@@ -166,7 +166,7 @@ class Meter:
         """Wait until no gate is unknown and all pass; an unknown that lasts fails by its own bound, those that take turns by the step's."""
         end = self.run.clock.now() + self._thresholds.gate_seconds
         while unknown := [one for one in await self._look(moving=False) if one.verdict == "unknown"]:
-            await self.run.checkpoint()
+            end += await self.run.checkpoint()
             if self.run.clock.now() >= end:
                 raise self._undecided(unknown)
             await self.run.clock.sleep(SAMPLE_SECONDS)
@@ -205,7 +205,7 @@ class Meter:
             off = any(one.gate == "share_deviation_percent" and one.verdict == "unknown" for one in verdicts)
             if not off and self._are_back(soon=waited < soon):
                 return
-            await self.run.checkpoint()
+            began += await self.run.checkpoint()
             await self.run.clock.sleep(SETTLE_POLL_SECONDS if waited < soon else SAMPLE_SECONDS)
 
     def _are_back(self, *, soon: bool) -> bool:

@@ -1,7 +1,7 @@
 """What people tell a running update through its ledger: stay as you are, go on, go back.
 
 The rule: an order is a value of the ledger, so it is heard from any machine, within a moment; it says who gave it, when and why, and the journal
-has it. Whatever a hold stops has not been begun: it is looked for before each act.
+has it. Whatever a hold stops has not been begun: it is looked for before each act; and what a cluster does by itself meanwhile is stopped.
 """
 
 from __future__ import annotations
@@ -54,28 +54,38 @@ def read(memory: Mapping[str, str], key: str) -> Order | None:
     return Order(float(found[1]), found[2], found[3]) if found else Order(0.0, "somebody", text)
 
 
+class Still(NamedTuple):
+    """What goes on without us, so that a hold has to ``stop`` it; ``start`` begins it again afterwards."""
+
+    stop: Callable[[], Awaitable[None]]
+    start: Callable[[], Awaitable[None]]
+
+
 class Ears(NamedTuple):
     """What a run hears and answers with: its memory now, whether it must stop, its clock, journal and screen."""
 
     memory: Callable[[], Awaitable[Mapping[str, str]]]
+    now: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     record: Callable[..., None]
     progress: Callable[[str], None]
     forget: Callable[[str], Awaitable[None]]
 
 
-async def obey(memory: Mapping[str, str], ears: Ears) -> None:
-    """Wait as long as a hold lasts.
+async def obey(memory: Mapping[str, str], ears: Ears, still: Still | None = None) -> float:
+    """Wait as long as a hold lasts; how many seconds that were.
 
     Raises:
         GateFailed: somebody wants everybody back; the order is taken out of the ledger, since it is carried out now.
 
     """
-    held = read(memory, HOLD)
+    held, began = read(memory, HOLD), ears.now()
     if held is not None:
         ears.record("hold", who=held.who, why=held.why)
         ears.progress(f"held by {held}; `make resume` or `make abort`")
         while HOLD in memory and ABORT not in memory:
+            if still is not None:
+                await still.stop()
             await ears.sleep(LOOK_SECONDS)
             memory = await ears.memory()
         ears.record("resume", abort=ABORT in memory)
@@ -89,3 +99,6 @@ async def obey(memory: Mapping[str, str], ears: Ears) -> None:
             seen=f"it was called off by {order}",
             todo="set emqx:live back to the old colour, or run pulumi up again when it may go on",
         )
+    if held is not None and still is not None:
+        await still.start()
+    return ears.now() - began

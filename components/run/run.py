@@ -73,24 +73,25 @@ class Run:
         """Whether both colours are nodes of one cluster: then sessions can follow their clients, and no data moves."""
         return self.scope == "colour"
 
-    async def checkpoint(self) -> None:
+    async def checkpoint(self, still: orders.Still | None = None) -> float:
         """Raise Stopped or LeaseLost when this run must not act any more, Unreachable when clients that are moved would find no balancer.
 
-        A hold is waited for, an abort raises GateFailed (``run.orders``).
+        A hold is waited for, an abort raises GateFailed (``run.orders``); ``still`` is what a cluster does meanwhile. Returns the seconds that it was held.
         """
-        memory = await self._mine()
+        memory, held = await self.mine(), 0.0
         if memory.keys() & {orders.HOLD, orders.ABORT}:
-            ears = orders.Ears(self._mine, self.clock.sleep, self.record, self.progress, self._forget)
-            await orders.obey(memory, ears)
+            ears = orders.Ears(self.mine, self.clock.now, self.clock.sleep, self.record, self.progress, self._forget)
+            held = await orders.obey(memory, ears, still)
         await self.router.share()
+        return held
 
     async def held(self) -> bool:
         """Whether somebody has told this run to stay as it is."""
         memory = await self.memory()
         return orders.HOLD in memory and orders.ABORT not in memory
 
-    async def _mine(self) -> Mapping[str, str]:
-        """The memory, as long as this run may act."""
+    async def mine(self) -> Mapping[str, str]:
+        """The memory, as long as this run may act; for what is not to be held half-way."""
         self.interrupted()
         memory = (await self.ledger.read()).memory
         require_lease(memory, self.token)

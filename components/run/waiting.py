@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from components.emqx.errors import GaveUp, Retryable
+from components.run.orders import Still
 from components.run.run import Run
 
 T = TypeVar("T")
@@ -20,11 +21,12 @@ async def until(
     todo: str,
     limit_seconds: float,
     every_seconds: float = 0.25,
+    still: Still | None = None,
 ) -> T:
     """What ``look`` found, as soon as it finds something.
 
     ``look`` answers ``(found or None, what was seen)``; a Retryable error counts as something seen, any other error ends
-    the wait.
+    the wait. A hold, for which ``still`` is stopped, uses up nothing of ``limit_seconds``.
 
     Raises:
         GaveUp: after ``limit_seconds``, with what was last seen.
@@ -34,7 +36,7 @@ async def until(
     end = run.clock.now() + limit_seconds
     seen = "nothing yet"
     while True:
-        await run.checkpoint()
+        end += await run.checkpoint(still)
         try:
             found, seen = await look()
         except Retryable as passing:
