@@ -97,7 +97,7 @@ class BalancerHandle(Value):
 
     ``mqtt`` is the first address, ``endpoints`` are all of them where the stack declares listeners. ``admin`` are the stats sockets of all replicas (unix paths or ``host:port``); ``maps`` is the directory of
     ``share.map``, from which a restarted replica starts, and of the ledger ``files``; where the replicas are ``pods`` nobody knows their sockets beforehand, and
-    ``maps`` is the name under which Deployment and ConfigMap are found. A handle without the words is ``haproxy`` and
+    ``maps`` is the name under which Deployment and ConfigMap are found; on ``aws`` it is the table of the ledger ``dynamodb``. A handle without the words is ``haproxy`` and
     ``files``, as the states of 2026 have it.
     """
 
@@ -108,6 +108,7 @@ class BalancerHandle(Value):
     admin: tuple[str, ...]
     maps: str
     pods: Place | None = None
+    aws: AwsPlace | None = None
 
     @property
     def websocket(self) -> bool:

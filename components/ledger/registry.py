@@ -10,6 +10,7 @@ from components.emqx.models import BalancerHandle
 from components.kubernetes import names
 from components.ledger.base import Ledger
 from components.ledger.config_map import ConfigMapLedger
+from components.ledger.dynamodb import DynamodbLedger
 from components.ledger.files import FilesLedger
 
 
@@ -19,9 +20,16 @@ def _config_map(handle: BalancerHandle) -> Ledger:
     return ConfigMapLedger(handle.pods, names.ledger(handle.maps))
 
 
+def _dynamodb(handle: BalancerHandle) -> Ledger:
+    if handle.aws is None:
+        raise BadInput("the balancer's ledger", seen="a table without a region", todo="give its place (aws)")
+    return DynamodbLedger(handle.aws.region, handle.maps)
+
+
 LEDGERS: Mapping[str, Callable[[BalancerHandle], Ledger]] = {
     "files": lambda handle: FilesLedger(Path(handle.maps)),
     "config_map": _config_map,
+    "dynamodb": _dynamodb,
 }
 
 
