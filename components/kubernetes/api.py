@@ -5,6 +5,7 @@ The rule: one connection for each context, kept on the loop of ``components.kube
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import warnings
@@ -19,7 +20,7 @@ from components.kubernetes.place import Place
 
 SECONDS = 10.0
 """For one request: a list of some hundred pods takes less than one."""
-_connected: dict[tuple[str | None, str | None], Any] = {}
+_connected: dict[tuple[str | None, str | None], asyncio.Future[Any]] = {}
 
 
 class ApiError(Exception):
@@ -66,27 +67,41 @@ async def send(place: Place, method: str, path: str, body: Any = None, *, versio
 
 async def connection(place: Place) -> Any:
     """The connection of a place; only on our loop."""
-    import kr8s.asyncio
-
     key = os.environ.get("KUBECONFIG"), place.context
     if key not in _connected:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # a newer API server than kr8s was tried with: we use what has been v1 for years
-            found = await kr8s.asyncio.api(context=place.context)
-        found.timeout = SECONDS
         if not _connected:
             at_end(_closed)
-        _connected[key] = found
-    return _connected[key]
+        # whoever asks meanwhile waits for the same one
+        _connected[key] = asyncio.ensure_future(_opened(place.context))
+    opening = _connected[key]
+    try:
+        return await asyncio.shield(opening)
+    finally:
+        if opening.done() and _failed(opening) and _connected.get(key) is opening:
+            del _connected[key]
+
+
+async def _opened(context: str | None) -> Any:
+    import kr8s.asyncio
+
+    with warnings.catch_warnings():
+        # a newer API server than kr8s was tried with: we use what has been v1 for years
+        warnings.simplefilter("ignore")
+        found = await kr8s.asyncio.api(context=context)
+    found.timeout = SECONDS
+    return found
+
+
+def _failed(opening: asyncio.Future[Any]) -> bool:
+    return opening.cancelled() or opening.exception() is not None
 
 
 async def _closed() -> None:
     while _connected:
-        _, one = _connected.popitem()
-        if one._session is not None:  # noqa: SLF001  -- kr8s has no close of its own
-            await one._session.aclose()  # noqa: SLF001
+        _, opening = _connected.popitem()
+        await asyncio.wait([opening])
+        if not _failed(opening) and opening.result()._session is not None:  # noqa: SLF001  -- kr8s has no close of its own
+            await opening.result()._session.aclose()  # noqa: SLF001
 
 
 async def _asked(place: Place, method: str, path: str, version: str, *, raw: bool = False, **more: Any) -> Any:

@@ -1,4 +1,7 @@
-"""A stage of pods for the tests: in a namespace of its own, which ends with them."""
+"""A stage of pods for the tests: in a namespace of its own, which ends with them.
+
+The rule: an update acts as a service account with the documented rights and no more, and Pod Security `restricted` is enforced.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,21 @@ from components.kubernetes import loop
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
+from tests.kubernetes.accounts import UPDATES, Way, account, written
+
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
 
 @contextlib.contextmanager
-def staged(directory: Path, scene: Scene, cluster: Cluster, namespace: str) -> Iterator[PodStage]:
-    """A stage in a namespace of its own; what runs in it ends with it."""
+def staged(
+    directory: Path, scene: Scene, cluster: Cluster, namespace: str, way: Way | None = None
+) -> Iterator[PodStage]:
+    """A stage in a namespace of its own, which reaches the API server by ``way``; what runs in it ends with it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(cluster.kubeconfig))
         cluster.make_namespace(namespace)
+        cluster.kubectl("label", "namespace", namespace, RESTRICTED)
+        config = written(account(cluster, namespace, UPDATES), directory / "kubeconfig", way)
+        patch.setenv("KUBECONFIG", str(config))
         try:
             with PodStage(directory, scene, cluster, namespace) as stage:
                 yield stage
