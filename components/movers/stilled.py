@@ -29,12 +29,12 @@ def evacuations(
         for node in sorted(node for node in nodes if node in running and not has_done(running[node])):
             if await known(api.evacuation_stop(node)) is not None:
                 stopped.add(node)
-                run.record("evacuation", colour=colour, held=node)
+                run.record("stilled", what="evacuation", colour=colour, node=node)
 
     async def start() -> None:
         for node in sorted(stopped):
             stopped.discard(node)
-            run.record("evacuation", colour=colour, resumed=node)
+            run.record("begun-again", what="evacuation", colour=colour, node=node)
             await begin(node)
 
     return Still(stop, start)
@@ -48,7 +48,7 @@ def rebalances(run: Run, colour: Colour) -> Still:
         running = await known(api.evacuation_status()) or {}
         for one in running.get("rebalances") or ():
             if await known(api.rebalance_stop(one["coordinator_node"])):
-                run.record("rebalance", colour=colour, held=one["coordinator_node"])
+                run.record("stilled", what="rebalance", colour=colour, node=one["coordinator_node"])
 
     async def start() -> None:
         """Nothing."""
