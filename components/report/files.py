@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,18 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
     """
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                found = json.loads(line)
-            except ValueError:
-                continue
-            if (
-                isinstance(found, dict)
-                and isinstance(found.get("t"), int | float)
-                and isinstance(found.get("event"), str)
-            ):
-                yield found
+        yield from events(lines)
+
+
+def events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """Those of the lines that are an object with a time and an event."""
+    for line in lines:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict) and isinstance(found.get("t"), int | float) and isinstance(found.get("event"), str):
+            yield found
 
 
 def read_fleet(summary_path: Path, log_path: Path | None = None) -> FleetPart:

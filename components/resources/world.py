@@ -23,7 +23,7 @@ from components.resources import engine, progress
 from components.routers.registry import router_of
 from components.run.heartbeat import heartbeat
 from components.run.journal import Journal
-from components.run.keeping import Places, fetch, keep, kept
+from components.run.keeping import Places, fetch, keep, keep_now
 from components.run.latency import connect_milliseconds
 from components.run.run import Run, SystemClock
 from components.run.whereabouts import telling_where
@@ -71,8 +71,7 @@ def write_failure(inputs: WorldInputs, token: str, failure: BaseException, detai
     journal(inputs, token).record(
         "error", link=inputs.name, type=type(failure).__name__, message=str(failure), details=details
     )
-    with suppress(Exception):  # it was told already, when the link ended
-        kept(inputs.places, Path(inputs.work_directory))
+    keep_now(inputs.places, Path(inputs.work_directory))  # a failure of it was told already, when the link ended
 
 
 @asynccontextmanager

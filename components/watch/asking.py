@@ -22,12 +22,15 @@ from components.emqx.registry import cluster_of
 from components.intent import observed
 from components.ledger.registry import ledger_of
 from components.ledger.remembered import remembered
-from components.report.files import read_lines
+from components.report.files import events
+from components.run.keeping import Places, journal_lines
 from components.settings import Settings
 from components.strategies import STRATEGIES
 from components.watch.view import View, view
 
 PATIENCE_SECONDS = 1.0
+JOURNAL_SECONDS = 5.0
+"""A store in a cloud is far away."""
 PULUMI_SECONDS = 60
 
 
@@ -59,14 +62,10 @@ async def look(stack: str, settings: Settings, credentials: Mapping[str, Credent
         COLOURS, await asyncio.gather(*(_counts(settings, colour, credentials) for colour in COLOURS)), strict=True
     ):
         nodes |= {f"{colour}/{name}": count for name, count in counts.items()}
-    return view(stack, time.time(), _events(settings), share=share, memory=memory, nodes=nodes)
-
-
-def _events(settings: Settings) -> list[Mapping[str, Any]]:
-    try:
-        return list(read_lines(Path(settings.work_directory) / "journal.jsonl"))
-    except OSError:
-        return []
+    lines = await asyncio.to_thread(
+        journal_lines, Places(journal=settings.journal), Path(settings.work_directory), JOURNAL_SECONDS
+    )
+    return view(stack, time.time(), list(events(lines)), share=share, memory=memory, nodes=nodes)
 
 
 async def _counts(settings: Settings, colour: Any, credentials: Mapping[str, Credentials]) -> dict[str, int | None]:

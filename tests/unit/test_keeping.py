@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from components.report.files import write_report
 from components.run import keeping
 from components.run.journal import Journal
-from components.run.keeping import ARCHIVES, JOURNAL, Places, fetch, keep, kept, merged, problem
+from components.run.keeping import ARCHIVES, JOURNAL, Places, fetch, journal_lines, keep, kept, merged, problem
 from tests.unit.settings_bed import config, read, refusal
 
 pytestmark = pytest.mark.unit
@@ -76,9 +77,48 @@ def test_a_place_that_does_not_take_it_is_told_and_stops_nobody(
     assert len(told) == 1
     assert "could not be copied: " in told[0]
     assert told[0].endswith("; the update goes on")
-    monkeypatch.setattr(keeping, "fetched", lambda *_: (_ for _ in ()).throw(TimeoutError()))
-    asyncio.run(fetch(Places(journal="memory://x"), tmp_path / "work", told.append))
-    assert "no answer in 20 s" in told[1]
+
+
+def test_a_place_that_hangs_keeps_nobody_longer_than_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go, told = threading.Event(), list[str]()
+    monkeypatch.setattr(keeping, "SECONDS", 0.05)
+    monkeypatch.setattr(keeping, "fetched", lambda *_: let_go.wait())
+    try:
+        asyncio.run(fetch(Places(journal="memory://x"), tmp_path, told.append))
+        assert not let_go.is_set(), "it hangs still, and the loop has ended"
+    finally:
+        let_go.set()
+    assert told == ["journal and archives could not be fetched: no answer in 0.05 s; the update goes on"]
+
+
+def test_a_copy_at_a_file_place_is_whole_or_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, work = tmp_path / "store", tmp_path / "work"
+    run(work, "a", 1.0)
+    kept(Places(journal=f"file://{place}"), work)
+    before = (place / JOURNAL).read_text()
+    run(work, "a", 2.0)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        kept(Places(journal=f"file://{place}"), work)
+    assert (place / JOURNAL).read_text() == before
+    assert [one.name for one in place.iterdir()] == [JOURNAL]
+
+
+def test_who_only_looks_sees_both_journals_and_writes_neither(tmp_path: Path) -> None:
+    here, there, places = tmp_path / "here", tmp_path / "there", Places(journal=f"file://{tmp_path}/store")
+    run(there, "a", 1.0)
+    kept(places, there)
+    run(here, "b", 2.0)
+    (mine,) = (here / JOURNAL).read_text().splitlines()
+    theirs, also = journal_lines(places, here, 5.0)
+    assert ('"run": "a"' in theirs, also) == (True, mine)
+    assert (here / JOURNAL).read_text().splitlines() == [mine]
+    assert journal_lines(Places(journal="memory://nothing/there"), here, 5.0) == [mine]
+    assert journal_lines(Places(), tmp_path / "nowhere", 5.0) == []
 
 
 def test_any_store_of_fsspec_will_do(tmp_path: Path) -> None:
