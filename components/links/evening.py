@@ -14,6 +14,7 @@ from components.cutover.roll_memory import UNEVEN
 from components.cutover.spread import WITHIN, even, excess, levels
 from components.emqx.errors import GaveUp
 from components.emqx.moving import Levelling
+from components.links.filling import bounded
 from components.links.roll import Rolling, step_of
 from components.links.roll_away import close
 from components.movers import stilled
@@ -38,12 +39,13 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
     rebalances = await run.clusters[rolling.colour].has_rebalance()
     step = step_of(STEP, evener(closes=run.router.can.closes_clients, rebalances=rebalances))
     run.record("step", **step, phase="begin")
-    if run.router.can.closes_clients:
-        moved, loads = await _by_closing(rolling, loads)
-    elif not even(loads) and rebalances:
-        moved, loads = await _by_rebalance(rolling, loads)
-    elif not even(loads):
-        run.warn(f"the nodes are not even, {_shown(loads)}: this balancer cannot close a client's connection")
+    async with bounded(run, last=True):
+        if run.router.can.closes_clients:
+            moved, loads = await _by_closing(rolling, loads)
+        elif not even(loads) and rebalances:
+            moved, loads = await _by_rebalance(rolling, loads)
+        elif not even(loads):
+            run.warn(f"the nodes are not even, {_shown(loads)}: this balancer cannot close a client's connection")
     seconds = round(run.clock.now() - began, 3)
     run.record("step", **step, phase="end", clients=moved, moving_seconds=seconds)
     await run.act("evened", loads=dict(loads))

@@ -22,6 +22,7 @@ from components.emqx.known import known
 from components.keepers.base import Copied, NodeKeeper
 from components.links import roll_away
 from components.links.carrying import carry, left_behind
+from components.links.filling import bounded
 from components.links.fingerprint import refuse_changed
 from components.links.reach import within
 from components.links.roll_away import Away, Opens
@@ -123,11 +124,12 @@ class _Node:
             "ready": self._ready,
             "open": self._open,
         }
-        for act in acts(self.node, self.rolling.declared):
-            run.progress(f"{step}: {name}: {act}")
-            await run.act("roll", step=step, node=name, does=act)
-            await doing[act]()
-        await self._judge()
+        async with bounded(run, last=False):
+            for act in acts(self.node, self.rolling.declared):
+                run.progress(f"{step}: {name}: {act}")
+                await run.act("roll", step=step, node=name, does=act)
+                await doing[act]()
+            await self._judge()
         await refuse_changed(run, self.rolling.colour, self.rolling.work_directory)
         moving = round(self.moving_seconds, 3)
         clients = self.moved.total()

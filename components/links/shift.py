@@ -16,6 +16,7 @@ from components.emqx.known import known
 from components.ledger.base import DRAINED_AT, drained
 from components.links.booting import Booting
 from components.links.carrying import carry_sessions, offline_count
+from components.links.filling import bounded
 from components.links.opening import silent
 from components.links.reach import within
 from components.links.room import refuse_full
@@ -76,8 +77,9 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
     if direction == "forward" and not run.in_one_cluster:
         await refuse_full(run.clusters[to], meter.leaving, name)
     try:
-        for transition in todo:
-            await _do(run, transition, to, manner, meter, without)
+        async with bounded(run, last=name == DRAIN):
+            for transition in todo:
+                await _do(run, transition, to, manner, meter, without)
     except GateFailed as failed:
         if direction == "back":
             raise

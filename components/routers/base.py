@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from components.cutover.words import Colour
 
@@ -40,6 +40,22 @@ class Capabilities:
     knows_clients: Knows
     closes_clients: bool = False
     late_clients: frozenset[Late] = frozenset()
+
+
+class Bound(NamedTuple):
+    """No more than so many clients for these colours together."""
+
+    colours: frozenset[Colour]
+    clients: int
+
+
+@runtime_checkable
+class Bounds(Protocol):
+    """What a router also is that can keep clients waiting: who finds no room gets no answer from a node, and is closed after a while."""
+
+    async def bound(self, bounds: Sequence[Bound]) -> None:
+        """Let in no more than this, over all replicas, and nobody out; colours that none names have no bound. A router that restarts has none."""
+        ...
 
 
 class Router(Protocol):

@@ -30,6 +30,7 @@ class Devices:
         password: str | None = None,
         kinds: Mixture = SOON,
         persistent_fraction: float = 0.0,
+        prefix: str = "dev",
     ) -> None:
         """Connect all; they publish nothing, and come back at once unless their kinds say otherwise."""
         host, _, port = address.rpartition(":")
@@ -39,6 +40,7 @@ class Devices:
         settings = FleetSettings(
             addresses=((host, int(port)),),
             clients=clients,
+            prefix=prefix,
             username=username,
             password=password,
             persistent_fraction=persistent_fraction,

@@ -6,6 +6,7 @@ The rule: what acts here is what acts in a `pulumi up`; only Pulumi itself is mi
 from __future__ import annotations
 
 import asyncio
+import csv
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ from components.resources.data_import import DataImportProvider
 from components.resources.drain import DrainProvider
 from components.resources.traffic_shift import TrafficShiftProvider
 from components.routers.base import Router
+from components.routers.haproxy import runtime
 from components.routers.registry import router_of
 from components.routers.share import set_server, set_share
 from lab.fleet.mixture import Mixture
@@ -98,6 +100,12 @@ class MovingBed:
 
     def share(self) -> int:
         return asyncio.run(self.router.share())
+
+    def bounded(self) -> int | None:
+        """How many connections the balancer lets green have; None: as many as come."""
+        shown = runtime.ask(self.balancer.admin[0], "show stat green 4 -1", SECONDS)
+        most = [int(row["slim"] or 0) for row in csv.DictReader(shown.strip().removeprefix("# ").splitlines())]
+        return sum(most) or None
 
     def memory(self) -> Mapping[str, str]:
         return asyncio.run(ledger_of(self.balancer).read()).memory

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from components.emqx.errors import Refused
+from components.ledger.registry import ledger_of
+from components.run.orders import HOLD
+from components.system.address import parsed
+from tests.lab.devices import Devices
 from tests.lab.moving_bed import MovingBed
+from tests.lab.recordings.device import Device
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -71,12 +77,63 @@ def test_by_a_node_that_dies_and_boots_again_while_clients_come(bed: MovingBed) 
     assert refused(bed) == before
 
 
-def test_by_a_licence_that_is_full(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with MovingBed(tmp_path_factory.mktemp("licence"), 40, nodes=1, max_sessions=25) as bed:
+CLIENTS_OF_IT, LICENCE = 40, 45
+LET_IN = "20020000"
+
+
+@pytest.fixture(scope="module")
+def licensed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MovingBed]:
+    """A green that has room for a few more than the fleet."""
+    with MovingBed(tmp_path_factory.mktemp("licence"), CLIENTS_OF_IT, nodes=1, max_sessions=LICENCE) as made:
+        yield made
+
+
+def test_by_a_licence_that_is_full(licensed: MovingBed) -> None:
+    bed = licensed
+    more = Devices(bed.balancer.mqtt, LICENCE + 1 - CLIENTS_OF_IT, prefix="more")
+    try:
         before = refused(bed)
         with pytest.raises(Refused, match="has room for"):
             bed.up(mover="close", gates={"licenseHeadroomFraction": None})
         assert refused(bed) == before
         assert max(bed.devices.disconnects()) == 1
-        assert sum(bed.live().values()) == 40
-        assert bed.live()["green"] <= 25
+        assert sum(bed.live().values()) == LICENCE + 1
+        assert bed.live()["green"] < LICENCE
+    finally:
+        more.end()
+
+
+async def come(bed: MovingBed, count: int) -> list[str]:
+    """What as many new devices are answered that come at once, as hexadecimal; ``FIN`` is no answer."""
+    where = parsed(bed.balancer.mqtt)
+    devices = await asyncio.gather(
+        *(Device.connect(where.host, f"new-{number}", port=where.port) for number in range(count))
+    )
+    for one in devices:
+        await one.close()
+    return [one.connack for one in devices]
+
+
+async def held(bed: MovingBed, order: str | None) -> None:
+    async with ledger_of(bed.balancer).held(None) as writing:
+        await writing.write({HOLD: order})
+
+
+def test_by_a_licence_that_fills_up_with_devices_that_come_by_themselves_while_an_update_watches(
+    licensed: MovingBed,
+) -> None:
+    bed = licensed
+    bed.reset()
+    before, steps = refused(bed), ({"share": 100}, {"hold": 6})
+    going = bed.start(steps=steps, budget=60, mover="close", gates={"licenseHeadroomFraction": None})
+    bed.wait(lambda: going.done() or bed.bounded() == LICENCE - 1)
+    asyncio.run(held(bed, "0 test until everybody has tried"))
+    assert not going.done()
+    answers = Counter(asyncio.run(come(bed, 3 * (LICENCE - CLIENTS_OF_IT))))
+    asyncio.run(held(bed, None))
+    free = LICENCE - 1 - CLIENTS_OF_IT
+    assert answers == {LET_IN: free, "FIN": 3 * (LICENCE - CLIENTS_OF_IT) - free}
+    assert going.result(SECONDS) == "forward"
+    assert refused(bed) == before
+    assert max(bed.devices.disconnects()) == 1
+    assert bed.bounded() is None, "once the update is over"

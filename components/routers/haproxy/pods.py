@@ -21,7 +21,7 @@ from components.kubernetes.place import Place
 from components.kubernetes.pods import Pod, listed, why
 from components.ledger.base import require_parts
 from components.ledger.config_map import ConfigMapLedger
-from components.routers.base import Capabilities, Mark, Router, SeenAs, Server, ServerState
+from components.routers.base import Bound, Capabilities, Mark, Router, SeenAs, Server, ServerState
 from components.routers.haproxy.router import HaproxyRouter, capabilities_of
 from components.routers.haproxy.workers import MASTER
 
@@ -104,6 +104,10 @@ class PodsRouter:
     async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
         """Set a node's state on every pod that runs, and read it back."""
         await self._on_each(lambda router: router.set_server(colour, node, state))
+
+    async def bound(self, bounds: Sequence[Bound]) -> None:
+        """Let no more clients in than this, over the pods that take any."""
+        await (await self._now()).bound(bounds)
 
     async def mark(self) -> Mark:
         """How many connections each process has had until now."""

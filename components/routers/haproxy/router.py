@@ -20,8 +20,8 @@ from components.emqx.errors import NotNow, Refused, Unreachable
 from components.emqx.models import BalancerHandle
 from components.ledger import files as maps
 from components.ledger.base import require_parts
-from components.routers.base import Capabilities, Mark, SeenAs, Server, ServerState
-from components.routers.haproxy import closing
+from components.routers.base import Bound, Capabilities, Mark, SeenAs, Server, ServerState
+from components.routers.haproxy import bounding, closing
 from components.routers.haproxy.names import colour_of, node_name, server_name
 from components.routers.haproxy.runtime import read
 from components.routers.haproxy.servers import standing
@@ -157,6 +157,20 @@ class HaproxyRouter:
             if seen != state:
                 todo = "run the update again"
                 raise NotNow(f"setting {node} to {state}", node=replica, seen=f"it is {seen}", todo=todo)
+
+    async def bound(self, bounds: Sequence[Bound]) -> None:
+        """Bring every server's ``maxconn`` to what these bounds leave for it; one replica that does not take it is told again at the next time."""
+        rows = await asyncio.gather(*(self._ask(replica, "show stat -1 4 -1") for replica in self._replicas))
+        doors = [
+            bounding.door(replica, colour, row)
+            for replica, answer in zip(self._replicas, rows, strict=True)
+            for colour, row in _rows([answer])
+        ]
+        elsewhere: dict[Colour, int] = {}
+        for colour, row in await self._older_rows("4"):
+            elsewhere[colour] = elsewhere.get(colour, 0) + int(row["scur"])
+        told = bounding.commands(doors, bounds, elsewhere)
+        await asyncio.gather(*(self._ask(replica, "; ".join(lines)) for replica, lines in told.items()))
 
     async def mark(self) -> Mark:
         """How many connections each process has had until now."""
