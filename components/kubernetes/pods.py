@@ -55,6 +55,9 @@ def _pod(found: Mapping[str, Any], container: str | None) -> Pod:
 
 
 def _waits(conditions: Mapping[str, Mapping[str, Any]], states: Sequence[Mapping[str, Any]]) -> str:
+    going = conditions.get("DisruptionTarget", {})
+    if going.get("status") == "True":
+        return f"{going.get('reason', '')}: {going.get('message', '')}"[:MOST_TEXT]
     placed = conditions.get("PodScheduled", {})
     if placed.get("status") == "False":
         return f"not scheduled: {placed.get('message') or placed.get('reason') or 'no reason'}"[:MOST_TEXT]

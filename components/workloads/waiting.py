@@ -107,12 +107,12 @@ async def _delete(awaited: Awaited, pod: Pod) -> None:
 
 async def _gave_up(awaited: Awaited, pods: Sequence[Pod]) -> GaveUp:
     there = [pod for pod in pods if not pod.leaving]
-    late = [pod for pod in there if not pod.ready][:MOST_TOLD]
+    # one that was deleted and does not end, since its node is lost, keeps the place of the next one
+    late = [pod for pod in pods if (len(there) < awaited.count if pod.leaving else not pod.ready)][:MOST_TOLD]
     reasons = []
     for pod in late:
-        parts = [pod.waits or ("it runs, and its readiness probe fails" if pod.running else "it does not run")]
-        parts += filter(None, [await why(awaited.place, "Pod", pod.name, awaited.container)])
-        reasons.append(f"{pod.name}: {'; '.join(parts)}")
+        parts = [_state(pod), await why(awaited.place, "Pod", pod.name, awaited.container)]
+        reasons.append(f"{pod.name}: {'; '.join(filter(None, parts))}")
     if len(there) < awaited.count and (reason := await why(awaited.place, awaited.kind, awaited.name)):
         reasons.append(reason)
     good = sum(pod.ready for pod in there)
@@ -122,6 +122,12 @@ async def _gave_up(awaited: Awaited, pods: Sequence[Pod]) -> GaveUp:
         seen=f"{good} of {awaited.count} are ready after {awaited.seconds:g} s. {' / '.join(reasons) or 'no reason is told'}",
         todo="correct the stack's config or the cluster, then run pulumi up again: pods that are stuck are started anew",
     )
+
+
+def _state(pod: Pod) -> str:
+    if pod.leaving:
+        return f"it was deleted and has not ended{f' ({pod.waits})' if pod.waits else ''}"
+    return pod.waits or ("it runs and is not ready" if pod.running else "it does not run")
 
 
 async def revision_of(place: Place, name: str) -> str | None:

@@ -43,7 +43,7 @@ def lost_claim(name: str) -> dict[str, Any]:
 
 async def a_pod_that_never_gets_ready(colour: Colour) -> None:
     said = await colour.gives_up("Readiness probe failed", "its log", "is running now")
-    assert "probe-blue-0: it runs, and its readiness probe fails" in said
+    assert "probe-blue-0: it runs and is not ready" in said
     colour.declare()
     await colour.waited()
 
