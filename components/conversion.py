@@ -10,7 +10,9 @@ from components.cutover.steps import Problem
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import COLOURS, Colour, other
 from components.emqx.registry import export_problem
+from components.links.given import Birth, Wanted
 from components.settings import ClusterSettings, Settings
+from components.targets import TARGETS
 
 _WAYS = "api (4.2 and 4.3), target, {path: ...} or {command: [...]}: how an export comes from its node"
 
@@ -37,8 +39,19 @@ def inputs_of(settings: Settings) -> dict[str, Any] | None:
                 "jwt_key": here.jwt_key,
                 "editions": [here.edition, there.edition],
                 "acknowledge": list(settings.cutover.acknowledge),
+                "ours": TARGETS[there.target].ours,
             }
     return None
+
+
+def birth(settings: Settings, colour: Colour) -> dict[str, Any] | None:
+    """What tells which configuration the nodes of this colour are born with; None where no other colour is converted to it."""
+    old = other(colour)
+    inputs = inputs_of(settings)
+    if inputs is None or not converts(settings.clusters[old], settings.clusters[colour]):
+        return None
+    versions = (settings.clusters[old].version, settings.clusters[colour].version)
+    return Birth(versions=versions, source=old, wanted=Wanted.model_validate(inputs)).model_dump(mode="json")
 
 
 def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour, *, websocket: bool) -> list[Problem]:

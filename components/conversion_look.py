@@ -12,17 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from components.conversion import converts, inputs_of
+from components.conversion import birth, converts, inputs_of
 from components.cutover.words import Colour, other
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import Credentials
 from components.intent import target_of
-from components.links.conversion import Wanted, facts_of, refuse_differing, summary, told, unacknowledged
+from components.links.conversion import refuse_differing, summary, told, unacknowledged
+from components.links.given import Birth, Wanted, apart_from, facts_of, refusing
 from components.links.retained import unread
 from components.migration.facts import Facts
-from components.migration.manifest import BadSource
 from components.migration.moving import Moving, moving
 from components.settings import Settings
 
@@ -66,6 +66,7 @@ async def look(
     wanted = Wanted.model_validate(inputs)
     facts, more, missing = await _account(settings, source, blue, wanted)
     lines += more
+    lines += await _born(settings, apis.get(settings.live))
     if not target_of(settings, source).ours and "backup" not in wanted.acknowledge:
         missing["backup"] = (
             f"data directories and files of {source} are not reached: of it the update keeps an export and nothing else"
@@ -77,6 +78,25 @@ async def look(
         lines.append(f"  retained messages: {'unknown' if count is None else count}, {fate}")
         missing |= unread(count, account, acknowledged="retained" in wanted.acknowledge)
     return Look((*lines, f"  {BEHAVIOUR}"), facts, missing)
+
+
+async def _born(settings: Settings, green: Cluster | None) -> list[str]:
+    """What the new nodes begin with, or in what those that are there differ from it."""
+    told_of = birth(settings, settings.live)
+    if told_of is None:
+        return []
+    begins = Birth.model_validate(told_of)
+    if green is not None:
+        apart = await known(apart_from(green, begins)) or []
+        return [f"  {settings.live}: {one}" for one in apart]
+    if not begins.wanted.ours:
+        return []
+    found = await asyncio.to_thread(begins.bootstrap)
+    names = ", ".join(found.told()) or "nothing"
+    return [
+        f"  nodes of {settings.live} begin with, from the configuration of {begins.source}: {names}",
+        *(f"  not taken over: {one}" for one in found.left_out()),
+    ]
 
 
 async def _account(
@@ -131,13 +151,9 @@ async def _converted(
 
 
 def _made(versions: tuple[str, str], wanted: Wanted, export: Path | None, source: Colour) -> tuple[Facts, Moving]:
-    try:
+    with refusing(source, "reading the configuration"):
         facts = facts_of(versions, wanted, [] if export is None else [export])
         return facts, moving(facts, now=0.0, jwt_key=wanted.jwt_key or "")
-    except BadSource as bad:
-        seen = ", ".join(filter(None, (bad.file, bad.place, bad.seen)))
-        todo = f"{bad.remedy} (emqx:clusters.{source}.configuration, credentialType, jwtKey)"
-    raise Refused("reading the configuration", node=source, seen=seen, todo=todo)
 
 
 async def _export(blue: Cluster, place: Path) -> Path | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from typing import Any
 
 from components.emqx.base import Cluster
 from components.emqx.errors import NotNow
@@ -65,12 +66,17 @@ def seeds_of(text: str) -> frozenset[str]:
     return frozenset(map(str, seeds)) if isinstance(seeds, list) else frozenset()
 
 
-def hashes_of(text: str) -> dict[Path, str] | None:
-    """Path -> sha256 of each value; None when the text cannot be read or would include a file: nothing that a cluster names is opened."""
+def tree_of(text: str) -> dict[str, Any] | None:
+    """The roots of a configuration, to be forgotten at once; None when the text cannot be read or would include a file."""
     try:
-        plain = loads(text)
+        return dict(loads(text) or {})
     except HoconError:
         return None
+
+
+def hashes_of(text: str) -> dict[Path, str] | None:
+    """Path -> sha256 of each value; None when the text cannot be read or would include a file: nothing that a cluster names is opened."""
+    plain = tree_of(text)
     if not plain:
         return None
     return {

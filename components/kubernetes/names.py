@@ -33,6 +33,11 @@ def cookie(name: str, colour: str) -> str:
     return f"{name}-{colour}-cookie"
 
 
+def born(name: str, colour: str) -> str:
+    """The ConfigMap with what a colour's nodes take over from the configuration of the one whose data they have."""
+    return f"{name}-{colour}-born"
+
+
 def holds(workload: str) -> str:
     """The ConfigMap that names the pods of a StatefulSet which are held before their node begins."""
     return f"{workload}-hold"

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from pathlib import Path
 
-from components.cutover.versions import parse
-from components.cutover.words import Colour, Edition
+from components.cutover.words import Colour
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.models import MqttAccount
 from components.links.archives import Archive, ArchiveDirectory
 from components.links.data_export import ExportResult
+from components.links.given import Birth, Wanted, apart_from, facts_of, refusing
 from components.links.live_questions import clients_of, kept
 from components.migration.declared import differing
-from components.migration.facts import Credential, Facts, Plan
-from components.migration.loading import load, require_all_read
-from components.migration.manifest import BadSource, Item
+from components.migration.facts import Facts
+from components.migration.manifest import Item
 from components.migration.moving import Moving, moving
 from components.migration.permissions.live import LiveQuestion, chosen
 from components.migration.requests import Request, pieces
@@ -38,16 +37,6 @@ MANIFEST, ACCOUNT, REQUESTS, BOOTSTRAP, QUESTIONS = (
     "questions.json",
 )
 _MOST_TOLD = 20
-
-
-class Wanted(Value):
-    """What the stack says of a conversion: where the configuration of the old colour lies, its decisions, and the editions, old one first."""
-
-    configuration: tuple[str, ...]
-    credential_type: Credential | None = None
-    jwt_key: str | None = None
-    editions: tuple[Edition, Edition]
-    acknowledge: tuple[str, ...] = ()
 
 
 class Summary(Value):
@@ -69,7 +58,7 @@ class Summary(Value):
 
 
 class ConversionResult(Summary):
-    """What was made; plain data for state and journal. ``requests`` and ``inventory`` name files of the archive directory, the latter what the new colour must show."""
+    """What was made; plain data for state and journal. ``requests`` and ``inventory`` name files of the archive directory, the latter what the new colour must show; ``apart`` are settings of its nodes that are not as the old files want them."""
 
     archive: Archive
     requests: str
@@ -80,26 +69,9 @@ class ConversionResult(Summary):
     questions: str = ""
     questions_sha256: str = ""
     bootstrap: tuple[str, ...]
+    apart: tuple[str, ...] = ()
     manifest: str
     seconds: float
-
-
-def facts_of(versions: tuple[str, str], wanted: Wanted, exports: Iterable[Path]) -> Facts:
-    """The old colour's files, read.
-
-    Raises:
-        BadSource: one that is not there, or is not understood.
-
-    """
-    plan = Plan(
-        parse(versions[0]),
-        parse(versions[1]),
-        *wanted.editions,
-        strategy="two-cluster",
-        credential=wanted.credential_type,
-    )
-    paths = (*(Path(one).expanduser() for one in wanted.configuration), *exports)
-    return require_all_read(load(plan, paths))
 
 
 async def convert(
@@ -125,8 +97,11 @@ async def convert(
     facts, made = await asyncio.to_thread(_converted, versions, wanted, files, began, source)
     await run.checkpoint()
     await refuse_differing(blue, facts)
+    born = await apart_from(run.clusters[target], Birth(versions=versions, source=source, wanted=wanted))
+    for one in born:
+        run.warn(f"{target}: {one}")
     asked = await asyncio.to_thread(chosen, made.before, clients_of(accounts))
-    result = _kept(store, made, asked, run, began)
+    result = _kept(store, made, asked, run, began).model_copy(update={"apart": tuple(born)})
     run.record("fact", section="conversion", **result.model_dump(mode="json"))
     for line in told(result, f"all of them in {result.manifest}"):
         run.progress(line)
@@ -137,15 +112,9 @@ async def convert(
 def _converted(
     versions: tuple[str, str], wanted: Wanted, exports: Sequence[Path], now: float, source: Colour
 ) -> tuple[Facts, Moving]:
-    try:
+    with refusing(source, "the conversion"):
         facts = facts_of(versions, wanted, exports)
         return facts, moving(facts, now=now, jwt_key=wanted.jwt_key or "")
-    except BadSource as bad:
-        seen = ", ".join(filter(None, (bad.file, bad.place, bad.seen)))
-        todo = (
-            f"{bad.remedy} (emqx:clusters.{source}.configuration, credentialType, jwtKey); then run `pulumi up` again"
-        )
-    raise Refused("the conversion", node=source, seen=seen, todo=todo)
 
 
 async def refuse_differing(blue: Cluster, facts: Facts) -> None:

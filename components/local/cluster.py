@@ -20,7 +20,7 @@ from components.local.control import control, node_url
 from components.local.wanted import Wanted
 from components.system.files import replace
 
-KEY_FILE = "api-keys"
+KEY_FILE, ETC = "api-keys", "etc"
 
 
 def place(work_directory: str, colour: Colour) -> Path:
@@ -48,6 +48,7 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
     with processes.one_start(wanted.directory, interrupted):
         keys = (wanted.directory / KEY_FILE).absolute()
         replace(keys, f"{credentials.api_key}:{credentials.api_secret}:administrator\n")
+        _lay_down(wanted)
         if wanted.emqx_home is None:
             ready = _serve_lab(wanted, keys, credentials, interrupted)
         else:
@@ -61,6 +62,15 @@ def serve(wanted: Wanted, credentials: Credentials, interrupted: Callable[[], No
         keeper=keeper_handle(wanted.directory, wanted.emqx_home),
     )
     return {"handle": handle.model_dump(mode="json"), "network": ready["network"], "pids": ready["pids"]}
+
+
+def _lay_down(wanted: Wanted) -> None:
+    """Files that are there already are the nodes' own by now."""
+    for name, text in wanted.files.items():
+        path = wanted.directory / ETC / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, text)
 
 
 def keeper_handle(directory: Path, emqx_home: str | None) -> KeeperHandle:

@@ -159,6 +159,7 @@ def environment(place: Place, common: Common, ours: Mapping[str, str]) -> dict[s
     """The whole environment of one node; ``ours`` is the one that we have."""
     values = {
         **kept(ours, LICENSE),
+        **_born_with(place.directory / "etc" / "base.hocon"),
         "EMQX_NODE__NAME": place.node.name,
         "EMQX_NODE__COOKIE": common.cookie,
         "EMQX_NODE__DATA_DIR": str(place.data),
@@ -185,6 +186,24 @@ def environment(place: Place, common: Common, ours: Mapping[str, str]) -> dict[s
     if common.credentials.license:
         values[LICENSE] = _quoted(common.credentials.license)
     return values
+
+
+def _born_with(path: Path) -> dict[str, str]:
+    """What its nodes began with, as variables: the release's own ``etc`` is not ours to write; nothing where nothing was laid down."""
+    try:
+        tree = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    found: dict[str, str] = {}
+    waiting: list[tuple[str, Mapping[str, object]]] = [("EMQX_", tree)]
+    for before, part in waiting:
+        for key, value in part.items():
+            name = f"{before}{key.upper()}"
+            if isinstance(value, dict):
+                waiting.append((f"{name}__", value))
+            else:
+                found[name] = json.dumps(value, ensure_ascii=False)
+    return found
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.cutover.words import Colour
@@ -16,7 +17,7 @@ class Wanted:
     ``network`` is the one it had before, None takes a free one; ``emqx_home`` is the release to run, None for lab nodes. ``in_place`` is whether nodes
     that are there keep the version that they have, whatever is declared, until a roll restarts them; ``in_work`` is the node that a roll has taken out,
     which is the roll's alone. ``beside`` is
-    the colour whose cluster the nodes join, None where they are one of their own.
+    the colour whose cluster the nodes join, None where they are one of their own. ``files`` are what nodes that start for the first time find in ``etc``.
     """
 
     name: Colour
@@ -31,3 +32,4 @@ class Wanted:
     in_place: bool = False
     in_work: str | None = None
     beside: ClusterHandle | None = None
+    files: Mapping[str, str] = field(default_factory=dict)

@@ -22,6 +22,7 @@ MQTT, WEBSOCKET, API, DISTRIBUTION, RPC = 1883, 8083, 18083, 4370, 5369
 USER = 1000
 """``emqx`` in the images of EMQX."""
 HOME = "/opt/emqx"
+BORN, BASE = f"{HOME}/born", "base.hocon"
 KEYS, COOKIE, USERNAME, PASSWORD, LICENCE = "api-keys", "cookie", "username", "password", "license"
 VERSION, EDITION = "emqx-upgrade/version", "emqx-upgrade/edition"
 """The annotations of a pod by which is known what it was made to run."""
@@ -121,6 +122,7 @@ def _spec(pods: NodePods, declared: Declared) -> Manifest:
         "volumes": [
             {"name": "hold", "configMap": {"name": names.holds(config), "optional": True}},
             {"name": "config", "configMap": {"name": config}},
+            {"name": "born", "configMap": {"name": names.born(pods.name, declared.colour), "optional": True}},
             {
                 "name": "keys",
                 "secret": {"secretName": secret, "items": [{"key": KEYS, "path": KEYS}], "defaultMode": 0o440},
@@ -153,6 +155,7 @@ def _container(pods: NodePods, declared: Declared) -> Manifest:
         "volumeMounts": [
             {"name": "data", "mountPath": f"{HOME}/data"},
             {"name": "config", "mountPath": f"{HOME}/etc/emqx.conf", "subPath": "emqx.conf", "readOnly": True},
+            {"name": "born", "mountPath": BORN, "readOnly": True},
             {"name": "keys", "mountPath": f"{HOME}/secrets", "readOnly": True},
             {"name": "log", "mountPath": f"{HOME}/log"},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  -- a volume of the pod
@@ -216,7 +219,8 @@ def _secret(name: str, key: str) -> Manifest:
 
 def configuration(pods: NodePods) -> str:
     """``emqx.conf``: what every node needs, and what the stack file adds; names and secrets come by the environment."""
-    ours = 'node { data_dir = "data" }\ndashboard { listeners.http { bind = 18083 } }\n'
+    born = f'include "{BORN}/{BASE}"\n'  # EMQX passes over a file that is not there; what stands behind it wins
+    ours = f'{born}node {{ data_dir = "data" }}\ndashboard {{ listeners.http {{ bind = 18083 }} }}\n'
     return ours + (pods.config.rstrip() + "\n" if pods.config.strip() else "")
 
 

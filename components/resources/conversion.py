@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.cutover.words import Edition, other
-from components.links.conversion import Wanted, convert
+from components.links.conversion import convert
 from components.links.data_export import ExportResult
+from components.links.given import Wanted
 from components.links.opening import serves_imported
 from components.links.retained import count_or_refuse
 from components.migration.facts import Credential
@@ -18,7 +19,7 @@ from components.run.run import Run
 
 
 class ConversionInputs(LinkInputs):
-    """``exported`` is the ExportResult of the link before; the rest is what the stack says (``links.conversion.Wanted``)."""
+    """``exported`` is the ExportResult of the link before; the rest is what the stack says (``links.given.Wanted``)."""
 
     exported: Mapping[str, Any] = {}
     configuration: tuple[str, ...] = ()
@@ -26,6 +27,7 @@ class ConversionInputs(LinkInputs):
     jwt_key: str | None = None
     editions: tuple[Edition, Edition]
     acknowledge: tuple[str, ...] = ()
+    ours: bool = True
 
 
 class ConversionProvider(LinkProvider[ConversionInputs]):
@@ -38,13 +40,7 @@ class ConversionProvider(LinkProvider[ConversionInputs]):
         source = other(inputs.to)
         secret = credentials_of(source, self.credentials)
         await count_or_refuse(run, source, secret.retained, acknowledged="retained" in inputs.acknowledge)
-        wanted = Wanted(
-            configuration=inputs.configuration,
-            credential_type=inputs.credential_type,
-            jwt_key=inputs.jwt_key,
-            editions=inputs.editions,
-            acknowledge=inputs.acknowledge,
-        )
+        wanted = Wanted.model_validate(inputs.model_dump(include=set(Wanted.model_fields)))
         exported = ExportResult.model_validate(inputs.exported)
         result = await convert(run, source, inputs.to, exported, archives(inputs), wanted, secret.accounts)
         return result.model_dump(mode="json")

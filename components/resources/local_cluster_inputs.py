@@ -5,11 +5,14 @@ The rule: a running cluster keeps what it is for life; in place only, a version 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle
+from components.links.given import Birth
 from components.local.wanted import Wanted
+from components.migration.bootstrap import BASE, with_proxy, written
 from components.resources.props import State
 from components.value import Value
 
@@ -24,7 +27,7 @@ class LocalClusterInputs(Value):
 
     ``idle`` is whether the other colour has everybody, as the ledger says. ``in_place`` is whether another version is only declared here and brought
     to the nodes by a roll; ``in_work`` is the node that a roll has taken out. ``beside`` is the colour whose cluster the nodes join when
-    they are started.
+    they are started; ``birth`` is by whose configuration they begin.
     """
 
     name: str
@@ -40,6 +43,7 @@ class LocalClusterInputs(Value):
     in_work: str | None = None
     directory: str
     beside: ClusterHandle | None = None
+    birth: Birth | None = None
 
     def fixed(self, olds: State) -> frozenset[str]:
         """What may not change; lab nodes stay lab nodes and a release's a release's, also in place."""
@@ -61,4 +65,19 @@ class LocalClusterInputs(Value):
             in_place=self.in_place and bool(olds),
             in_work=self.in_work,
             beside=self.beside,
+            files=self.files() if self.birth and not olds else {},
         )
+
+    def files(self) -> Mapping[str, str]:
+        """What the nodes find in ``etc`` when they start for the first time.
+
+        Raises:
+            Refused: a file of the old colour is not there, or is not understood.
+
+        """
+        found = self.birth.bootstrap() if self.birth else None
+        if found is None:
+            return {}
+        if found.files:
+            return {name: with_proxy(name, text, on=self.proxy_protocol) for name, text in found.files.items()}
+        return {BASE: written(found.ours)} if found.ours else {}

@@ -6,6 +6,7 @@ anything is touched.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import pulumi
@@ -21,6 +22,7 @@ class Site(NamedTuple):
 
     ``in_place`` is whether it may be declared with another version than it runs; ``beside`` is the handle of the other one, whose cluster its nodes join, and
     ``joins`` its colour. ``idle`` is whether the other one has everybody; ``environment`` is what labels call the stack.
+    ``birth`` tells which configuration its nodes are born with, where the data of another colour are converted for it (``links.given.Birth``).
     """
 
     colour: Colour
@@ -31,6 +33,7 @@ class Site(NamedTuple):
     joins: Colour | None = None
     idle: bool = False
     environment: str = ""
+    birth: Mapping[str, Any] | None = None
 
     @property
     def path(self) -> str:

@@ -18,8 +18,10 @@ from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour
 from components.kubernetes import loop
 from components.kubernetes.place import Place
+from components.links.given import Birth
 from components.manifests import nodes as manifests
 from components.manifests.nodes import COOKIE, KEYS, LICENCE, PASSWORD, USERNAME, Declared, NodePods
+from components.migration.bootstrap import written
 from components.problems import Whole
 from components.resources.kubernetes_cluster import KubernetesCluster as Ready
 from components.resources.kubernetes_declared import KubernetesDeclared
@@ -80,7 +82,7 @@ class Kubernetes:
         storage = settings.storage.model_dump(mode="json")
         before = KubernetesDeclared(f"{site.colour}-declared", {**running, **rest, "storage": storage}, opts)
         secrets = {} if mine is None else secrets_of(mine, credentials.get(declared.joins, mine), settings, declared)
-        made = declare(settings, declared, secrets, before, opts)
+        made = declare(settings, declared, secrets, before, opts, born=_born(site))
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*made]))
         ready = {**running, "ready_seconds": settings.ready_seconds, "in_place": site.in_place}
         return Ready(f"{site.colour}-nodes", ready, waits).handle
@@ -109,6 +111,13 @@ def secrets_of(
         LICENCE: mine.license if declared.licence else None,
     }
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _born(site: Site) -> str | None:
+    """What its nodes take over from the configuration of the colour whose data they get; None where there is no such colour."""
+    if site.birth is None:
+        return None
+    return written(Birth.model_validate(site.birth).bootstrap().ours)
 
 
 def _credentials() -> Mapping[str, Credentials]:

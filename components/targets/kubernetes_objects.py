@@ -39,6 +39,8 @@ def declare(
     secrets: Mapping[str, str],
     before: pulumi.Resource,
     opts: pulumi.ResourceOptions,
+    *,
+    born: str | None = None,
 ) -> list[pulumi.Resource]:
     """Everything of a colour, the StatefulSet last.
 
@@ -48,6 +50,7 @@ def declare(
         secrets: what its Secret holds; in Pulumi's state it is encrypted.
         before: what has to let us.
         opts: of its component.
+        born: what its nodes take over from the configuration of the other colour; None leaves it as it is.
 
     """
     colour, name = declared.colour, names.cluster(pods.name, declared.colour)
@@ -59,6 +62,7 @@ def declare(
         k8s.core.v1.ConfigMap(
             f"{colour}-config", metadata=about, data={"emqx.conf": manifests.configuration(pods)}, opts=first
         ),
+        _born(colour, pods, labels, born, first),
         *_services(pods, declared, first),
         *guarded(
             colour,
@@ -77,6 +81,19 @@ def declare(
         opts=last,
     )
     return [*made, stateful_set]
+
+
+def _born(
+    colour: str, pods: NodePods, labels: Mapping[str, str], born: str | None, opts: pulumi.ResourceOptions
+) -> pulumi.Resource:
+    """What stays when the colour that it came from has left: nobody can compute it any more then."""
+    kept = pulumi.ResourceOptions(ignore_changes=["data"] if born is None else [])
+    return k8s.core.v1.ConfigMap(
+        f"{colour}-born",
+        metadata=metadata(names.born(pods.name, colour), pods.namespace, labels),
+        data={manifests.BASE: born or "{}\n"},
+        opts=pulumi.ResourceOptions.merge(opts, kept),
+    )
 
 
 def _services(pods: NodePods, declared: Declared, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:

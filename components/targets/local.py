@@ -105,6 +105,7 @@ class Local:
                 "in_work": work.node if work else None,
                 "directory": f"{processes.place(site.work_directory, site.colour)}",
                 "beside": site.beside,
+                "birth": site.birth,
             },
             opts,
         )

@@ -10,12 +10,14 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from components.hocon.document import loads
+from components.hocon.document import read
 from components.hocon.errors import HoconError
+from components.hocon.parser import NO_FILE
 from lab.kubernetes.grounds import PORT
 from lab.kubernetes.network import NODE
 from lab.node.api.effective import known
@@ -35,15 +37,17 @@ class WrongError(Exception):
     """A configuration that EMQX does not start with; in its words."""
 
 
-def configuration(conf: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The roots of a file with the variables ``EMQX_A__B`` laid on it.
+def configuration(
+    conf: str, environment: Mapping[str, str], included: Callable[[str], str | None] = lambda _: None
+) -> dict[str, Any]:
+    """The roots of a file, and of what it includes, with the variables ``EMQX_A__B`` laid on it.
 
     Raises:
         WrongError: it cannot be read, or has a root that EMQX does not know.
 
     """
     try:
-        found: dict[str, Any] = dict(loads(conf))
+        found: dict[str, Any] = dict(read([("emqx.conf", conf)], partial(_given, included)).tree)
     except HoconError as error:
         raise WrongError(f"failed_to_load_hocon_file, reason: {error}") from None
     for name, value in sorted(environment.items()):
@@ -61,6 +65,11 @@ def configuration(conf: str, environment: Mapping[str, str]) -> dict[str, Any]:
         if not isinstance(found.get(name, {}), root):
             raise WrongError(f"failed_to_check_schema: emqx_conf_schema, path: {name}, reason: expected_type_struct")
     return found
+
+
+def _given(included: Callable[[str], str | None], name: str, _file: str) -> tuple[str, str]:
+    text = included(name)
+    return NO_FILE if text is None else (name, text)
 
 
 def _value(text: str) -> Any:
@@ -141,11 +150,16 @@ def _mounts(text: str) -> dict[str, str]:
     return {at: source for at, _, source in pairs}
 
 
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
 def main() -> int:
     """A node until SIGTERM; 1 with a line where it cannot start."""
     mounts = _mounts(os.environ.pop("LAB_MOUNTS", ""))
     try:
-        found = configuration(CONF.read_text(encoding="utf-8") if CONF.exists() else "", os.environ)
+        conf = CONF.read_text(encoding="utf-8") if CONF.exists() else ""
+        found = configuration(conf, os.environ, lambda name: _text(on_node(Path(name), mounts)))
         settings = settings_of(found, os.environ, own_address(), on_node(DATA, mounts))
         file = found.get("api_key", {}).get("bootstrap_file", "")
         if file:

@@ -13,10 +13,11 @@ import httpx
 
 from components.emqx.models import ClusterHandle, Credentials, ExportsAccess, MqttAccount, Node
 from components.emqx.v4.cluster import ClusterApi as OldApi
-from components.links.conversion import ConversionResult, Wanted, convert
+from components.links.conversion import ConversionResult, convert
 from components.links.converted_import import import_converted
 from components.links.data_export import ExportResult, export
 from components.links.data_import import ImportResult
+from components.links.given import Wanted
 from tests.lab.data_bed import Bed, Cluster, bed, cluster
 from tests.unit.hop_44_5_bed import user
 

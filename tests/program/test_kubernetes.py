@@ -115,6 +115,29 @@ def test_each_cluster_has_a_cookie_of_its_own(recorder: Recorder, world: FakeKub
     assert len({recorder.named(f"{one}-cookie").inputs["data"]["value"]["cookie"] for one in ("blue", "green")}) == 2
 
 
+def test_pods_are_born_with_how_the_doors_of_a_4_4_behaved(
+    recorder: Recorder, world: FakeKubernetes, tmp_path: Path
+) -> None:
+    configure("green", "blue", "green")
+    conf = tmp_path / "emqx.conf"
+    conf.write_text("listener.tcp.external = 1883\nlistener.tcp.external.max_connections = 4321\n")
+    (tmp_path / "export.json").write_text("{}")
+    node = {"name": "emqx@10.0.0.1", "api": "http://10.0.0.1:8081", "mqtt": "10.0.0.1:1883"}
+    old = {"target": "external", "edition": "ce", "version": "4.4.19", "nodes": [node], "configuration": [str(conf)]}
+    new = {"target": "kubernetes", "edition": "ce", "version": "5.8.9", "nodes": 2, "namespace": "mqtt"}
+    clusters = {"blue": {**old, "exports": {"path": str(tmp_path / "export.json")}}, "green": new}
+    pulumi.runtime.set_config("emqx:clusters", json.dumps(clusters))
+    declare()
+    born = json.loads(recorder.named("green-born").inputs["data"]["base.hocon"])
+    assert born["listeners"]["tcp"]["default"]["max_connections"] == 4321
+    assert "bind" not in born["listeners"]["tcp"]["default"]
+    pod = recorder.named("green-pods").inputs["spec"]["template"]["spec"]
+    assert {"name": "born", "configMap": {"name": "emqx-green-born", "optional": True}} in pod["volumes"]
+    assert (
+        recorder.named("green-config").inputs["data"]["emqx.conf"].startswith('include "/opt/emqx/born/base.hocon"\n')
+    ), "what the stack says itself stands behind it"
+
+
 @pytest.mark.parametrize("strategy", ["same-cluster", "rolling"])
 def test_a_strategy_that_is_not_built_there_is_refused(
     recorder: Recorder, world: FakeKubernetes, strategy: str

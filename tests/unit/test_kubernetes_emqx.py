@@ -20,6 +20,13 @@ def test_the_environment_wins_over_the_file() -> None:
     assert found == {"mqtt": {"max_qos_allowed": 2}, "listeners": {"tcp": {"default": {"bind": 1884}}}}
 
 
+def test_what_a_file_includes_counts_and_what_stands_behind_it_wins() -> None:
+    volumes = {"/opt/emqx/born/base.hocon": "mqtt { max_qos_allowed = 1, max_topic_levels = 9 }"}
+    conf = 'include "/opt/emqx/born/base.hocon"\nmqtt.max_qos_allowed = 2\n'
+    assert configuration(conf, {}, volumes.get) == {"mqtt": {"max_qos_allowed": 2, "max_topic_levels": 9}}
+    assert configuration(conf, {}) == {"mqtt": {"max_qos_allowed": 2}}, "a file that is not there is passed over"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -66,7 +66,8 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
 
     stem = archive_stem(options.now)
     archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
-    texts = files | _texts(filled({"listeners": listeners, "psk_authentication": psk}), keys, patch(to_version))
+    nodes = filled({"listeners": listeners, "psk_authentication": psk})
+    texts = files | _texts(dict(nodes), keys, patch(to_version))
     return Conversion(
         from_version,
         to_version,
@@ -76,6 +77,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
         tuple(requests),
         texts,
         ledger.account(lacks(source, settings)),
+        nodes,
     )
 
 

@@ -11,7 +11,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class Conversion:
         requests: what is sent after the import.
         bootstrap: files for the nodes, by name: ``api-keys.txt``, ``base.hocon`` (or ``for-emqx.conf``), ``init.psk``; before their first start.
         account: what became of each item.
+        nodes: what ``base.hocon`` says beside the file of API keys, whatever the version calls it.
 
     """
 
@@ -47,6 +48,7 @@ class Conversion:
     requests: tuple[Request, ...]
     bootstrap: Mapping[str, str]
     account: Account
+    nodes: Mapping[str, Any] = field(default_factory=dict)
 
     def files(self) -> dict[str, bytes]:
         """Everything to write, by path below the output directory."""

@@ -16,10 +16,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from components.hocon.document import loads
 from lab.node.api.access import Access, hash_secret, read_bootstrap
 from lab.node.api.errors import ApiError, internal
 from lab.node.api.faults import Board
 from lab.node.api.sampling import Sampler
+from lab.node.archive.backup import numbers
 from lab.node.broker.cluster import Cluster
 from lab.node.broker.node import BrokerNode
 from lab.node.kept.persistence import read
@@ -30,6 +32,8 @@ from lab.node.moving.draining import Evacuations
 from lab.node.moving.rebalance import Rebalances
 
 WS_PORT = 8083
+BASE_SINCE = (5, 8, 4)
+"""No node before it reads ``base.hocon`` (emqx#14269)."""
 NO_LIMIT = 10_000_000
 _RESOURCES = ("/connectors", "/actions")
 EMPTY_SECONDS = 0.5
@@ -162,7 +166,11 @@ class Host:
         self.dirty = False
 
     def _read_settings(self) -> None:
-        """What was asked for stands in ``emqx.conf``."""
+        """What was asked for stands in ``emqx.conf``; ``base.hocon`` is a file beside it."""
+        base = self.settings.directory / "etc" / "base.hocon"
+        if base.exists() and numbers(self.version) >= BASE_SINCE:
+            self.store.base = dict(loads(base.read_text(encoding="utf-8")))
+            self.store.boot()
         if self.settings.proxy_protocol or self.settings.websocket:
             self.store.config_file["listeners"] = _listeners(self.settings)
             self.store.boot()

@@ -1,7 +1,7 @@
 """What all nodes of a cluster share and what survives a restart; plain tables that only know how to be read and written.
 
 The rule: the store holds data and the precedence of configuration, nothing decides here.  Configuration has the layers of
-docs/emqx/config.md#precedence: defaults < overrides (``cluster.hocon``, made through the API) < config_file (``emqx.conf``) at boot; a
+docs/emqx/config.md#precedence: defaults < base (``base.hocon``) < overrides (``cluster.hocon``, made through the API) < config_file (``emqx.conf``) at boot; a
 change at run time is effective at once, and a value that is also in ``emqx.conf`` reverts at the next boot.
 """
 
@@ -44,6 +44,7 @@ class Store:
         delayed: message id -> message.
         api_keys: name -> key.  dashboard_users: user name -> user.  psk: identity -> shared secret, hexadecimal.
         old: what only a 4.x cluster keeps.
+        base: the roots of ``base.hocon``, which every node has beside its ``emqx.conf``.
         reindexing: the mark that a broken import of retained messages leaves (docs/emqx/backup.md#an-index-that-stays-broken).
 
     """
@@ -63,6 +64,7 @@ class Store:
     psk: dict[str, str] = field(default_factory=dict)
     reindexing: bool = False
     old: OldTables = field(default_factory=OldTables)
+    base: dict[str, Any] = field(default_factory=dict)
     _running: dict[str, Any] = field(default_factory=dict, repr=False)
     _watchers: list[Callable[[str], None]] = field(default_factory=list, repr=False)
 
@@ -72,8 +74,12 @@ class Store:
 
     def boot(self) -> None:
         """Compute the running configuration anew, as a node does when it starts."""
-        self._running = merged(merged(DEFAULTS, self.overrides), self.config_file)
+        self._running = merged(merged(self._shipped(), self.overrides), self.config_file)
         self._changed(*self._running)
+
+    def _shipped(self) -> dict[str, Any]:
+        found: dict[str, Any] = merged(DEFAULTS, self.base) if self.base else DEFAULTS
+        return found
 
     def effective(self, root: str | None = None) -> Any:
         """The running value of one root, or of all roots as one object; None when the root is unknown.
@@ -85,7 +91,7 @@ class Store:
     def put(self, root: str, value: Any) -> None:
         """Replace one root through the API: effective at once, kept in the overrides."""
         self.overrides[root] = deepcopy(value)
-        base = DEFAULTS.get(root)
+        base = self._shipped().get(root)
         self._running[root] = merged(base, value) if base is not None else deepcopy(value)
         self._changed(root)
 
