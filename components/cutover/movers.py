@@ -18,13 +18,15 @@ class Choice(Value):
 
     ``mover`` takes the last clients off the old colour, ``cohort`` those of a share before; ``shuts`` is whether node evacuation keeps the
     old colour's door shut afterwards (it stays ``prohibiting``: docs/emqx/evacuation.md#phases) and catches who came by another way.
-    ``one_by_one`` is who takes those of a share where ``mover`` is an evacuation.
+    ``one_by_one`` is who takes those of a share where ``mover`` is an evacuation. Behind a router that does not know clients ``portions`` are the
+    parts of the clients, in percent and rising to 100, in which they are taken once the whole share is set (``cutover.portions``).
     """
 
     mover: Mover = "kick"
     shuts: bool = False
     reason: str = ""
     one_by_one: Mover = "kick"
+    portions: tuple[float, ...] = ()
 
     @property
     def cohort(self) -> Mover:
@@ -46,7 +48,7 @@ class Circumstances(NamedTuple):
     """What the choice depends on.
 
     ``movers`` are the strategy's that are built, best first. ``knows_clients`` and ``closes_clients`` are the router's, ``edition`` and
-    ``nodes`` (their number) the old colour's.
+    ``nodes`` (their number) the old colour's; ``portions`` are those of a router that does not know clients.
     """
 
     movers: Sequence[Mover]
@@ -55,10 +57,11 @@ class Circumstances(NamedTuple):
     edition: Edition
     nodes: int
     budget_per_second: int
+    portions: tuple[float, ...] = ()
 
 
 def choose(wish: Mover | None, here: Circumstances) -> Choice:
-    """The mover, and why it is this one.
+    """The mover, and why it is this one; a router that does not know clients leaves them to the nodes where these can evacuate.
 
     Raises:
         ValueError: no mover is left; a strategy with a router that no cutover can use, which its registry must not offer.
@@ -67,13 +70,15 @@ def choose(wish: Mover | None, here: Circumstances) -> Choice:
     shuts = here.edition == "ee" and "evacuation" in here.movers
     others: Mover = "kick" if "kick" in here.movers else "evacuation"  # inside one cluster a kick would end the session
     one_by_one: Mover = others if _missing("close", here) else "close"
-    wanted = [wish, *here.movers] if wish else list(here.movers)
+    best = here.movers if here.knows_clients else sorted(here.movers, key=lambda one: one == "kick")
+    wanted = [wish, *best] if wish else list(best)
     missing: list[str] = []
     for mover in wanted:
         why = _missing(mover, here)
         if why is None:
             reason = "; ".join([*missing, _REASONS[mover]])
-            return Choice(mover=mover, shuts=shuts, reason=reason, one_by_one=one_by_one)
+            portions = () if here.knows_clients else here.portions
+            return Choice(mover=mover, shuts=shuts, reason=reason, one_by_one=one_by_one, portions=portions)
         if mover not in here.movers or mover == wish:
             missing.append(f"no {mover}: {why}")
     message = f"no mover for {here}: {'; '.join(missing)}"
@@ -86,8 +91,6 @@ def _missing(mover: Mover, here: Circumstances) -> str | None:
         return "the strategy does not offer it"
     if mover == "close" and not here.closes_clients:
         return "the router cannot close a client's connection"
-    if mover == "kick" and not here.knows_clients:
-        return "the router does not know which clients are to go"
     if mover == "evacuation" and here.edition == "ce":
         return "the open source edition has none"
     if mover == "evacuation" and here.budget_per_second < here.nodes:

@@ -14,7 +14,7 @@ from components.cutover.cohort import everybody, green_parts, share_percent
 from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Mover, other
 
-Act = Literal["open", "share", "move", "hold", "judge", "drain"]
+Act = Literal["open", "share", "move", "portion", "hold", "judge", "drain"]
 DRAIN = "drain"
 """The name of the last step, which is always there: only when it is done the old colour counts as drained."""
 
@@ -39,11 +39,12 @@ class World:
 
 @dataclass(frozen=True)
 class Desired:
-    """Where everybody shall be, by which steps, and what takes the last clients off the old colour (``movers.Choice``)."""
+    """Where everybody shall be, by which steps, and what takes the last clients off the old colour; ``portions`` where the router does not know clients (``movers.Choice``)."""
 
     to: Colour
     steps: tuple[Step, ...]
     mover: Mover
+    portions: tuple[float, ...] = ()
 
 
 class Transition(NamedTuple):
@@ -53,6 +54,7 @@ class Transition(NamedTuple):
     open      stop the evacuation of ``colour`` everywhere, wait until the balancer has each of its nodes fully up; part of the step that needs it
     share     set green's share to ``parts``
     move      take those off the other colour that ``cohort.moves`` names at ``parts``, at the paced rate
+    portion   take a part of those on ``colour`` off, the one that ``parts`` names, while ``to`` has the whole share
     hold      go on judging the gates for ``seconds``
     judge     wait until no gate is unknown, and all pass
     drain     take everybody off ``colour`` until it has no live connection; in the last step also shut its door where it has one
@@ -76,7 +78,9 @@ def plan(observed: World, desired: Desired) -> Iterator[Transition]:
     * the share of ``to`` never rises while ``to`` is not healthy;
     * ``to`` has the whole share before the other colour drains;
     * a hold or gate finds all the clients moved that the share before it names, so with evacuation the last share's step drains by
-      itself, and the last step finds nobody but those who came back meanwhile.
+      itself, and the last step finds nobody but those who came back meanwhile;
+    * behind a router that does not know clients (``desired.portions``) a share below the whole moves nobody: who is disconnected could come back to
+      the old colour. With the whole share set they go in portions, and each is judged before the next.
 
     Therefore the order within a step: first the share (a client that is moved comes back at once and must be sent to its
     new colour), then the move. A share that is reached already is not set again, but its move is done again, because the run
@@ -123,7 +127,7 @@ def check_invariants(before: World, now: World, transition: Transition, to: Colo
         message = f"{transition.step}: the share of {to} would fall to {percent:g} %"
     elif rises and (to not in before.healthy or to in before.draining):
         message = f"{transition.step}: {to} would get {percent:g} % but is not healthy"
-    elif transition.act == "drain" and (before.share != everybody(to) or transition.colour == to):
+    elif transition.act in {"portion", "drain"} and (before.share != everybody(to) or transition.colour == to):
         message = f"{transition.step}: {transition.colour} would drain while {to} has {percent:g} %"
     elif transition.act == "move" and transition.parts != before.share:
         message = f"{transition.step}: clients would be moved for a share that is not set"
@@ -160,6 +164,11 @@ def _work(observed: World, desired: Desired) -> Iterator[Transition]:
             if parts != reached:
                 yield Transition("share", step.name, to, parts)
                 reached = parts
+            if desired.portions and parts != everybody(to):
+                continue
+            for portion in desired.portions[:-1]:
+                yield Transition("portion", step.name, old, green_parts(to, portion))
+                yield Transition("judge", step.name, to, parts)
             # An evacuation that a run with another mover began is gone on with: beside it a kick would be twice the budget.
             evacuates = parts == everybody(to) and (desired.mover == "evacuation" or old in observed.draining)
             yield Transition("drain" if evacuates else "move", step.name, old, parts)

@@ -6,14 +6,13 @@ The rule: a router knows only the share that is in force. The one that is wanted
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from components.cutover.capabilities import Capabilities, Knows, Late
 from components.cutover.words import Colour
 
-Knows = Literal["client-id", "new-connections", "all-or-nothing"]
-"""By what a router divides the clients: cohorts of ids, so that the same ones always go the same way; whoever connects anew; not at all."""
-Late = Literal["no-id", "assigned-id", "websocket"]
+__all__ = ["Bound", "Bounds", "Capabilities", "Knows", "Late", "Mark", "Router", "SeenAs", "Server", "ServerState"]
+
 ServerState = Literal["ready", "drain", "maint"]
 """Takes clients when it is healthy; takes none, keeps those that it has, and is checked; takes none and is not checked."""
 SeenAs = Literal["client", "balancer"]
@@ -27,19 +26,6 @@ class Server(NamedTuple):
 
     state: ServerState | None
     connections: int
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """What a router can do.
-
-    ``closes_clients``: it can end the connection of one client. ``late_clients``: those whose cohort it cannot know, so that they move in
-    the last step.
-    """
-
-    knows_clients: Knows
-    closes_clients: bool = False
-    late_clients: frozenset[Late] = frozenset()
 
 
 class Bound(NamedTuple):
@@ -84,7 +70,7 @@ class Router(Protocol):
         ...
 
     async def connections(self) -> Mapping[Colour, int]:
-        """How many connections it holds to each colour that it has."""
+        """How many connections it holds to each colour that it has; a colour that it cannot count is missing."""
         ...
 
     async def servers(self) -> Mapping[Colour, Mapping[str, Server]]:

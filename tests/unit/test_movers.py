@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.unit
 TWO_CLUSTER: tuple[Mover, ...] = ("kick", "evacuation")
 
 
-def here(edition: Edition = "ee", nodes: int = 3, budget: int = 100, **other: bool) -> Circumstances:
+def here(edition: Edition = "ee", nodes: int = 3, budget: int = 100, **other: Any) -> Circumstances:
     abilities = {"knows_clients": True, "closes_clients": False, **other}
     return Circumstances(TWO_CLUSTER, edition=edition, nodes=nodes, budget_per_second=budget, **abilities)
 
@@ -58,8 +58,16 @@ def test_a_wish_that_cannot_be_had_is_told_and_the_next_best_stands_in(circumsta
 
 def test_a_router_that_does_not_know_clients_leaves_them_to_the_nodes() -> None:
     assert choose(None, here(knows_clients=False)).mover == "evacuation"
+    assert choose(None, here("ce", knows_clients=False)).mover == "kick"
+    assert choose("kick", here(knows_clients=False)).mover == "kick"
     with pytest.raises(ValueError, match="no mover"):
-        choose(None, here("ce", knows_clients=False))
+        choose(None, here("ce", knows_clients=False)._replace(movers=("close", "evacuation")))
+
+
+def test_only_behind_a_router_that_does_not_know_clients_are_they_taken_in_portions() -> None:
+    portions = (10.0, 100.0)
+    assert choose(None, here(portions=portions)).portions == ()
+    assert choose(None, here(knows_clients=False, portions=portions)).portions == portions
 
 
 def test_closing_at_the_balancer_leads_where_a_strategy_and_a_router_have_it() -> None:
@@ -80,14 +88,9 @@ def test_closing_at_the_balancer_leads_where_a_strategy_and_a_router_have_it() -
 def test_no_mover_is_chosen_that_cannot_be_had(
     wish: Mover | None, movers: list[Mover], knows: bool, closes: bool, edition: Edition, nodes: int, budget: int
 ) -> None:
-    try:
-        found = choose(wish, Circumstances(movers, knows, closes, edition, nodes, budget))
-    except ValueError:
-        assert not knows
-        assert not closes
-        return
+    found = choose(wish, Circumstances(movers, knows, closes, edition, nodes, budget))
     assert found.mover != "close" or closes
-    assert found.mover != "kick" or knows
+    assert found.mover != "kick" or knows or wish == "kick" or edition == "ce" or budget < nodes
     assert found.mover != "evacuation" or (edition == "ee" and budget >= nodes)
     assert found.reason
 

@@ -1,0 +1,52 @@
+"""What a router can do, as data: the plan reads it before there is a router, the run asks its own.
+
+The rule: whatever a router cannot do is a field here, never a name of a router in a condition elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Knows = Literal["client-id", "new-connections", "all-or-nothing"]
+"""By what a router divides the clients: cohorts of ids, so that the same ones always go the same way; whoever connects anew; not at all."""
+Late = Literal["no-id", "assigned-id", "websocket"]
+UP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a router can do.
+
+    ``closes_clients``: it can end the connection of one client. ``late_clients``: those whose cohort it cannot know, so that they move in
+    the last step. A share is a multiple of ``finest_parts``. ``keeps_seconds`` is how long connections of before a change of the share live on
+    (None: as long as they like). ``up_seconds`` is how long it may take to see that a node is well. ``unseen`` is what it cannot see, for the plan.
+    """
+
+    knows_clients: Knows
+    closes_clients: bool = False
+    late_clients: frozenset[Late] = frozenset()
+    finest_parts: int = 1
+    keeps_seconds: float | None = None
+    up_seconds: float = UP_SECONDS
+    unseen: str = ""
+
+    @property
+    def cohorts(self) -> bool:
+        """Whether a share is always the same clients."""
+        return self.knows_clients == "client-id"
+
+
+def limits(can: Capabilities) -> Iterator[str]:
+    """What the plan says of a router that cannot do everything, a sentence for each thing."""
+    if not can.cohorts:
+        yield "the balancer does not know clients: no cohorts, nobody is sent to the same colour twice but by chance"
+    if can.knows_clients == "new-connections":
+        yield "a share below 100 % takes who connects anew, and moves nobody"
+    if not can.cohorts and not can.closes_clients:
+        yield "it cannot close one client's connection: the brokers themselves disconnect everybody, after the whole share is set"
+    if can.keeps_seconds is not None:
+        yield f"it ends connections of before a change of its weights by itself after {can.keeps_seconds:g} s"
+    if can.unseen:
+        yield can.unseen
