@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from components import conversion
-from components.balancer import BALANCERS, listeners, placed
+from components.balancer import BALANCERS, listeners, placed, weighed
 from components.cutover.movers import Choice, Circumstances, choose
+from components.cutover.portions import Weighed
 from components.cutover.steps import Problem, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
 from components.cutover.words import COLOURS, Colour, other
@@ -150,13 +151,29 @@ def mover_of(settings: Settings) -> Choice:
     open_source = shared and settings.clusters[settings.live].edition == "ce"  # an evacuation needs nodes that receive
     here = Circumstances(
         movers=[mover for mover in STRATEGIES[settings.cutover.strategy].movers if mover in MOVERS],
-        knows_clients=can.knows_clients == "client-id",
+        knows_clients=can.cohorts,
         closes_clients=can.closes_clients,
         edition="ce" if open_source else old.edition,
         nodes=old.size,
         budget_per_second=settings.cutover.budget_per_second,
+        portions=settings.cutover.portions,
     )
     return choose(settings.cutover.mover, here)
+
+
+def weighed_of(settings: Settings) -> Weighed | None:
+    """What decides how long a cutover takes behind a balancer that does not know clients; None behind one that does."""
+    choice, cutover = mover_of(settings), settings.cutover
+    if not choice.portions:
+        return None
+    return Weighed(
+        steps=cutover.steps,
+        portions=choice.portions,
+        mover=choice.mover,
+        budget_per_second=cutover.budget_per_second,
+        wait_seconds=cutover.evacuation.wait_health_check_seconds,
+        thresholds=cutover.gates,
+    )
 
 
 def links_of(settings: Settings) -> tuple[LinkSpec, ...]:
@@ -186,6 +203,7 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
     return (
         problems
         + placed.problems(settings)
+        + weighed.problems(settings)
         + _places(settings)
         + _beside(settings)
         + _shared(settings, known)

@@ -30,7 +30,8 @@ from components.emqx.models import Credentials, credentials_by_colour, missing_c
 from components.emqx.registry import cluster_of
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_route, refuse_without_exports
-from components.intent import links_of, mover_of, observed, remembered, standing, target_of
+from components.guards.outlasting import refuse_outlasting
+from components.intent import links_of, mover_of, observed, remembered, standing, target_of, weighed_of
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
 from components.links.accounts import carried, refuse_same_accounts
@@ -46,7 +47,7 @@ from components.migration.rules import UnknownRuleError
 from components.outlining import around, document, licence_limit
 from components.roll_preview import roll_plan_of
 from components.routers.fronting import first_share
-from components.routers.registry import router_of
+from components.routers.registry import capabilities_of, router_of
 from components.settings import Settings, is_rule
 from components.sharing import carries, data, in_one_cluster, refuse_false
 from components.strategies import STRATEGIES
@@ -102,6 +103,7 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     if outlook.forecast.direction == "forward":
         _refuse_move(settings, known_credentials)
     _refuse(settings, outlook)
+    refuse_outlasting(outlook.forecast)
     refuse_missing(outlook.conversion, settings.live)
     converted = outlook.conversion.lines if outlook.conversion else ()
     advice = (data(settings), *lines(outlook.advice)) if outlook.advice else ()
@@ -211,6 +213,8 @@ def _forecast(
         carries=carried_along,
         keeps_sessions=settings.cutover.keep_stale_sessions,
         accepts=accepts_per_second,
+        can=capabilities_of(BALANCERS[settings.balancer.target].router),
+        weighed=weighed_of(settings),
     )
 
 

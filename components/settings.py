@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
+from components.cutover.portions import DEFAULT_PORTIONS
 from components.cutover.steps import DEFAULT_STEPS, Problem, Step
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import WEBSOCKET, Colour, Edition, Mover
@@ -191,7 +192,7 @@ class Balancer(Value):
 
 
 class Cutover(Value):
-    """How the clients are moved; ``mover`` is a wish (None: the best one, ``cutover.movers``), ``keep_stale_sessions`` leaves evicted sessions for the way back, with what they queued meanwhile, ``join_seconds`` is how long new nodes may take until they are members and right."""
+    """How the clients are moved; ``mover`` is a wish (None: the best one, ``cutover.movers``), ``keep_stale_sessions`` leaves evicted sessions for the way back, with what they queued meanwhile, ``join_seconds`` is how long new nodes may take until they are members and right. ``portions`` are the parts of the clients, in percent, in which a balancer that does not know clients drains the old colour."""
 
     strategy: str = "two-cluster"
     initial_delay_seconds: float = Field(default=0, ge=0, le=86_400)
@@ -199,6 +200,7 @@ class Cutover(Value):
     mover: Mover | None = None
     evacuation: Evacuation = Evacuation()
     steps: tuple[Step, ...] = DEFAULT_STEPS
+    portions: tuple[float, ...] = Field(default=DEFAULT_PORTIONS, max_length=20)
     gates: Thresholds = Thresholds()
     soak_seconds: float = Field(default=0, ge=0)
     join_seconds: float = Field(default=180, ge=5, le=3_600)

@@ -14,7 +14,7 @@ from components.cluster.emqx_cluster import EmqxCluster
 from components.conversion import birth
 from components.cutover.words import COLOURS, Colour
 from components.declaration import clusters, declaration
-from components.intent import in_order, links_of, remembered, site, standing, theirs
+from components.intent import in_order, links_of, remembered, site, standing, theirs, weighed_of
 from components.ledger.remembered import Remembered
 from components.resources.chain import KINDS
 from components.resources.cluster_guard import ClusterGuard
@@ -166,7 +166,7 @@ class BlueGreen(pulumi.ComponentResource):
 
     def _intent(self) -> dict[str, Any]:
         """What the stack's config declares and the balancer's files tell, as plain values for the policies."""
-        cutover, known = self._settings.cutover, remembered(self._settings)
+        cutover, known, weighed = self._settings.cutover, remembered(self._settings), self._weighed()
         return {
             "live": self._settings.live,
             "declared": clusters(self._settings),
@@ -179,4 +179,10 @@ class BlueGreen(pulumi.ComponentResource):
             "acknowledge": list(cutover.acknowledge),
             "keep_stale_sessions": cutover.keep_stale_sessions,
             "in_place": self._in_place,
+            **weighed,
         }
+
+    def _weighed(self) -> dict[str, Any]:
+        """How long the cutover may take is asked behind a balancer that does not know clients alone."""
+        found = None if self._in_place else weighed_of(self._settings)
+        return {} if found is None else {"weighed": found.model_dump(mode="json")}

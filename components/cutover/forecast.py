@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic.alias_generators import to_camel
 
+from components.cutover.capabilities import Capabilities, limits
 from components.cutover.cohort import green_parts, share_percent
 from components.cutover.movers import Choice, told_to_go
 from components.cutover.pace import evacuation_seconds, limit_seconds
+from components.cutover.portions import Weighed
 from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Direction, Mover
 from components.value import Value
@@ -45,6 +47,7 @@ class Fleet(Value):
     sample: Sample | None = None
 
 
+KNOWS_CLIENTS = Capabilities("client-id")
 NOBODY = Fleet(clients=0, mqtt5_clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
 
 
@@ -95,6 +98,8 @@ class Forecast(Value):
     ``sample`` is there where the fleet is large and its numbers are estimates.
     ``carried`` are the sessions that come along, where both colours are one cluster (None: they are not, or it is not known).
     ``accepts`` is what the listeners of the new colour accept in a second (None: no limit that is known), ``past`` the clients whose connection the balancer does not have.
+    ``cannot`` is what the balancer cannot do, a sentence for each thing. Behind one that does not know clients ``most_seconds`` is how long the cutover may take, ``keeps_seconds``
+    how long it keeps connections of before its first change (both None elsewhere).
     ``told_to_go`` are the clients that get a DISCONNECT packet by the mover at most: some MQTT 5 libraries do not come back after one (docs/emqx/clients.md#which-mover-is-safe).
     """
 
@@ -116,6 +121,9 @@ class Forecast(Value):
     carries: Carries | None = None
     past: int | None = 0
     accepts: int | None = None
+    cannot: tuple[str, ...] = ()
+    most_seconds: float | None = None
+    keeps_seconds: float | None = None
 
 
 def forecast(
@@ -133,15 +141,18 @@ def forecast(
     carries: Carries | None = None,
     keeps_sessions: bool = False,
     accepts: int | None = None,
+    can: Capabilities = KNOWS_CLIENTS,
+    weighed: Weighed | None = None,
 ) -> Forecast:
     """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them.
 
     ``accepts`` is what the listeners of ``to`` accept in a second, of which no more is asked.
     ``keeps_sessions`` is whether what clients leave behind stays (``keepStaleSessions``), ``carries`` what becomes of sessions where both colours are one cluster.
+    ``can`` is what the balancer can do, ``weighed`` what decides how long it takes where that does not know clients.
     """
     steps, fleet = _taken(direction, steps, fleet)
     budget_per_second = budget_per_second if accepts is None else min(budget_per_second, accepts)
-    cohorts = _cohorts(steps, fleet, to, share_percent(to, share_parts))
+    cohorts = _weighed(steps, fleet) if mover.portions else _cohorts(steps, fleet, to, share_percent(to, share_parts))
     rows = [_row(*cohort, mover, budget_per_second, wait_health_check_seconds) for cohort in cohorts]
     return Forecast(
         to=to,
@@ -159,10 +170,19 @@ def forecast(
         losses=_losses(fleet, rows, keeps=keeps_sessions) if carries is None else _left(fleet, carries),
         carried=None if carries is None else _carried(fleet, carries),
         carries=carries,
+        cannot=tuple(limits(can)),
+        most_seconds=None if weighed is None or fleet.clients is None else weighed.most_seconds(fleet.clients),
+        keeps_seconds=can.keeps_seconds,
         expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
         sample=fleet.sample,
     )
+
+
+def _weighed(steps: Sequence[Step], fleet: Fleet) -> Iterator[tuple[Step, int | None]]:
+    """Each step with the clients that it moves, behind a router that does not know them: the whole share moves everybody, another one nobody."""
+    for step in steps:
+        yield step, None if step.kind != "share" else fleet.clients if step.share == 100 else 0
 
 
 def _taken(direction: Direction, steps: Sequence[Step], fleet: Fleet) -> tuple[Sequence[Step], Fleet]:
@@ -199,6 +219,8 @@ def _sum(seconds: Iterable[float | None]) -> float | None:
 def _row(step: Step, clients: int | None, choice: Choice, budget: int, wait_seconds: float) -> StepForecast:
     if step.kind != "share":
         return StepForecast(name=step.name, expected_seconds=step.seconds if step.kind == "hold" else None)
+    if choice.portions and step.share < 100:
+        return StepForecast(name=step.name, share=step.share, clients=clients, expected_seconds=0.0)
     mover = choice.mover if step.share == 100 else choice.cohort
     seconds = None
     if clients is not None:

@@ -32,6 +32,7 @@ def render(plan: Forecast) -> str:
             *lines,
             f"  expected {_shown(plan.expected_seconds)} s in all, of which clients are moved {_shown(plan.limit_seconds)} s at least",
             f"  mover: {plan.mover.mover} ({plan.mover.reason}); {_shown(plan.told_to_go)} MQTT 5 clients get a DISCONNECT by it",
+            *_blind(plan),
             *_past(plan),
             *_reach(plan),
             *_late(plan.late),
@@ -41,6 +42,21 @@ def render(plan: Forecast) -> str:
             f"  gates: {', '.join(plan.gates) or 'none'}",
         ]
     )
+
+
+def _blind(plan: Forecast) -> list[str]:
+    """What a balancer cannot do that does not know clients, the portions of the drain, and whether they fit into the time that it keeps connections."""
+    if not plan.mover.portions:
+        return []
+    portions = ", ".join(f"{one:g} %" for one in plan.mover.portions)
+    bound = [f"  all of it takes {_shown(plan.most_seconds)} s at most, gates and returns at their bounds"]
+    if plan.keeps_seconds is not None:
+        bound = [f"{bound[0]}; {plan.keeps_seconds:g} s is what there is"]
+    return [
+        *(f"  {one}" for one in plan.cannot),
+        f"  the drain goes in portions, with the gates between them: {portions} of the clients",
+        *bound,
+    ]
 
 
 def _past(plan: Forecast) -> list[str]:

@@ -6,6 +6,7 @@ The rule: what is planned is the longest that it may take, gates and returns at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from components.cutover.cohort import everybody
@@ -14,6 +15,7 @@ from components.cutover.pace import evacuation_seconds, limit_seconds
 from components.cutover.plan import Transition
 from components.cutover.steps import Problem, Step
 from components.cutover.words import PARTS, Colour, Mover, other
+from components.value import Value
 
 DEFAULT_PORTIONS = (10.0, 50.0, 100.0)
 
@@ -33,13 +35,23 @@ def spans(todo: Sequence[Transition], to: Colour, share: int, *, portions: bool)
     """
     if not portions:
         return [Span(todo[-1].parts if todo else share, True, tuple(todo))]
-    nobody, found, now = everybody(other(to)), list[Span](), list[Transition]()
+    found = list[list[Transition]]()
     for one in todo:
-        now.append(one)
-        if one.act in {"portion", "move", "drain"}:
-            found.append(Span(one.parts, one.act != "portion", tuple(now)))
-            now = []
-    return [*found, Span(nobody, False, tuple(now))] if now or not found else found
+        if not found or (_moves(one) and any(map(_moves, found[-1]))):
+            found.append([])
+        found[-1].append(one)
+    return [_span(acts, to) for acts in found or [[]]]
+
+
+def _moves(one: Transition) -> bool:
+    return one.act in {"portion", "move", "drain"}
+
+
+def _span(acts: Sequence[Transition], to: Colour) -> Span:
+    mover = next(filter(_moves, acts), None)
+    if mover is None:
+        return Span(everybody(other(to)), False, tuple(acts))
+    return Span(mover.parts, mover.act != "portion", tuple(acts))
 
 
 def problems(portions: Sequence[float]) -> Iterator[Problem]:
@@ -61,47 +73,46 @@ def too_fine(steps: Sequence[Step], finest_parts: int) -> Iterator[Problem]:
             yield Problem(f"[{index}].share", f"{step.share:g}", f"{allowed} percent")
 
 
-class Pacing(NamedTuple):
-    """By what the clients go: mover, budget, and node evacuation's wait for the health check, before each portion."""
+class Weighed(Value):
+    """A cutover behind a router that does not know clients, as far as its length depends on it; ``wait_seconds`` is node evacuation's for the health check, before each portion."""
 
+    steps: tuple[Step, ...]
+    portions: tuple[float, ...]
     mover: Mover
     budget_per_second: int
     wait_seconds: float = 0.0
+    thresholds: Thresholds = Thresholds()
 
+    def most_seconds(self, clients: int) -> float:
+        """How long it may take from the first change of the share until the last of so many clients has left: holds, gates and the wait for who was moved at their bounds.
 
-def most_seconds(
-    steps: Sequence[Step], portions: Sequence[float], clients: int, pacing: Pacing, thresholds: Thresholds
-) -> float:
-    """How long it may take from the first change of the share until the last client has left: holds, gates and the wait for who was moved at their bounds.
+        A step behind the whole share finds nobody who has a connection of before.
+        """
+        bounds = self.thresholds
+        back = max(bounds.clients_away_seconds, bounds.settle_seconds) + bounds.gate_seconds
+        waits = sum(self._waits()) + back * max(0, len(self.portions) - 1)
+        return waits + self._moving_seconds(clients)
 
-    A step behind the whole share finds nobody who has a connection of before.
-    """
-    seconds, begun = 0.0, False
-    for step in steps:
-        begun = begun or step.kind == "share"
-        if not begun:
-            continue
-        if step.kind == "hold":
-            seconds += step.seconds
-        elif step.kind == "gate":
-            seconds += thresholds.gate_seconds
-        elif step.share == 100:
-            break
-    between = max(0, len(portions) - 1) * (
-        max(thresholds.clients_away_seconds, thresholds.settle_seconds) + thresholds.gate_seconds
-    )
-    return seconds + between + _moving_seconds(portions, clients, pacing)
+    def _waits(self) -> Iterator[float]:
+        weighed = False
+        for step in self.steps:
+            if step.kind == "share" and step.share == 100:
+                return
+            weighed = weighed or step.kind == "share"
+            if weighed and step.kind == "hold":
+                yield step.seconds
+            elif weighed and step.kind == "gate":
+                yield self.thresholds.gate_seconds
 
-
-def _moving_seconds(portions: Sequence[float], clients: int, pacing: Pacing) -> float:
-    if pacing.mover != "evacuation":
-        return limit_seconds(clients, pacing.budget_per_second)
-    before, seconds = 0.0, 0.0
-    for portion in portions:
-        # rounded up one by one, as the bursts are
-        count = -(-int(clients * (portion - before)) // 100)
-        seconds, before = seconds + evacuation_seconds(count, pacing.budget_per_second, pacing.wait_seconds), portion
-    return seconds
+    def _moving_seconds(self, clients: int) -> float:
+        if self.mover != "evacuation":
+            return limit_seconds(clients, self.budget_per_second)
+        gone = [0, *(clients - staying(clients, portion) for portion in self.portions)]
+        # each portion rounded up by itself, as the bursts are
+        return sum(
+            evacuation_seconds(later - before, self.budget_per_second, self.wait_seconds)
+            for before, later in pairwise(gone)
+        )
 
 
 def staying(clients: int, portion: float) -> int:

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.decide import Decision, decide
+from components.cutover.portions import Weighed
 from components.cutover.words import Colour, Direction, other
 from components.emqx.answers import unix_seconds
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
+from components.guards.outlasting import refuse_longer
 from components.guards.proxied import refuse_wrong_proxy
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, drained, origin
 from components.links.carrying import left_behind, not_carried
@@ -45,6 +47,7 @@ async def open_run(
     *,
     budget_per_second: int,
     keep_stale: bool,
+    weighed: Weighed | None = None,
 ) -> Opened:
     """Decide, refuse an unacknowledged loss, take the lease, open the target, and leave it ready for the share.
 
@@ -68,6 +71,7 @@ async def open_run(
     goes_on = decision.direction == "back" or await _goes_on(run, to)
     if decision.direction == "forward":
         await _refuse_move(run, source, to, must_answer=not goes_on)
+        _refuse_long(run, weighed, live.get(source))
         if run.in_one_cluster and "sessions" not in acknowledged:
             await known(refuse_without_sites(run.clusters[source]))
     await _refuse_busy(run, source, decision, memory)
@@ -86,6 +90,12 @@ async def open_run(
         await _remove_stale(run, to, _left_since(memory, to))
     await remember_opened(run, to)
     return opened.model_copy(update={"lost_sessions": sessions, "lost_messages": messages})
+
+
+def _refuse_long(run: Run, weighed: Weighed | None, clients: int | None) -> None:
+    if weighed is not None and clients is not None:
+        most = weighed.most_seconds(clients)
+        refuse_longer(most, run.router.can.keeps_seconds, clients, weighed.budget_per_second)
 
 
 async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, str]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 
 from components.cutover.cohort import everybody, share_percent
 from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.movers import Choice
 from components.cutover.plan import DRAIN, Desired, Transition, World, part
+from components.cutover.portions import Span, spans
 from components.cutover.steps import Step
 from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import GateFailed, Unreachable
@@ -63,31 +65,45 @@ async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: 
         return await _leave_silent(run, name, to)
     without = await missing(run, to, direction)
     manner = await _within_reach(run, name, to, manner, without)
-    world = await _observe(run, to, without)
-    todo = part(world, Desired(to, steps, manner.mover.mover), name)
-    parts = todo[-1].parts if todo else world.share
-    meter = Meter(run, name, to, parts, manner.gates, manner.budget_per_second, without)
+    world, portions = await _observe(run, to, without), bool(manner.mover.portions)
+    todo = part(world, Desired(to, steps, manner.mover.mover, manner.mover.portions), name)
+    found = spans(todo, to, world.share, portions=portions)
+    meters = [Meter(run, name, to, one.parts, _gates(manner, one), manner.budget_per_second, without) for one in found]
     if not todo:
-        return _facts(meter)
+        return _facts(meters)
+    parts = todo[-1].parts
     mover = manner.mover.mover if parts == everybody(to) else manner.mover.cohort
-    meter.aside = Booting(run, to, without).look
     step = {"name": name, "share": share_percent(to, parts), "mover": mover}
     run.record("step", **step, phase="begin")
-    await meter.baseline()
-    if direction == "forward" and not run.in_one_cluster:
-        await refuse_full(run.clusters[to], meter.leaving, name)
     try:
         async with bounded(run, last=name == DRAIN):
-            for transition in todo:
-                await _do(run, transition, to, manner, meter, without)
+            for span, meter in zip(found, meters, strict=True):
+                await _span(run, span, to, manner, meter, without, forward=direction == "forward")
     except GateFailed as failed:
         if direction == "back":
             raise
         raise await send_back(run, source, manner, failed, name) from None
-    facts = _facts(meter)
-    moved = {"clients": facts["moved"], "moving_seconds": facts["moving_seconds"], "dropped": meter.messages_dropped}
+    facts = _facts(meters)
+    moved = {"clients": facts["moved"], "moving_seconds": facts["moving_seconds"], "dropped": _dropped(meters)}
     run.record("step", **step, phase="end", **moved)
     return facts
+
+
+async def _span(
+    run: Run, span: Span, to: Colour, manner: Manner, meter: Meter, without: Collection[str], *, forward: bool
+) -> None:
+    """The acts under one meter."""
+    meter.aside = Booting(run, to, without).look
+    await meter.baseline()
+    if forward and not run.in_one_cluster:
+        await refuse_full(run.clusters[to], meter.leaving, meter.step)
+    for transition in span.transitions:
+        await _do(run, transition, to, manner, meter, without)
+
+
+def _gates(manner: Manner, span: Span) -> Thresholds:
+    """Those that judge it: a share that nobody was moved for is not as wanted."""
+    return manner.gates if span.judged else manner.gates.model_copy(update={"share_deviation_percent": None})
 
 
 async def _within_reach(run: Run, name: str, to: Colour, manner: Manner, without: Collection[str]) -> Manner:
@@ -160,6 +176,7 @@ async def _do(
         # A target that breaks now keeps the share from rising: that is a gate's to judge, not to be waited out.
         "share": lambda: meter.judged(set_share(run, to, transition.parts, transition.step, without)),
         "move": lambda: _move(run, transition.step, source, transition.parts, manner, meter),
+        "portion": lambda: _portion(run, transition, manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
         "drain": lambda: _drain(run, transition.step, source, manner, meter, without),
@@ -173,6 +190,15 @@ async def _move(run: Run, step: str, source: Colour, parts: int, manner: Manner,
         run.progress(f"{step}: {source} does not answer, its clients come by themselves")
         return
     await meter.watch_over(MOVERS[manner.mover.cohort](run, _task(step, source, parts, manner, meter)))
+
+
+async def _portion(run: Run, one: Transition, manner: Manner, meter: Meter) -> None:
+    """Take a part of those on the old colour off, and let them come back; one that does not answer is left to the drain."""
+    if await silent(run, one.colour):
+        return
+    mover, percent = MOVERS[manner.mover.mover], share_percent(other(one.colour), one.parts)
+    task = replace(_task(one.step, one.colour, one.parts, manner, meter), portion=percent)
+    await meter.watch_over(mover(run, task))
 
 
 def _task(
@@ -221,5 +247,11 @@ async def _drained(run: Run, source: Colour) -> None:
     await run.remember({DRAINED_AT: f"{source} {run.clock.now():.3f}"})
 
 
-def _facts(meter: Meter) -> dict[str, float]:
-    return {"moved": meter.moved.count, "moving_seconds": round(meter.moved.seconds, 3)}
+def _facts(meters: Sequence[Meter]) -> dict[str, float]:
+    seconds = sum(meter.moved.seconds for meter in meters)
+    return {"moved": sum(meter.moved.count for meter in meters), "moving_seconds": round(seconds, 3)}
+
+
+def _dropped(meters: Sequence[Meter]) -> int | None:
+    counts = [meter.messages_dropped for meter in meters]
+    return None if None in counts else sum(count or 0 for count in counts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from components.cutover.evacuation import MOST_WAIT_SECONDS, Adoption, Evacuation, adoptable
 from components.cutover.pace import evacuation_limit_seconds, limit_seconds, split
 from components.cutover.plan import DRAIN
+from components.cutover.portions import staying
 from components.cutover.words import Colour
 from components.emqx.answers import EvacuationFacts
 from components.emqx.errors import GaveUp, Refused, Retryable
@@ -31,7 +33,7 @@ LOST_NODE_SECONDS = 10.0
 
 
 async def carry_out(run: Run, task: Task) -> None:
-    """The mover ``evacuation``: everybody, so ``green_parts`` are not looked at."""
+    """The mover ``evacuation``: everybody, or a portion of them, so ``green_parts`` are not looked at."""
     live = sum((await run.clusters[task.source].live_connections()).values())
     limit = max(60.0, SLACK * limit_seconds(live, task.budget_per_second)) + task.knobs.wait_health_check_seconds
     await evacuate(
@@ -44,6 +46,7 @@ async def carry_out(run: Run, task: Task) -> None:
         notice=task.notice,
         step=task.step,
         recipients=task.recipients,
+        portion=task.portion,
     )
 
 
@@ -58,15 +61,16 @@ async def evacuate(
     notice: Callable[[], None],
     step: str = DRAIN,
     recipients: tuple[str, ...] = (),
+    portion: float = 100.0,
 ) -> None:
-    """Evacuate every node of the colour and wait until no live connection is left on any.
+    """Evacuate every node of the colour and wait until no live connection is left on any, or until a ``portion`` (percent) of them has left.
 
     Done (docs/emqx/evacuation.md#all-nodes-at-once): live connections 0 on every node and every state past
     ``evicting_conns``. With nobody to receive the sessions EMQX stays in ``evicting_sessions``; that is not waited out.
     With ``recipients``, nodes of the same cluster, the sessions go there and every node becomes ``prohibiting``
     (recording B3_evacuate_all_old_ee); an evacuation that sends them elsewhere is begun again, since a node that restarts forgets whereto.
     ``moved`` is updated while it works (``to_move``: without those on nodes that still wait for the health check), ``notice`` is
-    called at each poll, ``step`` is the name in the journal. Slow rates and long waits get more time than ``limit_seconds``.
+    called at each poll, ``step`` is the name in the journal. With a portion the evacuations are stopped once it has left; a second's worth more may go. Slow rates and long waits get more time than ``limit_seconds``.
 
     Raises:
         Refused: somebody else evacuates these nodes in a way that does not fit.
@@ -96,8 +100,17 @@ async def evacuate(
     counted = {**dict.fromkeys(api.node_names, 0), **live}
     if recipients:
         limit += SLACK * sum((await api.session_totals())[:2]) / knobs.sess_evict_rate
-    emptying = _Emptying(counted, step, carries=bool(recipients))
+    emptying = _Emptying(counted, step, carries=bool(recipients), stays=staying(total, portion))
     await _wait_until_empty(run, colour, emptying, limit, moved, notice, still)
+    if emptying.stays:
+        await _stop(run, colour, step)
+
+
+async def _stop(run: Run, colour: Colour, step: str) -> None:
+    """The portion has left: the others stay until it has been judged."""
+    running = sorted(await run.clusters[colour].evacuations())
+    await run.act("evacuation", step=step, colour=colour, portion_done=running)
+    await asyncio.gather(*map(run.clusters[colour].evacuation_stop, running))
 
 
 async def _stop_astray(run: Run, colour: Colour, recipients: tuple[str, ...]) -> None:
@@ -139,11 +152,12 @@ async def _adopt(run: Run, colour: Colour, nodes: list[str], budget_per_second: 
 
 @dataclass
 class _Emptying:
-    """What the polls of one drain have seen so far; ``counted`` are the live connections before it, by node, ``carries`` is whether the sessions go too."""
+    """What the polls of one drain have seen so far; ``counted`` are the live connections before it, by node, ``carries`` is whether the sessions go too, ``stays`` is how many are left alone."""
 
     counted: Mapping[str, int]
     step: str
     carries: bool = False
+    stays: int = 0
     left: int = field(init=False)
     waits: bool = False
     leaving: int = 0
@@ -170,13 +184,25 @@ class _Emptying:
         return gone
 
     def done(self, running: Mapping[str, EvacuationFacts], now: float) -> bool:
-        """Nobody is left and every node is past evicting, or has been gone for long enough."""
-        return self.left == 0 and all(
+        """Nobody is left and every node is past evicting, or has been gone for long enough; or no more than those who stay are left."""
+        if self.left:
+            return self.has_left
+        return all(
             now - self.gone_since[node] >= LOST_NODE_SECONDS
             if node in self.gone_since
             else node in running and _has_done(running[node], carries=self.carries)
             for node in self.counted
         )
+
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody more is to go."""
+        return self.left <= self.stays
+
+    @property
+    def going(self) -> int:
+        """Who is still to go, and may."""
+        return max(0, self.leaving - self.stays)
 
 
 def _has_done(facts: EvacuationFacts, *, carries: bool) -> bool:
@@ -207,11 +233,11 @@ async def _wait_until_empty(
             gone = emptying.look(live, running, now)
             if emptying.waits:
                 end = min(now, began + MOST_WAIT_SECONDS) + limit_seconds
-            moved.to_move = moved.count + gone + emptying.leaving
+            moved.to_move = moved.count + gone + emptying.going
             if gone:
                 moved.count += gone
                 run.record("move", step=emptying.step, mover="evacuation", count=gone)
-            if moved.count and emptying.left == 0 and emptying.moving_since is not None and not moved.seconds:
+            if moved.count and emptying.has_left and emptying.moving_since is not None and not moved.seconds:
                 moved.seconds = now - emptying.moving_since
             if emptying.done(running, now):
                 return

@@ -16,7 +16,7 @@ class Task:
 
     ``step`` is the name in the journal. ``moved`` is updated while it works, ``notice`` is called whenever it moved somebody. ``knobs`` are node
     evacuation's, and ``recipients`` the nodes that it gives the sessions to, where both colours are one cluster. ``keeps_sessions`` leaves what clients
-    leave behind on a cluster of its own, for the way back.
+    leave behind on a cluster of its own, for the way back. ``portion`` is the percentage of the clients that an evacuation takes.
     """
 
     step: str
@@ -28,3 +28,4 @@ class Task:
     notice: Callable[[], None]
     recipients: tuple[str, ...] = ()
     keeps_sessions: bool = False
+    portion: float = 100.0

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pulumi
 
 from components.cutover.decide import decide
+from components.cutover.portions import Weighed
 from components.cutover.words import Colour
 from components.emqx.errors import UpgradeError
 from components.ledger.base import drained, origin
@@ -31,7 +32,7 @@ class CutoverInputs(WorldInputs):
     """Where to, from what, and what may be lost.
 
     For the policies: ``declared``, ``live``, ``steps``, ``strategy``, and as far as the balancer's files tell it, the colours that are
-    ``holding`` a share and the ``origin`` of the data.
+    ``holding`` a share and the ``origin`` of the data. ``weighed`` is there behind a balancer that does not know clients.
     """
 
     to: Colour
@@ -46,6 +47,7 @@ class CutoverInputs(WorldInputs):
     acknowledge: tuple[str, ...] = ()
     keep_stale_sessions: bool = False
     in_place: bool = False
+    weighed: Weighed | None = None
 
 
 class CutoverProvider(TypedProvider[CutoverInputs]):
@@ -97,6 +99,7 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
             inputs.acknowledge,
             budget_per_second=inputs.budget_per_second,
             keep_stale=inputs.keep_stale_sessions,
+            weighed=inputs.weighed,
         )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from components.cutover.cohort import everybody, moves
 from components.cutover.facts import Thresholds
 from components.cutover.plan import DRAIN, Desired, PlanError, Transition, World, check_invariants, part, plan
-from components.cutover.portions import Pacing, most_seconds, problems, spans, staying, too_fine
+from components.cutover.portions import Weighed, problems, spans, staying, too_fine
 from components.cutover.steps import parse_steps
 from components.cutover.words import COLOURS, Colour, Mover, other
 
@@ -105,9 +105,9 @@ def test_each_portion_has_a_meter_of_its_own_and_the_share_is_judged_in_the_last
     world = World(share=1_000, healthy=BOTH)
     found = spans(part(world, desired, "shift-100"), "green", world.share, portions=True)
     assert [(one.parts, one.judged, [act.act for act in one.transitions]) for one in found] == [
-        (1_000, False, ["share", "portion"]),
-        (5_000, False, ["judge", "portion"]),
-        (10_000, True, ["judge", "move"]),
+        (1_000, False, ["share", "portion", "judge"]),
+        (5_000, False, ["portion", "judge"]),
+        (10_000, True, ["move"]),
     ]
     weighed = spans(part(World(share=0, healthy=BOTH), desired, "shift-10"), "green", 0, portions=True)
     assert [(one.parts, one.judged) for one in weighed] == [(0, False)]
@@ -141,12 +141,30 @@ def test_the_last_portion_leaves_nobody_and_each_leaves_fewer(clients: int, port
     assert all(0 <= one <= clients for one in left)
 
 
-def test_the_longest_drain_has_holds_gates_and_returns_at_their_bounds() -> None:
-    steps = parse_steps([{"hold": 900}, {"share": 10}, {"hold": 60}, {"gate": True}, {"share": 100}, {"hold": 7_000}])
+def weighed(steps: list[dict[str, object]], portions: tuple[float, ...], mover: Mover, budget: int) -> Weighed:
     bounds = Thresholds(gate_seconds=100, clients_away_seconds=50)
-    assert most_seconds(steps, (100.0,), 3_000, Pacing("kick", 100), bounds) == 60 + 100 + 30
-    assert most_seconds(steps, (10.0, 100.0), 3_000, Pacing("kick", 100), bounds) == 60 + 100 + 30 + 150
-    evacuated = most_seconds(steps, (10.0, 100.0), 3_000, Pacing("evacuation", 100, 2.0), bounds)
+    return Weighed(
+        steps=parse_steps(steps),
+        portions=portions,
+        mover=mover,
+        budget_per_second=budget,
+        wait_seconds=2,
+        thresholds=bounds,
+    )
+
+
+def test_the_longest_drain_has_holds_gates_and_returns_at_their_bounds() -> None:
+    steps: list[dict[str, object]] = [
+        {"hold": 900},
+        {"share": 10},
+        {"hold": 60},
+        {"gate": True},
+        {"share": 100},
+        {"hold": 7_000},
+    ]
+    assert weighed(steps, (100.0,), "kick", 100).most_seconds(3_000) == 60 + 100 + 30
+    assert weighed(steps, (10.0, 100.0), "kick", 100).most_seconds(3_000) == 60 + 100 + 30 + 150
+    evacuated = weighed(steps, (10.0, 100.0), "evacuation", 100).most_seconds(3_000)
     assert evacuated == 60 + 100 + 150 + (2 + 3 + 1) + (2 + 27 + 1)
 
 
@@ -154,7 +172,7 @@ def test_the_longest_drain_has_holds_gates_and_returns_at_their_bounds() -> None
 def test_more_clients_or_a_smaller_budget_never_take_less_time(
     portions: tuple[float, ...], clients: int, budget: int, mover: Mover
 ) -> None:
-    steps = parse_steps([{"share": 100}])
-    here = most_seconds(steps, portions, clients, Pacing(mover, budget), Thresholds())
-    assert most_seconds(steps, portions, clients + 1, Pacing(mover, budget), Thresholds()) >= here
-    assert most_seconds(steps, portions, clients, Pacing(mover, budget + 1), Thresholds()) <= here
+    steps: list[dict[str, object]] = [{"share": 100}]
+    here = weighed(steps, portions, mover, budget).most_seconds(clients)
+    assert weighed(steps, portions, mover, budget).most_seconds(clients + 100) >= here
+    assert weighed(steps, portions, mover, budget + 1).most_seconds(clients) <= here
