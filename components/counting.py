@@ -15,7 +15,7 @@ from components.cutover.words import Colour, other
 from components.emqx.base import Cluster
 from components.emqx.errors import UpgradeError
 from components.emqx.known import known
-from components.routers.registry import router_of
+from components.routers.registry import capabilities_of, router_of
 from components.settings import Settings
 
 ANSWER_SECONDS = 8.0
@@ -64,7 +64,9 @@ async def counted(
 
 
 async def past(settings: Settings, colour: Colour, clients: int | None) -> int | None:
-    """The clients of a colour whose connections the balancer does not have; where it does not run that is everybody."""
+    """The clients of a colour whose connections the balancer does not have; where it does not run that is everybody, and where it closes nobody it does not matter."""
+    if not capabilities_of(BALANCERS[settings.balancer.target].router).closes_clients:
+        return 0
     handle = BALANCERS[settings.balancer.target].observed(settings)
     if clients is None or handle is None:
         return clients

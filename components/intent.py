@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from components import conversion
 from components.balancer import BALANCERS, listeners, placed, weighed
 from components.cutover.movers import Choice, Circumstances, choose
-from components.cutover.portions import Weighed
 from components.cutover.steps import Problem, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
 from components.cutover.words import COLOURS, Colour, other
@@ -159,21 +158,6 @@ def mover_of(settings: Settings) -> Choice:
         portions=settings.cutover.portions,
     )
     return choose(settings.cutover.mover, here)
-
-
-def weighed_of(settings: Settings) -> Weighed | None:
-    """What decides how long a cutover takes behind a balancer that does not know clients; None behind one that does."""
-    choice, cutover = mover_of(settings), settings.cutover
-    if not choice.portions:
-        return None
-    return Weighed(
-        steps=cutover.steps,
-        portions=choice.portions,
-        mover=choice.mover,
-        budget_per_second=cutover.budget_per_second,
-        wait_seconds=cutover.evacuation.wait_health_check_seconds,
-        thresholds=cutover.gates,
-    )
 
 
 def links_of(settings: Settings) -> tuple[LinkSpec, ...]:

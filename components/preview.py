@@ -26,12 +26,14 @@ from components.differing import Differing, differing
 from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Refused, Retryable, UpgradeError
 from components.emqx.known import known
-from components.emqx.models import Credentials, credentials_by_colour, missing_credentials
+from components.emqx.models import Credentials, credentials_by_colour
 from components.emqx.registry import cluster_of
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_route, refuse_without_exports
 from components.guards.outlasting import refuse_outlasting
-from components.intent import links_of, mover_of, observed, remembered, standing, target_of, weighed_of
+from components.intent import links_of, mover_of, observed, remembered, standing, target_of
+from components.keys import refuse_credentials
+from components.lasting import limits
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
 from components.links.accounts import carried, refuse_same_accounts
@@ -47,7 +49,7 @@ from components.migration.rules import UnknownRuleError
 from components.outlining import around, document, licence_limit
 from components.roll_preview import roll_plan_of
 from components.routers.fronting import first_share
-from components.routers.registry import capabilities_of, router_of
+from components.routers.registry import router_of
 from components.settings import Settings, is_rule
 from components.sharing import carries, data, in_one_cluster, refuse_false
 from components.strategies import STRATEGIES
@@ -94,7 +96,7 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
 
     """
     known_credentials = credentials_by_colour(credentials)
-    _refuse_credentials(settings, known_credentials)
+    refuse_credentials(settings, known_credentials)
     if STRATEGIES[settings.cutover.strategy].in_place:
         return Plan(*roll_plan_of(settings, known_credentials))
     # Pulumi runs the program inside its own event loop, so this one needs a thread.
@@ -120,25 +122,6 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     things = outlook.differing.things
     numbers |= {"advice": rules, "notAsked": list(outlook.silent), "configuration": things}
     return Plan(text, numbers, outline, outlook.runs)
-
-
-def _may_lose_nothing(settings: Settings) -> bool:
-    """Whether nobody has given sessions up."""
-    return "sessions" not in settings.cutover.acknowledge
-
-
-def _refuse_credentials(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
-    """Every declared colour has some, and a local cluster can be made with them: its bootstrap file is ``key:secret`` lines."""
-    for colour, cluster in sorted(settings.clusters.items()):
-        if colour not in credentials:
-            raise missing_credentials(colour)
-        unfit = target_of(settings, colour).credentials_problem(credentials[colour])
-        if unfit is not None:
-            raise BadInput(
-                f"emqx:credentials.{colour}",
-                seen=unfit,
-                todo=f"give a {cluster.target} cluster a key and a secret without: they are written into its bootstrap file",
-            )
 
 
 def _refuse_move(settings: Settings, credentials: Mapping[str, Credentials]) -> None:
@@ -185,7 +168,12 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
         most = await known(accepts(apis[settings.live])) if settings.live in apis else None
         limit = await licence_limit(settings, apis, credentials)
         along = await carries(settings, apis.get(old))
-        if along is not None and held.decision.direction == "forward" and old in apis and _may_lose_nothing(settings):
+        if (
+            along is not None
+            and held.decision.direction == "forward"
+            and old in apis
+            and "sessions" not in settings.cutover.acknowledge
+        ):
             await known(refuse_without_sites(apis[old]))
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
@@ -199,7 +187,7 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
 def _forecast(
     settings: Settings, held: _Held, fleet: Fleet, carried_along: Carries | None, accepts_per_second: int | None
 ) -> Forecast:
-    return forecast(
+    plan = forecast(
         to=settings.live,
         direction=held.decision.direction,
         reason=held.decision.reason,
@@ -213,9 +201,8 @@ def _forecast(
         carries=carried_along,
         keeps_sessions=settings.cutover.keep_stale_sessions,
         accepts=accepts_per_second,
-        can=capabilities_of(BALANCERS[settings.balancer.target].router),
-        weighed=weighed_of(settings),
     )
+    return plan.model_copy(update={"limits": limits(settings, fleet.clients)})
 
 
 async def _refuse_false(settings: Settings, apis: Mapping[Colour, Cluster]) -> None:

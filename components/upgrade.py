@@ -14,7 +14,8 @@ from components.cluster.emqx_cluster import EmqxCluster
 from components.conversion import birth
 from components.cutover.words import COLOURS, Colour
 from components.declaration import clusters, declaration
-from components.intent import in_order, links_of, remembered, site, standing, theirs, weighed_of
+from components.intent import in_order, links_of, remembered, site, standing, theirs
+from components.lasting import weighed_of
 from components.ledger.remembered import Remembered
 from components.resources.chain import KINDS
 from components.resources.cluster_guard import ClusterGuard

@@ -5,7 +5,6 @@ The rule: whatever a router cannot do is a field here, never a name of a router 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,17 +35,3 @@ class Capabilities:
     def cohorts(self) -> bool:
         """Whether a share is always the same clients."""
         return self.knows_clients == "client-id"
-
-
-def limits(can: Capabilities) -> Iterator[str]:
-    """What the plan says of a router that cannot do everything, a sentence for each thing."""
-    if not can.cohorts:
-        yield "the balancer does not know clients: no cohorts, nobody is sent to the same colour twice but by chance"
-    if can.knows_clients == "new-connections":
-        yield "a share below 100 % takes who connects anew, and moves nobody"
-    if not can.cohorts and not can.closes_clients:
-        yield "it cannot close one client's connection: the brokers themselves disconnect everybody, after the whole share is set"
-    if can.keeps_seconds is not None:
-        yield f"it ends connections of before a change of its weights by itself after {can.keeps_seconds:g} s"
-    if can.unseen:
-        yield can.unseen

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic.alias_generators import to_camel
 
-from components.cutover.capabilities import Capabilities, limits
 from components.cutover.cohort import green_parts, share_percent
+from components.cutover.limits import Limits
 from components.cutover.movers import Choice, told_to_go
 from components.cutover.pace import evacuation_seconds, limit_seconds
-from components.cutover.portions import Weighed
 from components.cutover.steps import Step
 from components.cutover.words import PARTS, Colour, Direction, Mover
 from components.value import Value
@@ -47,7 +46,6 @@ class Fleet(Value):
     sample: Sample | None = None
 
 
-KNOWS_CLIENTS = Capabilities("client-id")
 NOBODY = Fleet(clients=0, mqtt5_clients=0, persistent_connected=0, persistent_offline=0, queued_messages=0)
 
 
@@ -98,8 +96,7 @@ class Forecast(Value):
     ``sample`` is there where the fleet is large and its numbers are estimates.
     ``carried`` are the sessions that come along, where both colours are one cluster (None: they are not, or it is not known).
     ``accepts`` is what the listeners of the new colour accept in a second (None: no limit that is known), ``past`` the clients whose connection the balancer does not have.
-    ``cannot`` is what the balancer cannot do, a sentence for each thing. Behind one that does not know clients ``most_seconds`` is how long the cutover may take, ``keeps_seconds``
-    how long it keeps connections of before its first change (both None elsewhere).
+    ``limits`` is there behind a balancer that does not know clients.
     ``told_to_go`` are the clients that get a DISCONNECT packet by the mover at most: some MQTT 5 libraries do not come back after one (docs/emqx/clients.md#which-mover-is-safe).
     """
 
@@ -121,9 +118,7 @@ class Forecast(Value):
     carries: Carries | None = None
     past: int | None = 0
     accepts: int | None = None
-    cannot: tuple[str, ...] = ()
-    most_seconds: float | None = None
-    keeps_seconds: float | None = None
+    limits: Limits | None = None
 
 
 def forecast(
@@ -141,19 +136,16 @@ def forecast(
     carries: Carries | None = None,
     keeps_sessions: bool = False,
     accepts: int | None = None,
-    can: Capabilities = KNOWS_CLIENTS,
-    weighed: Weighed | None = None,
 ) -> Forecast:
     """The forecast of a cutover to ``to`` that starts at green's ``share_parts``; gates are shown as config spells them.
 
     ``accepts`` is what the listeners of ``to`` accept in a second, of which no more is asked.
     ``keeps_sessions`` is whether what clients leave behind stays (``keepStaleSessions``), ``carries`` what becomes of sessions where both colours are one cluster.
-    ``can`` is what the balancer can do, ``weighed`` what decides how long it takes where that does not know clients.
     """
     steps, fleet = _taken(direction, steps, fleet)
     budget_per_second = budget_per_second if accepts is None else min(budget_per_second, accepts)
     cohorts = _weighed(steps, fleet) if mover.portions else _cohorts(steps, fleet, to, share_percent(to, share_parts))
-    rows = [_row(*cohort, mover, budget_per_second, wait_health_check_seconds) for cohort in cohorts]
+    rows = tuple(_row(*cohort, mover, budget_per_second, wait_health_check_seconds) for cohort in cohorts)
     return Forecast(
         to=to,
         direction=direction,
@@ -164,19 +156,20 @@ def forecast(
         told_to_go=told_to_go(fleet.mqtt5_clients, mover.mover, fleet.past),
         past=fleet.past,
         accepts=accepts,
-        late=Late() if fleet.cohorts is None else Late(without_id=fleet.assigned, websocket=fleet.websocket),
-        steps=tuple(rows),
+        late=_late(fleet),
+        steps=rows,
         gates=tuple(map(to_camel, gates)),
         losses=_losses(fleet, rows, keeps=keeps_sessions) if carries is None else _left(fleet, carries),
         carried=None if carries is None else _carried(fleet, carries),
         carries=carries,
-        cannot=tuple(limits(can)),
-        most_seconds=None if weighed is None or fleet.clients is None else weighed.most_seconds(fleet.clients),
-        keeps_seconds=can.keeps_seconds,
         expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
         sample=fleet.sample,
     )
+
+
+def _late(fleet: Fleet) -> Late:
+    return Late() if fleet.cohorts is None else Late(without_id=fleet.assigned, websocket=fleet.websocket)
 
 
 def _weighed(steps: Sequence[Step], fleet: Fleet) -> Iterator[tuple[Step, int | None]]:

@@ -46,16 +46,14 @@ def render(plan: Forecast) -> str:
 
 def _blind(plan: Forecast) -> list[str]:
     """What a balancer cannot do that does not know clients, the portions of the drain, and whether they fit into the time that it keeps connections."""
-    if not plan.mover.portions:
+    if plan.limits is None:
         return []
     portions = ", ".join(f"{one:g} %" for one in plan.mover.portions)
-    bound = [f"  all of it takes {_shown(plan.most_seconds)} s at most, gates and returns at their bounds"]
-    if plan.keeps_seconds is not None:
-        bound = [f"{bound[0]}; {plan.keeps_seconds:g} s is what there is"]
+    there = "" if plan.limits.keeps_seconds is None else f"; {plan.limits.keeps_seconds:g} s is what there is"
     return [
-        *(f"  {one}" for one in plan.cannot),
+        *(f"  {one}" for one in plan.limits.cannot),
         f"  the drain goes in portions, with the gates between them: {portions} of the clients",
-        *bound,
+        f"  all of it takes {_shown(plan.limits.most_seconds)} s at most, gates and returns at their bounds{there}",
     ]
 
 

@@ -16,8 +16,8 @@ def refuse_outlasting(plan: Forecast) -> None:
         Refused: with what it would take and what there is.
 
     """
-    if plan.direction == "forward":
-        refuse_longer(plan.most_seconds, plan.keeps_seconds, plan.clients, plan.budget_per_second)
+    if plan.direction == "forward" and plan.limits is not None:
+        refuse_longer(plan.limits.most_seconds, plan.limits.keeps_seconds, plan.clients, plan.budget_per_second)
 
 
 def refuse_longer(most: float | None, keeps: float | None, clients: int | None, budget_per_second: int) -> None:

@@ -72,8 +72,7 @@ async def open_run(
     if decision.direction == "forward":
         await _refuse_move(run, source, to, must_answer=not goes_on)
         _refuse_long(run, weighed, live.get(source))
-        if run.in_one_cluster and "sessions" not in acknowledged:
-            await known(refuse_without_sites(run.clusters[source]))
+        await _refuse_lone(run, source, acknowledged)
     await _refuse_busy(run, source, decision, memory)
     sessions, messages = await _losses(run, source, must_answer=not goes_on)
     if decision.direction == "forward" and sessions and "sessions" not in acknowledged:
@@ -90,6 +89,12 @@ async def open_run(
         await _remove_stale(run, to, _left_since(memory, to))
     await remember_opened(run, to)
     return opened.model_copy(update={"lost_sessions": sessions, "lost_messages": messages})
+
+
+async def _refuse_lone(run: Run, source: Colour, acknowledged: Sequence[str]) -> None:
+    """In one cluster its durable sessions need sites, unless nobody minds."""
+    if run.in_one_cluster and "sessions" not in acknowledged:
+        await known(refuse_without_sites(run.clusters[source]))
 
 
 def _refuse_long(run: Run, weighed: Weighed | None, clients: int | None) -> None:

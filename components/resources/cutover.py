@@ -10,12 +10,9 @@ from typing import Any, ClassVar
 
 import pulumi
 
-from components.cutover.decide import decide
 from components.cutover.portions import Weighed
 from components.cutover.words import Colour
-from components.emqx.errors import UpgradeError
-from components.ledger.base import drained, origin
-from components.ledger.registry import ledger_of
+from components.links.left_over import has_work
 from components.links.opening import Opened, open_run
 from components.links.roll_opening import open_roll
 from components.resources import engine
@@ -24,7 +21,6 @@ from components.resources.link import Link
 from components.resources.props import State
 from components.resources.provider import TypedProvider
 from components.resources.world import WorldInputs, journaled, opened, tell_plan, write_failure
-from components.routers.registry import router_of
 from components.run.run import Run
 
 
@@ -63,7 +59,7 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
         """Whether somebody is not where ``to`` says, or a node does not run what is declared; what cannot be asked is a reason to look again."""
         if inputs.in_place:
             return asyncio.run(has_roll(inputs, self.credentials))
-        return asyncio.run(_has_work(inputs))
+        return asyncio.run(has_work(inputs.to, inputs.balancer, [entry["colour"] for entry in inputs.declared]))
 
     def act(self, inputs: CutoverInputs, olds: State | None) -> State:  # noqa: ARG002  -- a run looks at the world
         """Open a new run under a fresh token."""
@@ -101,15 +97,6 @@ class CutoverProvider(TypedProvider[CutoverInputs]):
             keep_stale=inputs.keep_stale_sessions,
             weighed=inputs.weighed,
         )
-
-
-async def _has_work(inputs: CutoverInputs) -> bool:
-    try:
-        memory, share = (await ledger_of(inputs.balancer).read()).memory, await router_of(inputs.balancer).share()
-    except UpgradeError:
-        return True
-    declared = [entry["colour"] for entry in inputs.declared]
-    return decide(inputs.to, share, origin(memory), {}, declared, drained(memory)).direction != "nothing"
 
 
 class Cutover(Link, module="emqx", name="Cutover"):

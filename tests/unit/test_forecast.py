@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.cutover.capabilities import Capabilities
 from components.cutover.cohort import cohort_counts, everybody, green_parts, moves
 from components.cutover.forecast import Fleet, Forecast, Sample, forecast
+from components.cutover.limits import limits_of
 from components.cutover.movers import Choice
 from components.cutover.plan_text import render
-from components.cutover.steps import DEFAULT_STEPS
+from components.cutover.portions import Weighed
+from components.cutover.steps import DEFAULT_STEPS, parse_steps
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
+from components.emqx.errors import Refused
+from components.guards.outlasting import refuse_outlasting
 
 pytestmark = pytest.mark.unit
 
@@ -157,3 +162,44 @@ def test_the_way_back_counts_no_hold_that_it_skips() -> None:
     )
     assert [row.name for row in plan_.steps] == ["shift-10", "shift-50", "shift-100"]
     assert plan_.expected_seconds == plan_.limit_seconds == 10.0
+
+
+def weighed_plan(clients: int, budget: int, keeps: float | None = 3_600.0) -> Forecast:
+    steps, portions = parse_steps([{"share": 10}, {"hold": 30}, {"share": 100}]), (10.0, 100.0)
+    can = Capabilities("new-connections", keeps_seconds=keeps, unseen="who keeps an old answer is not seen")
+    weighed = Weighed(steps=steps, portions=portions, mover="kick", budget_per_second=budget)
+    plan_ = forecast(
+        to="green",
+        direction="forward",
+        reason="",
+        share_parts=0,
+        steps=steps,
+        mover=Choice(mover="kick", reason="why", portions=portions),
+        budget_per_second=budget,
+        fleet=Fleet(clients=clients, mqtt5_clients=7),
+    )
+    return plan_.model_copy(update={"limits": limits_of(can, weighed, clients)})
+
+
+def test_a_balancer_that_does_not_know_clients_is_told_with_what_it_cannot_do_and_what_there_is_time_for() -> None:
+    plan_ = weighed_plan(3_000, 100)
+    assert [(row.name, row.clients, row.mover) for row in plan_.steps if row.share is not None] == [
+        ("shift-10", 0, None),
+        ("shift-100", 3_000, "kick"),
+    ]
+    text = render(plan_)
+    assert "no cohorts" in text
+    assert "takes who connects anew, and moves nobody" in text
+    assert "cannot close one client's connection" in text
+    assert "who keeps an old answer is not seen" in text
+    assert "in portions, with the gates between them: 10 %, 100 % of the clients" in text
+    assert "takes 360 s at most, gates and returns at their bounds; 3600 s is what there is" in text
+    assert "7 MQTT 5 clients get a DISCONNECT by it" in text
+
+
+def test_a_drain_that_would_outlast_the_connections_is_refused_with_both_numbers() -> None:
+    refuse_outlasting(weighed_plan(3_000, 100))
+    with pytest.raises(Refused, match=r"500000 clients at 100/s.* take 5330 s at most, and 3600 s after"):
+        refuse_outlasting(weighed_plan(500_000, 100))
+    refuse_outlasting(weighed_plan(500_000, 100, keeps=None))
+    refuse_outlasting(weighed_plan(500_000, 100).model_copy(update={"direction": "back"}))
