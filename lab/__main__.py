@@ -10,6 +10,7 @@ COMMANDS = {
     "fleet": ("lab.fleet.cli", "MQTT devices that reconnect and record what happens to them"),
     "demo": ("lab.demo", "blue to green with live devices, and the report"),
     "kubernetes": ("lab.kubernetes.cli", "a Kubernetes cluster whose pods are processes"),
+    "aws": ("lab.aws.cli", "an AWS account whose instances and balancers are processes"),
     "bench": ("lab.bench", "the figures of the cutover, as ratios"),
     "bench-preview": ("lab.bench_preview", "how long a preview takes, against a bare program's"),
     "bench-strategies": ("lab.bench_strategies", "the strategies and the Operator's algorithm side by side"),

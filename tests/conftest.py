@@ -16,7 +16,7 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 MOST_WORKERS = 4
-TIERS = ("unit", "program", "provider", "policy", "lab", "kubernetes")
+TIERS = ("unit", "program", "provider", "policy", "lab", "kubernetes", "aws")
 
 
 @pytest.fixture(scope="module")

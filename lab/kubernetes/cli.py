@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import select
-import signal
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab.kubernetes.outside import READY, Outside
+from lab.lasting import held
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-POLL_SECONDS = 0.1
 
 
 @app.callback()
@@ -35,20 +29,9 @@ def up(
     with tempfile.TemporaryDirectory(prefix="lab-kubernetes-") as temporary:
         place = (directory or Path(temporary)).resolve()
         (place / READY).unlink(missing_ok=True)
-        outside = Outside(place)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: outside.end())
-        if as_long_as:
-            threading.Thread(target=_end_with, args=[outside, as_long_as], daemon=True).start()
-        while outside.process.poll() is None and not (place / READY).exists():
-            time.sleep(POLL_SECONDS)
-        with contextlib.suppress(FileNotFoundError):
-            ready = json.loads((place / READY).read_text(encoding="utf-8"))
-            print(f"export KUBECONFIG={ready['kubeconfig']}\n# kubectl: {ready['kubectl']}", flush=True)
-        raise SystemExit(outside.wait())
+        raise SystemExit(held(Outside(place).process, place / READY, as_long_as, _shown))
 
 
-def _end_with(outside: Outside, pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        select.select([os.pidfd_open(pid)], [], [])
-    outside.end()
+def _shown(said: str) -> str:
+    ready = json.loads(said)
+    return f"export KUBECONFIG={ready['kubeconfig']}\n# kubectl: {ready['kubectl']}"

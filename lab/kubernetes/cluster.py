@@ -6,23 +6,18 @@ The rule: every wait is bounded and says what it last saw; two who ask for a clu
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from components.system.environment import kept
-from lab.kubernetes.outside import CONTROL, READY, ROOT
+from lab.kubernetes.outside import CONTROL, READY
+from lab.lasting import ended, started
 
 READY_SECONDS, ANSWER_SECONDS, WAIT_SECONDS, POLL_SECONDS = 900.0, 120.0, 180.0, 0.3
 """The first allows for a build."""
-_started: dict[Path, subprocess.Popen[bytes]] = {}
-"""They go on when nobody has them any more, as long as their owner does."""
 
 
 class NotSeenError(AssertionError):
@@ -41,19 +36,12 @@ class Cluster:
     @classmethod
     def of(cls, directory: Path, owner: int) -> Cluster:
         """The cluster of a directory, started now unless it runs; it ends when the process ``owner`` ends."""
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (directory / READY).exists():
-                _start(directory, owner)
+        started(directory, owner, ("kubernetes", "up"), READY, READY_SECONDS)
         return cls(directory)
 
     def end(self) -> None:
         """End it now, if this process has started it."""
-        process = _started.pop(self.directory, None)
-        if process is not None:
-            process.terminate()
-            process.wait(ANSWER_SECONDS)
+        ended(self.directory)
 
     def kubectl(self, *words: str, given: str = "", fails: bool = False) -> str:
         """What it prints; raises with its error unless it is expected to fail, and then the error is what is told."""
@@ -109,24 +97,3 @@ class Cluster:
             yield
         finally:
             mark.unlink()
-
-
-def _start(directory: Path, owner: int) -> None:
-    log = directory / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lab", "kubernetes", "up", f"--directory={directory}", f"--as-long-as={owner}"],
-            cwd=ROOT,
-            env=kept(os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for its owner, with whom it ends
-        )
-    _started[directory] = process
-    limit = time.monotonic() + READY_SECONDS
-    while not (directory / READY).exists():
-        if process.poll() is not None or time.monotonic() > limit:
-            process.terminate()
-            raise NotSeenError(f"no cluster: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
-        time.sleep(POLL_SECONDS)

@@ -5,7 +5,6 @@ The rule: the cluster ends with this process, and this process with the cluster;
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -82,16 +81,6 @@ class Outside:
         )
         theirs.close()
         threading.Thread(target=serve, args=[ours], daemon=True).start()
-
-    def wait(self) -> int:
-        """Until it has ended; its status."""
-        return self.process.wait()
-
-    def end(self) -> None:
-        """Let it end, which takes everything in it along."""
-        if self.process.stdin:
-            with contextlib.suppress(OSError):
-                self.process.stdin.close()
 
 
 def serve(doors: socket.socket) -> None:
