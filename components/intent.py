@@ -115,7 +115,8 @@ def target_of(settings: Settings, colour: Colour) -> Target:
 def site(settings: Settings, colour: Colour) -> Site:
     """A declared colour, as its target wants it."""
     in_place = STRATEGIES[settings.cutover.strategy].in_place and colour == settings.live
-    return Site(colour, settings.clusters[colour], settings.work_directory, in_place)
+    cluster, environment = settings.clusters[colour], settings.environment
+    return Site(colour, cluster, settings.work_directory, in_place, environment=environment)
 
 
 def observed(settings: Settings, colour: Colour) -> ClusterHandle | None:

@@ -13,7 +13,8 @@ from components.aws import clients
 from components.aws.clients import client
 from components.ledger.dynamodb import KEY
 
-REGION = "eu-central-1"
+REGION, IMAGE = "eu-central-1", "ami-03cf127a"
+"""An image that every account of moto's has."""
 
 
 @contextmanager
@@ -39,3 +40,15 @@ def make_table(name: str) -> None:
         AttributeDefinitions=[{"AttributeName": KEY, "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+
+
+def make_subnets() -> list[str]:
+    """Two subnets of one VPC, in two zones; their ids."""
+    ec2 = client(REGION, "ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    return [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"][
+            "SubnetId"
+        ]
+        for number, zone in enumerate("ab")
+    ]

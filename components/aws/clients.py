@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_route53 import Route53Client
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5.0, 20.0, 6
 
@@ -32,6 +33,8 @@ def client(region: str, service: Literal["elbv2"]) -> ElasticLoadBalancingv2Clie
 def client(region: str, service: Literal["route53"]) -> Route53Client: ...
 @overload
 def client(region: str, service: Literal["ssm"]) -> SSMClient: ...
+@overload
+def client(region: str, service: Literal["sts"]) -> STSClient: ...
 
 
 @cache

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from components.cutover.versions import Version, leading
 from components.cutover.words import Edition
 from components.emqx.errors import GaveUp, Refused
-from components.emqx.known import known
-from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, missing_credentials
-from components.emqx.registry import cluster_of
+from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
 from components.keepers import archived
+from components.keepers.asked import says, until_it_says
 from components.keepers.base import Copied, Running
 from components.keepers.copies import Manifest
 from components.system.command import CommandFailed, filled, output_of
@@ -72,33 +71,18 @@ class CommandKeeper:
         key = self._credentials.license if self._credentials and edition == "ee" else None
         more = {"version": version, "edition": edition}
         await self._command("start", node, tried, more, {LICENSE: key} if key else {})
-        end = time.monotonic() + self._where.seconds
-        while (here := await self.runs(node)) is None:
-            self._interrupted()
-            if time.monotonic() >= end:
-                seen = f"its API does not answer after {self._where.seconds:g} s"
-                raise GaveUp(tried, node=node, seen=seen, todo="look at the log of the node")
-            await asyncio.sleep(POLL_SECONDS)
+        limit = self._where.seconds
+        here = await until_it_says(partial(self.runs, node), limit, POLL_SECONDS, self._interrupted)
+        if here is None:
+            seen = f"its API does not answer after {limit:g} s"
+            raise GaveUp(tried, node=node, seen=seen, todo="look at the log of the node")
         if here != wanted:
             todo = f"let emqx:clusters.{self._handle.colour}.keeper.start install and start {{version}} and {{edition}}"
             raise GaveUp(tried, node=node, seen=f"it runs {here.version} ({here.edition})", todo=todo)
 
     async def runs(self, node: str) -> Running | None:
         """As its own API says; None while that does not answer."""
-        if self._credentials is None:
-            raise missing_credentials(self._handle.colour)
-        one = tuple(each for each in self._handle.nodes if each.name == node)
-        handle = self._handle.model_copy(update={"nodes": one})
-        async with cluster_of(handle, self._credentials, patience_seconds=0) as api:
-            facts = await known(api.nodes(node=node)) or ()
-        here = next((each for each in facts if each.name == node and each.running), None)
-        if here is None:
-            return None
-        found = leading(here.version or "")
-        plain = (
-            str(Version(*found.line, found.patch)) if found is not None and found.patch is not None else here.version
-        )
-        return Running(plain, here.edition)
+        return await says(self._handle, node, self._credentials)
 
     async def back_up(self, node: str, place: Path) -> Copied:
         """What the command prints, a tar archive."""

@@ -92,6 +92,15 @@ def copy(place: Path, manifest: Manifest, source: Source) -> Copied:
     return Copied(place, len(files), sum(one.size for one in files))
 
 
+def recorded(place: Path, manifest: Manifest) -> Copied:
+    """Keep the manifest of a copy whose files lie elsewhere, with whoever keeps the volumes; one that lies there already is answered as it is."""
+    if (before := copied(place)) is not None:
+        return before
+    own_directory(place)
+    replace(place / MANIFEST, manifest.model_dump_json(indent=1))
+    return Copied(place, len(manifest.files), sum(one.size for one in manifest.files))
+
+
 def aside(path: Path) -> Path | None:
     """Give what lies there another name beside it, ``data.aside-1``; where it is now, None when nothing lies there."""
     if not path.exists():

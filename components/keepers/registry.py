@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
-from components.keepers import commands, kubernetes, lab, local
+from components.keepers import aws, commands, kubernetes, lab, local
 from components.keepers.base import NodeKeeper
 
 Interrupted = Callable[[], None]
@@ -17,6 +17,7 @@ KEEPERS: Mapping[str, Make] = {
     "lab": lab.keeper,
     "commands": commands.keeper,
     "kubernetes": kubernetes.keeper,
+    "aws": aws.keeper,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from components.cutover.licence import read
 from components.cutover.words import Colour, other
+from components.emqx import fewer
 from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
@@ -130,17 +131,7 @@ async def refuse_fewer(colour: Colour, version: str, directory: Path, nodes: int
     ready = running(directory)
     if ready is None or len(ready["nodes"]) <= nodes:
         return
-    handle = ClusterHandle(colour=colour, nodes=ready["nodes"], version=version)
-    async with cluster_of(handle, credentials) as api:
-        live = await api.live_connections()
-    busy = {node.name: live[node.name] for node in handle.nodes[nodes:] if live.get(node.name)}
-    if busy:
-        raise Refused(
-            f"taking nodes of {colour} away",
-            node=colour,
-            seen=f"clients are connected to them: {busy}",
-            todo="evacuate these nodes first, or move the clients to the other colour",
-        )
+    await fewer.refuse_fewer(ClusterHandle(colour=colour, nodes=ready["nodes"], version=version), nodes, credentials)
 
 
 async def refuse_served(colour: Colour, version: str, directory: Path, credentials: Credentials) -> None:

@@ -42,6 +42,14 @@ class Recorder(pulumi.runtime.Mocks):
             node = {"name": "emqx@a.b.mqtt", "api": "http://a.b.mqtt:18083", "mqtt": "a.b.mqtt:1883"}
             handle = {"colour": inputs["colour"], "nodes": [node], "version": inputs["version"]}
             outputs = {"handle": {**handle, "pods": inputs["place"]}}
+        if args.typ.endswith("AwsCluster"):
+            node = {"name": "emqx@10.9.0.1", "api": "http://10.9.0.1:18083", "mqtt": "10.9.0.1:1883"}
+            place = {"region": inputs["region"], "group": f"sg-of-{inputs['colour']}"}
+            outputs = {
+                "handle": {"colour": inputs["colour"], "nodes": [node], "version": inputs["version"], "aws": place}
+            }
+        if args.typ == "aws:ec2/instance:Instance":
+            outputs = {"privateIp": f"10.0.0.{len(self.seen)}"}
         if args.typ.endswith("KubernetesBalancer"):
             place = {"router": "haproxy_pods", "ledger": "config_map", "maps": inputs["name"], "pods": inputs["place"]}
             outputs = {**place, "mqtt": "127.0.0.1:1883", "admin": []}
