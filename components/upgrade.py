@@ -12,6 +12,7 @@ from components.balancer.base import Fronted
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
 from components.conversion import birth
+from components.cutover.roll_memory import in_work
 from components.cutover.words import COLOURS, Colour
 from components.declaration import clusters, declaration
 from components.intent import in_order, links_of, remembered, site, standing, theirs
@@ -64,6 +65,7 @@ class BlueGreen(pulumi.ComponentResource):
                 idle=known.serving not in {None, colour},
                 environment=settings.environment,
                 birth=birth(settings, colour),
+                in_work=work.node if (work := in_work(known.memory, colour)) else None,
             )
             self.clusters[colour] = EmqxCluster(place, self._child(protect=self._serves(colour, known)))
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}

@@ -1,7 +1,7 @@
 """Nodes in the pods of a StatefulSet: the controller starts a pod anew at once, so a node that is to stay down is held before its process begins.
 
-The rule: one pod at a time is deleted, and only by `stop`. A pod that is held has its volume, so that it can be copied; a hold is a key of a ConfigMap, and a run
-that was killed finds it there.
+The rule: one pod at a time is deleted, and only by `stop`. A pod that is held has its volume, so that it can be copied; a hold is a key of a ConfigMap, with
+what the node ran, and a run that was killed finds it there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from components.kubernetes.pods import why
 from components.manifests.nodes import EDITION, GO, HOLD, HOME, VERSION
 
 DATA = "data"
+UNKNOWN = "unknown"
 POLL_SECONDS = 1.0
-STOP_SECONDS, START_SECONDS = 3_900.0, 900.0
+END_SECONDS = 3_900.0
 """A node that ends may go on evacuating for as long as its grace is, an hour."""
 
 
@@ -36,42 +37,61 @@ def keeper(
     handle: ClusterHandle, where: KeeperHandle, _credentials: Credentials | None, interrupted: Callable[[], None]
 ) -> KubernetesKeeper:
     """The keeper of the pods whose StatefulSet is called as ``where`` says, in the namespace of the handle."""
-    return KubernetesKeeper(handle, where.place, interrupted)
+    return KubernetesKeeper(handle, where, interrupted)
 
 
 class KubernetesKeeper:
     """Asks the API server, and the container that holds a node."""
 
-    def __init__(self, handle: ClusterHandle, place: str, interrupted: Callable[[], None]) -> None:
-        self._place, self._workload = Place.model_validate_json(place.partition(" ")[2]), place.partition(" ")[0]
+    def __init__(self, handle: ClusterHandle, where: KeeperHandle, interrupted: Callable[[], None]) -> None:
+        """Nothing is asked yet; ``where`` names the StatefulSet and its place, and how long a pod may take to begin."""
+        self._workload, _, place = where.place.partition(" ")
+        self._place, self._seconds = Place.model_validate_json(place), where.seconds
         self._hosts = {node.name: node.name.partition("@")[2] for node in handle.nodes}
         self._interrupted = interrupted
 
     async def stop(self, node: str) -> None:
-        """Hold the pod that comes, then delete the one that is there."""
-        pod = self._pod_of(node)
-        found = await self._get(pod)
-        await self._hold(pod, held=True)
-        if found is not None and not _held(found) and "deletionTimestamp" not in found["metadata"]:
-            with told(f"stopping {node}", pod):
-                await _quietly(api.send(self._place, "DELETE", f"pods/{pod}"))
-        await self._wait(node, f"stopping {node}", STOP_SECONDS, _held)
+        """Hold the pod that comes, then delete the one that is there; one that is held already stays."""
+        found = await self._get(self._pod_of(node))
+        await self._hold(self._pod_of(node), found)
+        await self._renewed(node, None if found is not None and _held(found) else found)
 
     async def start(self, node: str, version: str, edition: Edition) -> None:
-        """Let the node begin; its template has been declared before."""
-        pod = self._pod_of(node)
-        found = await self._wait(node, f"looking at {node}", STOP_SECONDS, lambda one: _held(one) or _runs(one))
+        """Let the node begin; its template has been declared before, and a pod that was made from an older one is made anew."""
+        pod, tried, wanted = self._pod_of(node), f"starting {version} ({edition})", Running(version, edition)
+        found = await self._wait(node, f"looking at {node}", self._seconds, _begun)
         here = _release(found)
-        if here != Running(version, edition):
-            runs = _runs(found)
-            seen = f"{here.version} ({here.edition}) {'runs there' if runs else 'is what its pod was made for'}"
-            todo = "stop it first" if runs else "run pulumi up again: the StatefulSet has to be declared with it first"
-            raise Refused(f"starting {version} ({edition})", node=node, seen=seen, todo=todo)
-        await self._hold(pod, held=False)
-        if not _runs(found):
+        if here != wanted:
+            if _started(found):
+                seen = f"{here.version} ({here.edition}) runs there"
+                raise Refused(tried, node=node, seen=seen, todo="stop it first")
+            if (declared := await self._declared()) != wanted:
+                seen = f"{declared.version} ({declared.edition}) is what its StatefulSet makes pods for"
+                todo = "run pulumi up again: the StatefulSet has to be declared with it first"
+                raise Refused(tried, node=node, seen=seen, todo=todo)
+            await self._hold(pod, found)
+            found = await self._renewed(node, found)
+        await self._let_go(pod)
+        if _held(found):
             with told(f"starting {node}", pod):
                 await execute.run(self._place, pod, HOLD, ["touch", GO])
-        await self._wait(node, f"starting {version} ({edition})", START_SECONDS, _started)
+        await self._wait(node, tried, self._seconds, _started)
+
+    async def _renewed(self, node: str, old: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """The held pod that comes when this one has been deleted; None is one that is gone, or held already."""
+        pod, uid = self._pod_of(node), None if old is None else old["metadata"]["uid"]
+        if old is not None:
+            if "deletionTimestamp" not in old["metadata"]:
+                with told(f"stopping {node}", pod):
+                    await api.or_none(api.send(self._place, "DELETE", f"pods/{pod}"))
+            await self._wait(node, f"stopping {node}", END_SECONDS, lambda one: one["metadata"]["uid"] != uid)
+        return await self._wait(node, f"holding {node}", self._seconds, _held)
+
+    async def _declared(self) -> Running:
+        """What the StatefulSet makes pods for."""
+        with told("looking at the StatefulSet", self._workload):
+            found = await api.get(self._place, f"statefulsets/{self._workload}", version="apps/v1")
+        return _release(found["spec"]["template"])
 
     async def runs(self, node: str) -> Running | None:
         """As its pod was made."""
@@ -83,7 +103,7 @@ class KubernetesKeeper:
         if (before := await asyncio.to_thread(copied, place)) is not None:
             return before
         pod = await self._stopped(node, "copying its data")
-        here = _release(await self._get(pod) or {})
+        here = _said((await self._holds() or {}).get(pod, ""))
         with tempfile.TemporaryDirectory(prefix="emqx-copy-") as temporary:
             archive, data = Path(temporary) / "data.tar", Path(temporary) / DATA
             with told(f"copying {node}", pod), archive.open("wb") as into:
@@ -135,23 +155,44 @@ class KubernetesKeeper:
         return pod
 
     async def _stopped(self, node: str, tried: str) -> str:
+        """Its pod, held; one whose node never came up is not stopped by anybody else, since its containers start again and again."""
         pod = self._pod_of(node)
         found = await self._get(pod)
+        if found is not None and _started(found):
+            raise Refused(tried, node=node, seen="it runs", todo="stop it first")
         if found is None or not _held(found):
-            raise Refused(tried, node=node, seen="its pod is not held", todo="stop it first")
+            await self.stop(node)
         return pod
 
     async def _get(self, pod: str) -> Mapping[str, Any] | None:
         with told("looking at a pod", pod):
-            return await _or_none(api.get(self._place, f"pods/{pod}"))
+            return await api.or_none(api.get(self._place, f"pods/{pod}"))
 
-    async def _hold(self, pod: str, *, held: bool) -> None:
+    async def _holds(self) -> Mapping[str, str] | None:
+        """The pods that are held, and what each ran before; None where none ever was."""
         name = names.holds(self._workload)
-        change = {"data": {pod: "held" if held else None}}
+        with told("looking who is held", name):
+            found = await api.or_none(api.get(self._place, f"configmaps/{name}"))
+        return None if found is None else found.get("data") or {}
+
+    async def _hold(self, pod: str, found: Mapping[str, Any] | None) -> None:
+        """Hold the pod; what it runs is written down, since the next one of its name is made for another version."""
+        holds, name = await self._holds(), names.holds(self._workload)
+        if holds is not None and pod in holds:
+            return
+        here = _release(found or {})
+        held = {pod: f"{here.version} {here.edition}" if here.version else UNKNOWN}
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": held}
         with told(f"holding {pod}", name):
-            if await _or_none(api.send(self._place, "PATCH", f"configmaps/{name}", change)) is None and held:
-                made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {pod: "held"}}
+            if holds is None:
                 await api.send(self._place, "POST", "configmaps", made)
+            else:
+                await api.send(self._place, "PATCH", f"configmaps/{name}", {"data": held})
+
+    async def _let_go(self, pod: str) -> None:
+        name = names.holds(self._workload)
+        with told(f"letting {pod} go", name):
+            await api.or_none(api.send(self._place, "PATCH", f"configmaps/{name}", {"data": {pod: None}}))
 
     async def _wait(
         self, node: str, tried: str, seconds: float, done: Callable[[Mapping[str, Any]], bool]
@@ -161,7 +202,7 @@ class KubernetesKeeper:
         while True:
             self._interrupted()
             try:
-                found = await _or_none(api.get(self._place, f"pods/{pod}"))
+                found = await api.or_none(api.get(self._place, f"pods/{pod}"))
             except ApiError as failure:
                 if failure.status is not None and failure.status < 500:
                     with told(tried, pod):
@@ -194,6 +235,12 @@ def _runs(found: Mapping[str, Any]) -> bool:
     return "running" in _state(found, "containerStatuses", names.NODE_CONTAINER).get("state", {})
 
 
+def _begun(found: Mapping[str, Any]) -> bool:
+    """Whether it is held, or its node has begun at least once."""
+    state = _state(found, "containerStatuses", names.NODE_CONTAINER)
+    return _held(found) or "waiting" not in state.get("state", {"waiting": {}}) or bool(state.get("lastState"))
+
+
 def _started(found: Mapping[str, Any]) -> bool:
     return _runs(found) and bool(_state(found, "containerStatuses", names.NODE_CONTAINER).get("started"))
 
@@ -204,21 +251,14 @@ def _release(found: Mapping[str, Any]) -> Running:
     return Running(annotations.get(VERSION), edition)
 
 
+def _said(text: str) -> Running:
+    """A release as a hold has it."""
+    version, _, word = text.partition(" ")
+    return Running(
+        None if version == UNKNOWN else version, next((one for one in get_args(Edition) if one == word), None)
+    )
+
+
 def _unpack(archive: Path, into: Path) -> None:
     with tarfile.open(archive) as packed:
         packed.extractall(into, filter="data")
-
-
-async def _or_none(asked: Any) -> Mapping[str, Any] | None:
-    """The answer; None where there is no such thing."""
-    try:
-        found: Mapping[str, Any] = await asked
-    except ApiError as failure:
-        if failure.status == 404:
-            return None
-        raise
-    return found
-
-
-async def _quietly(asked: Any) -> None:
-    await _or_none(asked)

@@ -9,7 +9,7 @@ import asyncio
 import os
 import ssl
 import warnings
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import httpx
@@ -63,6 +63,17 @@ async def send(place: Place, method: str, path: str, body: Any = None, *, versio
     """POST, PUT, PATCH (a merge) or DELETE; status 409 where another one was faster."""
     kind = {"content-type": "application/merge-patch+json"} if method == "PATCH" else {}
     return await there(_asked(place, method, path, version, json=body, headers=kind))
+
+
+async def or_none(asked: Coroutine[Any, Any, Any]) -> Mapping[str, Any] | None:
+    """The answer of a request; None where there is no such object."""
+    try:
+        found: Mapping[str, Any] = await asked
+    except ApiError as failure:
+        if failure.status == 404:
+            return None
+        raise
+    return found
 
 
 async def connection(place: Place) -> Any:

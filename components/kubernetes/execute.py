@@ -51,7 +51,8 @@ async def _run(place: Place, pod: str, container: str, command: Sequence[str], i
     except leaks() as failure:
         # the server closes right after it has told the end
         if not ended:
-            raise ApiError(tried, where, f"{type(failure).__name__}: {failure}"[:SHOWN]) from None
+            status = getattr(getattr(failure, "response", None), "status_code", None)
+            raise ApiError(tried, where, f"{type(failure).__name__}: {failure}"[:SHOWN], status) from None
     _judge(tried, where, ended, bytes(said))
     return bytes(out)
 

@@ -21,7 +21,9 @@ SCOPE = "scope"
 CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED, SCOPE)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
 SERVERS = "servers"
-"""The nodes that are to be out of service at the balancer (``routers.servers``)."""
+"""The nodes that are to be out of service at the balancer (``routers.share``)."""
+STATES = "server_states"
+"""The same as a file that HAProxy begins with, where its processes begin without us (pods): with every node, since a line needs its port."""
 
 
 def guard_key(colour: Colour) -> str:

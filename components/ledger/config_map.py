@@ -1,6 +1,6 @@
 """Ledger `config_map`: a ConfigMap that people can read and HAProxy's pods start from; every write compares its resourceVersion.
 
-The rule: ``share.map`` is the very file of the pods, ``memory.NAME`` what a cutover remembers, and an annotation says who writes just now.
+The rule: ``share.map`` and ``memory.server_states`` are the very files of the pods, ``memory.NAME`` what a cutover remembers, and an annotation says who writes just now.
 """
 
 from __future__ import annotations

@@ -54,14 +54,14 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
 
 
 async def _by_closing(rolling: Rolling, loads: Mapping[str, int]) -> tuple[int, Mapping[str, int]]:
-    run, moved = rolling.run, 0
+    run, moved, before = rolling.run, 0, set[str]()
     for _ in range(ROUNDS):
         gives = excess(loads)
         if not gives:
             return moved, loads
         total = sum(loads.values())
         for node, count in gives.items():
-            moved += await close(run, rolling.away(node, STEP), count)
+            moved += await close(run, rolling.away(node, STEP), count, before)
         loads = await _settled(rolling, total)
         run.progress(f"rebalance: {moved} clients moved, {_shown(loads)}")
     raise _uneven(rolling, moved, loads, "look for clients that do not pass the balancer")

@@ -84,10 +84,10 @@ async def _until_back(run: Run, away: Away, before: int) -> None:
         await run.clock.sleep(POLL_SECONDS)
 
 
-async def close(run: Run, away: Away, most: int | None) -> int:
+async def close(run: Run, away: Away, most: int | None, before: set[str] | None = None) -> int:
     """Close the connections of the node's clients at the balancer, at the budget; all of them, or ``most``.
 
-    A client that reaches the node without the balancer is not found there and stays.
+    ``before`` are the ids of those who were moved already: they are the last to be moved again, and whoever is moved is added. A client that reaches the node without the balancer is not found there and stays.
     """
     pace, done = Pace(away.budget_per_second, at=run.clock.now()), 0
     seen_as: SeenAs = "client" if run.clusters[away.colour].handle.proxy_protocol else "balancer"
@@ -95,9 +95,10 @@ async def close(run: Run, away: Away, most: int | None) -> int:
         await run.checkpoint()
         mark = await run.router.mark()
         async with away.of_nodes([away.node]) as alone:
-            addresses = [one.address for one in await alone.connected_clients()]
-        found = await run.router.find(away.colour, addresses, seen_as=seen_as)
-        wanted = sorted(found)[: None if most is None else most - done]
+            ids = {one.address: one.client_id for one in await alone.connected_clients()}
+        found = await run.router.find(away.colour, ids, seen_as=seen_as)
+        passed = set() if before is None else before
+        wanted = sorted(found, key=lambda one: (ids[one] in passed, one))[: None if most is None else most - done]
         if not wanted:
             return done
         closed = 0
@@ -108,6 +109,7 @@ async def close(run: Run, away: Away, most: int | None) -> int:
                 await run.checkpoint()
                 due_now = {one: found[one] for one in batch}
                 ended = await run.router.close(away.colour, due_now, seen_as=seen_as, mark=mark)
+                passed.update(ids[one] for one in ended)
                 run.record("move", step=away.step, mover="close", count=len(ended))
                 closed, done = closed + len(batch), done + len(ended)
             await run.clock.sleep(pace.wait_seconds())

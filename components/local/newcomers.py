@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from components.cutover.cohort import share_percent
 from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle
-from components.ledger.base import SERVERS, Ledger
+from components.ledger.base import Ledger
 from components.routers.base import ServerState
-from components.routers.share import kept_out
+from components.routers.share import remembering
 
 
 async def keep_out(ledger: Ledger, clusters: Mapping[Colour, ClusterHandle], newcomers: Collection[Colour]) -> None:
@@ -27,4 +27,4 @@ async def keep_out(ledger: Ledger, clusters: Mapping[Colour, ClusterHandle], new
             for node in clusters[colour].nodes
         }
         if states:
-            await writing.write({SERVERS: kept_out(writing.record.memory, states)})
+            await writing.write(remembering(writing.record.memory, states))

@@ -30,7 +30,9 @@ REPOSITORIES: Mapping[Edition, str] = {"ce": "docker.io/emqx/emqx", "ee": "docke
 HOLD, HOLDS, LET = "hold", "/etc/emqx-upgrade/hold", "/etc/emqx-upgrade/let"
 GO = f"{LET}/go"
 """The container that waits where its pod is named in a ConfigMap, where that is mounted, and a directory of its own with the file by which it is told to let the node begin."""
-WAIT_WHILE_HELD = f'while [ -e "{HOLDS}/$POD_NAME" ] && [ ! -e {GO} ]; do sleep 1; done; rm -f {GO}'
+WAIT_WHILE_HELD = (
+    f"trap 'exit 1' TERM; while [ -e \"{HOLDS}/$POD_NAME\" ] && [ ! -e {GO} ]; do sleep 1; done; rm -f {GO}"
+)
 POD_NAME: Manifest = {"fieldRef": {"fieldPath": "metadata.name"}}
 WAIT_FOR_EVACUATION = (
     f"while {HOME}/bin/emqx ctl rebalance node-status 2>/dev/null | grep -qE 'evicting|waiting'; do sleep 1; done"

@@ -17,10 +17,10 @@ from components.workloads.nodes import Running, Watching, handle_of, ready_count
 
 
 class KubernetesClusterInputs(Running):
-    """The StatefulSet that was declared, and how long its pods may take; ``in_place`` is whether a roll starts its pods, and nobody else does."""
+    """The StatefulSet that was declared; ``in_place`` is whether a roll starts its pods, and nobody else does, ``in_work`` the node that it has out."""
 
-    ready_seconds: float
     in_place: bool = False
+    in_work: str | None = None
 
 
 class KubernetesClusterProvider(TypedProvider[KubernetesClusterInputs]):
@@ -42,7 +42,7 @@ class KubernetesClusterProvider(TypedProvider[KubernetesClusterInputs]):
     def act(self, inputs: KubernetesClusterInputs, olds: State | None) -> State:  # noqa: ARG002  -- the pods are looked at
         """Wait until all pods are ready; those that a mistake of before has left stuck are started anew."""
         watching = Watching(inputs.ready_seconds, engine.interrupted, progress.progress)
-        asyncio.run(wait_for(inputs, watching, replace_stuck=not inputs.in_place))
+        asyncio.run(wait_for(inputs, watching, replace_stuck=not inputs.in_place, in_work=inputs.in_work))
         return {"handle": handle_of(inputs).model_dump(mode="json")}
 
 

@@ -11,10 +11,10 @@ from pulumi.dynamic import Resource
 
 from components.emqx.errors import Refused
 from components.guards.ownership import instead_of_in_place
-from components.resources.props import State, changed
+from components.resources.props import State, changed, own
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
-from components.workloads.nodes import Running, refuse_fewer
+from components.workloads.nodes import Running, forget_holds, refuse_fewer
 
 FIXED = frozenset({"version", "edition", "proxy_protocol"})
 ROLLED = frozenset({"version", "edition"})
@@ -58,9 +58,15 @@ class KubernetesDeclaredProvider(TypedProvider[KubernetesDeclaredInputs]):
         asyncio.run(refuse_fewer(before, inputs.nodes, credentials_of(inputs.colour, self.credentials)))
 
     def act(self, inputs: KubernetesDeclaredInputs, olds: State | None) -> State:
-        """Refuse once more: what was right in the check may have changed."""
+        """Refuse once more: what was right in the check may have changed. A colour that is new begins without what was held of one before it."""
         self.refuse(inputs, olds or {})
+        if not olds:
+            asyncio.run(forget_holds(inputs))
         return {}
+
+    def delete(self, _id: str, props: State) -> None:
+        """The nodes of a colour that has left were held, so that none came back; with its StatefulSet that ends."""
+        asyncio.run(forget_holds(self._inputs(own(props))))
 
 
 def _known(olds: State) -> State:

@@ -13,10 +13,10 @@ from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
-from components.ledger.base import CUTOVER, SERVERS
+from components.ledger.base import CUTOVER
 from components.ledger.registry import ledger_of
 from components.routers.registry import router_of
-from components.routers.share import kept_out, out_of_service, set_share, settle
+from components.routers.share import out_of_service, remembering, set_share, settle
 
 LOOK_SECONDS = 3.0
 
@@ -74,5 +74,5 @@ async def settled(handle: BalancerHandle, clusters: Mapping[Colour, ClusterHandl
         gone = out_of_service(writing.record.memory).keys() - declared
         over = dict.fromkeys(CUTOVER) if ended else {}
         if gone or over:
-            left = kept_out(writing.record.memory, dict.fromkeys(gone, "ready"))
-            await writing.write({**over, SERVERS: left})
+            left = remembering(writing.record.memory, dict.fromkeys(gone, "ready"))
+            await writing.write({**over, **left})

@@ -13,8 +13,9 @@ from urllib.parse import quote, unquote
 
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import Refused
-from components.ledger.base import SERVERS, Ledger
+from components.ledger.base import SERVERS, STATES, Ledger
 from components.routers.base import Router, ServerState
+from components.routers.haproxy.servers import relisted
 
 
 async def set_share(router: Router, ledger: Ledger, parts: int, *, holder: str | None) -> None:
@@ -61,7 +62,7 @@ async def set_server(
         if node not in (await router.servers()).get(colour, {}):
             todo = "run pulumi up: it brings the balancer to the declared nodes"
             raise Refused(f"setting a node to {state}", node=node, seen=f"the balancer has none of {colour}", todo=todo)
-        await writing.write({SERVERS: kept_out(writing.record.memory, {(colour, node): state})})
+        await writing.write(remembering(writing.record.memory, {(colour, node): state}))
         await router.set_server(colour, node, state)
 
 
@@ -77,8 +78,15 @@ def out_of_service(memory: Mapping[str, str]) -> dict[tuple[Colour, str], Server
     return found
 
 
+def remembering(memory: Mapping[str, str], changes: Mapping[tuple[Colour, str], ServerState]) -> dict[str, str | None]:
+    """What the ledger is to remember after these changes, by name."""
+    states = memory.get(STATES)
+    more = {} if states is None else {STATES: relisted(states, changes)}
+    return {SERVERS: kept_out(memory, changes), **more}
+
+
 def kept_out(memory: Mapping[str, str], changes: Mapping[tuple[Colour, str], ServerState]) -> str | None:
-    """What the ledger is to remember after these changes; None when every node is ready."""
+    """The nodes that are out of service after these changes; None when every node is ready."""
     after = {**out_of_service(memory), **changes}
     words = [f"{colour}/{quote(node)}={state}" for (colour, node), state in sorted(after.items()) if state != "ready"]
     return " ".join(words) or None

@@ -22,7 +22,8 @@ class Site(NamedTuple):
 
     ``in_place`` is whether it may be declared with another version than it runs; ``beside`` is the handle of the other one, whose cluster its nodes join, and
     ``joins`` its colour. ``idle`` is whether the other one has everybody; ``environment`` is what labels call the stack.
-    ``birth`` tells which configuration its nodes are born with, where the data of another colour are converted for it (``links.given.Birth``).
+    ``birth`` tells which configuration its nodes are born with, where the data of another colour are converted for it (``links.given.Birth``). ``in_work`` is the node
+    that a roll has taken out and not yet put back.
     """
 
     colour: Colour
@@ -34,6 +35,7 @@ class Site(NamedTuple):
     idle: bool = False
     environment: str = ""
     birth: Mapping[str, Any] | None = None
+    in_work: str | None = None
 
     @property
     def path(self) -> str:

@@ -16,7 +16,7 @@ from pydantic import Field
 from components.cutover.steps import Problem
 from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour
-from components.kubernetes import loop
+from components.kubernetes import loop, names
 from components.kubernetes.place import Place
 from components.links.given import Birth
 from components.manifests import nodes as manifests
@@ -28,7 +28,7 @@ from components.resources.kubernetes_declared import KubernetesDeclared
 from components.settings import ClusterSettings
 from components.targets.base import Site
 from components.targets.local import unfit
-from components.workloads.nodes import Running, observed
+from components.workloads.nodes import Running, kept_cookie, observed
 
 LOOK_SECONDS = 30.0
 SKIP = {"pulumi.com/skipAwait": "true"}
@@ -81,10 +81,14 @@ class Kubernetes:
         rest = {"colour": site.colour, "idle": site.idle, "in_place": site.in_place}
         storage = settings.storage.model_dump(mode="json")
         before = KubernetesDeclared(f"{site.colour}-declared", {**running, **rest, "storage": storage}, opts)
-        secrets = {} if mine is None else secrets_of(mine, credentials.get(declared.joins, mine), settings, declared)
+        joined = credentials.get(declared.joins, mine)
+        secrets = {} if mine is None or joined is None else secrets_of(mine, joined, settings, declared)
+        if declared.joins != site.colour and not pulumi.runtime.is_dry_run():
+            kept = loop.wait(kept_cookie(settings.place, names.cookie(settings.name, declared.joins)), LOOK_SECONDS)
+            secrets |= {COOKIE: kept} if kept else {}
         made = declare(settings, declared, secrets, before, opts, born=_born(site))
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*made]))
-        ready = {**running, "ready_seconds": settings.ready_seconds, "in_place": site.in_place}
+        ready = {**running, "in_place": site.in_place, "in_work": site.in_work}
         return Ready(f"{site.colour}-nodes", ready, waits).handle
 
     def observed(self, site: Site) -> ClusterHandle | None:
@@ -101,7 +105,7 @@ class Kubernetes:
 def secrets_of(
     mine: Credentials, joined: Credentials, settings: KubernetesCluster, declared: Declared
 ) -> dict[str, str]:
-    """What its Secret holds; nodes of one cluster have the cookie of the colour whose cluster it is."""
+    """What its Secrets hold; nodes of one cluster have the cookie of the colour whose cluster it is, which that one's Secret says where there is one."""
     seed = f"cookie of {settings.namespace}/{settings.name}-{declared.joins}".encode()
     values = {
         KEYS: f"{mine.api_key}:{mine.api_secret}:administrator\n",
@@ -155,4 +159,5 @@ def _running(site: Site) -> Running:
         edition=settings.edition,
         nodes=settings.nodes,
         proxy_protocol=settings.proxy_protocol,
+        ready_seconds=settings.ready_seconds,
     )

@@ -9,12 +9,10 @@ from typing import Any, ClassVar, Literal
 import pulumi
 from pydantic import Field
 
-from components.cutover.roll_memory import in_work
 from components.cutover.steps import Problem
 from components.cutover.versions import BadVersion, parse
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Credentials, ExportsAccess
-from components.ledger.remembered import remembered
 from components.local import cluster as processes
 from components.local.release import Release
 from components.problems import Whole
@@ -87,8 +85,6 @@ class Local:
     def declare(self, site: Site, opts: pulumi.ResourceOptions) -> pulumi.Output[dict[str, Any]]:
         """Declare the processes; the output is their handle."""
         wanted: LocalCluster = site.settings
-        known = remembered(site.work_directory)
-        work = in_work(known.memory, site.colour)
         cluster = Processes(
             f"{site.colour}-nodes",
             {
@@ -100,9 +96,9 @@ class Local:
                 "proxy_protocol": wanted.proxy_protocol,
                 "max_sessions": wanted.max_sessions,
                 "emqx_home": wanted.emqx_home,
-                "idle": known.serving not in {None, site.colour},
+                "idle": site.idle,
                 "in_place": site.in_place,
-                "in_work": work.node if work else None,
+                "in_work": site.in_work,
                 "directory": f"{processes.place(site.work_directory, site.colour)}",
                 "beside": site.beside,
                 "birth": site.birth,

@@ -18,12 +18,15 @@ from components.kubernetes import api, names
 from components.kubernetes.api import ApiError
 from components.kubernetes.place import Place
 from components.kubernetes.pods import why
-from components.ledger.base import Ledger
+from components.ledger.base import STATES, Ledger
 from components.ledger.config_map import ConfigMapLedger
 from components.ledger.remembered import EXTERNAL, STACK
 from components.local.newcomers import keep_out
 from components.manifests.haproxy import address
 from components.routers.fronting import first_share, live_counts, settled
+from components.routers.haproxy.servers import listed
+from components.routers.share import out_of_service
+from components.system.address import parsed
 from components.value import Value
 from components.workloads.nodes import Watching
 from components.workloads.waiting import POLL_SECONDS, Awaited, ready
@@ -66,6 +69,11 @@ async def prepare(fronted: Fronted, credentials: Mapping[str, Credentials]) -> N
             await writing.write(words, share=share if fresh else None)
     if fronted.newcomers:
         await keep_out(ledger, fronted.clusters, fronted.newcomers)
+    ports = {(colour, one.name): parsed(one.mqtt).port for colour, it in fronted.clusters.items() for one in it.nodes}
+    memory = (await ledger.read()).memory
+    if memory.get(STATES) != listed(ports, out_of_service(memory)):
+        async with ledger.held(None) as writing:
+            await writing.write({STATES: listed(ports, out_of_service(writing.record.memory))})
 
 
 async def settle(
@@ -165,11 +173,7 @@ async def forget(place: Place, name: str) -> None:
 
     """
     with told("removing the ledger", names.ledger(name)):
-        try:
-            await api.send(place, "DELETE", f"configmaps/{names.ledger(name)}")
-        except ApiError as failure:
-            if failure.status != 404:
-                raise
+        await api.or_none(api.send(place, "DELETE", f"configmaps/{names.ledger(name)}"))
 
 
 def handle_of(place: Place, name: str, endpoints: Sequence[Endpoint], mqtt: str = "") -> BalancerHandle:
@@ -190,18 +194,8 @@ async def observed(handle: BalancerHandle) -> BalancerHandle | None:
     place = handle.pods or Place(namespace="default")
     try:
         with told("looking at the balancer's Service", place.namespace):
-            found = await _or_none(place, f"services/{names.balancer(handle.maps)}")
+            found = await api.or_none(api.get(place, f"services/{names.balancer(handle.maps)}"))
     except NotNow:
         return None
     here = None if found is None else address(found, place.namespace)
     return None if here is None else handle.model_copy(update={"mqtt": here})
-
-
-async def _or_none(place: Place, path: str) -> Mapping[str, Any] | None:
-    try:
-        found: Mapping[str, Any] = await api.get(place, path)
-    except ApiError as failure:
-        if failure.status == 404:
-            return None
-        raise
-    return found

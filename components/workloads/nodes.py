@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,16 +13,16 @@ from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, Node
 from components.emqx.registry import cluster_of
 from components.emqx.told import told
-from components.kubernetes import names
-from components.kubernetes.place import Place
+from components.kubernetes import api, names
+from components.kubernetes.place import Place, pod_of
 from components.kubernetes.pods import listed
-from components.manifests.nodes import API, MQTT, WEBSOCKET
+from components.manifests.nodes import API, COOKIE, MQTT, WEBSOCKET
 from components.value import Value
 from components.workloads.waiting import POLL_SECONDS, Awaited, ready, revision_of
 
 
 class Running(Value):
-    """A colour's StatefulSet: where it is, whose it is, and how many nodes of which release it is declared with."""
+    """A colour's StatefulSet: where it is, whose it is, how many nodes of which release it is declared with, and how long a pod may take until it is ready."""
 
     place: Place
     name: str
@@ -30,6 +31,7 @@ class Running(Value):
     edition: Edition
     nodes: int
     proxy_protocol: bool
+    ready_seconds: float = 600.0
 
     @property
     def workload(self) -> str:
@@ -53,7 +55,11 @@ def handle_of(running: Running) -> ClusterHandle:
         version=running.version,
         edition=running.edition,
         proxy_protocol=running.proxy_protocol,
-        keeper=KeeperHandle(kind="kubernetes", place=f"{running.workload} {running.place.model_dump_json()}"),
+        keeper=KeeperHandle(
+            kind="kubernetes",
+            place=f"{running.workload} {running.place.model_dump_json()}",
+            seconds=running.ready_seconds,
+        ),
         pods=running.place,
     )
 
@@ -64,8 +70,8 @@ def node_of(running: Running, number: int) -> Node:
     return Node(name=f"emqx@{host}", api=f"http://{host}:{API}", mqtt=f"{host}:{MQTT}", ws=f"{host}:{WEBSOCKET}")
 
 
-async def wait_for(running: Running, watching: Watching, *, replace_stuck: bool) -> None:
-    """Wait until all pods are ready.
+async def wait_for(running: Running, watching: Watching, *, replace_stuck: bool, in_work: str | None = None) -> None:
+    """Wait until all pods are ready, but that of the node which a roll has taken out: it goes on with it.
 
     Raises:
         GaveUp: with the reason.
@@ -78,10 +84,11 @@ async def wait_for(running: Running, watching: Watching, *, replace_stuck: bool)
         revision = await revision_of(running.place, running.workload)
         if revision is None:
             await asyncio.sleep(POLL_SECONDS)
-    await ready(_awaited(running, watching), revision=revision, replace_stuck=replace_stuck)
+    passed_over = None if in_work is None else pod_of(in_work.partition("@")[2])
+    await ready(_awaited(running, watching, passed_over), revision=revision, replace_stuck=replace_stuck)
 
 
-def _awaited(running: Running, watching: Watching) -> Awaited:
+def _awaited(running: Running, watching: Watching, passed_over: str | None) -> Awaited:
     labels = names.cluster_labels(running.name, running.colour)
     return Awaited(
         running.place,
@@ -89,10 +96,11 @@ def _awaited(running: Running, watching: Watching) -> Awaited:
         running.workload,
         labels,
         names.NODE_CONTAINER,
-        running.nodes,
+        running.nodes - (passed_over is not None),
         watching.seconds,
         watching.interrupted,
         watching.progress,
+        passed_over,
     )
 
 
@@ -131,3 +139,18 @@ async def observed(running: Running) -> ClusterHandle | None:
     """The handle of what is there, with as many nodes as it has pods; None where there are none."""
     there, _ = await ready_count(running)
     return handle_of(running.model_copy(update={"nodes": there})) if there else None
+
+
+async def kept_cookie(place: Place, secret: str) -> str | None:
+    """The cookie that a cluster was made with; None where there is no such Secret. It may be of a colour that has long left, so nobody can derive it anew."""
+    with told("reading the cookie of the cluster", secret):
+        found = await api.or_none(api.get(place, f"secrets/{secret}"))
+    return None if found is None else base64.b64decode(found["data"][COOKIE]).decode()
+
+
+async def forget_holds(running: Running) -> None:
+    """Take the holds of a StatefulSet that is not there (any more) away: the nodes of the next one begin by themselves."""
+    with told(f"looking at {running.workload}", running.place.namespace):
+        found = await api.or_none(api.get(running.place, f"statefulsets/{running.workload}", version="apps/v1"))
+        if found is None or "deletionTimestamp" in found["metadata"]:
+            await api.or_none(api.send(running.place, "DELETE", f"configmaps/{names.holds(running.workload)}"))

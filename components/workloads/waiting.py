@@ -26,7 +26,7 @@ MOST_TOLD = 3
 class Awaited:
     """The pods of a workload that are to be ready: ``count`` of them with these labels, made by the object ``kind`` ``name``.
 
-    ``interrupted`` raises when the update was cut off, ``progress`` shows a line.
+    ``interrupted`` raises when the update was cut off, ``progress`` shows a line; the pod ``passed_over`` is in somebody else's work and not among them.
     """
 
     place: Place
@@ -38,6 +38,7 @@ class Awaited:
     seconds: float
     interrupted: Callable[[], None]
     progress: Callable[[str], None]
+    passed_over: str | None = None
 
 
 async def ready(awaited: Awaited, *, revision: str | None = None, replace_stuck: bool = True) -> list[Pod]:
@@ -82,7 +83,8 @@ async def _pods(awaited: Awaited) -> Sequence[Pod]:
     while True:
         try:
             with told(f"looking at the pods of {awaited.name}", awaited.place.namespace):
-                return await listed(awaited.place, awaited.labels, awaited.container)
+                found = await listed(awaited.place, awaited.labels, awaited.container)
+            return [pod for pod in found if pod.name != awaited.passed_over]
         except (Unreachable, NotNow):
             if time.monotonic() > end:
                 raise
@@ -98,11 +100,7 @@ def _waits(pods: Sequence[Pod]) -> str:
 async def _delete(awaited: Awaited, pod: Pod) -> None:
     awaited.progress(f"{pod.name} was made from an older template and never got ready: it is started anew")
     with told(f"deleting {pod.name}", awaited.place.namespace):
-        try:
-            await api.send(awaited.place, "DELETE", f"pods/{pod.name}", {"gracePeriodSeconds": 0})
-        except api.ApiError as failure:
-            if failure.status != 404:
-                raise
+        await api.or_none(api.send(awaited.place, "DELETE", f"pods/{pod.name}", {"gracePeriodSeconds": 0}))
 
 
 async def _gave_up(awaited: Awaited, pods: Sequence[Pod]) -> GaveUp:

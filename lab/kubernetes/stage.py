@@ -104,11 +104,16 @@ class PodStage(Stage):
         found: Mapping[str, Any] = self.cluster.get(self.namespace, "pods", "-l", f"app.kubernetes.io/name={name}")
         return {one["metadata"]["name"]: one["status"]["phase"] for one in found["items"]}
 
+    def claims(self) -> dict[str, str]:
+        """The volumes that nodes have, by their claims."""
+        found = self.cluster.get(self.namespace, "pvc")["items"]
+        return {one["metadata"]["name"]: one["spec"]["volumeName"] for one in found}
+
     def ledger(self) -> dict[str, str]:
         """What a person sees of it."""
         return dict(self.cluster.get(self.namespace, "configmap", "emqx-cutover")["data"])
 
-    def cookie(self) -> str:
-        """Blue's cookie, as its Secret has it."""
-        found = self.cluster.get(self.namespace, "secret", "emqx-blue-cookie")
+    def cookie(self, colour: str = "blue") -> str:
+        """A colour's cookie, as its Secret has it."""
+        found = self.cluster.get(self.namespace, "secret", f"emqx-{colour}-cookie")
         return base64.b64decode(found["data"]["cookie"]).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,13 +9,11 @@ import pytest
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
-from tests.kubernetes.upgrade_bed import staged
+from tests.kubernetes.upgrade_bed import GATES, changes, staged
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 CLIENTS = 300
-GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
-"""No gate is tried here, and none is to judge how busy the machine is: a connect through a forward takes as long as this opens."""
 SCENE = Scene(
     clients=CLIENTS, budget_per_second=150, edition="ce", nodes=2, steps=({"share": 20}, {"share": 100}), gates=GATES
 )
@@ -28,12 +25,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterato
         stage.build_blue()
         stage.start_fleet()
         yield stage
-
-
-def changes(stage: PodStage) -> list[str]:
-    """The lines of a preview that are about a change."""
-    output = stage.workspace.preview().good().output
-    return [line for line in output.splitlines() if re.match(r"\s*(\+|~|-|\+-)", line)]
 
 
 def test_devices_connect_to_blue_by_the_balancers_service(stage: PodStage) -> None:

@@ -6,6 +6,7 @@ The rule: an update acts as a service account with the documented rights and no 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from lab.stage import Scene
 from tests.kubernetes.accounts import UPDATES, Way, account, written
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+
+GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
+"""No gate is tried here, and none is to judge how busy the machine is: a connect through a forward takes as long as this opens."""
 
 
 @contextlib.contextmanager
@@ -37,3 +41,9 @@ def staged(
             loop.close()
             cluster.kubectl("delete", "namespace", namespace, "--wait=false")
             cluster.kubectl("delete", "pods", "--all", "-n", namespace, "--grace-period=1", "--wait=false")
+
+
+def changes(stage: PodStage) -> list[str]:
+    """The lines of a preview that are about a change."""
+    output = stage.workspace.preview().good().output
+    return [line for line in output.splitlines() if re.match(r"\s*(\+|~|-|\+-)", line)]

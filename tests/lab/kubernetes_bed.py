@@ -34,10 +34,11 @@ def pod(name: str, labels: Mapping[str, str], *, ready: bool = True, container: 
 
 
 class FakeKubernetes:
-    """``pods`` are what is listed, ``ports`` where a pod's port is on this machine, ``requests`` what was asked; while ``away`` everything is 503."""
+    """``pods`` are what is listed, ``objects`` what else there is by ``kind/name``, ``ports`` where a pod's port is on this machine, ``requests`` what was asked; while ``away`` everything is 503."""
 
     def __init__(self) -> None:
         self.config_maps: dict[str, Any] = {}
+        self.objects: dict[str, Any] = {}
         self.pods: list[Any] = []
         self.events: list[Any] = []
         self.logs: dict[str, str] = {}
@@ -55,6 +56,7 @@ class FakeKubernetes:
             Route(f"{base}/pods", self._pods),
             Route(f"{base}/events", self._events),
             Route(f"{base}/pods/{{name}}/log", self._log),
+            Route(f"{base}/{{kind}}/{{name}}", self._other),
             WebSocketRoute(f"{base}/pods/{{name}}/portforward", self._forward),
         ]
 
@@ -87,6 +89,11 @@ class FakeKubernetes:
                 return _status(409, "the object has been modified")
             return self._kept(body)
         return JSONResponse(self.config_maps[name])
+
+    async def _other(self, request: Request) -> Response:
+        name = f"{request.path_params['kind']}/{request.path_params['name']}"
+        missing = _status(404, f"{name} not found")
+        return self._asked(request) or (JSONResponse(self.objects[name]) if name in self.objects else missing)
 
     def _kept(self, body: Any) -> Response:
         body["metadata"]["resourceVersion"] = str(next(self._versions))

@@ -60,9 +60,7 @@ def test_host_names_are_looked_up_again_and_addresses_are_not() -> None:
     named = Node(name="emqx@pod-0.emqx", api="https://pod-0.emqx", mqtt="pod-0.emqx:1883")
     text = lines(sides=(side("blue", named, node(2)),))
     servers = [line for line in text if line.startswith("server ")]
-    assert servers[0] == (
-        "server emqx:40pod-0.emqx pod-0.emqx:1883 addr pod-0.emqx port 443 check-ssl verify none resolvers system"
-    )
+    assert servers[0] == ("server emqx:40pod-0.emqx pod-0.emqx:1883 port 443 check-ssl verify none resolvers system")
     assert "resolvers" not in servers[1]
     assert "resolvers system" in text
     assert "resolvers system" not in lines()

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.cutover.words import COLOURS, Colour
-from components.ledger.base import SERVERS
+from components.ledger.base import SERVERS, STATES
 from components.routers.base import ServerState
 from components.routers.haproxy.names import server_name
-from components.routers.haproxy.servers import Standing, beginning, standing
+from components.routers.haproxy.servers import Standing, beginning, listed, relisted, standing
 from components.routers.haproxy.sessions import Details, Line, details, lines
-from components.routers.share import kept_out, out_of_service
+from components.routers.share import kept_out, out_of_service, remembering
 from components.system.address import peer
 
 pytestmark = pytest.mark.unit
@@ -124,3 +124,22 @@ def test_what_a_running_process_says_of_a_server_goes_before() -> None:
         Standing("blue", "emqx@10.0.0.1", "drain"),
         Standing("green", "emqx@green1", "maint"),
     }
+
+
+@given(states, states)
+def test_the_file_of_pods_has_the_nodes_that_are_out_after_any_changes(
+    before: dict[tuple[Colour, str], ServerState], more: dict[tuple[Colour, str], ServerState]
+) -> None:
+    ports = {where: 1000 + number for number, where in enumerate(sorted({*before, *more}))}
+    text = relisted(listed(ports, before), more)
+    assert text == listed(ports, {**before, **more})
+    assert {((one.colour, one.node), one.state) for one in standing(text)} == {**before, **more}.items()
+    assert set(standing(relisted(text, dict.fromkeys(ports, "ready")))) == set()
+
+
+def test_what_is_remembered_for_pods_changes_with_what_is_remembered() -> None:
+    where: tuple[Colour, str] = ("green", "emqx@green1")
+    memory = {STATES: listed({where: 1884, ("blue", "emqx@blue1"): 1883}, {})}
+    after = remembering(memory, {where: "maint", ("blue", "emqx@unknown"): "maint"})
+    assert set(standing(after[STATES] or "")) == {Standing("green", "emqx@green1", "maint")}
+    assert STATES not in remembering({}, {where: "maint"}), "processes of ours are told by us"

@@ -202,7 +202,7 @@ def test_the_balancers_configuration_has_its_admin_sockets_on_the_loopback_and_n
     text = haproxy.configuration(FRONTING, clusters, {"blue": "ce", "green": "ce"})
     sockets = [line.strip() for line in text.splitlines() if "stats socket" in line]
     assert sockets == ["stats socket 127.0.0.1:9777 level admin"]
-    assert "server-state" not in text
+    assert "server-state-file /etc/emqx-upgrade/share/memory.server_states" in text, "of the ledger, only read"
     assert (
         "bind *:8883 ssl crt /etc/emqx-upgrade/tls/front/tls.crt ca-file /etc/emqx-upgrade/tls/devices/ca.crt" in text
     )

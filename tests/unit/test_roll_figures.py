@@ -144,6 +144,23 @@ async def test_without_a_balancer_that_closes_enterprise_evens_out_itself_and_it
     assert world.ledger.memory == {"run": "token"}
 
 
+async def test_whoever_came_back_to_a_full_node_while_the_loads_were_evened_is_not_moved_twice(tmp_path: Path) -> None:
+    world = RollWorld([60, 0], NEW)
+    away = world.disconnect
+
+    def back(address: str) -> None:
+        """One balancer knows nothing of what the other one has: the first ones come to the fuller node again."""
+        before = world.at[address]
+        away(address)
+        if sum(world.disconnects.values()) <= 10:
+            world.at[address] = before
+
+    world.disconnect = back  # type: ignore[method-assign]
+    await even_out(world.rolling(tmp_path))
+    assert even(world.loads())
+    assert max(world.disconnects.values()) == 1
+
+
 async def test_where_emqx_finds_nothing_to_balance_that_is_told_and_the_roll_ends(tmp_path: Path) -> None:
     world = RollWorld([9, 9, 0], EE_NEW, evacuates=True)
     world.router.can = Capabilities("new-connections")

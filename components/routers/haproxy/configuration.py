@@ -25,6 +25,8 @@ from components.cutover.words import Edition
 from components.emqx.errors import BadInput
 from components.emqx.models import ClusterHandle, Node
 from components.emqx.registry import dialect_of
+from components.ledger.base import STATES
+from components.ledger.config_map import MEMORY
 from components.routers.haproxy.frontends import Bind, bound, frontends
 from components.routers.haproxy.names import backend, server_name
 from components.routers.haproxy.process import ADMIN, STATE
@@ -129,6 +131,8 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
     if settings.ready_port is None:
         yield f"  stats socket unix@{ADMIN} mode 600 level admin expose-fd listeners"
         yield f"  server-state-file {STATE}"
+    else:
+        yield f"  server-state-file {settings.maps}/{MEMORY}{STATES}"
     for place in settings.admin:
         yield f"  stats socket {bound(place)} level admin"
     yield "  stats timeout 1m"
@@ -144,8 +148,7 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
 def _defaults(settings: HaproxySettings) -> Iterator[str]:
     yield "defaults"
     yield "  mode tcp"
-    if settings.ready_port is None:
-        yield "  load-server-state-from-file global"
+    yield "  load-server-state-from-file global"
     if settings.log:
         yield "  log global"
         yield "  option tcplog"
@@ -199,7 +202,11 @@ def _backend_ws(side: Side, *, names_clients: bool) -> Iterator[str]:
 def _check_words(node: Node) -> Iterator[str]:
     api = urlsplit(node.api)
     port = api.port or (443 if api.scheme == "https" else 80)
-    yield f"addr {bracketed(api.hostname or '')} port {port}"
+    mqtt = parsed(node.mqtt)
+    if not (mqtt.is_name and mqtt.host == api.hostname):
+        yield f"addr {bracketed(api.hostname or '')}"
+    # a name is looked up once for `addr`, and again and again for the server, whose address the check has then
+    yield f"port {port}"
     if api.scheme == "https":
         yield "check-ssl verify none"  # one open GET without credentials: nothing to steal
 

@@ -1,0 +1,128 @@
+"""A cluster on Kubernetes keeps its data and gets other versions: in place, pod by pod, then by pods that join it, back and forth, until the old ones leave; 300 clients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from lab.kubernetes.cluster import Cluster
+from lab.kubernetes.stage import PodStage
+from lab.stage import Scene
+from tests.kubernetes.upgrade_bed import GATES, changes, staged
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
+
+CLIENTS = 300
+SCENE = Scene(
+    clients=CLIENTS,
+    budget_per_second=150,
+    edition="ce",
+    green="5.8.8",
+    nodes=2,
+    steps=({"share": 20}, {"share": 100}),
+    persistent_fraction=1.0,
+    strategy="rolling",
+    gates=GATES,
+)
+BLUE, GREEN = ("emqx-blue-0", "emqx-blue-1"), ("emqx-green-0", "emqx-green-1")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[PodStage]:
+    with staged(tmp_path_factory.mktemp("one"), SCENE, cluster, "one-cluster") as stage:
+        stage.build_blue()
+        stage.start_fleet()
+        yield stage
+
+
+def nodes(stage: PodStage, colour: str, what: str = "node_status") -> dict[str, str]:
+    """A fact of each node that the colour's first one lists, by their pods."""
+    with stage.api(colour) as api:
+        listed = api.get("/nodes").raise_for_status().json()
+    return {re.sub(r".*@([^.]+).*", r"\1", one["node"]): one[what].split("-")[0] for one in listed}
+
+
+def retained(stage: PodStage, colour: str) -> str:
+    with stage.api(colour) as api:
+        return str(api.get("/mqtt/retainer/message/config%2F7").raise_for_status().json()["topic"])
+
+
+def held(stage: PodStage) -> list[str]:
+    found = stage.cluster.get(stage.namespace, "configmaps")["items"]
+    return [pod for one in found if one["metadata"]["name"].endswith("-hold") for pod in one.get("data") or {}]
+
+
+def test_a_roll_brings_the_declared_version_to_each_pod_and_its_volume_stays(stage: PodStage) -> None:
+    assert nodes(stage, "blue", "version") == dict.fromkeys(BLUE, "5.8.6")
+    claims = stage.claims()
+    stage.change()
+    stage.workspace.up().good()
+    assert nodes(stage, "blue", "version") == dict.fromkeys(BLUE, "5.8.8")
+    assert stage.live() == {"blue": CLIENTS}
+    assert stage.claims() == claims
+    assert retained(stage, "blue") == "config/7"
+    assert held(stage) == []
+
+
+def test_each_copy_of_the_roll_says_what_its_node_ran(stage: PodStage) -> None:
+    copies = sorted(one.name for one in (stage.work / "backups").glob("*/*"))
+    assert [name.rpartition("@")[2].partition(".")[0] for name in copies] == [*BLUE]
+    assert all("5.8.6-ce" in name for name in copies)
+    manifests = [one.read_text() for one in (stage.work / "backups").glob("*/*/manifest.json")]
+    assert [re.search(r'"version": "([^"]+)"', text)[1] for text in manifests] == ["5.8.6"] * 2  # type: ignore[index]
+
+
+def test_nobody_was_disconnected_more_often_than_a_roll_may(stage: PodStage) -> None:
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] <= SCENE.most_disconnects
+    assert fleet["refused_connections"] == 0
+    assert fleet["messages"]["lost_qos1"] == 0
+
+
+def test_everybody_is_taken_over_by_pods_that_have_joined(stage: PodStage) -> None:
+    stage.scene = replace(stage.scene, strategy="same-cluster", green="5.8.9")
+    stage.start_fleet()
+    stage.configure("green", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert nodes(stage, "green") == dict.fromkeys(BLUE + GREEN, "running")
+    assert nodes(stage, "green", "version") == dict.fromkeys(BLUE, "5.8.8") | dict.fromkeys(GREEN, "5.8.9")
+    assert "memory.servers" not in stage.ledger(), "every node is in service"
+
+
+def test_the_way_back_takes_everybody_along(stage: PodStage) -> None:
+    stage.configure("blue", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": CLIENTS, "green": 0}
+
+
+def test_the_old_pods_leave_in_order_and_none_comes_back_by_itself(stage: PodStage) -> None:
+    stage.configure("green", "blue", "green")
+    stage.workspace.up().good()
+    stage.configure("green", "green")
+    output = stage.workspace.up().good().output
+    assert "has left the cluster of green" in output
+    assert nodes(stage, "green") == dict.fromkeys(GREEN, "running")
+    assert stage.live() == {"green": CLIENTS}
+    stage.cluster.until(lambda: str(tuple(sorted(stage.pod_names("emqx")))), str(GREEN))
+    assert {f"data-{pod}" for pod in BLUE} <= set(stage.claims())
+    assert held(stage) == []
+    assert retained(stage, "green") == "config/7"
+
+
+def test_the_nodes_that_stay_look_for_each_other_and_for_no_node_that_left(stage: PodStage) -> None:
+    found = stage.cluster.get(stage.namespace, "statefulset", "emqx-green")
+    (node,) = found["spec"]["template"]["spec"]["containers"]
+    seeds = next(one["value"] for one in node["env"] if one["name"] == "EMQX_CLUSTER__DNS__NAME")
+    assert seeds == f"emqx-green-nodes.{stage.namespace}.svc.cluster.local"
+    assert changes(stage) == []
+
+
+def test_nobody_lost_more_than_one_connection_for_each_move_and_no_message(stage: PodStage) -> None:
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] <= 3, "there, back, and there again"
+    assert fleet["refused_connections"] == 0
+    assert fleet["messages"]["lost_qos1"] == 0
