@@ -92,6 +92,18 @@ class Endpoint(Value):
     until: str | None = None
 
 
+class Weighed(Value):
+    """What a balancer that weighs divides connections between.
+
+    ``listeners`` are the addresses (ARN) of its listeners, ``groups`` those of each colour's target groups, in the order of the listeners; ``nodes`` are the
+    names of each colour's nodes by the address of their target.
+    """
+
+    listeners: tuple[str, ...]
+    groups: Mapping[Colour, tuple[str, ...]]
+    nodes: Mapping[Colour, Mapping[str, str]] = {}
+
+
 class BalancerHandle(Value):
     """Where devices connect, and where the share is kept.
 
@@ -109,6 +121,7 @@ class BalancerHandle(Value):
     maps: str
     pods: Place | None = None
     aws: AwsPlace | None = None
+    weighed: Weighed | None = None
 
     @property
     def websocket(self) -> bool:

@@ -18,7 +18,6 @@ from components.links.room import room_of
 from components.run.run import Run
 from components.run.waiting import until
 
-HEALTH_SECONDS = 60.0
 ASK_SECONDS = 3.0
 
 
@@ -52,7 +51,7 @@ async def wait_until_up(run: Run, colour: Colour, without: Collection[str] = ())
         tried=f"waiting for {colour} behind the balancer",
         node="the balancer",
         todo=f"look at the nodes of {colour} and at the health check between the balancer and their API port; one that is gone for good is to leave emqx:clusters.{colour}",
-        limit_seconds=HEALTH_SECONDS,
+        limit_seconds=run.router.can.up_seconds,
     )
 
 
