@@ -25,6 +25,7 @@ from components.emqx.models import ExportsAccess
 from components.manifests.haproxy import BalancerPods
 from components.migration.rules import catalogue
 from components.problems import Whole
+from components.routers.haproxy.configuration import BACK_SECONDS
 from components.routers.listeners import Listener
 from components.system.address import HOST, PORT
 from components.value import Value
@@ -175,7 +176,7 @@ class ClusterSettings(Value):
 class Balancer(Value):
     """Where the devices connect: at ``listeners``, or, where there are none, at the one ``address`` (``host:port``, None takes a free port).
 
-    ``replicas`` are HAProxy processes on that address, for more clients than the files of one allow (two for each client); on ``kubernetes`` they are pods.
+    ``replicas`` are HAProxy processes on that address, for more clients than the files of one allow (two for each client); on ``kubernetes`` they are pods. ``back_seconds``: a node that was down is well for so long before it gets clients.
     """
 
     target: str = "local"
@@ -183,6 +184,7 @@ class Balancer(Value):
     listeners: tuple[Listener, ...] = Field(default=(), max_length=20)
     max_connections: Whole = Field(default=9_000, ge=10, le=1_000_000)
     replicas: Whole = Field(default=1, ge=1, le=32)
+    back_seconds: float = Field(default=BACK_SECONDS, ge=1, le=600)
     kubernetes: BalancerPods = BalancerPods()
 
     @property

@@ -106,6 +106,7 @@ def fronting_of(settings: Settings) -> Fronting:
         listeners=balancer.listeners,
         replicas=balancer.replicas,
         max_connections=balancer.max_connections,
+        back_seconds=balancer.back_seconds,
         environment=settings.environment,
     )
 

@@ -38,6 +38,7 @@ class LocalBalancer:
                 "listeners": [one.model_dump(mode="json") for one in settings.balancer.listeners],
                 "max_connections": settings.balancer.max_connections,
                 "replicas": settings.balancer.replicas,
+                "back_seconds": settings.balancer.back_seconds,
                 "standing": fronted.standing,
                 "external": fronted.external,
                 "holding": fronted.holding,

@@ -15,6 +15,7 @@ from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.links.booting import let_back
 from components.links.room import room_of
+from components.routers.share import out_of_service
 from components.run.run import Run
 from components.run.waiting import until
 
@@ -22,19 +23,27 @@ ASK_SECONDS = 3.0
 
 
 async def open_target(run: Run, to: Colour, without: Collection[str] = ()) -> None:
-    """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (docs/emqx/evacuation.md#all-nodes-at-once)."""
-    await reopen(run, to)
+    """Stop evacuations everywhere on the target, then wait until the balancer has all of it fully up (docs/emqx/evacuation.md#all-nodes-at-once).
+
+    A node that evacuated is down there, and did not boot: it need not show for long that it is well.
+    """
+    if reopened := await reopen(run, to):
+        servers, outside = (await run.router.servers()).get(to, {}), out_of_service(await run.memory())
+        for node in reopened:
+            if node in servers and (to, node) not in outside:
+                await run.set_server(to, node, "ready")
     await let_back(run, to, without)
     await wait_until_up(run, to, without)
 
 
-async def reopen(run: Run, to: Colour) -> None:
-    """Stop evacuations everywhere on the target: a node that evacuates refuses every client, also those of a probe."""
+async def reopen(run: Run, to: Colour) -> Collection[str]:
+    """Stop evacuations everywhere on the target: a node that evacuates refuses every client, also those of a probe. The nodes that did."""
     api = run.clusters[to]
     closed = await api.evacuations()
     if closed:
         await run.act("open", colour=to, nodes=sorted(closed))
         await asyncio.gather(*(api.evacuation_stop(node) for node in closed))
+    return sorted(closed)
 
 
 async def wait_until_up(run: Run, colour: Colour, without: Collection[str] = ()) -> None:

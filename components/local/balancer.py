@@ -26,7 +26,7 @@ from components.local.newcomers import keep_out
 from components.routers.fronting import first_share, live_counts, settled
 from components.routers.haproxy import process
 from components.routers.haproxy.claim import claimed
-from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.configuration import BACK_SECONDS, HaproxySettings, Side, render
 from components.routers.haproxy.frontends import Bind
 from components.routers.haproxy.names import server_name
 from components.routers.share import out_of_service
@@ -56,6 +56,7 @@ class Wanted:
     max_connections: int
     replicas: int
     listeners: Sequence[Listening] = ()
+    back_seconds: float = BACK_SECONDS
     standing: Collection[Colour] = ()
     external: Collection[Colour] = ()
     ended: bool = False
@@ -114,7 +115,13 @@ def serve(wanted: Wanted, credentials: Mapping[str, Credentials]) -> BalancerHan
     editions = asyncio.run(checkable(wanted, credentials)) if wanted.in_place else wanted.editions
     sides = tuple(Side(cluster=wanted.clusters[c], edition=editions[c]) for c in COLOURS if c in wanted.clusters)
     listened = binds(directory, wanted.listeners) or (Bind(address=address),)
-    settings = HaproxySettings(binds=listened, sides=sides, maps="..", max_connections=wanted.max_connections)
+    settings = HaproxySettings(
+        binds=listened,
+        sides=sides,
+        maps="..",
+        max_connections=wanted.max_connections,
+        back_seconds=wanted.back_seconds,
+    )
     endpoints = _SEVERAL.dump_json(tuple(one.endpoint for one in wanted.listeners)).decode()
     with _kept({directory / ADDRESS: address, directory / ENDPOINTS: endpoints if wanted.listeners else None}):
         _bring(directory, render(settings), wanted.replicas)

@@ -16,7 +16,7 @@ from components.emqx.models import ClusterHandle
 from components.kubernetes import names
 from components.manifests.pod import CONFINED, Manifest, environment, template
 from components.manifests.words import Pods, Resources
-from components.routers.haproxy.configuration import HaproxySettings, Side, render
+from components.routers.haproxy.configuration import BACK_SECONDS, HaproxySettings, Side, render
 from components.routers.haproxy.frontends import Bind
 from components.routers.listeners import Listener
 from components.value import Value
@@ -60,6 +60,7 @@ class Fronting(Value):
     listeners: tuple[Listener, ...] = ()
     replicas: int
     max_connections: int
+    back_seconds: float = BACK_SECONDS
     environment: str = ""
 
     @property
@@ -81,6 +82,7 @@ def configuration(
         admin=(f"127.0.0.1:{names.ADMIN_PORT}",),
         maps=SHARE,
         max_connections=fronting.max_connections,
+        back_seconds=fronting.back_seconds,
         ready_port=names.READY_PORT,
     )
     return render(settings)

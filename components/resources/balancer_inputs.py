@@ -12,6 +12,7 @@ from components.cutover.words import Colour, Edition
 from components.emqx.models import ClusterHandle
 from components.local.balancer import Wanted
 from components.local.listening import Listening
+from components.routers.haproxy.configuration import BACK_SECONDS
 from components.routers.listeners import Listener
 from components.value import Value
 
@@ -32,6 +33,7 @@ class MqttBalancerInputs(Value):
     directory: str
     address: str | None = None
     max_connections: int
+    back_seconds: float = BACK_SECONDS
     listeners: Sequence[Listener] = ()
     replicas: int = 1
     standing: Sequence[Colour] = ()
@@ -53,6 +55,7 @@ class MqttBalancerInputs(Value):
             directory=Path(self.directory),
             address=self.address,
             max_connections=self.max_connections,
+            back_seconds=self.back_seconds,
             replicas=self.replicas,
             listeners=listening,
             standing=self.standing,

@@ -32,7 +32,9 @@ SIZES = frozenset({"max_connections", "replicas", "clusters"})
 class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
     """Runs HAProxy in a directory, which is also where its cutovers are remembered."""
 
-    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"clusters", "max_connections", "replicas", "address", "listeners"})
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset(
+        {"clusters", "max_connections", "replicas", "address", "listeners", "back_seconds"}
+    )
     certificates: Mapping[str, str] = {}
     REPLACES: ClassVar[frozenset[str]] = frozenset({"directory"})
 

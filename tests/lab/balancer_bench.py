@@ -179,6 +179,7 @@ def settings_of(address: str, brokers: list[Broker], *, maps: str = ".") -> Hapr
         binds=(Bind(address=f"{address}:1883"),),
         sides=tuple(_side(colour, [broker for broker in brokers if broker.colour == colour]) for colour in present),
         maps=maps,
+        back_seconds=1,
     )
 
 

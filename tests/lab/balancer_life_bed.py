@@ -81,6 +81,7 @@ class Balancer:
             "editions": dict.fromkeys(colours, "ee"),
             "directory": str(self.directory),
             "max_connections": 500,
+            "back_seconds": 1,
             "replicas": 1,
             "soak_seconds": 0,
             **changes,

@@ -87,6 +87,7 @@ class ListeningBed(MovingBed):
             "directory": str(self.directory / "balancer"),
             "listeners": self.listeners,
             "max_connections": 500,
+            "back_seconds": 1,
             "replicas": 2,
             "soak_seconds": 0,
         }

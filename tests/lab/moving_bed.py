@@ -90,6 +90,7 @@ class MovingBed:
             directory=self.directory / "balancer",
             address=None,
             max_connections=self.max_connections,
+            back_seconds=1,
             replicas=1,
         )
         self.balancer = balancing.serve(balancer, self.credentials)

@@ -39,6 +39,10 @@ async def cluster(directory: Path, colour: Colour, edition: str, *options: str) 
         yield Side(cluster=handle, edition=started.ready["edition"])
 
 
+def names(side: Side) -> list[str]:
+    return [node.name for node in side.cluster.nodes]
+
+
 async def until_health(router: HaproxyRouter, wanted: dict[Colour, dict[str, bool]]) -> None:
     health: Any = None
     end = asyncio.get_running_loop().time() + HEALTH_SECONDS
@@ -61,8 +65,7 @@ async def test_a_whole_move_over_real_health_checks_is_one_disconnect_each(tmp_p
         await asyncio.to_thread(process.bring, tmp_path / "balancer", text)
         admin = (str(tmp_path / "balancer" / process.ADMIN),)
         router = HaproxyRouter(BalancerHandle(mqtt=f"{address}:1883", admin=admin, maps=str(tmp_path / "balancer")))
-        first, second = (node.name for node in blue.cluster.nodes)
-        up = {node.name: True for node in green.cluster.nodes}
+        (first, second), up = names(blue), dict.fromkeys(names(green), True)
         await until_health(router, {"blue": {first: True, second: True}, "green": up})
 
         device = loopback()
@@ -89,4 +92,5 @@ async def test_a_whole_move_over_real_health_checks_is_one_disconnect_each(tmp_p
 
         for node in blue.cluster.nodes:
             await api.post(f"{node.api}/api/v5/load_rebalance/{node.name}/evacuation/stop")
+            await router.set_server("blue", node.name, "ready")
         await until_health(router, {"blue": {first: True, second: True}, "green": up})

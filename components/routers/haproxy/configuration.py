@@ -10,11 +10,15 @@ The form is docs/emqx/balancer.md#the-corrected-configuration, with the share in
 - A reload takes the servers' state over from the worker before, so an evacuating node does not come back for half a second.
 - The port can always be shared by several processes: a socket that was opened without it stays so over every reload, and a second
   replica could never be added. That nobody shares it by mistake is seen to at the start (``process.start``).
+- A node that was down answers its check for ``back_seconds`` before it gets clients again: one that boots answers 200 while it lets everybody in, then
+  nobody, and a cluster of its own that looks for the others does so for 12 s (docs/emqx/cluster.md#a-joining-node-lets-everybody-in). Whoever
+  has asked it more than a health check can puts it back at once (``set_server``).
 - No ``on-marked-down shutdown-sessions``: an evacuating node is DOWN for new clients and must keep those it has.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -36,6 +40,10 @@ from components.value import Value
 BUFFER_BYTES = 131_072
 """Holds the CONNECTs that EMQX takes and a 16 KB buffer refused: large wills, passwords that are tokens, user properties."""
 
+CHECK_MILLISECONDS = 500
+BACK_SECONDS = 13.0
+"""Longer than any node was seen to answer 200 before it was right: 12 s as a cluster of its own, 2.7 s at a restart (docs/emqx/cluster.md#fresh-start)."""
+
 
 class Side(Value):
     """One declared colour behind the balancer."""
@@ -50,7 +58,7 @@ class HaproxySettings(Value):
     ``admin`` are ``host:port``; a unix admin socket ``admin.sock`` beside the configuration is always there.
     Who reaches an admin port may move every client, it knows no password: only for networks that nobody else is in.
     ``maps`` is the directory of the maps, absolute or relative to the configuration. ``max_connections`` counts clients (two
-    files each); without it HAProxy takes what its file limit allows. With a ``ready_port`` it says there whether it listens; what is a pod has nothing beside
+    files each); without it HAProxy takes what its file limit allows. ``back_seconds`` is how long a node that was down answers its check first. With a ``ready_port`` it says there whether it listens; what is a pod has nothing beside
     its configuration that it could write to, so no unix socket and no states of before.
     """
 
@@ -59,6 +67,7 @@ class HaproxySettings(Value):
     admin: tuple[str, ...] = ()
     maps: str = "."
     max_connections: int | None = Field(default=None, gt=0)
+    back_seconds: float = Field(default=BACK_SECONDS, ge=1)
     log: bool = False
     ready_port: int | None = Field(default=None, gt=0)
 
@@ -85,7 +94,7 @@ def render(settings: HaproxySettings) -> str:
     blocks = [_global(settings), _defaults(settings), *frontends(settings.binds, colours, settings.maps)]
     if settings.ready_port is not None:
         blocks.append(_ready(settings.ready_port))
-    blocks += [_backend(side, names_clients=settings.names_clients) for side in settings.sides]
+    blocks += [_backend(side, settings) for side in settings.sides]
     if settings.websocket:
         blocks += [_backend_ws(side, names_clients=settings.names_clients) for side in settings.sides]
     if any(
@@ -176,13 +185,14 @@ def _ready(port: int) -> list[str]:
     return ["frontend ready", "  mode http", f"  bind *:{port}", "  timeout client 5s", "  monitor-uri /ready"]
 
 
-def _backend(side: Side, *, names_clients: bool) -> Iterator[str]:
+def _backend(side: Side, settings: HaproxySettings) -> Iterator[str]:
     yield f"backend {backend(side.cluster.colour)}"
     yield "  balance leastconn"
     yield f"  option httpchk GET {dialect_of(side.cluster.version).health_check(side.edition)}"
     yield "  http-check expect status 200"
-    yield "  default-server check inter 500ms fall 2 rise 2 init-addr last,libc,none"
-    header = _header(side, names_clients=names_clients)
+    rise = math.ceil(1000 * settings.back_seconds / CHECK_MILLISECONDS)
+    yield f"  default-server check inter {CHECK_MILLISECONDS}ms fall 2 rise {rise} init-addr last,libc,none"
+    header = _header(side, names_clients=settings.names_clients)
     for node in side.cluster.nodes:
         yield f"  server {' '.join([server_name(node.name), node.mqtt, *_check_words(node), *header, *_resolved(node.mqtt)])}"
 

@@ -139,7 +139,7 @@ class HaproxyRouter:
         return servers
 
     async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
-        """Set the state of a node's server on every replica, and read it back.
+        """Set the state of a node's server on every replica, and read it back; one that is ready needs one check that succeeds, however long it was down.
 
         Raises:
             Refused: a replica has no such server.
@@ -147,7 +147,10 @@ class HaproxyRouter:
             Unreachable: a replica does not answer.
 
         """
-        command = f"set server {colour}/{server_name(node)} state {state}"
+        states = (
+            ("maint", "ready") if state == "ready" else (state,)
+        )  # HAProxy begins anew with who comes out of maintenance
+        command = "; ".join(f"set server {colour}/{server_name(node)} state {one}" for one in states)
         for replica, answer in zip(self._replicas, await self._of_all(command), strict=True):
             if answer.strip():
                 todo = "run pulumi up: it brings the balancer to the declared nodes"
