@@ -81,12 +81,14 @@ set_aside() {
   say "the data of before are in $DATA/.$aside"
 }
 
+# What is installed of a package, nothing where it is not; rpm says that it is not on its standard output.
 installed() {
   if command -v dnf >/dev/null; then
-    rpm -q --qf '%{VERSION}' "$1" 2>/dev/null || :
+    found=$(rpm -q --qf '%{VERSION}' "$1" 2>/dev/null) || found=
   else
-    dpkg-query -W -f '${Version}' "$1" 2>/dev/null || :
+    found=$(dpkg-query -W -f '${Version}' "$1" 2>/dev/null) || found=
   fi
+  echo "$found"
 }
 
 # package COMMAND WHAT: by the package manager that there is

@@ -14,7 +14,7 @@ from components.machines.user_data import LIMIT_BYTES
 from components.targets import TARGETS
 from components.targets.aws import Aws
 from components.upgrade import BlueGreen
-from tests.aws_bed import IMAGE, REGION, account, make_subnets
+from tests.aws_bed import REGION, account, make_image, make_subnets
 from tests.policy.asking import ask_all, tokens
 from tests.program.conftest import SECRET, Recorder
 from tests.program.test_kubernetes_policies import plain
@@ -46,7 +46,7 @@ def configure(subnets: list[str], live: str, *colours: str, strategy: str = "two
         "nodes": 3,
         "region": REGION,
         "subnets": subnets,
-        "image": IMAGE,
+        "image": make_image(),
         "management": {"ranges": ["10.0.0.0/16"]},
         "tags": {"team": "iot"},
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from components.aws.clients import client
 from components.cutover.steps import Problem
 from components.emqx.errors import BadInput
 from components.instances.ground import ground_of
@@ -16,7 +17,7 @@ from components.machines.rights import role_policy
 from components.machines.words import Machines, S3Package
 from components.targets.aws import Aws, AwsCluster, declared_of
 from components.targets.base import Site
-from tests.aws_bed import IMAGE, REGION, account, make_subnets
+from tests.aws_bed import REGION, account, make_image, make_subnets
 
 pytestmark = pytest.mark.unit
 NO_SUBNET, KEY = "subnet-0123456789abcdef0", "arn:aws:kms:eu-central-1:123456789012:key/1"
@@ -100,7 +101,7 @@ def subnets() -> Iterator[list[str]]:
 
 
 def machines(subnets: list[str], **more: Any) -> Machines:
-    settings = site(subnets=subnets[:2], image=IMAGE, **more).settings
+    settings = site(subnets=subnets[:2], image=make_image(), **more).settings
     assert isinstance(settings, Machines)
     return settings
 
@@ -111,8 +112,8 @@ def test_the_ground_is_what_the_account_has(subnets: list[str]) -> None:
     assert found.account == "123456789012"
     assert found.vpc.startswith("vpc-")
     assert [found.zones[wanted.subnet_of(number)][-1] for number in range(3)] == ["a", "b", "a"]
-    public = "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-x86_64-gp2"
-    assert ground_of(wanted.model_copy(update={"image": public})).image.startswith("ami-")
+    client(REGION, "ssm").put_parameter(Name="/images/newest", Value=wanted.image, Type="String")
+    assert ground_of(wanted.model_copy(update={"image": "/images/newest"})).image == wanted.image
 
 
 @pytest.mark.parametrize(
