@@ -22,6 +22,7 @@ from lab.node.api import faults
 from lab.node.api.faults import Fault
 from lab.node.api.server import QuietServer
 from lab.node.boot import Joining
+from lab.node.broker.known import make_known
 from lab.node.broker.member import ConnectFault
 from lab.node.membership import Membership
 from lab.node.network import bound, single
@@ -32,7 +33,8 @@ Handler = Callable[[Request], Awaitable[JSONResponse]]
 
 
 class Control:
-    """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``, ``POST /reindex``, ``GET /tie``.
+    """Serves ``GET /state``, ``POST`` and ``DELETE /faults``, ``POST /nodes``, ``DELETE /nodes/:name``, ``POST /reindex``, ``GET /tie``,
+    ``GET /heard`` (the API's requests) and ``POST /known`` (clients without a socket: their ``count``).
 
     ``POST /nodes`` adds a node to the life line that its body names with ``of``, to the first without one.  ``POST /nodes/:name/stop`` and
     ``/start`` are for who rolls a node: the body of ``start`` may name ``version``, ``edition``, ``license`` (a key), ``seeds``, ``cookie``; without
@@ -63,6 +65,8 @@ class Control:
             Route("/faults", self._clear, methods=["DELETE"]),
             Route("/nodes", self._add_node, methods=["POST"]),
             Route("/reindex", self._reindex, methods=["POST"]),
+            Route("/heard", self._heard),
+            Route("/known", self._known, methods=["POST"]),
             Route("/nodes/{name}", self._remove_node, methods=["DELETE"]),
             Route("/nodes/{name}/stop", self._stop_node, methods=["POST"]),
             Route("/nodes/{name}/start", self._start_node, methods=["POST"]),
@@ -222,6 +226,16 @@ class Control:
         """What ``emqx ctl retainer reindex start true`` does: the only way to take the mark of a broken import away."""
         self.membership.clusters[0].store.reindexing = False
         return JSONResponse({})
+
+    async def _heard(self, _request: Request) -> JSONResponse:
+        heard = [one.heard for one in self.membership.clusters]
+        requests = [asked for one in heard for asked in one.shown()]
+        return JSONResponse({"count": sum(one.count for one in heard), "requests": requests})
+
+    async def _known(self, request: Request) -> JSONResponse:
+        home = self.membership.clusters[0]
+        make_known(home.cluster, json.loads(await request.body())["count"], home.clock.now())
+        return JSONResponse({}, 201)
 
     async def _add_node(self, request: Request) -> JSONResponse:
         body = await request.body()

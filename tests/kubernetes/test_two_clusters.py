@@ -10,6 +10,7 @@ from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
 from tests.kubernetes.upgrade_bed import GATES, changes, staged
+from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
@@ -35,6 +36,7 @@ def test_everybody_is_moved_to_green_with_one_disconnect(stage: PodStage) -> Non
     stage.configure("green", "blue", "green")
     stage.workspace.up().good()
     assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert plan_and_act_agree(stage).clients == CLIENTS
     assert stage.ledger()["share.map"] == "green 10000\n"
     retained = stage.api("green")
     with retained as api:
@@ -49,6 +51,7 @@ def test_the_way_back(stage: PodStage) -> None:
     stage.configure("blue", "blue", "green")
     stage.workspace.up().good()
     assert stage.live() == {"blue": CLIENTS, "green": 0}
+    assert plan_and_act_agree(stage).clients == CLIENTS
 
 
 def test_finalize_takes_the_empty_colour_away_and_keeps_its_volumes(stage: PodStage) -> None:

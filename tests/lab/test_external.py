@@ -12,11 +12,14 @@ import pytest
 from components.local import processes
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
+from tests.lab.agreement import plan_and_act_agree
 from tests.lab.node_process import node_process
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 50}, {"share": 100}))
+SCENE = Scene(
+    clients=60, budget_per_second=60, steps=({"share": 50}, {"share": 100}), cutover={"mover": "evacuation"}
+)
 
 
 @pytest.fixture
@@ -64,6 +67,8 @@ def test_a_cluster_of_theirs_is_left_for_a_declared_one_and_stays_as_it_is(
         stage.configure("green", "blue", "green")
         stage.workspace.up().good()
         assert stage.live() == {"blue": 0, "green": 60}
+        moved = {step.name: step.mover for step in plan_and_act_agree(stage).steps if step.clients}
+        assert moved == {"shift-50": "close", "shift-100": "evacuation"}
         stage.configure("green", "green")
         stage.workspace.up().good()
         assert processes.running(Path(ready_directory(ready))) is not None, "not ours to end"

@@ -118,6 +118,7 @@ def test_the_way_back_moves_everybody_back(stage: Stage) -> None:
     assert "since/green" in output
     run = [event for event in stage.journal() if event["event"] == "run"][-1]
     assert run["direction"] == "back"
+    assert plan_and_act_agree(stage).clients == 150
 
 
 def test_removing_the_colour_that_serves_is_refused(stage: Stage) -> None:
@@ -134,9 +135,10 @@ def test_what_was_left_on_green_is_named_before_anybody_moves_there_again(stage:
 
 
 def test_it_can_go_forward_again_over_its_own_import(stage: Stage) -> None:
-    stage.configure("green", "blue", "green", acknowledge=["sessions", "leftovers"])
+    stage.configure("green", "blue", "green", acknowledge=["sessions", "leftovers"], mover="kick")
     stage.workspace.up().good()
     assert stage.live() == {"blue": 0, "green": 150}
+    assert {step.mover for step in plan_and_act_agree(stage).steps if step.clients} == {"kick"}
 
 
 def test_finalize_removes_the_old_colour_and_disturbs_nobody(stage: Stage) -> None:

@@ -25,6 +25,7 @@ from components.keepers.copies import manifest_of
 from components.keepers.registry import keeper_of
 from lab.stage import Scene
 from lab.workspace import Secret
+from tests.lab.agreement import plan_and_act_agree
 from tests.lab.node_process import NodeProcess, node_process
 from tests.lab.rolling_bed import Roll
 
@@ -118,6 +119,7 @@ def test_a_roll_stops_copies_and_starts_each_node_by_the_commands_of_its_owner(
         assert stage.versions() == ["5.8.8"] * 2
         stage.workspace.up().good()
         assert stage.versions() == ["5.8.9"] * 2
+        assert plan_and_act_agree(stage).direction == "roll"
         fleet = stage.end_fleet()
         assert fleet["refused_connections"] == 0
         assert fleet["disconnects"]["max"] <= 3

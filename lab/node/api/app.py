@@ -64,6 +64,7 @@ class NodeApi:
             return
         request = Request(scope, receive)
         raw = scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0]
+        self.managed.heard.note(request.method, raw)
         verdict = await self.managed.faults.before_answer(self.here, raw)
         if verdict.silent:
             scope[CLOSE]()

@@ -20,6 +20,7 @@ from components.hocon.document import loads
 from lab.node.api.access import Access, hash_secret, read_bootstrap
 from lab.node.api.errors import ApiError, internal
 from lab.node.api.faults import Board
+from lab.node.api.heard import Heard
 from lab.node.api.sampling import Sampler
 from lab.node.archive.backup import numbers
 from lab.node.broker.cluster import Cluster
@@ -151,7 +152,7 @@ class Host:
             Random(),
         )
         self.access = Access(self.store)
-        self.faults = Board(self.clock)
+        self.faults, self.heard = Board(self.clock), Heard()
         self.rebalances = Rebalances(self.cluster)
         self.evacuations = Evacuations(self.cluster, self.place, self.rebalances.busy)
         self.sampler = Sampler()

@@ -43,6 +43,7 @@ class OldApi:
             return
         request = Request(scope, receive)
         raw = scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0]
+        self.managed.heard.note(request.method, raw)
         verdict = await self.managed.faults.before_answer(self.here, raw)
         if verdict.silent:
             scope[CLOSE]()
