@@ -9,9 +9,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Literal, overload
 
-import boto3
-from botocore.config import Config
-
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
@@ -45,6 +42,9 @@ def client(region: str, service: str) -> object:
         botocore.exceptions.BotoCoreError: the environment names a profile that is not there.
 
     """
+    import boto3  # takes longer than all that a small update asks
+    from botocore.config import Config
+
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,

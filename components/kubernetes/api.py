@@ -13,7 +13,6 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import httpx
-import httpx_ws
 
 from components.kubernetes.loop import at_end, there
 from components.kubernetes.place import Place
@@ -34,6 +33,7 @@ class ApiError(Exception):
 
 def leaks() -> tuple[type[Exception], ...]:
     """All that a request can fail with; kr8s is imported where it is used only, since it takes longer than all of a small update's questions."""
+    import httpx_ws
     import kr8s
 
     own = (kr8s.APITimeoutError, kr8s.ServerError, ExceptionGroup)

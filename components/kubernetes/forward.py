@@ -14,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx_ws
-
 from components.kubernetes.api import connection, leaks
 from components.kubernetes.loop import at_end, there, wait
 from components.kubernetes.place import Place
@@ -111,8 +109,15 @@ async def _carried(
             await asyncio.gather(up, down, return_exceptions=True)
 
 
+def _broken() -> type[Exception]:
+    """That the other end of a forward is gone; its package is loaded where there is one."""
+    import httpx_ws
+
+    return httpx_ws.HTTPXWSException
+
+
 async def _up(reader: asyncio.StreamReader, forward: Any) -> None:
-    with suppress(ConnectionError, httpx_ws.HTTPXWSException):
+    with suppress(ConnectionError, _broken()):
         while data := await reader.read(65_536):
             await forward.send_bytes(b"\0" + data)
 
@@ -120,7 +125,7 @@ async def _up(reader: asyncio.StreamReader, forward: Any) -> None:
 async def _down(forward: Any, writer: asyncio.StreamWriter) -> None:
     """Channel 0 is data, 1 says what went wrong; the first message of each is the port's number."""
     begun: set[int] = set()
-    with suppress(ConnectionError, httpx_ws.HTTPXWSException):
+    with suppress(ConnectionError, _broken()):
         while True:
             message = await forward.receive_bytes()
             channel = message[0] if message else 1

@@ -10,7 +10,6 @@ from components.emqx.models import BalancerHandle
 from components.kubernetes import names
 from components.ledger.base import Ledger
 from components.ledger.config_map import ConfigMapLedger
-from components.ledger.dynamodb import DynamodbLedger
 from components.ledger.files import FilesLedger
 
 
@@ -23,6 +22,8 @@ def _config_map(handle: BalancerHandle) -> Ledger:
 def _dynamodb(handle: BalancerHandle) -> Ledger:
     if handle.aws is None:
         raise BadInput("the balancer's ledger", seen="a table without a region", todo="give its place (aws)")
+    from components.ledger.dynamodb import DynamodbLedger  # what AWS needs takes long to be imported
+
     return DynamodbLedger(handle.aws.region, handle.maps)
 
 

@@ -11,12 +11,13 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-
-import fsspec  # type: ignore[import-untyped]
-from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING
 
 from components.system.files import own_directory, replace
 from components.value import Value
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 JOURNAL, ARCHIVES = "journal.jsonl", "archives"
 SECONDS = 20.0
@@ -62,9 +63,13 @@ def keep_now(places: Places, work: Path) -> None:
 
 def problem(url: str) -> str | None:
     """Why a place cannot be used from here; None where it can, as far as that is known without asking it."""
+    if not url:
+        return None
+    import fsspec  # its stores take long to be imported, and most stacks name none
+
     scheme = url.partition("://")[0]
-    if not url or scheme not in fsspec.available_protocols():
-        return None if not url else f"a URL of file, s3, gs or az, not {scheme[:20]!r}"
+    if scheme not in fsspec.available_protocols():
+        return f"a URL of file, s3, gs or az, not {scheme[:20]!r}"
     try:
         fsspec.get_filesystem_class(scheme)
     except (ImportError, ValueError) as missing:
@@ -140,13 +145,17 @@ def _tried(work: Callable[[], None], seconds: float | None = None) -> Exception 
     return TimeoutError() if thread.is_alive() else next(iter(failed), None)
 
 
-def _place(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+def _place(url: str) -> tuple[AbstractFileSystem, str]:
+    import fsspec
+
     files, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
     return files, str(path).rstrip("/")
 
 
-def _put(files: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
+def _put(files: AbstractFileSystem, path: str, content: bytes) -> None:
     """A store of objects shows one that is whole or none, and has no directories (making one would make a bucket); files are moved to their place."""
+    from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
     if isinstance(files, LocalFileSystem):
         own_directory(Path(path).parent)
         replace(Path(path), content)
@@ -158,7 +167,7 @@ def _mine(work: Path) -> str:
     return (work / JOURNAL).read_text(errors="replace") if (work / JOURNAL).exists() else ""
 
 
-def _read(files: fsspec.AbstractFileSystem, path: str) -> str:
+def _read(files: AbstractFileSystem, path: str) -> str:
     try:
         content: bytes = files.cat_file(path)
     except FileNotFoundError:
@@ -166,7 +175,7 @@ def _read(files: fsspec.AbstractFileSystem, path: str) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _names(files: fsspec.AbstractFileSystem, path: str) -> set[str]:
+def _names(files: AbstractFileSystem, path: str) -> set[str]:
     try:
         return {str(one).rstrip("/").rpartition("/")[2] for one in files.ls(path, detail=False)}
     except FileNotFoundError:

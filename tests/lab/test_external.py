@@ -17,9 +17,7 @@ from tests.lab.node_process import node_process
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-SCENE = Scene(
-    clients=60, budget_per_second=60, steps=({"share": 50}, {"share": 100}), cutover={"mover": "evacuation"}
-)
+SCENE = Scene(clients=60, budget_per_second=60, steps=({"share": 50}, {"share": 100}), cutover={"mover": "evacuation"})
 
 
 @pytest.fixture
