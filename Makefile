@@ -44,8 +44,9 @@ lint: setup  ## style, types, and who may import whom
 	@echo "---- lint: imports"
 	@PYTHONPATH=policies $(BIN)/lint-imports --no-logo --no-cache
 
-test: lint kubernetes-tools  ## everything: lint, then all tiers in one run
-	@$(BIN)/python -m pytest $(WORKERS)
+test: TESTS ?=
+test: lint kubernetes-tools  ## everything: lint, then all tiers in one run; TESTS (paths) for some of them
+	@$(BIN)/python -m pytest $(WORKERS) $(TESTS)
 
 unit program provider policy lab: setup  ## one tier of the tests
 	@$(BIN)/python -m pytest -m $@

@@ -27,8 +27,16 @@ def planned_steps(outline: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def planned_of(events: Sequence[Mapping[str, Any]]) -> tuple[Planned, ...]:
-    """The plan with which a cutover began; nothing where the journal has none, or one that another version wrote."""
-    told = next((event for event in events if event.get("event") == "plan"), None)
+    """The plan with which a cutover began to move clients; nothing where the journal has none, or one that another version wrote.
+
+    A run that was refused before it moved anybody may have had another one: the stack file is corrected after it.
+    """
+    told = None
+    for event in events:
+        if event.get("event") == "plan":
+            told = event
+        elif event.get("event") == "move" and told is not None:
+            break
     if told is None:
         return ()
     try:

@@ -11,6 +11,7 @@ from components.local import cluster as local
 from lab.engine_run import Finished
 from lab.stage import Scene, Stage
 from tests.lab.agreement import plan_and_act_agree
+from tests.lab.untouched import only_looked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -54,7 +55,8 @@ def test_an_empty_green_beside_a_live_blue_moves_nothing(stage: Stage) -> None:
 
 def test_preview_shows_the_plan_with_real_counts(stage: Stage) -> None:
     stage.configure("green", "blue", "green", acknowledge=["sessions"])
-    output = stage.workspace.preview(policy_pack=stage.workspace.project / "policies").good().output
+    with only_looked(stage):
+        output = stage.workspace.preview(policy_pack=stage.workspace.project / "policies").good().output
     assert "cutover forward to green: 150 clients, at most 75/s" in output
     assert "mover: close (each connection ends at the balancer with a FIN" in output
     assert "; 0 MQTT 5 clients get a DISCONNECT by it" in output

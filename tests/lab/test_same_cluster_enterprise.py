@@ -36,7 +36,7 @@ def test_one_up_moves_everybody_and_every_session_and_shuts_the_old_nodes(stage:
     there.judge(moves=1)
     assert seen.done is not None
     assert f"sessions     {one.SLEEPERS}" in seen.done.good().output
-    assert plan_and_act_agree(stage).clients == CLIENTS
+    plan_and_act_agree(stage)
     assert stage.live() == {"blue": 0, "green": CLIENTS}
     assert one.sessions_on(stage, "blue") == set()
     assert [sent for sent in seen.sent if sent not in seen.got] == []
@@ -48,7 +48,7 @@ def test_the_way_back_opens_the_old_nodes_and_shuts_the_new_ones(stage: Stage) -
     stage.configure("blue", "blue", "green")
     stage.workspace.up().good()
     assert stage.live() == {"blue": CLIENTS, "green": 0}
-    assert plan_and_act_agree(stage).clients == CLIENTS
+    plan_and_act_agree(stage)
     assert one.sessions_on(stage, "green") == set()
     assert states(stage) == dict.fromkeys(one.names(stage, "green"), "prohibiting")
 

@@ -1,7 +1,6 @@
 """The workflows: linted, pinned by commit, and their `run` lines carried out against a backend here, each job in an empty clone.
 
-`make setup` is not done again in each clone: it has this machine's environment. `make test` is only asked whether it exists, since it is what
-runs these tests.
+Each job of each workflow; `make test` is what runs these tests, so its line is carried out with a selection of its own (TESTS).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import yaml
 
 from lab.engine_run import end, working_in
 from lab.stage import ROOT
-from tests.lab.workflows_bed import STACKS, WORKFLOWS, GitHub, Runner
+from tests.lab.workflows_bed import STACKS, WORKFLOWS, GitHub, Runner, document
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -80,7 +79,7 @@ def test_a_pull_request_finds_its_stacks_and_previews_each_environment_into_one_
     said, _ = runner.job("preview", "changed")
     assert json.loads(said.partition("stacks=")[2].splitlines()[0]) == list(STACKS)
     for stack in STACKS:
-        said, clone = runner.job("preview", "preview", **{"matrix.stack": stack})
+        said, clone = runner.job("preview", "preview", stack=stack)
         assert "No device reconnects" in (clone / "plan" / f"{stack}.md").read_text()
         assert json.loads((clone / "plan" / f"{stack}.json").read_text())["outline"]
         assert "planted" not in said
@@ -93,22 +92,38 @@ def test_a_pull_request_finds_its_stacks_and_previews_each_environment_into_one_
     assert github.calls[-1].startswith("PATCH ")
 
 
-def test_an_update_and_the_nights_look_at_it_need_no_file_of_each_other(runner: Runner) -> None:
-    """The stack dev is one of lab nodes here; where they work is no part of any clone."""
+def test_lint_types_and_tests_are_run_as_the_workflow_says(runner: Runner) -> None:
+    """What mypy knows of this checkout is lent to the clone, whose files are the same."""
+    few = {"TESTS": "tests/unit/test_steps.py", "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache")}
+    said, _ = runner.job("preview", "check", environment=few)
+    for heading in ("---- lint: ruff", "---- lint: types", "---- lint: imports", " passed in "):
+        assert heading in said, said
+
+
+def test_every_environment_is_updated_and_the_nights_look_needs_no_file_of_them(runner: Runner) -> None:
+    """The stacks are of lab nodes here; where they work is no part of any clone. One of the runs is a repeated one."""
     origin = runner.directory / "origin"
-    place = origin / "stacks" / "Pulumi.dev.yaml"
-    stack = yaml.safe_load(place.read_text())
-    nodes = {"target": "local", "version": "5.8.9", "edition": "ee", "nodes": 1, "maxSessions": 0}
-    stack["config"] |= {"emqx:clusters": {"blue": nodes}, "emqx:workDirectory": str(runner.directory / "work")}
-    stack["config"]["emqx:balancer"] = {"target": "local"}
-    place.write_text(yaml.safe_dump(stack))
-    runner.commit(origin, "dev is built here")
-    said, clone = runner.job("up", "dev")
-    assert "stack dev: no cutover was made here" in said
-    assert "No device reconnects" in (clone / "plan" / "dev.md").read_text()
-    assert "stack dev" in (clone / ".github_step_summary").read_text()
-    said, _ = runner.job("drift", "drift", **{"matrix.stack": "dev"})
+    jobs = document("up")["jobs"]
+    assert [job.get("needs") for job in jobs.values()] == [None, "dev", "staging"], "one after the other"
+    for stack in jobs:
+        runner.build_here(origin, stack)
+    runner.commit(origin, "each is built here")
+    for stack in jobs:
+        said, clone = runner.job("up", stack, attempt=2 if stack == "staging" else 1)
+        assert f"stack {stack}: no cutover was made here" in said
+        assert "No device reconnects" in (clone / "plan" / f"{stack}.md").read_text()
+        assert f"stack {stack}" in (clone / ".github_step_summary").read_text()
+    said, _ = runner.job("drift", "drift", stack="dev")
     assert "planted" not in said
+
+
+def test_each_job_of_each_workflow_is_carried_out_here() -> None:
+    jobs = {(path.stem, job) for path in WORKFLOWS for job in document(path.stem)["jobs"]}
+    assert jobs == {
+        *(("preview", job) for job in ("changed", "check", "preview")),
+        *(("up", job) for job in ("dev", "staging", "prod")),
+        ("drift", "drift"),
+    }
 
 
 @pytest.mark.parametrize(

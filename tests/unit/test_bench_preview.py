@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +21,6 @@ class Previews:
     def __init__(self, *seconds: float) -> None:
         self.left, self.now = list(seconds), 0.0
 
-    def preview(self) -> Any:
-        self.now += self.left.pop(0)
-        return self
-
     def good(self) -> None:
         """All went well."""
 
@@ -30,9 +28,19 @@ class Previews:
         return self.now
 
 
-def test_the_quickest_of_the_tries_counts() -> None:
-    previews: Any = Previews(9.0, 3.0, 5.0)
-    assert best(previews, previews.clock) == 3.0
+def test_the_quickest_of_the_tries_counts_and_they_take_turns() -> None:
+    clock: Any = Previews()
+    one, other = (Previews(*seconds) for seconds in ((9.0, 3.0, 5.0), (4.0, 8.0, 7.0)))
+    order: list[float] = []
+
+    def preview(made: Previews) -> Any:
+        order.append(made.left[0])
+        clock.now += made.left.pop(0)
+        return clock
+
+    workspaces: Any = [SimpleNamespace(preview=partial(preview, made)) for made in (one, other)]
+    assert best(*workspaces, clock=clock.clock) == [3.0, 4.0]
+    assert order == [9.0, 4.0, 3.0, 8.0, 5.0, 7.0]
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(6.0, 0), (6.1, 1)])

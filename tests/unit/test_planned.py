@@ -13,7 +13,7 @@ from components.report.terminal import summary
 
 pytestmark = pytest.mark.unit
 
-OUTLINE = {
+OUTLINE: dict[str, list[dict[str, Any]]] = {
     "steps": [
         {
             "name": "shift-10",
@@ -68,6 +68,15 @@ def test_a_journal_without_a_plan_or_with_another_versions_plan_has_none() -> No
     assert list(disagreements(report_of(journal(*DONE, plan=None)))) == ["the journal has no plan"]
     assert planned_of([{"event": "plan", "steps": [{"nome": "x"}]}]) == ()
     assert planned_steps({"steps": "none"}) == []
+
+
+def test_the_plan_of_a_run_that_was_refused_before_anybody_moved_is_not_the_one_that_was_carried_out() -> None:
+    other = planned_steps({"steps": [{**step, "mover": step["mover"] and "kick"} for step in OUTLINE["steps"]]})
+    first, second = ({"event": "plan", "steps": steps} for steps in (planned_steps(OUTLINE), other))
+    move = {"event": "move", "count": 6}
+    assert [step.mover for step in planned_of([first, second, move])] == ["kick", None, "kick"]
+    assert [step.mover for step in planned_of([first, move, second])] == ["close", None, "close"], "it is resumed"
+    assert [step.mover for step in planned_of([move, first, move])] == ["close", None, "close"]
 
 
 def test_of_a_roll_only_the_first_node_is_counted_and_one_of_two_movers_may_have_begun() -> None:
