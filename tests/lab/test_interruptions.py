@@ -14,6 +14,7 @@ from lab.engine_run import EngineRun, Finished
 from lab.filling import DEVICE_USER
 from lab.stage import Scene, Stage
 from tests.lab.devices import Devices
+from tools.stack import settled
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -145,6 +146,7 @@ def test_interrupted_in_the_drain_it_can_be_flipped_back_while_a_second_engine_i
     in_the_middle(stage, run, "shift-50", of="move")
     second = stage.workspace.up()
     one_error(second, "the stack is currently locked by 1 lock(s)")
+    assert "`make unlock STACK=lab`" in settled("lab", second.output)
     run.wait(LINK_SECONDS).good()
     assert stage.live() == BLUE
     assert max(devices.disconnects()) <= 2, "there and back"
@@ -161,6 +163,7 @@ def test_a_second_engine_takes_over_and_the_older_one_does_nothing_more(stage: S
     newer = start(stage)
     stopped = older.wait(LINK_SECONDS)
     one_error(stopped, "LeaseLost: the lease of this run on the balancer: ", "this one has done nothing more")
+    assert "stack lab was taken over by a newer update" in settled("lab", stopped.output)
     newer.wait(LINK_SECONDS).good()
     assert stage.live() == GREEN
     assert set(devices.disconnects()) == {1}

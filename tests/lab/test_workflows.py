@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import yaml
@@ -145,24 +146,29 @@ def test_each_job_of_each_workflow_is_carried_out_here() -> None:
 def test_what_a_person_can_settle_is_one_line_at_the_end(
     runner: Runner, stack: str, changes: dict[str, str | None], line: str
 ) -> None:
-    clone = runner.directory / "settled"
-    if not clone.exists():
-        runner.git(runner.directory, "clone", "-q", str(runner.directory / "origin"), str(clone))
-        (clone / ".venv").symlink_to(sys.prefix)
+    clone = runner.clone("settled")
     passphrase = {"PULUMI_CONFIG_PASSPHRASE": runner.known["secrets.PULUMI_CONFIG_PASSPHRASE"], **changes}
     variables = {key: value for key, value in {**runner.backend, **passphrase}.items() if value is not None}
     variables.pop("PULUMI_CONFIG_PASSPHRASE_FILE")
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.stack", "preview", "--stack", stack],
-        cwd=clone,
-        env=variables,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
+    done = said_by(clone, variables, "preview", stack)
     assert done.returncode
     assert done.stderr.strip().splitlines()[-1].startswith(line), done.stdout + done.stderr
+
+
+def test_a_secret_that_nobody_has_set_is_one_line_that_says_how(runner: Runner) -> None:
+    """Of a stack that is right but for it."""
+    clone = runner.clone("unset")
+    place = clone / "stacks" / "Pulumi.lab.yaml"
+    stack = yaml.safe_load(place.read_text())
+    del stack["config"]["emqx:credentials"]
+    place.write_text(yaml.safe_dump(stack))
+    refused = said_by(clone, runner.backend, "preview", "lab")
+    assert refused.returncode
+    wanted = (
+        "stack lab has no credentials of a colour: pulumi config set --secret --path emqx:credentials.COLOUR.apiSecret"
+    )
+    assert refused.stderr.strip().splitlines()[-1].startswith(wanted), refused.stdout + refused.stderr
+    assert "credentials" in (clone / "plan" / "lab.md").read_text(), "a reviewer reads it too"
 
 
 def test_a_locked_stack_says_who_may_take_the_lock_away_and_how(runner: Runner) -> None:
@@ -171,39 +177,20 @@ def test_a_locked_stack_says_who_may_take_the_lock_away_and_how(runner: Runner) 
     locks.mkdir(parents=True, exist_ok=True)
     lock = {"pid": 1, "username": "somebody", "hostname": "elsewhere", "timestamp": "2026-11-29T15:00:00Z"}
     (locks / "6c2b8f4e.json").write_text(json.dumps(lock))
-    clone = runner.directory / "clone-1"
-    told = [sys.executable, "-m", "tools.stack"]
-    refused = subprocess.run(
-        [*told, "up", "--stack", "lab"],
-        cwd=clone,
-        env=runner.backend,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
+    clone = runner.clone("settled")
+    refused = said_by(clone, runner.backend, "up", "lab")
     assert refused.returncode
     last = refused.stderr.strip().splitlines()[-1]
     assert last.startswith(
         "stack lab is locked by another update: wait for it; if it was killed: `make unlock STACK=lab`"
     ), refused.stdout
-    freed = subprocess.run([*told, "unlock", "--stack", "lab"], cwd=clone, env=runner.backend, check=False, timeout=120)
-    assert freed.returncode == 0
+    assert said_by(clone, runner.backend, "unlock", "lab").returncode == 0
     assert not list(locks.glob("*.json"))
 
 
 def test_a_new_environment_is_a_copy_with_secrets_of_its_own(runner: Runner) -> None:
-    clone = runner.directory / "clone-1"
-    told = [sys.executable, "-m", "tools.stack", "new", "--name"]
-    first = subprocess.run(
-        [*told, "eu", "--from", "lab"],
-        cwd=clone,
-        env=runner.backend,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
+    clone = runner.clone("settled")
+    first = copied(clone, runner.backend, "eu", "lab")
     assert first.returncode == 0, first.stdout + first.stderr
     made, pattern = (yaml.safe_load((clone / "stacks" / f"Pulumi.{name}.yaml").read_text()) for name in ("eu", "lab"))
     keys = made["config"]["emqx:credentials"]["blue"]
@@ -213,14 +200,27 @@ def test_a_new_environment_is_a_copy_with_secrets_of_its_own(runner: Runner) -> 
     assert made["config"]["emqx:environment"] == "eu"
     assert made["config"]["emqx:clusters"] == pattern["config"]["emqx:clusters"]
     for name, source, why in (("eu", "lab", "exists"), ("us", "mars", "does not exist"), ("a/b", "lab", "is no name")):
-        again = subprocess.run(
-            [*told, name, "--from", source],
-            cwd=clone,
-            env=runner.backend,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
+        again = copied(clone, runner.backend, name, source)
         assert again.returncode == 2
         assert why in again.stderr
+
+
+def said_by(clone: Path, variables: Mapping[str, str], command: str, stack: str) -> subprocess.CompletedProcess[str]:
+    return tool(clone, variables, command, "--stack", stack)
+
+
+def copied(clone: Path, variables: Mapping[str, str], name: str, source: str) -> subprocess.CompletedProcess[str]:
+    return tool(clone, variables, "new", "--name", name, "--from", source)
+
+
+def tool(clone: Path, variables: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """What `make` starts on a stack."""
+    return subprocess.run(
+        [sys.executable, "-m", "tools.stack", *words],
+        cwd=clone,
+        env=variables,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )

@@ -142,23 +142,11 @@ class Runner:
         chain = front.chain + front.key_text()
         for stack in STACKS:
             self.pulumi(origin, "stack", "init", stack, "--non-interactive")
-            for word in ("apiKey", "apiSecret"):
-                path = f"emqx:credentials.blue.{word}"
-                self.pulumi(
-                    origin, "config", "set", "--secret", "--path", path, "--stack", stack, text=f"planted{word}"
-                )
+            secrets = {f"emqx:credentials.blue.{word}": f"planted{word}" for word in ("apiKey", "apiSecret")}
             if stack in {"staging", "prod"}:
-                self.pulumi(
-                    origin,
-                    "config",
-                    "set",
-                    "--secret",
-                    "--path",
-                    "emqx:certificates.front",
-                    "--stack",
-                    stack,
-                    text=chain,
-                )
+                secrets["emqx:certificates.front"] = chain
+            told = [word for path, value in secrets.items() for word in ("--secret", f"{path}={value}")]
+            self.pulumi(origin, "config", "set-all", "--path", "--stack", stack, *told)
         self.commit(origin, "secrets of each stack")
 
     def build_here(self, origin: Path, stack: str) -> None:
@@ -174,12 +162,11 @@ class Runner:
             listener |= {"host": "127.0.0.1", "port": free_port("127.0.0.1")}
         place.write_text(yaml.safe_dump(found))
 
-    def pulumi(self, where: Path, *arguments: str, text: str = "") -> None:
+    def pulumi(self, where: Path, *arguments: str) -> None:
         done = subprocess.run(
             [self.backend["PULUMI"], *arguments],
             cwd=where,
             env=self.backend,
-            input=text,
             text=True,
             capture_output=True,
             check=False,
@@ -197,14 +184,20 @@ class Runner:
         self.git(where, "add", "-A")
         self.git(where, "commit", "-q", "-m", why)
 
+    def clone(self, name: str) -> Path:
+        """The clone of this name, new where there is none yet, with nothing in it but the repository and this machine's environment."""
+        clone = self.directory / name
+        if not clone.exists():
+            self.git(self.directory, "clone", "-q", str(self.directory / "origin"), str(clone))
+            (clone / ".venv").symlink_to(sys.prefix)
+        return clone
+
     def job(
         self, name: str, job: str, *, stack: str = "", attempt: int = 1, environment: Mapping[str, str] | None = None
     ) -> tuple[str, Path]:
         """Carry out the run lines of one job in an empty clone; what they said, and where. ``environment`` is the machine's own, for what a line leaves open."""
         self.jobs += 1
-        clone = self.directory / f"clone-{self.jobs}"
-        self.git(self.directory, "clone", "-q", str(self.directory / "origin"), str(clone))
-        (clone / ".venv").symlink_to(sys.prefix)
+        clone = self.clone(f"clone-{self.jobs}")
         known = {**self.known, "github.event.pull_request.base.sha": self.base, "matrix.stack": stack}
         said = ""
         described = document(name)["jobs"][job]
