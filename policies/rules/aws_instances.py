@@ -61,7 +61,7 @@ RULES = (
         "Data volumes do not go without a copy.",
         {EBS_VOLUME},
         _retained,
-        "Set finalSnapshot: true or protect the volume; the target does both.",
+        "Set finalSnapshot: true or protect the volume; the target sets it, and keeps the volumes of a colour that goes.",
         CRITICAL,
     ),
     Rule(

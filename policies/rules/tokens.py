@@ -21,6 +21,8 @@ KUBERNETES_BALANCER = f"{PREFIX}KubernetesBalancer"
 KUBERNETES_CLUSTER = f"{PREFIX}KubernetesCluster"
 KUBERNETES_DECLARED = f"{PREFIX}KubernetesDeclared"
 KUBERNETES_SHARE = f"{PREFIX}KubernetesShare"
+AWS_CLUSTER = f"{PREFIX}AwsCluster"
+AWS_DECLARED = f"{PREFIX}AwsDeclared"
 STACK = "pulumi:pulumi:Stack"
 
 DYNAMIC = frozenset(
@@ -43,6 +45,8 @@ DYNAMIC = frozenset(
         KUBERNETES_CLUSTER,
         KUBERNETES_DECLARED,
         KUBERNETES_SHARE,
+        AWS_CLUSTER,
+        AWS_DECLARED,
     }
 )
 """Every dynamic resource of ours."""
