@@ -22,6 +22,7 @@ from components.cutover.steps import DEFAULT_STEPS, Problem, Step
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import WEBSOCKET, Colour, Edition, Mover
 from components.emqx.models import ExportsAccess
+from components.machines.front import Front
 from components.manifests.haproxy import BalancerPods
 from components.migration.rules import catalogue
 from components.problems import Whole
@@ -186,6 +187,7 @@ class Balancer(Value):
     replicas: Whole = Field(default=1, ge=1, le=32)
     back_seconds: float = Field(default=BACK_SECONDS, ge=1, le=600)
     kubernetes: BalancerPods = BalancerPods()
+    aws: Front = Front()
 
     @property
     def websocket(self) -> bool:

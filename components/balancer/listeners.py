@@ -17,6 +17,7 @@ from components.settings import Settings
 
 PATH = "emqx:balancer.listeners"
 KUBERNETES = "kubernetes"
+ON_AWS = frozenset({"network_load_balancer"})
 _EVERY = {"*", "[::]"}
 
 
@@ -31,8 +32,11 @@ def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list
         found.append(Problem("emqx:balancer.address", settings.balancer.address, allowed))
     for index, one in enumerate(listeners):
         path = f"{PATH}[{index}]"
-        found += _elsewhere(path, one, on_kubernetes=settings.balancer.target == KUBERNETES)
         found += _twice(path, one, listeners[:index])
+        if settings.balancer.target in ON_AWS:
+            found += _on_aws(path, one)
+            continue
+        found += _elsewhere(path, one, on_kubernetes=settings.balancer.target == KUBERNETES)
         found += _words(path, one)
         found += _files(path, one, secrets, now)
         found += _nameless(path, one, settings.clusters)
@@ -59,10 +63,30 @@ def _elsewhere(path: str, one: Listener, *, on_kubernetes: bool) -> Iterator[Pro
         if one.client_ca is not None:
             yield Problem(f"{path}.clientCa", "given", "clientCaSecret, a Secret with ca.crt")
         return
+    if (given is not None and given.acm is not None) or one.node_port is not None:
+        yield Problem(path, "certificate.acm or nodePort", "no such value: they are for a balancer on AWS")
     if (given is not None and given.secret is not None) or one.client_ca_secret is not None:
         yield Problem(
             f"{path}", "a Secret", f"files, or a name in emqx:certificates: only target {KUBERNETES} has Secrets"
         )
+
+
+def _on_aws(path: str, one: Listener) -> Iterator[Problem]:
+    """A Network Load Balancer ends TLS with a certificate of Certificate Manager, or passes it on to the nodes."""
+    ends, passes = one.protocol in TLS and one.certificate is not None, one.protocol in TLS and one.certificate is None
+    if one.host != "*":
+        yield Problem(f"{path}.host", one.host, "no value on AWS: the balancer listens at its own addresses")
+    if one.accept_proxy:
+        yield Problem(f"{path}.acceptProxy", "true", "false: a Network Load Balancer takes no PROXY header")
+    if one.client_ca is not None or one.client_ca_secret is not None:
+        allowed = "no value: a client's certificate is asked for by the nodes, where TLS is passed on to them (no certificate here)"
+        yield Problem(f"{path}.clientCa", "given", allowed)
+    if one.certificate is not None and (one.certificate.acm is None or not ends):
+        allowed = "{acm: ARN} where the protocol is mqtts or wss; no value where TLS is passed on to the nodes"
+        yield Problem(f"{path}.certificate", "given", allowed)
+    if one.node_port is not None and not passes:
+        allowed = "no value but where TLS is passed on: otherwise it is the nodes' port for MQTT, or for WebSocket"
+        yield Problem(f"{path}.nodePort", str(one.node_port), allowed)
 
 
 def _words(path: str, one: Listener) -> Iterator[Problem]:

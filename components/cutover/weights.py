@@ -7,6 +7,9 @@ from math import gcd
 
 from components.cutover.words import COLOURS, PARTS, Colour
 
+OF_TARGET_GROUPS, OF_RECORDS = 999, 255
+"""The largest weight of a target group of a Network Load Balancer, and of a record of Route 53."""
+
 
 def weights_of(green_parts: int, most: int) -> dict[Colour, int]:
     """Whole weights of 0 to ``most`` (at least 1) that divide new connections as the share does, as closely as they can; the smallest such numbers."""

@@ -5,7 +5,7 @@ The rule: what is declared and not there is refused here, before the first resou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from botocore.exceptions import ClientError
@@ -37,27 +37,34 @@ def ground_of(machines: Machines) -> Ground:
     """
     with told("asking whose account this is", machines.region):
         account = client(machines.region, "sts").get_caller_identity()["Account"]
-    vpc, zones = _subnets(machines)
+    vpc, zones = subnets_of(machines.region, machines.subnets)
     return Ground(account, vpc, zones, _image(machines))
 
 
-def _subnets(machines: Machines) -> tuple[str, Mapping[str, str]]:
-    tried, wanted = "looking up the subnets", sorted(set(machines.subnets))
-    with told(tried, machines.region):
+def subnets_of(region: str, subnets: Collection[str]) -> tuple[str, Mapping[str, str]]:
+    """The VPC of subnets, and the zone of each.
+
+    Raises:
+        BadInput: one is not there, or they are of several VPCs.
+        Unreachable, Unauthorized, NotNow, Refused: AWS.
+
+    """
+    tried, wanted = "looking up the subnets", sorted(set(subnets))
+    with told(tried, region):
         try:
-            found = client(machines.region, "ec2").describe_subnets(SubnetIds=wanted)["Subnets"]
+            found = client(region, "ec2").describe_subnets(SubnetIds=wanted)["Subnets"]
         except ClientError as failure:
             if not code_of(failure).startswith(NO_SUBNET):
                 raise
             seen, todo = str(failure)[:300], "give subnets of this account and region in `subnets`"
-            raise BadInput(tried, node=machines.region, seen=seen, todo=todo) from None
+            raise BadInput(tried, node=region, seen=seen, todo=todo) from None
     vpcs = sorted({one["VpcId"] for one in found})
     if len(vpcs) != 1:
         seen, todo = (
             f"they are of {', '.join(vpcs)}",
             "give subnets of one VPC: nodes of a cluster reach each other by private addresses",
         )
-        raise BadInput(tried, node=machines.region, seen=seen, todo=todo)
+        raise BadInput(tried, node=region, seen=seen, todo=todo)
     return vpcs[0], {one["SubnetId"]: one["AvailabilityZone"] for one in found}
 
 

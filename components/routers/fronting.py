@@ -13,7 +13,7 @@ from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
-from components.ledger.base import CUTOVER
+from components.ledger.base import CUTOVER, Ledger
 from components.ledger.registry import ledger_of
 from components.routers.registry import router_of
 from components.routers.share import out_of_service, remembering, set_share, settle
@@ -60,6 +60,31 @@ async def live_counts(
             return sum((await api.live_connections()).values())
 
     return dict(zip(clusters, await asyncio.gather(*map(count, clusters)), strict=True))
+
+
+async def begun(
+    ledger: Ledger,
+    words: Mapping[str, str | None],
+    live: Colour,
+    clusters: Mapping[Colour, ClusterHandle],
+    credentials: Mapping[str, Credentials],
+    standing: Collection[Colour],
+) -> None:
+    """Write these words into the ledger, and the first share where it has none.
+
+    Raises:
+        Retryable, Unauthorized: there is no share yet, and a colour cannot be asked.
+
+    """
+    record = await ledger.read()
+    share = record.share
+    if share is None:
+        share = first_share(live, await live_counts(clusters, credentials), standing)
+    if record.share is None or any(record.memory.get(key) != value for key, value in words.items()):
+        async with ledger.held(None) as writing:
+            # somebody may have been faster
+            fresh = writing.record.share is None
+            await writing.write(words, share=share if fresh else None)
 
 
 async def settled(handle: BalancerHandle, clusters: Mapping[Colour, ClusterHandle], *, ended: bool) -> None:

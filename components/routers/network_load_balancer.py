@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.aws.clients import client
 from components.cutover.capabilities import Capabilities
-from components.cutover.weights import share_of, weights_of
+from components.cutover.weights import OF_TARGET_GROUPS, share_of, weights_of
 from components.cutover.words import COLOURS, PARTS, Colour
 from components.emqx.aws_told import told
 from components.emqx.errors import BadInput, NotNow, Refused
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         TargetHealthDescriptionTypeDef,
     )
 
-MOST_WEIGHT = 999
 FRESH_SECONDS = 5.0
 HEALTH_FRESH_SECONDS = 1.0
 READ_BACK_SECONDS, POLL_SECONDS = 30.0, 0.5
@@ -106,7 +105,9 @@ class NetworkLoadBalancerRouter(Blind):
 
         """
         require_parts(parts)
-        weights = {one: weight for one, weight in weights_of(parts, MOST_WEIGHT).items() if one in self._weighed.groups}
+        weights = {
+            one: weight for one, weight in weights_of(parts, OF_TARGET_GROUPS).items() if one in self._weighed.groups
+        }
         if not any(weights.values()):
             here = ", ".join(self._weighed.groups) or "none"
             raise BadInput("setting green's share", seen=f"{parts} of {PARTS}", todo=f"give it to a colour of {here}")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
+from components.routers import network_load_balancer as nlb
 from components.routers.base import Capabilities, Router
 from components.routers.haproxy import pods
 from components.routers.haproxy import router as haproxy
@@ -22,6 +23,7 @@ class Kind(NamedTuple):
 ROUTERS: Mapping[str, Kind] = {
     "haproxy": Kind(haproxy.HaproxyRouter, haproxy.CAN),
     "haproxy_pods": Kind(pods.PodsRouter, haproxy.CAN),
+    "network_load_balancer": Kind(nlb.NetworkLoadBalancerRouter, nlb.CAN),
 }
 
 

@@ -23,7 +23,7 @@ from components.ledger.config_map import ConfigMapLedger
 from components.ledger.remembered import EXTERNAL, STACK
 from components.local.newcomers import keep_out
 from components.manifests.haproxy import address
-from components.routers.fronting import first_share, live_counts, settled
+from components.routers.fronting import begun, settled
 from components.routers.haproxy.servers import listed
 from components.routers.share import out_of_service
 from components.system.address import parsed
@@ -55,18 +55,8 @@ def ledger_at(place: Place, name: str) -> Ledger:
 async def prepare(fronted: Fronted, credentials: Mapping[str, Credentials]) -> None:
     """Make the ledger with the first share where there is none; who is new and joins is kept out before any pod knows it."""
     ledger = ledger_at(fronted.place, fronted.name)
-    record = await ledger.read()
-    share = record.share
-    if share is None:
-        counts = await live_counts(fronted.clusters, credentials)
-        share = first_share(fronted.live, counts, fronted.standing)
-    external = " ".join(sorted(fronted.external)) or None
-    words = {STACK: fronted.stack, EXTERNAL: external}
-    if record.share is None or any(record.memory.get(key) != value for key, value in words.items()):
-        async with ledger.held(None) as writing:
-            # somebody may have been faster
-            fresh = writing.record.share is None
-            await writing.write(words, share=share if fresh else None)
+    words = {STACK: fronted.stack, EXTERNAL: " ".join(sorted(fronted.external)) or None}
+    await begun(ledger, words, fronted.live, fronted.clusters, credentials, fronted.standing)
     if fronted.newcomers:
         await keep_out(ledger, fronted.clusters, fronted.newcomers)
     ports = {(colour, one.name): parsed(one.mqtt).port for colour, it in fronted.clusters.items() for one in it.nodes}

@@ -44,6 +44,7 @@ class Recorder(pulumi.runtime.Mocks):
             outputs = {"handle": {**handle, "pods": inputs["place"]}}
         if args.typ.endswith("AwsCluster"):
             node = {"name": "emqx@10.9.0.1", "api": "http://10.9.0.1:18083", "mqtt": "10.9.0.1:1883"}
+            node["ws"] = "10.9.0.1:8083"
             place = {"region": inputs["region"], "group": f"sg-of-{inputs['colour']}"}
             outputs = {
                 "handle": {"colour": inputs["colour"], "nodes": [node], "version": inputs["version"], "aws": place}
@@ -53,6 +54,12 @@ class Recorder(pulumi.runtime.Mocks):
         if args.typ.endswith("KubernetesBalancer"):
             place = {"router": "haproxy_pods", "ledger": "config_map", "maps": inputs["name"], "pods": inputs["place"]}
             outputs = {**place, "mqtt": "127.0.0.1:1883", "admin": []}
+        if args.typ.startswith("aws:lb/"):
+            outputs = {"arn": f"arn-of-{args.name}", "dnsName": "nlb.test"}
+        if args.typ.endswith("WeighedBalancer"):
+            weighed = {"listeners": inputs["listeners"], "groups": inputs["groups"]}
+            place = {"router": inputs["kind"], "ledger": "dynamodb", "maps": inputs["table"], "weighed": weighed}
+            outputs = {**place, "mqtt": "nlb.test:1883", "admin": [], "aws": {"region": inputs["region"]}}
         if args.typ.endswith("MqttBalancer"):
             outputs = {"router": "haproxy", "mqtt": "127.0.0.1:1883", "admin": ["a.sock"], "maps": "maps"}
         return f"{args.name}-id", {**inputs, **outputs}

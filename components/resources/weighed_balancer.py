@@ -1,0 +1,109 @@
+"""WeighedBalancer: a balancer that weighs is as the ledger says, and a colour leaves it only when nobody can lose by it; its outputs are the fields of a BalancerHandle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from components.emqx.errors import Retryable, UpgradeError
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.guards.leaving import Leaving, is_over, left, refuse_leaving
+from components.ledger.registry import ledger_of
+from components.resources import engine, progress
+from components.resources.props import State
+from components.resources.provider import TypedProvider
+from components.resources.weighed_inputs import WeighedBalancerInputs
+from components.resources.world import credentials_of
+from components.routers.fronting import begun, settled
+from components.routers.registry import router_of
+from components.routers.up import wait_until_up
+
+
+class WeighedBalancerProvider(TypedProvider[WeighedBalancerInputs]):
+    """Settles weights; what has them was made by Pulumi's own resources."""
+
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset(
+        {"clusters", "listeners", "groups", "doors", "host", "external", "stack"}
+    )
+
+    def identity(self, inputs: WeighedBalancerInputs) -> str:
+        """The balancer's name."""
+        return inputs.name
+
+    def refuse(self, inputs: WeighedBalancerInputs, olds: State) -> None:
+        """Refuse a colour that leaves while it has weight or clients, or before the soak is over."""
+        for handle in left(_before(olds), inputs.clusters):
+            ours = handle.colour not in (olds.get("external") or ())
+            known = credentials_of(handle.colour, self.credentials)
+            leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
+            asyncio.run(refuse_leaving(leaving, _handle(olds), time.time()))
+
+    def stale(self, inputs: WeighedBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the listeners are looked at
+        """Whether somebody has changed the weights; who cannot be asked is no reason for an update."""
+        try:
+            return asyncio.run(_drifted(inputs.handle))
+        except Retryable:
+            return False
+        except UpgradeError:
+            return True
+
+    def act(self, inputs: WeighedBalancerInputs, olds: State | None) -> State:
+        """Bring every listener to what the ledger says; the first time, wait until the nodes behind it are up."""
+        self.refuse(inputs, olds or {})
+        ended = is_over(_before(olds or {}), inputs.clusters)
+        handle = inputs.handle
+        asyncio.run(_settle(inputs, handle, self._credentials(inputs), ended=ended))
+        if olds is None:
+            waiting = (inputs.ready_seconds, engine.interrupted, progress.progress)
+            asyncio.run(wait_until_up(router_of(handle), *waiting))
+        return handle.model_dump(mode="json")
+
+    def _credentials(self, inputs: WeighedBalancerInputs) -> dict[str, Credentials]:
+        return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
+
+
+async def _settle(
+    inputs: WeighedBalancerInputs, handle: BalancerHandle, credentials: Mapping[str, Credentials], *, ended: bool
+) -> None:
+    await begun(ledger_of(handle), inputs.words, inputs.live, inputs.clusters, credentials, inputs.standing)
+    await settled(handle, inputs.clusters, ended=ended)
+
+
+async def _drifted(handle: BalancerHandle) -> bool:
+    wanted = (await ledger_of(handle).read()).share
+    return wanted is None or await router_of(handle).share() != wanted
+
+
+def _handle(olds: State) -> BalancerHandle:
+    """The one of the last update."""
+    return BalancerHandle.model_validate(
+        {key: olds.get(key) for key in BalancerHandle.model_fields if olds.get(key) is not None}
+    )
+
+
+def _before(olds: State) -> list[ClusterHandle]:
+    """The clusters that were in front of us."""
+    return [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
+
+
+class WeighedBalancer(Resource, module="emqx", name="WeighedBalancer"):
+    """Where the devices connect; its outputs are the fields of a BalancerHandle."""
+
+    router: pulumi.Output[str]
+    ledger: pulumi.Output[str]
+    mqtt: pulumi.Output[str]
+    endpoints: pulumi.Output[Sequence[Mapping[str, Any]] | None]
+    admin: pulumi.Output[Sequence[str]]
+    maps: pulumi.Output[str]
+    aws: pulumi.Output[Mapping[str, Any]]
+    weighed: pulumi.Output[Mapping[str, Any]]
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        """Declare the balancer."""
+        outputs = dict.fromkeys(BalancerHandle.model_fields)
+        super().__init__(WeighedBalancerProvider(), name, {**outputs, **props}, opts)
