@@ -19,7 +19,7 @@ from lab.aws.front import ACCOUNT, Front, Policies
 from lab.node.network import FIRST, LAST, hold, release
 
 REGION, DOMAIN, BUCKET = "eu-central-1", "lab.test", "lab-packages"
-IMAGE = "ami-0lab0000000000001"
+IMAGE = "ami-01ab0000000000001"
 PERSON = "AKIALABPERSON0000000"
 SECRET = "lab"  # noqa: S105 - nobody checks it
 NETS = range(4)

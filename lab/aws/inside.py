@@ -16,8 +16,17 @@ from typing import Any
 import uvloop
 
 from components.system.files import replace
-from lab.aws.account import Account, network, prepared
+from lab.aws.account import PERSON, REGION, Account, network, prepared
+from lab.aws.balancers import Balancers
 from lab.aws.cloud import READY
+from lab.aws.disks import Disks
+from lab.aws.front import ACCOUNT
+from lab.aws.instances import Instances
+from lab.aws.played import play
+from lab.kubernetes.processes import run
+
+STATE = Path("/run/lab-aws")
+"""A short place, since the names of sockets are: in a mount of the lab's own."""
 
 
 class Inside:
@@ -26,19 +35,45 @@ class Inside:
     def __init__(self, directory: Path) -> None:
         """Nothing runs yet."""
         self._directory = directory
+        self._person: list[Mapping[str, Any]] | None = None
 
     async def run(self) -> None:
         """Bring it up, say so, and hold it until the end."""
+        await run("mount", "-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", "/run")
+        await run("mkdir", str(STATE))
         prepared()
-        account = Account(self._policies, self._control)
-        place = await asyncio.to_thread(account.furnish, network())
+        from moto.ec2.models import ec2_backends
+        from moto.elbv2.models import elbv2_backends
+
+        loop = asyncio.get_running_loop()
+        account = Account(self._policies, lambda path, asked: self._control(path, asked, loop))
+        ec2, elbv2 = (backends[ACCOUNT][REGION] for backends in (ec2_backends, elbv2_backends))
+        first = network()
+        self._instances = Instances(STATE, account, ec2, Disks(STATE, ec2))
+        self._balancers = Balancers(first, elbv2, ec2, STATE)
+        play(self._instances, self._balancers, loop)
+        place = await asyncio.to_thread(account.furnish, first)
         replace(self._directory / READY, place.text())
-        await asyncio.Event().wait()
+        await asyncio.gather(self._instances.watch(), self._balancers.watch())
 
-    def _policies(self, who: str) -> list[Mapping[str, Any]] | None:  # noqa: ARG002
-        return None
+    def _policies(self, who: str) -> list[Mapping[str, Any]] | None:
+        """Of a machine those of its profile; of the person those that a test has given (None: all rights)."""
+        return self._instances.policies(who) if who.startswith("ASIA") else self._person if who == PERSON else None
 
-    def _control(self, path: str, asked: Any) -> Any:  # noqa: ARG002
+    def _control(self, path: str, asked: Any, loop: asyncio.AbstractEventLoop) -> Any:
+        """The lab's own calls; LookupError where there is no such one."""
+        if path == "instances/fail":
+            return asyncio.run_coroutine_threadsafe(self._instances.fail(asked), loop).result()
+        if path == "volumes/stuck":
+            return self._instances.disks.stuck.add(asked)
+        if path == "balancers/factors":
+            self._balancers.hour, self._balancers.check = asked["hour"], asked["check"]
+            return None
+        if path == "balancers/flows":
+            return self._balancers.flows()
+        if path == "person":
+            self._person = asked
+            return None
         raise LookupError(f"no such thing in the lab: {path}")
 
 

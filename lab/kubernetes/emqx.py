@@ -129,7 +129,11 @@ def own_address() -> str:
 
 def ground_of(cookie: str) -> tuple[str, socket.socket]:
     """The control address of where nodes with this cookie live, and what holds that up as long as it is open."""
-    line = socket.create_connection((NODE, PORT), FIRST_SECONDS)
+    return held_by(socket.create_connection((NODE, PORT), FIRST_SECONDS), cookie)
+
+
+def held_by(line: socket.socket, cookie: str) -> tuple[str, socket.socket]:
+    """The same by a connection to where the grounds are."""
     line.sendall(f"{cookie}\n".encode())
     with line.makefile() as answers:
         answer = json.loads(answers.readline())

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from lab.kubernetes.network import NODE
 from lab.node.api.host import Settings
 from lab.node.lifeline import live
 
@@ -14,7 +13,7 @@ from lab.node.lifeline import live
 def main() -> int:
     """Hold it up until SIGTERM."""
     settings = Settings(
-        directory=Path(sys.argv[1]), name="emqxcl", nodes=0, network=NODE, cookie=os.environ["LAB_COOKIE"]
+        directory=Path(sys.argv[1]), name="emqxcl", nodes=0, network=sys.argv[2], cookie=os.environ["LAB_COOKIE"]
     )
     return live(settings, None)
 

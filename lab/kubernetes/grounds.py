@@ -36,17 +36,18 @@ class _Ground:
 class Grounds:
     """Those of one cluster."""
 
-    def __init__(self, directory: Path) -> None:
-        """None runs yet."""
-        self._directory = directory
+    def __init__(self, directory: Path, host: str = NODE) -> None:
+        """None runs yet; ``host`` is where they are controlled."""
+        self._directory, self._host = directory, host
         self._grounds: dict[str, _Ground] = {}
 
     async def serve(self) -> None:
         """Answer each line, a cookie, with the control address of its ground, until cancelled; the connection is held as long as the pod is."""
-        server = await asyncio.start_server(self._asked, NODE, PORT)
+        server = await asyncio.start_server(self.asked, NODE, PORT)
         await server.serve_forever()
 
-    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection."""
         cookie = (await reader.readline()).decode().strip()
         place = self._directory / hashlib.sha256(cookie.encode()).hexdigest()[:12]
         ground = self._grounds.setdefault(cookie, _Ground(place))
@@ -79,7 +80,7 @@ class Grounds:
         ready.unlink(missing_ok=True)
         with (ground.place / "log").open("ab") as log:
             process = ground.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "lab.kubernetes.ground", str(ground.place)),
+                *(sys.executable, "-m", "lab.kubernetes.ground", str(ground.place), self._host),
                 env=kept(os.environ) | {SPACES_VARIABLE: str(SPACES), "LAB_COOKIE": cookie},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

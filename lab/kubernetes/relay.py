@@ -19,19 +19,21 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 HIGH_BYTES = 256 * 1024
 
 
-class _Side(asyncio.Protocol):
+class Side(asyncio.Protocol):
     """One of two connections; what comes in goes out of ``other``."""
 
-    other: _Side | None = None
+    other: Side | None = None
     transport: asyncio.Transport
 
     def __init__(self) -> None:
+        """Alone; what comes before there is another one is kept."""
         self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take it."""
         self.transport = cast("asyncio.Transport", transport)
 
-    def join(self, other: _Side) -> None:
+    def join(self, other: Side) -> None:
         """Be a pair."""
         self.other, other.other = other, self
         for data in self._early:
@@ -39,18 +41,21 @@ class _Side(asyncio.Protocol):
         self._early.clear()
 
     def data_received(self, data: bytes) -> None:
+        """Hand it on."""
         if self.other is None:
             self._early.append(data)
         else:
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
+        """Hand it on; the other direction stays."""
         if self.other is not None and not self.other.transport.is_closing():
             with contextlib.suppress(OSError, RuntimeError):
                 self.other.transport.write_eof()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
+        """End the other one the same way."""
         other = self.other
         if other is None or other.transport.is_closing():
             return
@@ -60,15 +65,17 @@ class _Side(asyncio.Protocol):
             reset(other.transport)
 
     def pause_writing(self) -> None:
+        """Let the other one wait."""
         if self.other is not None:
             self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        """Let the other one go on."""
         if self.other is not None and not self.other.transport.is_closing():
             self.other.transport.resume_reading()
 
 
-class _Front(_Side):
+class _Front(Side):
     """A client's connection, which looks for its target."""
 
     def __init__(self, targets: Callable[[], list[Target]], tasks: set[asyncio.Task[None]]) -> None:
@@ -87,7 +94,7 @@ class _Front(_Side):
         for host, port in targets:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    _, back = await asyncio.get_running_loop().create_connection(_Side, host, port)
+                    _, back = await asyncio.get_running_loop().create_connection(Side, host, port)
                 if self.transport.is_closing():
                     back.transport.close()
                 else:

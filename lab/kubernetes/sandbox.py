@@ -84,8 +84,8 @@ class Container:
 
     def signal(self, number: int) -> None:
         """To its first process."""
-        if self.process.returncode is None and (first := _first(self.process.pid)):
-            with_pid(first, number)
+        if self.process.returncode is None and (process := first(self.process.pid)):
+            with_pid(process, number)
 
     async def stop(self, seconds: float) -> None:
         """The signal that its image names, and SIGKILL when that was not enough."""
@@ -124,7 +124,7 @@ async def start(box: Box) -> Container:
         )
     while process.returncode is None and not box.made:  # noqa: ASYNC110 - another process makes it
         await asyncio.sleep(POLL_SECONDS)
-    _write_enter(box, _first(process.pid) or 0)
+    _write_enter(box, first(process.pid) or 0)
     return Container(box, process)
 
 
@@ -142,10 +142,10 @@ def _script(box: Box) -> str:
         f"echo {shlex.quote(box.hostname)} > /proc/sys/kernel/hostname",
         *layers(box.place),
     ]
-    mounts = [*(Mount(path, str(path)) for path in _elsewhere()), *box.mounts]
+    mounts = [*(Mount(path, str(path)) for path in elsewhere()), *box.mounts]
     for mount in sorted(mounts, key=lambda one: one.at.count("/")):
         # Where the machine has a link (/var/run), it leads out of the root.
-        lines += _mounted(mount, f"{root}{os.path.realpath(mount.at)}")
+        lines += mounted(mount, f"{root}{os.path.realpath(mount.at)}")
     for at, source in box.links:
         lines += [f"mkdir -p {root}{os.path.dirname(at)}", f"ln -sf {shlex.quote(source)} {root}{at}"]  # noqa: PTH120
     if box.read_only:
@@ -158,14 +158,14 @@ def layers(place: Path) -> list[str]:
 
     One over all of it is refused in a user namespace: it would show what the mounts below it hide.
     """
-    mounted = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()}
+    points = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()}
     lines = []
     for path in sorted(Path("/").iterdir()):
         at = f"{place}/root{path}"
         if path.is_symlink():
             lines.append(f"ln -s {shlex.quote(str(path.readlink()))} {at}")
         elif path.is_dir() and path.name not in OWN:
-            if any(one == str(path) or one.startswith(f"{path}/") for one in mounted - HIDDEN):
+            if any(one == str(path) or one.startswith(f"{path}/") for one in points - HIDDEN):
                 lines.append(f"mkdir {at}; mount --rbind {path} {at}")
                 continue
             upper, work = f"{place}/layers/{path.name}", f"{place}/work/{path.name}"
@@ -174,7 +174,8 @@ def layers(place: Path) -> list[str]:
     return lines
 
 
-def _mounted(mount: Mount, at: str) -> list[str]:
+def mounted(mount: Mount, at: str) -> list[str]:
+    """The lines that put it at a place of the machine."""
     source, quoted = shlex.quote(str(mount.source)), shlex.quote(at)
     made = f"mkdir -p {quoted}"
     if not mount.source.is_dir():
@@ -183,7 +184,7 @@ def _mounted(mount: Mount, at: str) -> list[str]:
     return [made, f"mount --bind {source} {quoted}", *again]
 
 
-def _elsewhere() -> list[Path]:
+def elsewhere() -> list[Path]:
     """Directories that our own programs need and that the layers do not show: on another disk than the root, or where a container has its own."""
     named = {ROOT, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parents[1]}
     needed = named | {path.resolve() for path in (*named, Path(sys.executable))}
@@ -211,8 +212,8 @@ def _named(name: str) -> bool:
     return name.isidentifier()
 
 
-def _first(pid: int) -> int | None:
-    """The first process of the container that ``unshare`` with this id holds."""
+def first(pid: int) -> int | None:
+    """The first process of the container that ``unshare`` with this id holds, or that `nsenter` has started."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except OSError:
