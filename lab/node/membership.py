@@ -28,7 +28,6 @@ class Membership(Meeting):
     """All nodes of one process, and their clusters.
 
     Attributes:
-        lodgings: network -> where the nodes of a life line are.
         joining, sleep: how long a join takes (None: as the life line of a node asked for), and who waits so long.
         cookie, full_disk: what the nodes of the next life lines have whatever they were told; None and False unless a test sets them.
 
@@ -37,7 +36,6 @@ class Membership(Meeting):
     def __init__(self, first: Managed, environment: Mapping[str, str]) -> None:
         """The nodes of the first life line are one cluster."""
         super().__init__(first)
-        self.lodgings = {first.network: first.lodging}
         self.environment = dict(environment)
         self.joining: Joining | None = None
         self.cookie: str | None = None
@@ -232,7 +230,7 @@ class Membership(Meeting):
         self.clusters.insert(self.clusters.index(home), island)
 
     def _island(self, seat: Seat, store: Store) -> Managed:
-        lodging = self.lodgings[network_of(seat.ip)]
+        lodging = self.lodgings[network_of(seat.ip, self.lodgings)]
         island = Managed(replace(lodging.settings, nodes=0, boot_factor=0.0), self.environment, lodging.network, store)
         island.name, island.since = self.clusters[0].name, next(self._order)
         island.membership, island.faults = self, self.clusters[0].faults

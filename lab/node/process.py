@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -254,6 +254,6 @@ class Managed(Host):
             pause = max(SAVE_SECONDS, 10 * (time.monotonic() - began))
 
 
-def network_of(ip: str) -> str:
-    """The network of a node's address: 127.a.b, or an address that is a network by itself."""
-    return ip.rpartition(".")[0] if ip.startswith("127.") else ip
+def network_of(ip: str, known: Container[str]) -> str:
+    """The network of a node's address among those that are known: 127.a.b, or an address that is a network by itself."""
+    return ip.rpartition(".")[0] if ip.startswith("127.") and ip not in known else ip

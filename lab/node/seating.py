@@ -19,12 +19,14 @@ class Seating:
 
     Attributes:
         clusters: in the order in which they came to be; the first is that of the first life line.
+        lodgings: network -> where the nodes of a life line are.
 
     """
 
     def __init__(self, first: Managed) -> None:
         """The nodes of the first life line are one cluster."""
         self.clusters, self._out = [first], dict[str, Seat]()
+        self.lodgings = {first.network: first.lodging}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def names(self) -> list[str]:
@@ -60,7 +62,7 @@ class Seating:
 
     def network(self, name: str) -> str:
         """Of the life line that a node has, or had last."""
-        return network_of(self.ip(name))
+        return network_of(self.ip(name), self.lodgings)
 
     def ip(self, name: str) -> str:
         """The address of a node."""
