@@ -16,10 +16,7 @@ from components.cutover.cohort import everybody
 from components.cutover.words import COLOURS
 from components.emqx.models import BalancerHandle, Endpoint
 from components.ledger.base import Record
-from components.ledger.dynamodb import DynamodbLedger
 from components.ledger.remembered import EXTERNAL, STACK, Remembered
-from components.resources.weighed_balancer import WeighedBalancer
-from components.routers.listed import listed
 from components.routers.listeners import Listener
 from components.settings import Settings
 from components.system.aside import aside
@@ -40,6 +37,7 @@ class NetworkLoadBalancer:
         from components.balancer import aws_ledger
         from components.balancer.nlb_objects import Behind, Plan, declare
         from components.instances.ground import subnets_of
+        from components.resources.weighed_balancer import WeighedBalancer
 
         front, own = settings.balancer.aws, _own(settings)
         tags = {**front.tags, "environment": settings.environment, "Name": own}
@@ -51,7 +49,8 @@ class NetworkLoadBalancer:
             if colour in fronted.clusters
         }
         share = self.remembered(settings).share
-        plan = Plan(name, own, vpc, front, doors_of(settings), colours, _first(settings, fronted, share), tags)
+        first = _first(settings, fronted, share)
+        plan = Plan(name, own, vpc, front, doors_of(settings), colours, first, settings.protect, tags)
         made = declare(plan, opts)
         inputs = {
             "name": own,
@@ -86,6 +85,8 @@ class NetworkLoadBalancer:
 
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle of the one of this name."""
+        from components.routers.listed import listed
+
         front = settings.balancer.aws
         return listed(front.region, _own(settings), names.table(_own(settings)))
 
@@ -100,6 +101,8 @@ def _own(settings: Settings) -> str:
 
 
 def _record(settings: Settings) -> Record:
+    from components.ledger.dynamodb import DynamodbLedger  # what AWS needs takes long to be imported
+
     ledger = DynamodbLedger(settings.balancer.aws.region, names.table(_own(settings)))
     return aside(ledger.read())
 
@@ -127,7 +130,7 @@ def _wanted(settings: Settings, fronted: Fronted) -> Mapping[str, Any]:
     }
 
 
-def _handle(made: WeighedBalancer) -> pulumi.Output[dict[str, Any]]:
+def _handle(made: Any) -> pulumi.Output[dict[str, Any]]:
     endpoints = made.endpoints.apply(lambda some: [dict(one) for one in some or ()])
     return pulumi.Output.all(
         router=made.router,

@@ -48,7 +48,7 @@ class Behind(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is declared: names of Pulumi's and of AWS's, the VPC, the doors, the colours, green's share of the moment, and tags."""
+    """What is declared: names of Pulumi's and of AWS's, the VPC, the doors, the colours, green's share of the moment, whether AWS refuses to delete it, and tags."""
 
     name: str
     own: str
@@ -57,6 +57,7 @@ class Plan(NamedTuple):
     doors: Sequence[Door]
     colours: Mapping[Colour, Behind]
     green_parts: int
+    protect: bool
     tags: Mapping[str, str]
 
 
@@ -81,6 +82,7 @@ def declare(plan: Plan, opts: pulumi.ResourceOptions) -> Made:
         subnets=list(plan.front.subnets),
         security_groups=[group.id],
         enable_cross_zone_load_balancing=True,
+        enable_deletion_protection=plan.protect,
         tags=dict(plan.tags),
         opts=opts,
     )

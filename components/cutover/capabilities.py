@@ -35,3 +35,14 @@ class Capabilities:
     def cohorts(self) -> bool:
         """Whether a share is always the same clients."""
         return self.knows_clients == "client-id"
+
+
+HAPROXY = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
+NETWORK_LOAD_BALANCER = Capabilities(
+    "new-connections",
+    finest_parts=10,
+    keeps_seconds=3_600.0,
+    up_seconds=300.0,
+    unseen="how many connections it holds to each colour is not seen: the brokers are asked",
+)
+"""An hour after a listener was changed AWS ends connections of before (docs.aws.amazon.com, "Update a listener for your Network Load Balancer"); a new target takes minutes."""

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.aws.clients import client
-from components.cutover.capabilities import Capabilities
+from components.cutover.capabilities import NETWORK_LOAD_BALANCER, Capabilities
 from components.cutover.weights import OF_TARGET_GROUPS, share_of, weights_of
 from components.cutover.words import COLOURS, PARTS, Colour
 from components.emqx.aws_told import told
@@ -36,13 +36,6 @@ FRESH_SECONDS = 5.0
 HEALTH_FRESH_SECONDS = 1.0
 READ_BACK_SECONDS, POLL_SECONDS = 30.0, 0.5
 """What was written may be read as it was before for a moment."""
-CAN = Capabilities(
-    "new-connections",
-    finest_parts=10,
-    keeps_seconds=3_600.0,
-    up_seconds=300.0,
-    unseen="how many connections it holds to each colour is not seen: the brokers are asked",
-)
 TAKES = frozenset({"healthy"})
 LEAVES = frozenset({"draining"})
 T = TypeVar("T")
@@ -67,7 +60,7 @@ class NetworkLoadBalancerRouter(Blind):
     @property
     def can(self) -> Capabilities:
         """Weights for new connections."""
-        return CAN
+        return NETWORK_LOAD_BALANCER
 
     @property
     def end_command(self) -> str:

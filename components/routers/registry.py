@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from components.cutover.capabilities import HAPROXY, NETWORK_LOAD_BALANCER
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
-from components.routers import network_load_balancer as nlb
 from components.routers.base import Capabilities, Router
 from components.routers.haproxy import pods
 from components.routers.haproxy import router as haproxy
@@ -20,10 +20,18 @@ class Kind(NamedTuple):
     can: Capabilities
 
 
+def _network_load_balancer(handle: BalancerHandle) -> Router:
+    from components.routers.network_load_balancer import (
+        NetworkLoadBalancerRouter,  # what AWS needs takes long to be imported
+    )
+
+    return NetworkLoadBalancerRouter(handle)
+
+
 ROUTERS: Mapping[str, Kind] = {
-    "haproxy": Kind(haproxy.HaproxyRouter, haproxy.CAN),
-    "haproxy_pods": Kind(pods.PodsRouter, haproxy.CAN),
-    "network_load_balancer": Kind(nlb.NetworkLoadBalancerRouter, nlb.CAN),
+    "haproxy": Kind(haproxy.HaproxyRouter, HAPROXY),
+    "haproxy_pods": Kind(pods.PodsRouter, HAPROXY),
+    "network_load_balancer": Kind(_network_load_balancer, NETWORK_LOAD_BALANCER),
 }
 
 

@@ -23,6 +23,7 @@ KUBERNETES_DECLARED = f"{PREFIX}KubernetesDeclared"
 KUBERNETES_SHARE = f"{PREFIX}KubernetesShare"
 AWS_CLUSTER = f"{PREFIX}AwsCluster"
 AWS_DECLARED = f"{PREFIX}AwsDeclared"
+WEIGHED_BALANCER = f"{PREFIX}WeighedBalancer"
 STACK = "pulumi:pulumi:Stack"
 
 DYNAMIC = frozenset(
@@ -47,6 +48,7 @@ DYNAMIC = frozenset(
         KUBERNETES_SHARE,
         AWS_CLUSTER,
         AWS_DECLARED,
+        WEIGHED_BALANCER,
     }
 )
 """Every dynamic resource of ours."""

@@ -18,7 +18,9 @@ from components.targets import TARGETS
 from components.targets.aws import Aws
 from components.upgrade import BlueGreen
 from tests.aws_bed import REGION, account, make_image, make_subnets, make_table
+from tests.policy.asking import ask_all, tokens
 from tests.program.conftest import Recorder
+from tests.program.test_kubernetes_policies import plain
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 ACM = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b"
@@ -174,3 +176,19 @@ def test_with_a_share_in_the_table_a_listener_that_is_made_anew_begins_with_that
     (listener,) = of_type(recorder, "Listener").values()
     weights = [one["weight"] for one in listener["defaultActions"][0]["forward"]["targetGroups"]]
     assert weights == [3, 1]
+
+
+def test_what_the_balancer_declares_passes_every_policy(recorder: Recorder, subnets: list[str]) -> None:
+    listeners = [{"port": 1883, "protocol": "mqtt"}, {"port": 8883, "protocol": "mqtts", "certificate": {"acm": ACM}}]
+    configure(subnets, "green", "blue", "green", listeners=listeners)
+    declare()
+    declared = [(one.type, plain(one.inputs)) for one in recorder.seen if one.name.startswith("balancer-")]
+    assert {token for token, _ in declared} >= {
+        tokens.LOAD_BALANCER,
+        tokens.TARGET_GROUP,
+        tokens.SECURITY_GROUP,
+        tokens.INGRESS_RULE,
+        tokens.TABLE,
+        tokens.WEIGHED_BALANCER,
+    }
+    assert [said for token, inputs in declared for said in ask_all(token, inputs)] == []

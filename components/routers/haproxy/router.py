@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import stamina
 
+from components.cutover.capabilities import HAPROXY
 from components.cutover.words import COLOURS, Colour
 from components.emqx.errors import NotNow, Refused, Unreachable
 from components.emqx.models import BalancerHandle
@@ -31,13 +32,12 @@ stamina.instrumentation.set_on_retry_hooks([])
 """A replica that is asked again is no news; it would be printed between the lines of the update."""
 
 T = TypeVar("T")
-CAN = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
 
 
 def capabilities_of(handle: BalancerHandle) -> Capabilities:
     """What HAProxy can do wherever it runs; nobody comes by WebSocket where it does not listen for it."""
-    late = CAN.late_clients if handle.websocket else CAN.late_clients - {"websocket"}
-    return replace(CAN, late_clients=late)
+    late = HAPROXY.late_clients if handle.websocket else HAPROXY.late_clients - {"websocket"}
+    return replace(HAPROXY, late_clients=late)
 
 
 class HaproxyRouter:
