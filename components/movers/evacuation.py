@@ -103,14 +103,20 @@ async def evacuate(
     emptying = _Emptying(counted, step, carries=bool(recipients), stays=staying(total, portion))
     await _wait_until_empty(run, colour, emptying, limit, moved, notice, still)
     if emptying.stays:
-        await _stop(run, colour, step)
+        await _stop(run, colour, emptying, moved)
 
 
-async def _stop(run: Run, colour: Colour, step: str) -> None:
-    """The portion has left: the others stay until it has been judged."""
-    running = sorted(await run.clusters[colour].evacuations())
-    await run.act("evacuation", step=step, colour=colour, portion_done=running)
-    await asyncio.gather(*map(run.clusters[colour].evacuation_stop, running))
+async def _stop(run: Run, colour: Colour, emptying: _Emptying, moved: Moved) -> None:
+    """The portion has left, and those of the last second with it: the others stay until it has been judged."""
+    api = run.clusters[colour]
+    running = await api.evacuations()
+    await run.act("portion", step=emptying.step, colour=colour, stopped=sorted(running))
+    await asyncio.gather(*map(api.evacuation_stop, running))
+    gone = emptying.look(await api.live_connections(), {}, run.clock.now())
+    if gone:
+        moved.count += gone
+        moved.to_move = max(moved.to_move, moved.count)
+        run.record("move", step=emptying.step, mover="evacuation", count=gone)
 
 
 async def _stop_astray(run: Run, colour: Colour, recipients: tuple[str, ...]) -> None:

@@ -115,3 +115,13 @@ def test_a_journal_without_the_count_leaves_the_number_unknown() -> None:
     assert (report.unwatched, report.ratio) == (None, None)
     assert "not known" in page(report)
     assert "- of them were moved" in summary(report)
+
+
+def test_whoever_leaves_in_portions_is_watched_and_all_are_counted() -> None:
+    world = World([f"dev-{number}" for number in range(CLIENTS)])
+    choice = EVACUATION.model_copy(update={"portions": (10.0, 50.0, 100.0)})
+    asyncio.run(up(world, manner([10, 100], budget=20, mover=choice), "only"))
+    report = report_of(world.journal)
+    assert report.unwatched == 0
+    moves = [one["count"] for one in world.journal if one["event"] == "move" and one["mover"] == "evacuation"]
+    assert sum(moves) == CLIENTS
