@@ -31,17 +31,13 @@ class LeaveInputs(LinkInputs):
 
 
 class LeaveProvider(TypedProvider[LeaveInputs]):
-    """Compares the colours that are declared with those of before."""
+    """Compares the colours that are declared with those of before; how they are reached, stopped and started counts as it was declared last."""
 
-    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"to", "run", "after"})
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"to", "run", "after", "clusters"})
 
     def identity(self, inputs: LeaveInputs) -> str:
         """The link's neutral name."""
         return inputs.name
-
-    def stale(self, inputs: LeaveInputs, olds: State) -> bool:
-        """Whether a colour has gone from the declaration."""
-        return bool(_gone(inputs, olds))
 
     def act(self, inputs: LeaveInputs, olds: State | None) -> State:
         """Let each colour leave that is not declared any more, and hand the token on."""

@@ -42,7 +42,7 @@ def main(control: str, act: str, node: str, *more: str) -> None:
         data.rename(data.with_name("data.before"))
         (data.parent / "taken" / "data").rename(data)
     elif act == "aside":
-        sys.stdout.write(f"moved to\n{data.rename(data.with_name('data.left'))}\n")
+        sys.stdout.write(f"moved to\n{data.rename(data.with_name(f'{data.name}.left'))}\n")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
+
+SCRIPT = str(Path(__file__).with_name("keeper_command.py"))
+
+
+def commands(control: str) -> dict[str, tuple[str, ...]]:
+    """How the owner of lab nodes stops, starts and copies one of them."""
+    by = (sys.executable, SCRIPT, control)
+    return {
+        "stop": (*by, "stop", "{node}"),
+        "start": (*by, "start", "{node}", "{version}", "{edition}"),
+        "backUp": (*by, "print", "{node}"),
+        "restore": (*by, "take", "{node}"),
+        "setAside": (*by, "aside", "{node}"),
+    }
 
 
 class Roll(Stage):

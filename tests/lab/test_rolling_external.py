@@ -27,7 +27,7 @@ from lab.stage import Scene
 from lab.workspace import Secret
 from tests.lab.agreement import plan_and_act_agree
 from tests.lab.node_process import NodeProcess, node_process
-from tests.lab.rolling_bed import Roll
+from tests.lab.rolling_bed import SCRIPT, Roll, commands
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -40,18 +40,6 @@ SCENE = Scene(
     persistent_fraction=0.5,
     gates={"connectLatencyP99Milliseconds": 30_000},  # of a machine that does other things too
 )
-SCRIPT = str(Path(__file__).with_name("keeper_command.py"))
-
-
-def commands(control: str) -> dict[str, tuple[str, ...]]:
-    by = (sys.executable, SCRIPT, control)
-    return {
-        "stop": (*by, "stop", "{node}"),
-        "start": (*by, "start", "{node}", "{version}", "{edition}"),
-        "backUp": (*by, "print", "{node}"),
-        "restore": (*by, "take", "{node}"),
-        "setAside": (*by, "aside", "{node}"),
-    }
 
 
 class Theirs(Roll):
@@ -156,7 +144,7 @@ async def _there_and_back(machines: tuple[dict[str, Any], str], copy: Path, node
             machines, start=(sys.executable, SCRIPT, machines[0]["control"], "start", "{node}", "5.8.8", "ce")
         ).start(node, "5.8.9", "ce")
     await keeper.stop(node)
-    assert await keeper.set_aside(node) == data.with_name("data.left")
+    assert await keeper.set_aside(node) == data.with_name(f"{data.name}.left")
     archive = copy / "node.tar"
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
     spoilt = await asyncio.to_thread(CliRunner().invoke, app, ["restore", str(copy)])

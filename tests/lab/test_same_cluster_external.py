@@ -1,6 +1,6 @@
-"""One cluster that is not ours, from open source to Enterprise: green's nodes are invited, one that cannot join or has too small a licence ends the update.
+"""One cluster that is not ours, from open source to Enterprise and back: green's nodes are invited, one that cannot join or has too small a licence ends the update.
 
-Blue's nodes are forced out once their owner has stopped them.
+Blue's nodes are forced out once they are stopped: by their owner, or by the commands that he gave us.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from lab.stage import Scene, Stage
 from lab.workspace import Secret
 from tests.lab import one_cluster_stage as one
 from tests.lab.node_process import NodeProcess, node_process
+from tests.lab.rolling_bed import commands
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 CLIENTS = 60
 SCENE = Scene(
     clients=CLIENTS,
+    persistent_fraction=0.5,
     budget_per_second=60,
     steps=({"share": 100},),
     edition="ce",
@@ -58,6 +60,7 @@ class ExternalPair(Stage):
     def __init__(self, directory: Path, given: dict[str, dict[str, Any]], secret: str) -> None:
         super().__init__(directory, SCENE)
         self.given, self.secrets["blue"] = given, secret
+        self.keeper: dict[str, Any] = {}
 
     def configure(self, live: str, *colours: str, **more: Any) -> None:
         super().configure(live, *colours, **more)
@@ -69,6 +72,7 @@ class ExternalPair(Stage):
                 "edition": EDITIONS[colour],
                 "proxyProtocol": True,
                 "nodes": [{key: node[key] for key in ("name", "api", "mqtt")} for node in self.given[colour]["nodes"]],
+                **self.keeper,
             }
             for colour in colours
         }
@@ -99,9 +103,11 @@ def test_nodes_with_another_cookie_or_too_small_a_licence_end_the_update_and_cor
         stage.workspace.up().good()
         assert stage.live() == {"blue": 0, "green": CLIENTS}
         assert stage.servers("green") == {"ready"}
+        _goes_back_and_there_again(stage)
         _leaves(stage, blue)
         fleet = stage.end_fleet()
-        assert fleet["disconnects"]["max"] == 1
+        assert fleet["disconnects"]["max"] == 3, "there, back, and there again"
+        assert fleet["messages"]["lost_qos1"] == 0
         assert fleet["refused_connections"] == 0
 
 
@@ -132,12 +138,37 @@ def _restarted(green: NodeProcess, **more: str) -> None:
             httpx.post(f"{control}/nodes/{node['name']}/{act}", json=body, timeout=60).raise_for_status()
 
 
+def _goes_back_and_there_again(stage: ExternalPair) -> None:
+    """From Enterprise to open source: sessions of clients that are offline too, which no evacuation takes there."""
+    stage.configure("blue", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": CLIENTS, "green": 0}
+    assert one.sessions_on(stage, "green") == set()
+    stage.configure("green", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert one.sessions_on(stage, "blue") == set()
+
+
 def _leaves(stage: ExternalPair, blue: NodeProcess) -> None:
     stage.configure("green", "green")
     refused = stage.workspace.up()
     assert refused.code != 0
     assert "run, and they are not ours to stop" in refused.output
     assert len(one.rows(stage, "green")) == 4
-    blue.process.terminate()
+    control = blue.ready["control"]
+    by_hand, by_us = (node["name"] for node in blue.ready["nodes"])
+    httpx.post(f"{control}/nodes/{by_hand}/stop", json={}, timeout=60).raise_for_status()
+    stage.keeper = {"keeper": {word: list(command) for word, command in commands(control).items()}}
+    stage.configure("green", "blue", "green")
     stage.workspace.up().good()
+    assert one.rows(stage, "green")[by_us] == "running", "a declaration stops nobody"
+    stage.configure("green", "green")
+    assert "has left the cluster of green" in stage.workspace.up().good().output
     assert one.rows(stage, "green") == dict.fromkeys(one.names(stage, "green"), "running")
+    left = httpx.get(f"{control}/state", timeout=60).raise_for_status().json()["nodes"]
+    assert {row["name"]: row["state"] for row in left if row["name"] in {by_hand, by_us}} == dict.fromkeys(
+        (by_hand, by_us), "stopped"
+    )
+    for row in left:
+        assert Path(f"{row['data']}.left").exists() == (row["name"] in {by_hand, by_us})
