@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from components.routers.haproxy import process
 from lab.engine_run import EngineRun
 from lab.stage import Scene, Stage, upgraded
 
@@ -69,6 +72,14 @@ def killed_in_each_link(directory: Path, way: str) -> dict[str, Any]:
         assert done.code == 0, done.output
         assert stage.live() == {"blue": 0, "green": SCENE.clients}
         return stage.end_fleet()
+
+
+def kill_balancer(stage: Stage) -> None:
+    """SIGKILL to the only HAProxy, with its workers."""
+    replica = next((stage.work / "balancer").glob("*/haproxy.cfg")).parent
+    pid = process.running(replica)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
 
 
 def size(stage: Stage) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -20,13 +19,12 @@ from typer.testing import CliRunner
 from components.cutover.spread import even
 from components.keepers.__main__ import app
 from components.keepers.copies import manifest_of
-from components.routers.haproxy import process
 from lab.engine_run import EngineRun
 from lab.node.kept.terms import SIGNATURE
 from lab.stage import Scene
 from tests.lab.agreement import plan_and_act_agree
 from tests.lab.rolling_bed import Roll
-from tests.lab.test_kills import kill
+from tests.lab.test_kills import kill, kill_balancer
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -95,8 +93,7 @@ def cut_off(stage: Roll, step: str, does: str, way: str) -> str:
     if way == "ctrl-c":
         run.interrupt(signal.SIGINT)
     elif way == "balancer":
-        replica = next((stage.work / "balancer").glob("*/haproxy.cfg")).parent
-        os.kill(process.running(replica) or 0, signal.SIGKILL)
+        kill_balancer(stage)
     else:
         kill(run, way)
         run.kill_all()
