@@ -34,7 +34,7 @@ from components.settings import CERTIFICATES, CREDENTIALS, KEYS, RENAMED, Settin
 from components.strategies import STRATEGIES
 from components.strategies.base import LinkSpec
 from components.strategies.two_cluster import with_conversion
-from components.targets import TARGETS
+from components.targets import TARGETS, located
 from components.targets.base import Site, Target
 
 TEXTS = frozenset({"environment", "live", "workDirectory", "journal", "archives"})
@@ -75,7 +75,9 @@ def load(
         settings = declared(raw)
     except ValidationError as invalid:
         problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
-    if settings is not None:
+    settings, lost = (None, []) if settings is None else located(settings)
+    problems += lost
+    if settings is not None and not lost:
         problems += contradictions(settings, remembered(settings), now())
         problems += listeners.problems(settings, by_name(certificates), now())
         problems += _another_stacks(settings, stack)

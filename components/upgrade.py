@@ -22,6 +22,7 @@ from components.resources.chain import KINDS
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
 from components.resources.link import Link
+from components.routers.registry import capabilities_of
 from components.settings import Settings
 from components.strategies import STRATEGIES
 from components.targets import providers_of
@@ -63,9 +64,11 @@ class BlueGreen(pulumi.ComponentResource):
                 beside=self._beside(),
                 joins=self._first(),
                 idle=known.serving not in {None, colour},
+                emptied=known.origin is not None and known.serving not in {None, colour},
                 environment=settings.environment,
                 birth=birth(settings, colour),
                 in_work=work.node if (work := in_work(known.memory, colour)) else None,
+                direct=not capabilities_of(BALANCERS[settings.balancer.target].router).cohorts,
             )
             self.clusters[colour] = EmqxCluster(place, self._child(protect=self._serves(colour, known)))
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}

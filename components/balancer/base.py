@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, Protocol
 
 import pulumi
 
-from components.cutover.words import Colour
+from components.cutover.words import COLOURS, Colour
 from components.emqx.models import BalancerHandle
 from components.ledger.remembered import Remembered
 from components.settings import Settings
+from components.strategies import STRATEGIES
 
 
 class Fronted(NamedTuple):
@@ -55,3 +56,19 @@ class BalancerTarget(Protocol):
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle of the one that runs before an update; None when none does."""
         ...
+
+
+def judged(settings: Settings, fronted: Fronted) -> dict[str, Any]:
+    """What every balancer's first resource has to be judged by: inputs that its refusals and the policies read."""
+    return {
+        "live": settings.live,
+        "colours": [colour for colour in COLOURS if colour in fronted.clusters],
+        "max_connections": settings.balancer.max_connections,
+        "replicas": settings.balancer.replicas,
+        "standing": fronted.standing,
+        "external": fronted.external,
+        "holding": fronted.holding,
+        "soak_seconds": settings.cutover.soak_seconds,
+        "sessions_may_end": "sessions" in settings.cutover.acknowledge,
+        "in_one_cluster": STRATEGIES[settings.cutover.strategy].scope == "colour",
+    }

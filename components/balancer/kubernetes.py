@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components.balancer.base import Fronted
+from components.balancer.base import Fronted, judged
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import BalancerHandle, ClusterHandle, Endpoint
 from components.kubernetes import loop
@@ -19,8 +19,8 @@ from components.manifests import haproxy as manifests
 from components.manifests.haproxy import BalancerPods, Fronting
 from components.resources.kubernetes_balancer import KubernetesBalancer as Ready
 from components.resources.kubernetes_share import KubernetesShare
+from components.resources.kubernetes_taken import KubernetesTaken
 from components.settings import Settings
-from components.strategies import STRATEGIES
 from components.workloads.balancer import handle_of, ledger_at, observed
 
 LOOK_SECONDS = 30.0
@@ -39,7 +39,7 @@ class KubernetesBalancer:
 
         pods, fronting, place = settings.balancer.kubernetes, fronting_of(settings), place_of(settings)
         at = {"place": place.model_dump(mode="json"), "name": pods.name, "clusters": dict(fronted.clusters)}
-        share = _share(name, settings, fronted, at, opts)
+        share = share_of(name, settings, fronted, at, opts)
         editions = {colour: cluster.edition for colour, cluster in settings.clusters.items()}
         text = pulumi.Output.all(**{str(colour): handle for colour, handle in fronted.clusters.items()}).apply(
             lambda found: manifests.configuration(fronting, _clusters(found), editions)
@@ -59,16 +59,8 @@ class KubernetesBalancer:
             },
             waits,
         )
-        endpoints = ready.endpoints.apply(lambda some: [dict(one) for one in some or ()])
-        return pulumi.Output.all(
-            router=ready.router,
-            ledger=ready.ledger,
-            mqtt=ready.mqtt,
-            endpoints=endpoints,
-            admin=ready.admin,
-            maps=ready.maps,
-            pods=ready.pods,
-        )
+        _take(name, settings, pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[ready])))
+        return handle_from(ready)
 
     def remembered(self, settings: Settings) -> Remembered:
         """What the ConfigMap says."""
@@ -85,8 +77,9 @@ class KubernetesBalancer:
 
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle, where its Service has an address."""
-        pods = settings.balancer.kubernetes
-        return loop.wait(observed(handle_of(place_of(settings), pods.name, endpoints_of(settings))), LOOK_SECONDS)
+        name = settings.balancer.kubernetes.name
+        handle = handle_of(place_of(settings), name, endpoints_of(settings), self.router)
+        return loop.wait(observed(handle), LOOK_SECONDS)
 
     def _record(self, settings: Settings) -> Record:
         pods: BalancerPods = settings.balancer.kubernetes
@@ -120,24 +113,41 @@ def _clusters(found: Mapping[str, Any]) -> dict[Colour, ClusterHandle]:
     return {colour: ClusterHandle.model_validate(found[colour]) for colour in COLOURS if colour in found}
 
 
-def _share(
-    name: str, settings: Settings, fronted: Fronted, at: Mapping[str, Any], opts: pulumi.ResourceOptions
+def handle_from(ready: Ready) -> pulumi.Output[dict[str, Any]]:
+    """The handle that comes out of the last resource."""
+    endpoints = ready.endpoints.apply(lambda some: [dict(one) for one in some or ()])
+    return pulumi.Output.all(
+        router=ready.router,
+        ledger=ready.ledger,
+        mqtt=ready.mqtt,
+        endpoints=endpoints,
+        admin=ready.admin,
+        maps=ready.maps,
+        pods=ready.pods,
+    )
+
+
+def share_of(
+    name: str, settings: Settings, fronted: Fronted, at: Mapping[str, Any], opts: pulumi.ResourceOptions, **more: Any
 ) -> KubernetesShare:
+    """The ledger; ``more`` are inputs of another router's."""
     return KubernetesShare(
         f"{name}-share",
         {
             **at,
             "stack": pulumi.get_stack(),
-            "live": settings.live,
-            "colours": [colour for colour in COLOURS if colour in fronted.clusters],
-            "max_connections": settings.balancer.max_connections,
-            "replicas": settings.balancer.replicas,
-            "standing": fronted.standing,
-            "external": fronted.external,
-            "holding": fronted.holding,
-            "soak_seconds": settings.cutover.soak_seconds,
-            "sessions_may_end": "sessions" in settings.cutover.acknowledge,
-            "in_one_cluster": STRATEGIES[settings.cutover.strategy].scope == "colour",
+            **judged(settings, fronted),
+            **more,
         },
         opts,
     )
+
+
+def _take(name: str, settings: Settings, opts: pulumi.ResourceOptions) -> None:
+    """The Services of somebody's that are to lead here, once all pods agree."""
+    pods, ports = settings.balancer.kubernetes, [port for _, port in fronting_of(settings).ports]
+    for one in pods.takes:
+        inputs = {"place": place_of(settings).model_dump(mode="json"), "name": pods.name, "ports": ports}
+        KubernetesTaken(
+            f"{name}-takes-{one.service}", {**inputs, "service": one.service, "leaves": [*one.leaves]}, opts
+        )

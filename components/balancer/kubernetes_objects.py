@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pulumi
 import pulumi_kubernetes as k8s
 
@@ -9,6 +11,7 @@ from components.kubernetes import names
 from components.manifests import haproxy as manifests
 from components.manifests.haproxy import CONFIG, BalancerPods, Fronting
 from components.manifests.nodes import budget
+from components.manifests.pod import Manifest
 from components.targets.kubernetes_objects import SKIP, guarded, metadata
 
 
@@ -51,3 +54,23 @@ def declare(
         f"{name}-pods", metadata=metadata(own, pods.namespace, labels, SKIP), spec=spec, opts=last
     )
     return [*made, deployment]
+
+
+def declare_entrance(
+    name: str,
+    pods: BalancerPods,
+    spec: Manifest,
+    labels: Mapping[str, str],
+    colours: Sequence[str],
+    before: pulumi.Resource,
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Resource:
+    """The Service of router `service`, which says who is behind it; whom it leads to is the router's."""
+    own = pulumi.ResourceOptions(depends_on=[before], ignore_changes=["spec.selector"])
+    said = {**pods.service.annotations, **SKIP, names.COLOURS: " ".join(colours)}
+    return k8s.core.v1.Service(
+        f"{name}-entrance",
+        metadata=metadata(names.entrance(pods.name), pods.namespace, labels, said),
+        spec=spec,
+        opts=pulumi.ResourceOptions.merge(opts, own),
+    )

@@ -18,6 +18,7 @@ from components.settings import Settings
 PATH = "emqx:balancer.listeners"
 KUBERNETES = "kubernetes"
 ON_AWS = frozenset({"network_load_balancer"})
+PODS = (KUBERNETES, "service")
 _EVERY = {"*", "[::]"}
 
 
@@ -36,7 +37,7 @@ def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list
         if settings.balancer.target in ON_AWS:
             found += _on_aws(path, one)
             continue
-        found += _elsewhere(path, one, on_kubernetes=settings.balancer.target == KUBERNETES)
+        found += _elsewhere(path, one, on_kubernetes=settings.balancer.target in PODS)
         found += _words(path, one)
         found += _files(path, one, secrets, now)
         found += _nameless(path, one, settings.clusters)

@@ -6,14 +6,12 @@ from typing import Any
 
 import pulumi
 
-from components.balancer.base import Fronted
-from components.cutover.words import COLOURS
+from components.balancer.base import Fronted, judged
 from components.emqx.models import BalancerHandle
 from components.ledger.remembered import Remembered, directory_of, remembered, stack_of
 from components.local import balancer as processes
 from components.resources import mqtt_balancer
 from components.settings import Settings
-from components.strategies import STRATEGIES
 
 
 class LocalBalancer:
@@ -28,24 +26,15 @@ class LocalBalancer:
         router = mqtt_balancer.MqttBalancer(
             f"{name}-haproxy",
             {
+                **judged(settings, fronted),
                 "name": name,
-                "live": settings.live,
-                "colours": [colour for colour in COLOURS if colour in fronted.clusters],
                 "clusters": dict(fronted.clusters),
                 "editions": {colour: cluster.edition for colour, cluster in settings.clusters.items()},
                 "directory": f"{settings.work_directory}/balancer",
                 "address": settings.balancer.address,
                 "listeners": [one.model_dump(mode="json") for one in settings.balancer.listeners],
-                "max_connections": settings.balancer.max_connections,
-                "replicas": settings.balancer.replicas,
                 "back_seconds": settings.balancer.back_seconds,
-                "standing": fronted.standing,
-                "external": fronted.external,
-                "holding": fronted.holding,
-                "soak_seconds": settings.cutover.soak_seconds,
                 "in_place": fronted.in_place,
-                "sessions_may_end": "sessions" in settings.cutover.acknowledge,
-                "in_one_cluster": STRATEGIES[settings.cutover.strategy].scope == "colour",
             },
             opts,
         )

@@ -1,4 +1,4 @@
-"""Colours and balancer held against each other by where they are: pods are reached by pods."""
+"""Colours and balancer held against each other by where they are: pods are reached by pods, and a Service leads to pods of ours only."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ from collections.abc import Iterator
 
 from components.balancer.listeners import ON_AWS
 from components.cutover.steps import Problem
+from components.manifests.entrance import TARGETS
 from components.settings import Settings
+from components.strategies import STRATEGIES
 from components.system.address import parsed
 from components.targets import KUBERNETES
 
+SERVICE = "service"
 STRATEGIES_THERE = ("two-cluster",)
 
 
 def problems(settings: Settings) -> list[Problem]:
     """Pods are reached by a balancer that is pods too; nodes of this machine are not."""
     balancer = settings.balancer.target
-    inside = {colour: cluster.target == KUBERNETES for colour, cluster in settings.clusters.items()}
     if balancer in ON_AWS:
         return list(_on_aws(settings))
+    if balancer == SERVICE:
+        return [*_behind_a_service(settings)]
+    inside = {
+        colour: cluster.target == KUBERNETES or getattr(cluster, "kubernetes", None) is not None
+        for colour, cluster in settings.clusters.items()
+    }
     if balancer == KUBERNETES:
         return [
             Problem(
@@ -49,3 +57,26 @@ def _on_aws(settings: Settings) -> Iterator[Problem]:
             if parsed(node.mqtt).is_name:
                 allowed = "ADDRESS:PORT: a target group knows private addresses, and no names"
                 yield Problem(f"emqx:clusters.{colour}.nodes[{index}].mqtt", node.mqtt, allowed)
+
+
+def _behind_a_service(settings: Settings) -> Iterator[Problem]:
+    """It leads to the pods of StatefulSets of ours in its own namespace; nobody writes a PROXY header, ends TLS, or keeps one node empty while it is upgraded."""
+    pods, strategy = settings.balancer.kubernetes, settings.cutover.strategy
+    for colour, cluster in sorted(settings.clusters.items()):
+        path = f"emqx:clusters.{colour}"
+        if cluster.target != KUBERNETES:
+            yield Problem(f"{path}.target", cluster.target, f"{KUBERNETES}: a Service leads to pods of ours")
+        elif (cluster.namespace, cluster.name) != (pods.namespace, pods.name):
+            allowed = f"namespace {pods.namespace} and name {pods.name}, as emqx:balancer.kubernetes has them"
+            yield Problem(f"{path}.namespace", cluster.namespace, allowed)
+        if cluster.proxy_protocol:
+            yield Problem(f"{path}.proxyProtocol", "true", "false: nothing in front of the nodes writes a PROXY header")
+    if STRATEGIES[strategy].in_place:
+        allowed = "a strategy with two colours: a Service cannot keep one node empty; balancer.target kubernetes can"
+        yield Problem("emqx:cutover.strategy", strategy, allowed)
+    for index, one in enumerate(settings.balancer.listeners):
+        if one.protocol not in TARGETS:
+            allowed = f"{', '.join(TARGETS)}: a Service ends no TLS; the nodes' own listeners can (config, podTemplate)"
+            yield Problem(f"emqx:balancer.listeners[{index}].protocol", one.protocol, allowed)
+    if pods.takes:
+        yield Problem("emqx:balancer.kubernetes.takes", "given", "no value: there are no pods that it could lead to")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from components.cutover.words import PARTS
+
 Knows = Literal["client-id", "new-connections", "all-or-nothing"]
 """By what a router divides the clients: cohorts of ids, so that the same ones always go the same way; whoever connects anew; not at all."""
 Late = Literal["no-id", "assigned-id", "websocket"]
@@ -46,3 +48,8 @@ NETWORK_LOAD_BALANCER = Capabilities(
     unseen="how many connections it holds to each colour is not seen: the brokers are asked",
 )
 """An hour after a listener was changed AWS ends connections of before (docs.aws.amazon.com, "Update a listener for your Network Load Balancer"); a new target takes minutes."""
+SERVICE = Capabilities(
+    "all-or-nothing",
+    finest_parts=PARTS,
+    unseen="how many connections go by it is not seen: the brokers are asked",
+)

@@ -28,6 +28,8 @@ def limits_of(can: Capabilities, weighed: Weighed | None, clients: int | None) -
 def _sentences(can: Capabilities) -> Iterator[str]:
     if not can.cohorts:
         yield "the balancer does not know clients: no cohorts, nobody is sent to the same colour twice but by chance"
+    if can.knows_clients == "all-or-nothing":
+        yield "there is no share between: whoever connects anew goes to one colour, all of them from one moment on"
     if can.knows_clients == "new-connections":
         yield "a share below 100 % takes who connects anew, and moves nobody"
     if not can.cohorts and not can.closes_clients:

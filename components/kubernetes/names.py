@@ -7,6 +7,11 @@ NODE_CONTAINER, BALANCER_CONTAINER = "emqx", "haproxy"
 ADMIN_PORT, MASTER_PORT, READY_PORT = 9777, 9778, 8404
 """HAProxy's sockets for its worker and for its master, on the loopback of its pod; where it says that it is ready."""
 
+COLOUR, SERVES, YES = "emqx-upgrade/colour", "emqx-upgrade/serves", "yes"
+"""The labels of a node's pod: whose it is, and whether a Service of ours may lead to it."""
+COLOURS = "emqx-upgrade/colours"
+"""The annotation of the Service of router `service`: who is behind it."""
+
 
 def ledger(name: str) -> str:
     """The ConfigMap with share and memory."""
@@ -16,6 +21,11 @@ def ledger(name: str) -> str:
 def balancer(name: str) -> str:
     """Deployment, Service and the rest of the balancer."""
     return f"{name}-haproxy"
+
+
+def entrance(name: str) -> str:
+    """The Service of router `service`."""
+    return f"{name}-mqtt"
 
 
 def cluster(name: str, colour: str) -> str:
@@ -50,7 +60,7 @@ def balancer_labels(name: str) -> dict[str, str]:
 
 def cluster_labels(name: str, colour: str) -> dict[str, str]:
     """Of a colour's pods."""
-    return {"app.kubernetes.io/name": NODE_CONTAINER, "app.kubernetes.io/instance": name, "emqx-upgrade/colour": colour}
+    return {"app.kubernetes.io/name": NODE_CONTAINER, "app.kubernetes.io/instance": name, COLOUR: colour}
 
 
 def node(name: str, colour: str, number: int, namespace: str) -> str:

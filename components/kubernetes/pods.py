@@ -17,7 +17,7 @@ MOST_TEXT = 300
 
 
 class Pod(NamedTuple):
-    """One pod: ``leaving`` is whether it was deleted and goes on until its grace is over, ``waits`` why a container does not run."""
+    """One pod: ``leaving`` is whether it was deleted and goes on until its grace is over, ``started`` whether its startup probe was answered, ``waits`` why a container does not run."""
 
     name: str
     uid: str
@@ -30,6 +30,7 @@ class Pod(NamedTuple):
     waits: str = ""
     restarts: int = 0
     revision: str = ""
+    started: bool = False
 
 
 def _pod(found: Mapping[str, Any], container: str | None) -> Pod:
@@ -51,6 +52,7 @@ def _pod(found: Mapping[str, Any], container: str | None) -> Pod:
         waits=_waits(conditions, states),
         restarts=sum(int(one.get("restartCount", 0)) for one in states),
         revision=labels.get("controller-revision-hash", ""),
+        started=bool(states) and all(one.get("started") for one in states),
     )
 
 

@@ -15,7 +15,7 @@ from components.cutover.words import COLOURS, Colour, Edition
 from components.emqx.models import ClusterHandle
 from components.kubernetes import names
 from components.manifests.pod import CONFINED, Manifest, environment, template
-from components.manifests.words import Pods, Resources
+from components.manifests.words import ObjectName, Pods, Resources
 from components.routers.haproxy.configuration import BACK_SECONDS, HaproxySettings, Side, render
 from components.routers.haproxy.frontends import Bind
 from components.routers.listeners import Listener
@@ -44,14 +44,33 @@ class ServiceWords(Value):
     external_traffic_policy: Literal["Local", "Cluster"] = "Local"
     load_balancer_class: str | None = Field(default=None, min_length=1)
 
+    @property
+    def outside(self) -> Manifest:
+        """What of its spec is about traffic from outside."""
+        spec: Manifest = {}
+        if self.type != "ClusterIP":
+            spec["externalTrafficPolicy"] = self.external_traffic_policy
+        if self.type == "LoadBalancer":
+            spec |= {"loadBalancerSourceRanges": list(self.source_ranges)} if self.source_ranges else {}
+            spec |= {"loadBalancerClass": self.load_balancer_class} if self.load_balancer_class else {}
+        return spec
+
+
+class Taken(Value):
+    """A Service of somebody's in the balancer's namespace; ``leaves`` are its ports that nobody uses."""
+
+    service: ObjectName
+    leaves: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = ()
+
 
 class BalancerPods(Pods):
-    """What HAProxy's pods are declared with; ``drain_seconds`` is how long a pod that ends keeps its clients."""
+    """What HAProxy's pods are declared with; ``drain_seconds`` is how long a pod that ends keeps its clients, ``takes`` are Services of somebody's that are to lead to them."""
 
     resources: Resources = Resources(cpu="250m", memory="256Mi", memory_limit="1Gi")
     version: str = Field(default="2.8.25", pattern=r"^\d+\.\d+\.\d+[-a-z0-9.]*$")
     service: ServiceWords = ServiceWords()
     drain_seconds: int = Field(default=86_400, ge=1, le=2_592_000)
+    takes: tuple[Taken, ...] = ()
 
 
 class Fronting(Value):
@@ -202,12 +221,7 @@ def service(pods: BalancerPods, fronting: Fronting) -> Manifest:
         "selector": names.balancer_labels(pods.name),
         "ports": [{"name": name, "port": port, "targetPort": port, "protocol": "TCP"} for name, port in fronting.ports],
     }
-    if words.type != "ClusterIP":
-        spec["externalTrafficPolicy"] = words.external_traffic_policy
-    if words.type == "LoadBalancer":
-        spec |= {"loadBalancerSourceRanges": list(words.source_ranges)} if words.source_ranges else {}
-        spec |= {"loadBalancerClass": words.load_balancer_class} if words.load_balancer_class else {}
-    return spec
+    return {**spec, **words.outside}
 
 
 def network_policy(pods: BalancerPods, fronting: Fronting) -> Manifest:

@@ -50,7 +50,7 @@ class NodePods(Pods):
 
 
 class Declared(Value):
-    """One colour: its pods, what they run, and the colour and name whose cluster they join (their own where it is one of its own)."""
+    """One colour: its pods, what they run, and the colour whose cluster they join (its own where it has one); ``direct`` is whether devices connect to them without a proxy."""
 
     colour: Colour
     version: str
@@ -61,6 +61,7 @@ class Declared(Value):
     joins: Colour
     login: bool = False
     licence: bool = False
+    direct: bool = False
 
     def labels(self, name: str) -> dict[str, str]:
         """Of its pods."""
@@ -97,7 +98,12 @@ def stateful_set(pods: NodePods, declared: Declared) -> Manifest:
             "whenScaled": storage.when_scaled,
         },
         "selector": {"matchLabels": labels},
-        "template": template(pods, declared.all_labels(pods.name), _annotations(declared), _spec(pods, declared)),
+        "template": template(
+            pods,
+            {**declared.all_labels(pods.name), names.SERVES: names.YES},
+            _annotations(declared),
+            _spec(pods, declared),
+        ),
         "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": labels}, "spec": claim}],
     }
 
@@ -260,12 +266,14 @@ def network_policy(pods: NodePods, declared: Declared) -> Manifest:
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": names.NODE_CONTAINER, **_instance(pods)}},
     }
     balancer = {"podSelector": {"matchLabels": names.balancer_labels(pods.name)}}
+    doors = [{"port": port, "protocol": "TCP"} for port in (MQTT, WEBSOCKET)]
     return {
         "podSelector": {"matchLabels": declared.labels(pods.name)},
         "policyTypes": ["Ingress"],
         "ingress": [
             {"from": [nodes]},
-            {"from": [balancer], "ports": [{"port": port, "protocol": "TCP"} for port in (MQTT, WEBSOCKET, API)]},
+            {"from": [balancer], "ports": [*doors, {"port": API, "protocol": "TCP"}]},
+            *([{"ports": doors}] if declared.direct else []),
         ],
     }
 

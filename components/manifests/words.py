@@ -24,6 +24,9 @@ def _matching(pattern: str, allowed: str) -> AfterValidator:
 
 
 Name = Annotated[str, _matching(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", "small letters, digits and -, at most 40")]
+ObjectName = Annotated[
+    str, _matching(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "the name of an object that is there, at most 63")
+]
 Quantity = Annotated[str, _matching(r"\d+(\.\d+)?(m|[kKMGTPE]i?)?", "a quantity like 500m, 2Gi")]
 Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
 Repository = Annotated[

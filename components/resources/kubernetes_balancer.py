@@ -19,18 +19,19 @@ from components.resources.props import State
 from components.resources.provider import TypedProvider
 from components.routers.registry import router_of
 from components.value import Value
-from components.workloads.balancer import handle_of, observed, settle
+from components.workloads.balancer import PODS, handle_of, observed, settle
 from components.workloads.nodes import Watching
 
 
 class KubernetesBalancerInputs(Value):
-    """What was declared of it; ``configuration`` is the hash of HAProxy's, ``service`` that of the Service."""
+    """What was declared of it; ``configuration`` is the hash of HAProxy's, ``service`` that of the Service; without ``replicas`` it is nothing but that."""
 
     place: Place
     name: str
     clusters: Mapping[Colour, ClusterHandle]
     endpoints: Sequence[Endpoint] = ()
     replicas: int
+    router: str = PODS
     configuration: str
     service: str
     ready_seconds: float
@@ -47,7 +48,7 @@ class KubernetesBalancerProvider(TypedProvider[KubernetesBalancerInputs]):
 
     def stale(self, inputs: KubernetesBalancerInputs, olds: State) -> bool:
         """Whether it has another address by now, or its pods do not agree; who cannot be asked is no reason for an update."""
-        handle = handle_of(inputs.place, inputs.name, inputs.endpoints)
+        handle = handle_of(inputs.place, inputs.name, inputs.endpoints, inputs.router)
         try:
             now = asyncio.run(observed(handle))
             if now is None or now.mqtt != olds.get("mqtt"):
@@ -63,7 +64,7 @@ class KubernetesBalancerProvider(TypedProvider[KubernetesBalancerInputs]):
         """Wait for the pods, and bring each to what the ledger says."""
         before = [ClusterHandle.model_validate(raw) for raw in ((olds or {}).get("clusters") or {}).values()]
         watching = Watching(inputs.ready_seconds, engine.interrupted, progress.progress)
-        handle = handle_of(inputs.place, inputs.name, inputs.endpoints)
+        handle = handle_of(inputs.place, inputs.name, inputs.endpoints, inputs.router)
         ended = is_over(before, inputs.clusters)
         found = asyncio.run(settle(handle, inputs.clusters, inputs.replicas, watching, ended=ended))
         return found.model_dump(mode="json")

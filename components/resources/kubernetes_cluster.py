@@ -17,10 +17,11 @@ from components.workloads.nodes import Running, Watching, handle_of, ready_count
 
 
 class KubernetesClusterInputs(Running):
-    """The StatefulSet that was declared; ``in_place`` is whether a roll starts its pods, and nobody else does, ``in_work`` the node that it has out."""
+    """The StatefulSet that was declared; ``in_place`` is whether a roll starts its pods, and nobody else does, ``in_work`` the node that it has out, ``emptied`` whether its nodes may be evacuated, and are as they should be without being ready."""
 
     in_place: bool = False
     in_work: str | None = None
+    emptied: bool = False
 
 
 class KubernetesClusterProvider(TypedProvider[KubernetesClusterInputs]):
@@ -35,14 +36,18 @@ class KubernetesClusterProvider(TypedProvider[KubernetesClusterInputs]):
     def stale(self, inputs: KubernetesClusterInputs, olds: State) -> bool:  # noqa: ARG002  -- the pods are looked at
         """Whether a pod is missing or not ready; one that cannot be looked at is no reason for an update."""
         try:
-            return asyncio.run(ready_count(inputs)) != (inputs.nodes, inputs.nodes)
+            return asyncio.run(ready_count(inputs, emptied=inputs.emptied)) != (inputs.nodes, inputs.nodes)
         except Retryable:
             return False
 
     def act(self, inputs: KubernetesClusterInputs, olds: State | None) -> State:  # noqa: ARG002  -- the pods are looked at
         """Wait until all pods are ready; those that a mistake of before has left stuck are started anew."""
         watching = Watching(inputs.ready_seconds, engine.interrupted, progress.progress)
-        asyncio.run(wait_for(inputs, watching, replace_stuck=not inputs.in_place, in_work=inputs.in_work))
+        asyncio.run(
+            wait_for(
+                inputs, watching, replace_stuck=not inputs.in_place, in_work=inputs.in_work, emptied=inputs.emptied
+            )
+        )
         return {"handle": handle_of(inputs).model_dump(mode="json")}
 
 

@@ -48,7 +48,7 @@ class KubernetesShareProvider(TypedProvider[KubernetesShareInputs]):
 
     def refuse(self, inputs: KubernetesShareInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
-        balancer = handle_of(inputs.place, inputs.name, ())
+        balancer = handle_of(inputs.place, inputs.name, (), inputs.router)
         for handle in left(_before(olds), inputs.clusters):
             ours = handle.colour not in (olds.get("external") or ())
             known = credentials_of(handle.colour, self.credentials)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from components.cutover.capabilities import HAPROXY, NETWORK_LOAD_BALANCER
+from components.cutover.capabilities import HAPROXY, NETWORK_LOAD_BALANCER, SERVICE
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
+from components.routers import service
 from components.routers.base import Capabilities, Router
 from components.routers.haproxy import pods
 from components.routers.haproxy import router as haproxy
@@ -32,6 +33,7 @@ ROUTERS: Mapping[str, Kind] = {
     "haproxy": Kind(haproxy.HaproxyRouter, HAPROXY),
     "haproxy_pods": Kind(pods.PodsRouter, HAPROXY),
     "network_load_balancer": Kind(_network_load_balancer, NETWORK_LOAD_BALANCER),
+    "service": Kind(service.ServiceRouter, SERVICE),
 }
 
 

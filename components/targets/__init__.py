@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pulumi
 
+from components.cutover.steps import Problem
 from components.settings import Settings
 from components.targets.base import Target
-from components.targets.external import External
+from components.targets.external import External, ExternalCluster
+from components.targets.external import located as adopt
 from components.targets.kubernetes import Kubernetes
 from components.targets.local import Local
 
@@ -16,13 +18,25 @@ KUBERNETES = "kubernetes"
 def providers_of(settings: Settings) -> list[pulumi.ProviderResource]:
     """Pulumi's own providers that the declared colours and balancer need, configured as they need them."""
     pods = [one for one in settings.clusters.values() if one.target == KUBERNETES]
-    if settings.balancer.target == KUBERNETES:
+    if settings.balancer.target in {KUBERNETES, "service"}:
         pods.append(settings.balancer.kubernetes)
     if not pods:
         return []
     from components.targets.kubernetes_objects import provider
 
     return [provider(pods[0].context)]
+
+
+def located(settings: Settings) -> tuple[Settings, list[Problem]]:
+    """The same with the nodes of colours that are somebody's pods, and what is wrong with where they are to be found."""
+    found = {
+        colour: adopt(cluster, f"emqx:clusters.{colour}")
+        for colour, cluster in settings.clusters.items()
+        if isinstance(cluster, ExternalCluster)
+    }
+    clusters = {**settings.clusters, **{colour: cluster for colour, (cluster, _) in found.items()}}
+    problems = [problem for _, some in found.values() for problem in some]
+    return settings.model_copy(update={"clusters": clusters}), problems
 
 
 TARGETS: dict[str, Target] = {"local": Local(), "external": External(), "kubernetes": Kubernetes()}

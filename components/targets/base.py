@@ -23,7 +23,8 @@ class Site(NamedTuple):
     ``in_place`` is whether it may be declared with another version than it runs; ``beside`` is the handle of the other one, whose cluster its nodes join, and
     ``joins`` its colour. ``idle`` is whether the other one has everybody; ``environment`` is what labels call the stack.
     ``birth`` tells which configuration its nodes are born with, where the data of another colour are converted for it (``links.given.Birth``). ``in_work`` is the node
-    that a roll has taken out and not yet put back.
+    that a roll has taken out and not yet put back, ``direct`` whether devices connect to the nodes themselves,
+    ``emptied`` whether a cutover has brought everybody to the other one, so that its nodes may be evacuated.
     """
 
     colour: Colour
@@ -36,6 +37,8 @@ class Site(NamedTuple):
     environment: str = ""
     birth: Mapping[str, Any] | None = None
     in_work: str | None = None
+    direct: bool = False
+    emptied: bool = False
 
     @property
     def path(self) -> str:

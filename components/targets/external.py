@@ -15,12 +15,15 @@ from pydantic_core import PydanticCustomError
 
 from components.cutover.steps import Problem
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, Node
+from components.kubernetes import loop
 from components.problems import shown
 from components.settings import ClusterSettings
 from components.system.address import HOST, PORT
+from components.targets.adopted import Adopted, find
 from components.targets.base import Site
 from components.value import Value
 
+LOOK_SECONDS = 30.0
 SHAPES = {
     "name": (re.compile(r"[^\s@/]+@[^\s@/]+"), "a node's name like emqx@10.0.0.1"),
     "api": (re.compile(rf"https?://{HOST}:{PORT}/?"), "http://host:port, without credentials and path"),
@@ -90,16 +93,28 @@ class Keeper(Value):
 
 
 class ExternalCluster(ClusterSettings):
-    """A colour that exists already and is not ours to create or delete; its nodes can be rolled, and leave in order, where it has a ``keeper``."""
+    """A colour that exists already and is not ours to create or delete: its ``nodes``, or where its pods are found; it can be rolled, and leave in order, where it has a ``keeper``."""
 
     target: Literal["external"]
-    nodes: tuple[Node, ...] = Field(min_length=1, max_length=200)
+    nodes: tuple[Node, ...] = Field(default=(), max_length=200)
+    kubernetes: Adopted | None = None
     keeper: Keeper | None = None
 
     @property
     def size(self) -> int:
         """The number of nodes."""
         return len(self.nodes)
+
+
+def located(cluster: ExternalCluster, path: str) -> tuple[ExternalCluster, list[Problem]]:
+    """The same with the nodes that its pods are, where they are to be found; they are looked for once, since everything else takes them as declared."""
+    if cluster.kubernetes is None:
+        missing = "a value is required: a list of nodes, or kubernetes: {namespace: ..., selector: {...}}"
+        return cluster, [] if cluster.nodes else [Problem(f"{path}.nodes", "missing", missing)]
+    if cluster.nodes:
+        return cluster, [Problem(f"{path}.nodes", "given", "no value beside kubernetes: its pods are the nodes")]
+    nodes, problems = loop.wait(find(cluster.kubernetes, path), LOOK_SECONDS)
+    return cluster.model_copy(update={"nodes": nodes}), problems
 
 
 class External:
@@ -140,6 +155,7 @@ class External:
             proxy_protocol=site.settings.proxy_protocol,
             keeper=site.settings.keeper.handle() if site.settings.keeper else None,
             exports=None if site.settings.exports is None else site.settings.exports.access(),
+            pods=None if site.settings.kubernetes is None else site.settings.kubernetes.place,
         )
 
     def standing(self, site: Site) -> bool:  # noqa: ARG002  -- what exists already is there

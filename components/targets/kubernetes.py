@@ -88,7 +88,7 @@ class Kubernetes:
             secrets |= {COOKIE: kept} if kept else {}
         made = declare(settings, declared, secrets, before, opts, born=_born(site))
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*made]))
-        ready = {**running, "in_place": site.in_place, "in_work": site.in_work}
+        ready = {**running, "in_place": site.in_place, "in_work": site.in_work, "emptied": site.emptied}
         return Ready(f"{site.colour}-nodes", ready, waits).handle
 
     def observed(self, site: Site) -> ClusterHandle | None:
@@ -140,6 +140,7 @@ def _declared(site: Site, mine: Credentials | None) -> Declared:
         environment=site.environment,
         joins=joins,
         login=mine is not None and mine.has_login,
+        direct=site.direct,
         licence=mine is not None and mine.license is not None and settings.edition == "ee",
     )
 

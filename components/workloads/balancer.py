@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from components.cutover.words import Colour
@@ -32,6 +32,9 @@ from components.workloads.nodes import Watching
 from components.workloads.waiting import POLL_SECONDS, Awaited, ready
 
 GENERATION = "generation"
+PODS = "haproxy_pods"
+DOORS: Mapping[str, Callable[[str], str]] = {PODS: names.balancer, "service": names.entrance}
+"""The Service that devices connect to, by the word of the router behind it."""
 
 
 class Fronted(Value):
@@ -45,6 +48,7 @@ class Fronted(Value):
     standing: Sequence[Colour] = ()
     external: Sequence[Colour] = ()
     newcomers: Sequence[Colour] = ()
+    router: str = PODS
 
 
 def ledger_at(place: Place, name: str) -> Ledger:
@@ -69,16 +73,17 @@ async def prepare(fronted: Fronted, credentials: Mapping[str, Credentials]) -> N
 async def settle(
     handle: BalancerHandle, clusters: Mapping[Colour, ClusterHandle], replicas: int, watching: Watching, *, ended: bool
 ) -> BalancerHandle:
-    """Wait for the pods of the newest configuration, bring them to the ledger's share, and say where devices connect.
+    """Wait for the pods of the newest configuration, where it has any, bring it to the ledger's share, and say where devices connect.
 
     Raises:
         GaveUp: pods are not ready, or the Service has no address; with the reason.
 
     """
     place = handle.pods or Place(namespace="default")
-    await _rolled_out(place, handle.maps, replicas, watching)
+    if replicas:
+        await _rolled_out(place, handle.maps, replicas, watching)
     await settled(handle, clusters, ended=ended)
-    return handle.model_copy(update={"mqtt": await _address(place, handle.maps, watching)})
+    return handle.model_copy(update={"mqtt": await _address(place, DOORS[handle.router](handle.maps), watching)})
 
 
 async def _rolled_out(place: Place, name: str, replicas: int, watching: Watching) -> None:
@@ -128,8 +133,8 @@ async def _is_new(place: Place, workload: str, replicas: int) -> bool:
     return status.get("observedGeneration") == found["metadata"]["generation"] and counts == [replicas] * 3
 
 
-async def _address(place: Place, name: str, watching: Watching) -> str:
-    service, end = names.balancer(name), time.monotonic() + watching.seconds
+async def _address(place: Place, service: str, watching: Watching) -> str:
+    end = time.monotonic() + watching.seconds
     while True:
         watching.interrupted()
         with told(f"looking at the Service {service}", place.namespace):
@@ -166,12 +171,12 @@ async def forget(place: Place, name: str) -> None:
         await api.or_none(api.send(place, "DELETE", f"configmaps/{names.ledger(name)}"))
 
 
-def handle_of(place: Place, name: str, endpoints: Sequence[Endpoint], mqtt: str = "") -> BalancerHandle:
+def handle_of(place: Place, name: str, endpoints: Sequence[Endpoint], router: str = PODS) -> BalancerHandle:
     """Where it is spoken to; its pods are found when they are asked."""
     return BalancerHandle(
-        router="haproxy_pods",
+        router=router,
         ledger="config_map",
-        mqtt=mqtt,
+        mqtt="",
         endpoints=tuple(endpoints),
         admin=(),
         maps=name,
@@ -184,7 +189,7 @@ async def observed(handle: BalancerHandle) -> BalancerHandle | None:
     place = handle.pods or Place(namespace="default")
     try:
         with told("looking at the balancer's Service", place.namespace):
-            found = await api.or_none(api.get(place, f"services/{names.balancer(handle.maps)}"))
+            found = await api.or_none(api.get(place, f"services/{DOORS[handle.router](handle.maps)}"))
     except NotNow:
         return None
     here = None if found is None else address(found, place.namespace)

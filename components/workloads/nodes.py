@@ -6,6 +6,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from components.cutover.words import Colour, Edition
@@ -18,7 +19,7 @@ from components.kubernetes.place import Place, pod_of
 from components.kubernetes.pods import listed
 from components.manifests.nodes import API, COOKIE, MQTT, WEBSOCKET
 from components.value import Value
-from components.workloads.waiting import POLL_SECONDS, Awaited, ready, revision_of
+from components.workloads.waiting import POLL_SECONDS, Awaited, ready, revision_of, well
 
 
 class Running(Value):
@@ -70,7 +71,9 @@ def node_of(running: Running, number: int) -> Node:
     return Node(name=f"emqx@{host}", api=f"http://{host}:{API}", mqtt=f"{host}:{MQTT}", ws=f"{host}:{WEBSOCKET}")
 
 
-async def wait_for(running: Running, watching: Watching, *, replace_stuck: bool, in_work: str | None = None) -> None:
+async def wait_for(
+    running: Running, watching: Watching, *, replace_stuck: bool, in_work: str | None = None, emptied: bool = False
+) -> None:
     """Wait until all pods are ready, but that of the node which a roll has taken out: it goes on with it.
 
     Raises:
@@ -85,7 +88,8 @@ async def wait_for(running: Running, watching: Watching, *, replace_stuck: bool,
         if revision is None:
             await asyncio.sleep(POLL_SECONDS)
     passed_over = None if in_work is None else pod_of(in_work.partition("@")[2])
-    await ready(_awaited(running, watching, passed_over), revision=revision, replace_stuck=replace_stuck)
+    awaited = replace(_awaited(running, watching, passed_over), emptied=emptied)
+    await ready(awaited, revision=revision, replace_stuck=replace_stuck)
 
 
 def _awaited(running: Running, watching: Watching, passed_over: str | None) -> Awaited:
@@ -104,11 +108,11 @@ def _awaited(running: Running, watching: Watching, passed_over: str | None) -> A
     )
 
 
-async def ready_count(running: Running) -> tuple[int, int]:
-    """How many pods there are that were not deleted, and how many of them are ready."""
+async def ready_count(running: Running, *, emptied: bool = False) -> tuple[int, int]:
+    """How many pods there are that were not deleted, and how many of them are ready, or have started where their colour is ``emptied``."""
     with told(f"looking at the pods of {running.workload}", running.place.namespace):
         found = await listed(running.place, names.cluster_labels(running.name, running.colour), names.NODE_CONTAINER)
-    there = [pod for pod in found if not pod.leaving]
+    there = well([pod for pod in found if not pod.leaving], emptied=emptied)
     return len(there), sum(pod.ready for pod in there)
 
 

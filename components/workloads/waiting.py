@@ -27,6 +27,7 @@ class Awaited:
     """The pods of a workload that are to be ready: ``count`` of them with these labels, made by the object ``kind`` ``name``.
 
     ``interrupted`` raises when the update was cut off, ``progress`` shows a line; the pod ``passed_over`` is in somebody else's work and not among them.
+    Where the colour is ``emptied`` a pod whose node has started counts as ready: an evacuated node says of itself that it is not, and is as it should be.
     """
 
     place: Place
@@ -39,6 +40,7 @@ class Awaited:
     interrupted: Callable[[], None]
     progress: Callable[[str], None]
     passed_over: str | None = None
+    emptied: bool = False
 
 
 async def ready(awaited: Awaited, *, revision: str | None = None, replace_stuck: bool = True) -> list[Pod]:
@@ -84,12 +86,17 @@ async def _pods(awaited: Awaited) -> Sequence[Pod]:
         try:
             with told(f"looking at the pods of {awaited.name}", awaited.place.namespace):
                 found = await listed(awaited.place, awaited.labels, awaited.container)
-            return [pod for pod in found if pod.name != awaited.passed_over]
+            return well([pod for pod in found if pod.name != awaited.passed_over], emptied=awaited.emptied)
         except (Unreachable, NotNow):
             if time.monotonic() > end:
                 raise
             awaited.interrupted()
             await asyncio.sleep(POLL_SECONDS)
+
+
+def well(pods: Sequence[Pod], *, emptied: bool) -> Sequence[Pod]:
+    """The same pods, where those that have started count as ready if their colour is emptied."""
+    return [pod._replace(ready=True) if emptied and pod.started else pod for pod in pods]
 
 
 def _waits(pods: Sequence[Pod]) -> str:

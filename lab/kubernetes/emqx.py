@@ -83,7 +83,8 @@ def _value(text: str) -> Any:
 def settings_of(found: Mapping[str, Any], environment: Mapping[str, str], address: str, directory: Path) -> Settings:
     """A node at an address, with its data in a directory."""
     node, cluster = found.get("node", {}), found.get("cluster", {})
-    name = node.get("name") or f"emqx@{environment.get('EMQX_HOST') or address}"
+    name = node.get("name") or f"{environment.get('EMQX_NAME') or 'emqx'}@{environment.get('EMQX_HOST') or address}"
+    called = name.partition("@")[0]
     edition = "ee" if environment["LAB_EDITION"] == "ee" else "ce"
     websocket = found.get("listeners", {}).get("ws", {}).get("default", {}).get("enable", True)
     return Settings(
@@ -94,18 +95,19 @@ def settings_of(found: Mapping[str, Any], environment: Mapping[str, str], addres
         version=environment["LAB_VERSION"],
         network=address,
         host=name.partition("@")[2],
+        called=called,
         websocket=bool(websocket),
         max_sessions=licensed(25, edition),
         cookie=str(node.get("cookie", "emqxsecretcookie")),
-        seeds=tuple(_seeds(cluster)),
+        seeds=tuple(_seeds(cluster, called)),
         config={root: value for root, value in found.items() if root not in STARTING},
     )
 
 
-def _seeds(cluster: Mapping[str, Any]) -> Iterable[str]:
+def _seeds(cluster: Mapping[str, Any], called: str) -> Iterable[str]:
     if cluster.get("discovery_strategy") == "dns":
         asked = cluster.get("dns", {})
-        return [f"{asked.get('record_type', 'a')}:{asked['name']}"]
+        return [f"{asked.get('record_type', 'a')}:{asked['name']}{'' if called == 'emqx' else f':{called}'}"]
     if cluster.get("discovery_strategy") == "static":
         seeds = cluster.get("static", {}).get("seeds", [])
         return seeds if isinstance(seeds, list) else [seed.strip() for seed in str(seeds).split(",") if seed.strip()]

@@ -16,7 +16,7 @@ _KINDS = {"a": "A", "srv": "SRV"}
 
 
 def is_question(seed: str) -> bool:
-    """Whether a seed is a question to the DNS, as ``srv:name`` or ``a:name``, and no node's name."""
+    """Whether a seed is a question to the DNS, as ``srv:name`` or ``a:name``, and no node's name; ``srv:name:fleet`` where nodes are not called ``emqx``."""
     return "@" not in seed
 
 
@@ -27,9 +27,9 @@ async def found(seeds: Iterable[str], names: Callable[[str], Iterable[str]]) -> 
         if not is_question(seed):
             answers.append(seed)
             continue
-        kind, _, name = seed.partition(":")
+        kind, name, called = (*seed.split(":"), "emqx")[:3]
         for host in await _asked(name, _KINDS[kind]):
-            answers += [f"emqx@{host}"] if kind == "srv" else names(host)
+            answers += [f"{called}@{host}"] if kind == "srv" else names(host)
     return tuple(answers)
 
 

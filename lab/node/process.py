@@ -70,7 +70,7 @@ class Lodging:
         """The nodes that were asked for: name -> address."""
         asked = self.settings
         if single(self.network):
-            return {f"emqx@{asked.host or self.network}": self.network} if asked.nodes else {}
+            return {f"{asked.called}@{asked.host or self.network}": self.network} if asked.nodes else {}
         ips = [f"{self.network}.{number}" for number in range(1, asked.nodes + 1)]
         return {f"emqx@{ip}": ip for ip in ips}
 

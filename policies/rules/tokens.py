@@ -21,6 +21,7 @@ KUBERNETES_BALANCER = f"{PREFIX}KubernetesBalancer"
 KUBERNETES_CLUSTER = f"{PREFIX}KubernetesCluster"
 KUBERNETES_DECLARED = f"{PREFIX}KubernetesDeclared"
 KUBERNETES_SHARE = f"{PREFIX}KubernetesShare"
+KUBERNETES_TAKEN = f"{PREFIX}KubernetesTaken"
 AWS_CLUSTER = f"{PREFIX}AwsCluster"
 AWS_DECLARED = f"{PREFIX}AwsDeclared"
 WEIGHED_BALANCER = f"{PREFIX}WeighedBalancer"
@@ -46,6 +47,7 @@ DYNAMIC = frozenset(
         KUBERNETES_CLUSTER,
         KUBERNETES_DECLARED,
         KUBERNETES_SHARE,
+        KUBERNETES_TAKEN,
         AWS_CLUSTER,
         AWS_DECLARED,
         WEIGHED_BALANCER,

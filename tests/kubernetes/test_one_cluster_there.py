@@ -12,6 +12,7 @@ from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
 from tests.kubernetes.upgrade_bed import GATES, changes, staged
+from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 
@@ -65,6 +66,7 @@ def test_a_roll_brings_the_declared_version_to_each_pod_and_its_volume_stays(sta
     assert stage.claims() == claims
     assert retained(stage, "blue") == "config/7"
     assert held(stage) == []
+    assert plan_and_act_agree(stage).direction == "roll"
 
 
 def test_each_copy_of_the_roll_says_what_its_node_ran(stage: PodStage) -> None:
@@ -91,6 +93,7 @@ def test_everybody_is_taken_over_by_pods_that_have_joined(stage: PodStage) -> No
     assert nodes(stage, "green") == dict.fromkeys(BLUE + GREEN, "running")
     assert nodes(stage, "green", "version") == dict.fromkeys(BLUE, "5.8.8") | dict.fromkeys(GREEN, "5.8.9")
     assert "memory.servers" not in stage.ledger(), "every node is in service"
+    assert plan_and_act_agree(stage).clients == CLIENTS
 
 
 def test_the_way_back_takes_everybody_along(stage: PodStage) -> None:

@@ -26,16 +26,21 @@ GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallS
 
 @contextlib.contextmanager
 def staged(
-    directory: Path, scene: Scene, cluster: Cluster, namespace: str, way: Way | None = None
+    directory: Path,
+    scene: Scene,
+    cluster: Cluster,
+    namespace: str,
+    way: Way | None = None,
+    kind: type[PodStage] = PodStage,
 ) -> Iterator[PodStage]:
-    """A stage in a namespace of its own, which reaches the API server by ``way``; what runs in it ends with it."""
+    """A stage of a kind in a namespace of its own, which reaches the API server by ``way``; what runs in it ends with it."""
     with pytest.MonkeyPatch.context() as patch:
         cluster.make_namespace(namespace)
         cluster.kubectl("label", "namespace", namespace, RESTRICTED)
         config = written(account(cluster, namespace, UPDATES), directory / "kubeconfig", way)
         patch.setenv("KUBECONFIG", str(config))
         try:
-            with PodStage(directory, scene, cluster, namespace) as stage:
+            with kind(directory, scene, cluster, namespace) as stage:
                 yield stage
         finally:
             loop.close()

@@ -70,6 +70,21 @@ async def test_a_forward_that_dropped_is_opened_again(fake: FakeKubernetes) -> N
         assert await asyncio.to_thread(forward.port, PLACE, "emqx-blue-0", 18083) == port
 
 
+async def test_how_long_the_way_to_a_pod_took_is_told_once_to_whoever_measures_the_pod(fake: FakeKubernetes) -> None:
+    async with echoing(b"") as one:
+        port = await asyncio.to_thread(forward.port, PLACE, "emqx-blue-0", 1883)
+        fake.ports["emqx-blue-0", 1883] = one
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        local = writer.get_extra_info("sockname")
+        writer.write(b"hello\n")
+        async with asyncio.timeout(60):
+            assert await reader.read() == b"hello\n"
+        writer.close()
+    assert forward.opening_seconds(local) > 0
+    assert forward.opening_seconds(local) == 0
+    assert forward.opening_seconds(("127.0.0.1", port)) == 0, "no end of a connection of ours"
+
+
 async def test_an_admin_socket_is_forwarded_to_a_path_that_only_we_may_open(fake: FakeKubernetes) -> None:
     async with echoing(b"said ") as place:
         fake.ports["emqx-haproxy-abc", 9777] = place

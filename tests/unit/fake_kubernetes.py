@@ -93,8 +93,7 @@ class FakeApi:
             del self.objects[path]
             self.deleted(path)
         elif method == "PATCH":
-            data = {**found.get("data", {}), **body["data"]}
-            found["data"] = {key: value for key, value in data.items() if value is not None}
+            found = self.objects[path] = patched(found, body)
         else:
             self.objects[path] = body
         return found
@@ -126,3 +125,12 @@ class FakeApi:
 def _event(text: str, number: int) -> Object:
     reason, _, message = text.partition(": ")
     return {"reason": reason, "message": message, "lastTimestamp": f"2026-11-29T00:00:{number:02d}Z", "metadata": {}}
+
+
+def patched(now: Any, change: Any) -> Any:
+    """A merge patch applied (RFC 7386)."""
+    if not isinstance(change, dict):
+        return change
+    merged = {**now} if isinstance(now, dict) else {}
+    merged |= {key: patched(merged.get(key), value) for key, value in change.items()}
+    return {key: value for key, value in merged.items() if value is not None}

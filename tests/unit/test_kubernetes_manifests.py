@@ -169,6 +169,13 @@ def test_nodes_that_join_have_the_name_and_the_seeds_of_the_other_colours_cluste
     assert values["EMQX_NODE__NAME"] == "emqx@$(POD_NAME).emqx-green-nodes.mqtt.svc.cluster.local"
 
 
+def test_without_a_proxy_clients_reach_the_doors_of_the_nodes_and_nothing_else() -> None:
+    (everywhere,) = [
+        rule for rule in nodes.network_policy(PODS, declared(direct=True))["ingress"] if not rule.get("from")
+    ]
+    assert [one["port"] for one in everywhere["ports"]] == [1883, 8083]
+
+
 def test_management_distribution_and_admin_ports_are_closed_to_clients() -> None:
     ingress = nodes.network_policy(PODS, declared())["ingress"]
     assert all(rule.get("from") for rule in ingress), "nobody from everywhere"

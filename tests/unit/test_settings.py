@@ -124,7 +124,7 @@ def test_all_problems_are_told_at_once_one_line_each() -> None:
         ([{**NODE, "ws": "10.0.1.1"}], "nodes[0].ws: '10.0.1.1'; allowed: host:port of its listener for WebSocket"),
         ([{**NODE, "name": "one"}], "nodes[0].name: 'one'; allowed: a node's name"),
         ([NODE, NODE], "nodes[1].name: given twice"),
-        ([], "nodes: a list of 0; allowed: at least 1 of them"),
+        ([], "nodes: missing; allowed: a value is required"),
         (3, "nodes: 3; allowed: a list"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,3 +173,16 @@ async def test_a_template_that_its_controller_has_not_seen_has_no_revision(world
     assert await revision_of(Place(namespace="mqtt"), "emqx-blue") is None
     seen["status"]["observedGeneration"] = 2
     assert await revision_of(Place(namespace="mqtt"), "emqx-blue") == "old"
+
+
+async def test_an_evacuated_node_is_as_it_should_be_in_a_colour_that_was_emptied_and_nowhere_else(
+    world: FakeApi, clock: Passing
+) -> None:
+    pods(world, ready=False)
+    for name in NAMES:
+        world.objects[f"pods/{name}"]["status"]["containerStatuses"][0]["started"] = True
+    assert len(await ready(replace(awaited(), emptied=True), revision="another")) == len(NAMES)
+    assert clock.seconds == 0
+    assert world.sent == [], "nobody is started anew"
+    with pytest.raises(GaveUp, match="0 of 2 are ready"):
+        await ready(awaited())

@@ -57,8 +57,8 @@ class Settings:
     ``boot_factor`` 0 starts at once, 1 with the recorded delays (docs/emqx/cluster.md#fresh-start), 0.1 ten times faster.
     ``seeds`` None are the life line's own nodes and those that run where it joins; without any its nodes wait for an invitation.
     ``import_rate`` is how many retained messages an import indexes a second (0: all at once), ``wall_seconds`` after
-    how much silence the server closes a connection.  ``host`` is what stands in the node's name where ``network`` is its address; ``config``
-    the roots of its ``emqx.conf``.
+    how much silence the server closes a connection.  ``host`` is what stands in the node's name behind ``called`` where ``network`` is its
+    address; ``config`` the roots of its ``emqx.conf``.
     """
 
     directory: Path
@@ -76,6 +76,7 @@ class Settings:
     cookie: str = "emqxsecretcookie"
     seeds: tuple[str, ...] | None = None
     host: str = ""
+    called: str = "emqx"
     config: dict[str, Any] = field(default_factory=dict)
 
 

@@ -1,0 +1,151 @@
+"""Clusters of somebody's are taken as blue where their pods are found, and moved to a green of ours: a Helm chart's, whose Service is led to the balancer, and the Operator's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from components.emqx.models import ClusterHandle, Node
+from lab.kubernetes.cluster import Cluster
+from lab.kubernetes.stage import PodStage
+from lab.stage import Scene
+from tests.kubernetes.theirs import HELM, OPERATOR, VERSION, Theirs
+from tests.kubernetes.upgrade_bed import GATES, changes, staged
+from tests.lab.agreement import plan_and_act_agree
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
+
+CLIENTS = 60
+
+
+def scene(nodes: int) -> Scene:
+    return Scene(clients=CLIENTS, budget_per_second=60, edition="ce", nodes=nodes, steps=({"share": 100},), gates=GATES)
+
+
+class Adoption(PodStage):
+    """Blue is somebody's, and found by its labels; ``address`` is where its devices connect."""
+
+    theirs: Theirs
+    address: str | None = None
+    takes: Sequence[Any] = ()
+    before: Any = None
+
+    def configure(self, live: str, *colours: str, **more: Any) -> None:
+        super().configure(live, *colours, **more)
+        green = {**self.pods, "target": "kubernetes", "edition": "ce", "storage": {"size": "64Mi"}}
+        found = {"namespace": self.namespace, "selector": self.theirs.labels}
+        clusters = {
+            "blue": {"target": "external", "edition": "ce", "version": VERSION, "kubernetes": found},
+            "green": {**green, "version": self.scene.green, "nodes": self.nodes["green"]},
+        }
+        balancer = {"target": "kubernetes", "replicas": 1, "kubernetes": {**self.pods, "takes": [*self.takes]}}
+        self.workspace.set_config({"clusters": {one: clusters[one] for one in colours}, "balancer": balancer})
+
+    def begin(self, replicas: int) -> None:
+        """Their cluster, with what a cluster has."""
+        key = f"upgrade-blue:{self.secrets['blue']}:administrator"
+        self.cluster.apply(self.namespace, *self.theirs.objects(self.namespace, replicas, key, self.secrets["admin"]))
+        where = f"statefulset/{self.theirs.workload}"
+        self.cluster.until(
+            lambda: self.cluster.kubectl("get", where, "-n", self.namespace), f"{replicas}/{replicas}", 180
+        )
+        self.nodes["blue"] = replicas
+        self.cluster.until(self.answers, "fleet" if self.theirs is HELM else "sensors", 180)
+        self.fill("blue")
+
+    def answers(self) -> str:
+        """What its management API says of its nodes; nothing while it does not answer."""
+        with contextlib.suppress(httpx.HTTPError), self.api("blue") as api:
+            return api.get("/nodes").raise_for_status().text
+        return ""
+
+    def handle(self, colour: str) -> Any:
+        if colour == "green":
+            return super().handle(colour)
+        hosts = [self.theirs.host(self.namespace, number) for number in range(self.nodes["blue"])]
+        nodes = [
+            Node(name=f"{self.theirs.node}@{host}", api=f"http://{host}:18083", mqtt=f"{host}:1883") for host in hosts
+        ]
+        return ClusterHandle(colour="blue", nodes=tuple(nodes), version=VERSION, pods=self.place)
+
+    @property
+    def mqtt(self) -> str:
+        return self.address or super().mqtt
+
+    def made(self) -> Any:
+        """Their workload, as it was declared."""
+        found = self.cluster.get(self.namespace, "statefulset", self.theirs.workload)
+        return found["metadata"]["generation"], found["spec"]
+
+    def service(self) -> Any:
+        return self.cluster.get(self.namespace, "service", self.theirs.service)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[Adoption]:
+    with staged(tmp_path_factory.mktemp("helm"), scene(2), cluster, "from-helm", kind=Adoption) as stage:
+        assert isinstance(stage, Adoption)
+        stage.theirs = HELM
+        stage.takes = [{"service": HELM.service, "leaves": [8883]}]
+        stage.begin(2)
+        stage.cluster.until(lambda: str(stage.service()["status"]["loadBalancer"]), "127.")
+        stage.address = f"{stage.service()['status']['loadBalancer']['ingress'][0]['ip']}:1883"
+        stage.start_fleet()
+        yield stage
+
+
+def test_a_chart_is_taken_as_blue_and_its_service_leads_to_the_balancer_with_nobody_disconnected(
+    stage: Adoption,
+) -> None:
+    stage.before = stage.made()
+    stage.configure("blue", "blue")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": CLIENTS}
+    service = stage.service()
+    assert service["spec"]["selector"] == {"app.kubernetes.io/name": "haproxy", "app.kubernetes.io/instance": "emqx"}
+    assert json.loads(service["metadata"]["annotations"]["emqx-upgrade/before"])["selector"] == HELM.labels
+
+
+def test_everybody_is_moved_to_green_who_came_before_there_was_a_balancer(stage: Adoption) -> None:
+    stage.configure("green", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert plan_and_act_agree(stage).clients == CLIENTS
+    with stage.api("green") as api:
+        assert api.get("/mqtt/retainer/message/config%2F7").raise_for_status().json()["topic"] == "config/7"
+
+
+def test_nothing_of_the_chart_was_changed_and_it_stays_when_blue_is_not_declared_any_more(stage: Adoption) -> None:
+    assert changes(stage) == []
+    stage.configure("green", "green")
+    stage.workspace.up().good()
+    assert stage.made() == stage.before
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+
+
+def test_each_device_was_disconnected_once(stage: Adoption) -> None:
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] == 1
+    assert fleet["refused_connections"] == 0
+
+
+def test_the_operators_core_nodes_are_taken_as_blue_and_their_devices_moved_to_a_green_of_ours(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    with staged(tmp_path, scene(1), cluster, "from-operator", kind=Adoption) as stage:
+        assert isinstance(stage, Adoption)
+        stage.theirs = OPERATOR
+        stage.begin(1)
+        stage.configure("blue", "blue")
+        stage.workspace.up().good()
+        stage.start_fleet()
+        stage.configure("green", "blue", "green")
+        stage.workspace.up().good()
+        assert stage.live() == {"blue": 0, "green": CLIENTS}
+        assert stage.end_fleet()["disconnects"]["max"] == 1
