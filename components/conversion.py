@@ -18,12 +18,12 @@ _WAYS = "api (4.2 and 4.3), target, {path: ...} or {command: [...]}: how an expo
 
 
 def converts(old: ClusterSettings, new: ClusterSettings) -> bool:
-    """Whether the data of ``old`` has another form on ``new``: from 4.x to 5.x, and from 4.2 to 4.3."""
+    """Whether the data of ``old`` has another form on ``new``: from 4.x to 5.x, and inside 4.x to a newer line, where an import loses the order of rules."""
     try:
         source, target = parse(old.version), parse(new.version)
     except BadVersion:
         return False  # refused for itself
-    return source.major == 4 and (target.major > 4 or source.line < (4, 3) <= target.line)
+    return source.major == 4 and source.line < target.line
 
 
 def inputs_of(settings: Settings) -> dict[str, Any] | None:

@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.conversion import birth, converts, inputs_of
+from components.cutover.versions import leading, parse
 from components.cutover.words import Colour, other
 from components.emqx.base import Cluster
 from components.emqx.errors import Refused, UpgradeError
 from components.emqx.known import known
-from components.emqx.models import Credentials
-from components.intent import target_of
+from components.emqx.models import Credentials, ExportsAccess
+from components.intent import observed, target_of
 from components.links.conversion import refuse_differing, summary, told, unacknowledged
 from components.links.given import Birth, Wanted, apart_from, facts_of, refusing
 from components.links.retained import unread
-from components.migration.facts import Facts
+from components.migration.facts import Facts, read_export
+from components.migration.manifest import BadSource
 from components.migration.moving import Moving, moving
 from components.settings import Settings
 
 LOOK_SECONDS = 40.0
+_MOST_EXPORTS = 3
 BEHAVIOUR = (
     "behaviour that changes for whoever owns the clients (docs/migrate-4.4-to-5.md, docs/migrate-4.2-to-4.3.md): TLS 1.3 and its ciphers, the order inside"
     " shared subscriptions, time stamps of the log and of the API, WebSocket sub-protocols, retired plugins, extension hooks by gRPC"
@@ -67,10 +70,10 @@ async def look(
     facts, more, missing = await _account(settings, source, blue, wanted)
     lines += more
     lines += await _born(settings, apis.get(settings.live))
-    if not target_of(settings, source).ours and "backup" not in wanted.acknowledge:
-        missing["backup"] = (
-            f"data directories and files of {source} are not reached: of it the update keeps an export and nothing else"
-        )
+    kept, unreached = await _copies(settings, source)
+    lines.append(f"  {kept}")
+    if unreached and "backup" not in wanted.acknowledge:
+        missing["backup"] = unreached
     if blue is not None:
         account = credentials[source].retained if source in credentials else None
         count = await known(blue.retained_messages())
@@ -78,6 +81,15 @@ async def look(
         lines.append(f"  retained messages: {'unknown' if count is None else count}, {fate}")
         missing |= unread(count, account, acknowledged="retained" in wanted.acknowledge)
     return Look((*lines, f"  {BEHAVIOUR}"), facts, missing)
+
+
+async def _copies(settings: Settings, source: Colour) -> tuple[str, str]:
+    """What of the old nodes is copied before anything is touched, and what is not reached, in words; empty where all of it is."""
+    handle = await asyncio.to_thread(observed, settings, source)
+    if target_of(settings, source).ours or (handle is not None and handle.keeper is not None):
+        return f"backup: data directory and configuration of each node of {source}, with sizes and sha256", ""
+    kept = f"backup: the export of {source} and the configuration that the stack names, with sizes and sha256"
+    return kept, f"data directories of {source} are not reached: nobody keeps its nodes; copy them yourself"
 
 
 async def _born(settings: Settings, green: Cluster | None) -> list[str]:
@@ -157,15 +169,31 @@ def _made(versions: tuple[str, str], wanted: Wanted, export: Path | None, source
 
 
 async def _export(blue: Cluster, place: Path) -> Path | None:
-    """The newest export that lies there already, on our disk; None where there is none that can be got."""
+    """The newest export of its own that lies there already, on our disk; None where there is none that can be got.
+
+    A colour that was converted itself has what was imported among them, which is of the version before.
+    """
     if blue.exports is None:
         return None
-    there = await blue.exports.archives()
-    if not there:
-        return None
-    path = place / there[0].filename
+    for facts in (await blue.exports.archives())[:_MOST_EXPORTS]:
+        path = place / facts.filename
+        try:
+            await blue.exports.download(facts, path)
+        except UpgradeError:
+            continue  # the update makes one and says why it cannot be got
+        if _named(blue.handle.exports, facts.filename) or await asyncio.to_thread(_is_of, path, blue.handle.version):
+            return path
+    return None
+
+
+def _named(access: ExportsAccess | None, filename: str) -> bool:
+    """Whether the stack names this very file; what it holds is then refused, not passed over."""
+    return access is not None and access.kind == "path" and Path(access.path).name == filename
+
+
+def _is_of(path: Path, version: str) -> bool:
     try:
-        await blue.exports.download(there[0], path)
-    except UpgradeError:
-        return None  # the update asks again, and says why
-    return path
+        said = leading(str(read_export(path.name, path.read_text(encoding="utf-8")).data["version"]))
+    except (BadSource, ValueError):
+        return True  # refused for itself
+    return said is None or said.line == parse(version).line

@@ -12,6 +12,7 @@ COMMANDS = {
     "kubernetes": ("lab.kubernetes.cli", "a Kubernetes cluster whose pods are processes"),
     "aws": ("lab.aws.cli", "an AWS account whose instances and balancers are processes"),
     "bench": ("lab.bench", "the figures of the cutover, as ratios"),
+    "bench-migration": ("lab.bench_migration", "users and rules of a 4.4 to a 5.8, with devices: minutes and memory"),
     "bench-preview": ("lab.bench_preview", "how long a preview takes, against a bare program's"),
     "bench-strategies": ("lab.bench_strategies", "the strategies and the Operator's algorithm side by side"),
 }

@@ -107,7 +107,7 @@ class Stage:
             "workDirectory": WORK_DIRECTORY,
             "clusters": {
                 colour: {**cluster, "version": versions[colour], "nodes": self.nodes[colour]}
-                | self._files(colour, versions[colour])
+                | self._files(colour, versions, born=colour == live and len(colours) == 2)
                 for colour in colours
             },
             "balancer": {
@@ -139,12 +139,15 @@ class Stage:
             "password": Secret(self.secrets["admin"]),
         }
 
-    def _files(self, colour: str, version: str) -> dict[str, Any]:
-        """Where the configuration of a colour of 4.x lies, which its API does not give; its nodes take the files that are there."""
-        line = line_of(version)
-        if line is None:
-            return {}
+    def _files(self, colour: str, versions: Mapping[str, str], *, born: bool) -> dict[str, Any]:
+        """Where the configuration of a colour of 4.x lies, which its API does not give; its nodes take the files that are there.
+
+        ``born``: its nodes begin with the files of the other colour, if that is of 4.x too.
+        """
+        line, old = line_of(versions[colour]), line_of(versions["green" if colour == "blue" else "blue"])
         home = self.work / "clusters" / colour
+        if line is None or (born and old is not None and old.number < line.number and not (home / "etc").exists()):
+            return {}
         files = etc.lay_down(home, line, "127.0.0", proxy_protocol=True, allow_anonymous=False)
         return {"configuration": [str(files)], "exports": "target" if line.hides_exports else "api"}
 

@@ -60,6 +60,15 @@ class NodeKeeper(Protocol):
         """
         ...
 
+    async def copy_running(self, node: str, place: Path) -> Copied:
+        """The same of a node that may run, whose files are then not of one moment, which the manifest says.
+
+        Raises:
+            Refused: nothing of it is reached.
+
+        """
+        ...
+
     async def set_aside(self, node: str) -> Path | None:
         """Move the data of a stopped node that has left aside, so that it does not come back by itself; where they are, None when there are none.
 

@@ -18,7 +18,7 @@ from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
 from components.keepers import archived
 from components.keepers.asked import says, until_it_says
 from components.keepers.base import Copied, Running
-from components.keepers.copies import Manifest
+from components.keepers.copies import WHILE_IT_RAN, Manifest
 from components.system.command import CommandFailed, filled, output_of
 from components.system.ports import listens
 
@@ -86,8 +86,15 @@ class CommandKeeper:
 
     async def back_up(self, node: str, place: Path) -> Copied:
         """What the command prints, a tar archive."""
+        await self._refuse_running(node, f"copying {node}")
+        return await self._kept(node, place)
+
+    async def copy_running(self, node: str, place: Path) -> Copied:
+        """The same command's, whether the node runs or not."""
+        return await self._kept(node, place, alone=WHILE_IT_RAN)
+
+    async def _kept(self, node: str, place: Path, **more: str) -> Copied:
         tried = f"copying {node}"
-        await self._refuse_running(node, tried)
         version, _, edition = place.name.removeprefix(f"{node}-").partition("-")
         about = Manifest(
             node=node,
@@ -97,7 +104,7 @@ class CommandKeeper:
             belongs={},
             files=(),
             restore=tuple(filled(self._where.commands["restore"], self._words(node))),
-        )
+        ).model_copy(update=more)
 
         async def printed(path: Path) -> None:
             await self._command("backUp", node, tried, into=path)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,12 @@ class Manifest(Value):
     )
 
 
+WHILE_IT_RAN = (
+    "copied while the node ran, so that its files are not of one moment: for looking things up, and for what a node is configured with;"
+    " the data of the whole cluster are the export beside it"
+)
+
+
 def copied(place: Path) -> Copied | None:
     """The copy that lies there; None when there is none, since a copy that was cut off never gets its name."""
     if not place.exists():
@@ -67,8 +74,8 @@ def copied(place: Path) -> Copied | None:
     return Copied(place, len(manifest.files), sum(one.size for one in manifest.files))
 
 
-def copy(place: Path, manifest: Manifest, source: Source) -> Copied:
-    """Copy the files there; one that lies there already is answered as it is.
+def copy(place: Path, manifest: Manifest, source: Source, *, running: bool = False) -> Copied:
+    """Copy the files there; one that lies there already is answered as it is. Of a node that is ``running`` some may be gone before they are reached.
 
     Raises:
         Refused: there is nothing to copy. OSError: there is no room for it; nothing of it is left then.
@@ -79,7 +86,10 @@ def copy(place: Path, manifest: Manifest, source: Source) -> Copied:
     draft = place.with_name(f".{place.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        files = [_copied_file(one, draft / below, str(below)) for one, below in _parts(source)]
+        files = []
+        for one, below in _parts(source):
+            with suppress(*((FileNotFoundError,) if running else ())):
+                files.append(_copied_file(one, draft / below, str(below)))
         if not files:
             seen = f"no file in {', '.join(map(str, source.paths.values()))}"
             raise Refused(f"copying {manifest.node}", node=manifest.node, seen=seen, todo="look for its data directory")

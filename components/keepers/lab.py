@@ -14,10 +14,10 @@ from components.cutover.words import Edition
 from components.emqx.errors import Refused, Unreachable
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
 from components.keepers.base import Copied, Running
-from components.keepers.copies import Manifest, Source, aside, copied, copy
+from components.keepers.copies import WHILE_IT_RAN, Manifest, Source, aside, copied, copy
 from components.local import lab_nodes, processes
 
-DATA = "data"
+DATA, ETC = "data", "etc"
 
 
 def keeper(
@@ -57,6 +57,10 @@ class LabKeeper:
         """Its data directory."""
         return await asyncio.to_thread(self._copy, node, place)
 
+    async def copy_running(self, node: str, place: Path) -> Copied:
+        """Its data directory, and what configures all nodes of its host."""
+        return await asyncio.to_thread(self._copy_running, node, place)
+
     async def set_aside(self, node: str) -> Path | None:
         """Its data directory gets another name beside it."""
         return await asyncio.to_thread(lambda: aside(self._stopped(node, "moving the data aside").data))
@@ -69,6 +73,20 @@ class LabKeeper:
             node=node, cluster=str(self._directory), version=here.version, edition=here.edition, belongs={}, files=()
         )
         return copy(to, about, Source({DATA: here.data}, back=(DATA,)))
+
+    def _copy_running(self, node: str, to: Path) -> Copied:
+        here = lab_nodes.look(self._ready(node), node)
+        about = Manifest(
+            node=node,
+            cluster=str(self._directory),
+            version=here.version,
+            edition=here.edition,
+            belongs={},
+            files=(),
+            alone=WHILE_IT_RAN,
+        )
+        parts = {DATA: here.data, ETC: self._directory / ETC}
+        return copy(to, about, Source(parts, back=()), running=True)
 
     def _stopped(self, node: str, tried: str) -> lab_nodes.LabNode:
         here = lab_nodes.look(self._ready(node), node)

@@ -13,7 +13,7 @@ from components.cutover.words import Edition
 from components.emqx.errors import BadInput, Refused
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, missing_credentials
 from components.keepers.base import Copied, NodeKeeper, Running
-from components.keepers.copies import Manifest, Source, aside, copied, copy
+from components.keepers.copies import WHILE_IT_RAN, Manifest, Source, aside, copied, copy
 from components.local import processes, release, release_processes
 from components.local.cluster import KEY_FILE
 from components.local.release import Place, Release
@@ -66,6 +66,10 @@ class ReleaseKeeper:
         """Its data directory, what it was started with, and the configuration files of that release."""
         return await asyncio.to_thread(self._copy, self._place(node), place)
 
+    async def copy_running(self, node: str, place: Path) -> Copied:
+        """The same, whether it runs or not."""
+        return await asyncio.to_thread(self._copy, self._place(node), place, running=True)
+
     async def set_aside(self, node: str) -> Path | None:
         """Its data directory gets another name beside it."""
         place = self._place(node)
@@ -101,10 +105,11 @@ class ReleaseKeeper:
             todo=f"set emqx:clusters.{self._handle.colour}.emqxHome to an unpacked release of this version",
         )
 
-    def _copy(self, place: Place, to: Path) -> Copied:
+    def _copy(self, place: Place, to: Path, *, running: bool = False) -> Copied:
         if (before := copied(to)) is not None:
             return before
-        self._refuse_running(place, "copying its data")
+        if not running:
+            self._refuse_running(place, "copying its data")
         last = release.last_of(place)
         parts = {DATA: place.data, STARTED_WITH: place.home / release.RUNS}
         parts |= {ETC: last.home / "etc"} if last else {}
@@ -112,6 +117,8 @@ class ReleaseKeeper:
         about = Manifest(
             node=place.node.name, cluster=str(self._directory), version=version, edition=edition, belongs={}, files=()
         )
+        if running:
+            return copy(to, about.model_copy(update={"alone": WHILE_IT_RAN}), Source(parts, back=()), running=True)
         return copy(to, about, Source(parts, back=(DATA, STARTED_WITH)))
 
     def _refuse_running(self, place: Place, tried: str) -> None:

@@ -36,11 +36,13 @@ _HIDDEN = ("password", "secret", "key", "token")
 class Bootstrap(NamedTuple):
     """What nodes are born with.
 
-    ``config`` are roots of a 5.x configuration, all that the old files say; ``files`` are those of a 4.x node, by their place below ``etc``.
+    ``config`` are roots of a 5.x configuration, all that the old files say; ``files`` are those of a 4.x node, by their place below its
+    ``etc``, which was ``etc`` on the old one.
     """
 
     config: Mapping[str, Any]
     files: Mapping[str, str]
+    etc: str = ""
 
     @property
     def ours(self) -> Json:
@@ -82,7 +84,9 @@ def bootstrap(facts: Facts, *, jwt_key: str = "") -> Bootstrap:
             Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=0.0),
         )
         return Bootstrap(made.nodes, {})
-    return Bootstrap({}, dict(_placed(convert_42(facts).texts)))
+    texts = convert_42(facts).texts if plan.source.line < (4, 3) else facts.files
+    home = next((str(PurePath(name).parent) for name in texts if PurePath(name).name == OLD_FILES[0]), "")
+    return Bootstrap({}, dict(_placed(texts)), home if PurePath(home).is_absolute() else "")
 
 
 def apart(found: Bootstrap, effective: Mapping[str, Any], *, ours: bool) -> list[str]:
@@ -115,8 +119,13 @@ def written(found: Mapping[str, Any]) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-def with_proxy(name: str, text: str, *, on: bool) -> str:
-    """A file of 4.x whose doors speak the PROXY protocol, or do not."""
+def at_home(found: Bootstrap, etc: str, *, proxied: bool) -> Json:
+    """The files of a 4.x node whose ``etc`` is here, and whose doors speak the PROXY protocol, or do not."""
+    moved = ((name, text.replace(found.etc, etc) if found.etc else text) for name, text in found.files.items())
+    return {name: _with_proxy(name, text, on=proxied) for name, text in moved}
+
+
+def _with_proxy(name: str, text: str, *, on: bool) -> str:
     if name != OLD_FILES[0]:
         return text
     said = "".join(f"listener.{kind}.external.proxy_protocol = {'on' if on else 'off'}\n" for kind in DOORS)

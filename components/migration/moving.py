@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
-from components.migration import hop_44_5
+from components.migration import hop_43_44, hop_44_5
 from components.migration.facts import Facts
 from components.migration.hop_42_43.convert import convert as convert_42
 from components.migration.hop_44_5.acl import RULES
@@ -65,7 +65,7 @@ class Moving:
 
 
 def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = ()) -> Moving:
-    """Convert 4.4 to 5.x, or 4.2 to 4.3, and prove it on the same data.
+    """Convert 4.4 to 5.x, 4.3 to 4.4, or 4.2 to 4.3, and prove it on the same data.
 
     Args:
         facts: what was given of blue, with the plan.
@@ -80,6 +80,8 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
     plan, source = facts.plan, source_of(facts)
     if plan.source.line < (4, 3) <= plan.target.line < (4, 4):
         return _to_43(facts, now, topics)
+    if plan.source.line == (4, 3) and plan.target.line == (4, 4):
+        return _to_44(facts, now, topics)
     if plan.source.line != (4, 4) or plan.target.major < 5:
         raise BadSource("emqx:clusters", str(plan.source), "no conversion inside an update", "go by way of 4.4")
     options = hop_44_5.Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=now)
@@ -100,29 +102,52 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
 
 def _to_43(facts: Facts, now: float, topics: Sequence[str]) -> Moving:
     """The document without built-in rules, which are sent in 4.2's order; without an export only files are converted."""
-    made, plan = convert_42(facts), facts.plan
+    made = convert_42(facts)
     name = facts.export.file if facts.export else ""
-    document = made.texts.get(name, "{}")
-    data = json.loads(document)
+    files = {PurePath(file).name: text for file, text in made.texts.items() if file != name}
+    left = Inside(made.texts.get(name, "{}"), made.requests, files, made.account, made.sides.old, made.sides.new)
+    return _inside_4(facts, now, left, prove_4x(facts, topics, DECISIONS))
+
+
+def _to_44(facts: Facts, now: float, topics: Sequence[str]) -> Moving:
+    made = hop_43_44.convert(facts)
+    files = {PurePath(file).name: text for file, text in made.files.items()}
+    left = Inside(made.document, made.requests, files, made.account, made.old, made.new)
+    return _inside_4(facts, now, left, hop_43_44.prove(facts, made, tuple(topics), DECISIONS))
+
+
+class Inside(NamedTuple):
+    """What a hop inside 4.x gives: the document, what is sent after it, files by their last name, the account, and both sides as they decide."""
+
+    document: str
+    requests: tuple[Request, ...]
+    files: Mapping[str, str]
+    account: Account
+    old: Before
+    new: Before
+
+
+def _inside_4(facts: Facts, now: float, made: Inside, proof: Proof) -> Moving:
+    plan, data = facts.plan, json.loads(made.document)
     sections: dict[str, Section] = {
         "rules": _keys([*_ids(data, "rules"), *_sent(made.requests, "/rules")]),
         "resources": _keys([*_ids(data, "resources"), *_sent(made.requests, "/resources")]),
     }
     for kind in ("username", "clientid"):
-        sections[f"users:{kind}"] = _keys(login for one, login in made.sides.new.users if one == kind)
-        sections[f"acl:{kind}"] = _keys(_rows(made.sides.new, kind))
-    sections["acl:all"] = _keys(_rows(made.sides.new, "all"))
+        sections[f"users:{kind}"] = _keys(login for one, login in made.new.users if one == kind)
+        sections[f"acl:{kind}"] = _keys(_rows(made.new, kind))
+    sections["acl:all"] = _keys(_rows(made.new, "all"))
     return Moving(
         origin=str(plan.source),
         target=str(plan.target),
         archive_name=f"{archive_stem(now)}.json",
-        archive=document.encode(),
+        archive=made.document.encode(),
         requests=made.requests,
-        bootstrap={PurePath(file).name: text for file, text in made.texts.items() if file != name},
+        bootstrap=made.files,
         account=made.account,
-        proof=prove_4x(facts, topics, DECISIONS),
+        proof=proof,
         expected=Inventory(dict(sections)),
-        before=made.sides.old,
+        before=made.old,
     )
 
 

@@ -30,6 +30,18 @@ class Request:
     upload: str = ""
     answer: Any = None
 
+    def answered(self, data: Any) -> bool:
+        """Whether ``data`` of an answer is what it must be."""
+        return self.answer is None or _by_action(data) == _by_action(self.answer)
+
+
+def _by_action(rows: Any) -> Any:
+    """Rules in the order in which each action is asked by them: how a publish's stand to a subscription's decides nothing, and is a matter of milliseconds."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return rows
+    actions = {row.get("action") for row in rows}
+    return {action: [row for row in rows if row.get("action") == action] for action in actions}
+
 
 def pieces(requests: Iterable[Request]) -> Iterator[bytes]:
     """``requests.json`` in pieces, a request on a line; ``answer`` only where there is one."""

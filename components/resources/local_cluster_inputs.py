@@ -12,7 +12,7 @@ from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle
 from components.links.given import Birth
 from components.local.wanted import Wanted
-from components.migration.bootstrap import BASE, with_proxy, written
+from components.migration.bootstrap import BASE, at_home, written
 from components.resources.props import State
 from components.value import Value
 
@@ -79,5 +79,5 @@ class LocalClusterInputs(Value):
         if found is None:
             return {}
         if found.files:
-            return {name: with_proxy(name, text, on=self.proxy_protocol) for name, text in found.files.items()}
+            return at_home(found, str((Path(self.directory) / "etc").absolute()), proxied=self.proxy_protocol)
         return {BASE: written(found.ours)} if found.ours else {}

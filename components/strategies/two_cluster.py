@@ -45,6 +45,7 @@ class TwoCluster:
 def with_conversion(links: Sequence[LinkSpec], inputs: Mapping[str, Any]) -> Iterator[LinkSpec]:
     """The same links where the data has another form on the new colour: converted before the import, which sends more than an archive."""
     converted = {"converted": "conversion"}
+    yield LinkSpec("backup", "Backup", "copies the files of the old nodes", {"configuration": inputs["configuration"]})
     for link in links:
         if link.kind == "DataImport":
             does = "converts the data, with an account of each item and a proof of who may do what"

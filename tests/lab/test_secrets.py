@@ -11,9 +11,7 @@ import gzip
 import json
 import os
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ import pytest
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
 from tests.certificates import issued
+from tests.lab.arguments_seen import watched
 from tests.lab.node_bed import allocated
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -38,29 +37,6 @@ OWNERS_OWN = ("archives/", "balancer/tls/", "clusters/blue/api-keys", "clusters/
 """Below the work directory: what holds secrets, for its owner alone."""
 CLUSTERS_OWN = ("clusters/blue/data/", "clusters/green/data/")
 """The clusters' own databases."""
-
-
-@contextmanager
-def watched() -> Iterator[set[bytes]]:
-    """The command line of every process that lives meanwhile."""
-    seen: set[bytes] = set()
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.02):
-            for process in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    seen.add(process.read_bytes())
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
 
 
 class Told:

@@ -236,6 +236,9 @@ class RollKeeper:
         self.calls.append(("copy", node))
         return Copied(place, 3, 14)
 
+    async def copy_running(self, node: str, place: Path) -> Copied:
+        raise NotImplementedError
+
     async def set_aside(self, node: str) -> Path | None:
         raise NotImplementedError
 

@@ -11,7 +11,7 @@ import pytest
 
 from components.cutover.versions import parse
 from components.links.given import Birth, Wanted
-from components.migration.bootstrap import Bootstrap, apart, apart_of_old, bootstrap, with_proxy, written
+from components.migration.bootstrap import Bootstrap, apart, apart_of_old, at_home, bootstrap, written
 from components.migration.declared import Shown
 from components.migration.facts import Facts, Plan
 from components.migration.loading import add
@@ -91,13 +91,15 @@ def test_4_3_is_born_with_the_files_of_4_2_converted_and_without_what_starts_nod
 
 
 def test_the_proxy_protocol_of_4_3_is_the_targets() -> None:
-    text = with_proxy("emqx.conf", "listener.tcp.external.proxy_protocol = off\na = b\n", on=True)
-    assert text.splitlines() == [
-        "a = b",
+    conf = "listener.tcp.external.proxy_protocol = off\nacl_file = /srv/blue/etc/acl.conf\n"
+    born = Bootstrap({}, {"emqx.conf": conf, "acl.conf": "{allow, all}.\n"}, "/srv/blue/etc")
+    files = at_home(born, "/srv/green/etc", proxied=True)
+    assert files["emqx.conf"].splitlines() == [
+        "acl_file = /srv/green/etc/acl.conf",
         "listener.tcp.external.proxy_protocol = on",
         "listener.ws.external.proxy_protocol = on",
     ]
-    assert with_proxy("acl.conf", "{allow, all}.\n", on=True) == "{allow, all}.\n"
+    assert files["acl.conf"] == "{allow, all}.\n"
 
 
 def test_a_local_colour_finds_it_when_it_starts_for_the_first_time_and_no_secret_stands_in_its_inputs(

@@ -27,7 +27,7 @@ def test_a_conversion_is_a_link_between_export_and_import_in_either_direction(tm
         raw = old(tmp_path) | {"live": live}
         raw["cutover"]["acknowledge"] = ["way_back"]
         names = [link.name for link in links_of(read(raw))]
-        assert names[:4] == ["export", "conversion", "import", "verification"]
+        assert names[:5] == ["backup", "export", "conversion", "import", "verification"]
 
 
 def test_colours_of_5_x_have_no_such_link() -> None:

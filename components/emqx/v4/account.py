@@ -14,11 +14,12 @@ from urllib.parse import quote
 
 from components.emqx.account import PREFIX, Account
 from components.emqx.errors import NotNow, Rejected
+from components.emqx.known import known
 from components.emqx.removal import surely
 from components.emqx.v4.calls import Calls
 from components.emqx.v4.traits import LineTraits
 
-PLUGIN = "emqx_auth_mnesia"
+PLUGIN, MODULE = "emqx_auth_mnesia", "mnesia_authentication"
 _ACTIONS = {"all": "pubsub", "publish": "pub", "subscribe": "sub"}
 _EXISTED = frozenset({"existed"})
 
@@ -32,10 +33,14 @@ async def active_plugins(calls: Calls, node: str, *, patience_seconds: float | N
 
 
 async def is_kept(calls: Calls) -> bool:
-    """Whether users are kept by emqx_auth_mnesia, on the first node that answers."""
+    """Whether users are kept by emqx_auth_mnesia, on the first node that answers; Enterprise has a module for it, by its documents."""
     answer = await calls.ask("GET", "/plugins")
     rows = [one for node in answer.data or [] for one in node.get("plugins", [])]
-    return any(one.get("name") == PLUGIN and one.get("active") for one in rows)
+    if any(one.get("name") == PLUGIN and one.get("active") for one in rows):
+        return True
+    modules = await known(calls.ask("GET", "/modules"))
+    found = [] if modules is None else modules.data or []
+    return any(one.get("type") == MODULE and one.get("enabled") is True for one in found)
 
 
 @asynccontextmanager

@@ -168,7 +168,7 @@ class DataExports:
         answer = await self.calls.ask(
             request.method, request.path, body=request.body, repeatable=True, patience_seconds=patience_seconds
         )
-        if request.answer is not None and answer.data != request.answer:
+        if not request.answered(answer.data):
             raise Rejected(
                 answer.reply.tried,
                 node=answer.reply.node,

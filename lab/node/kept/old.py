@@ -67,6 +67,7 @@ class OldTables:
         rules: (kind, login) -> rules in the order in which they came; ``("all", "")`` for everybody, in 4.2 ``("login", "$all")``.
         apps, admins: by name.  resources, engine: by id, as the export has them.
         plugins: what is loaded, in order; None until the cluster has started for the first time.
+        modules: those of Enterprise, as its export has them.
 
     """
 
@@ -79,6 +80,7 @@ class OldTables:
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     engine: dict[str, dict[str, Any]] = field(default_factory=dict)
     plugins: list[str] | None = None
+    modules: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As the store's file keeps it."""
@@ -92,6 +94,7 @@ class OldTables:
             "resources": self.resources,
             "engine": self.engine,
             "plugins": self.plugins,
+            "modules": self.modules,
         }
 
     @classmethod
@@ -109,6 +112,7 @@ class OldTables:
             resources=document["resources"],
             engine=document["engine"],
             plugins=document["plugins"],
+            modules=document.get("modules", []),
         )
 
 

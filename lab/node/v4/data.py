@@ -48,7 +48,7 @@ def export(asked: Asked) -> dict[str, Any]:
     version = asked.host.cluster.nodes[asked.here].terms.version
     made = document(asked.host.store, asked.line, version, now)
     if asked.host.cluster.nodes[asked.here].terms.edition == "ee" and not asked.line.one_kind:
-        made |= {key: [] for key in ("modules", "schemas", "configs", "listeners_state")}
+        made |= {key: [] for key in ("schemas", "configs", "listeners_state")} | {"modules": asked.tables.modules}
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, json.dumps(made, ensure_ascii=False, separators=(",", ":")))
     return ok(_shown(path, asked.here))

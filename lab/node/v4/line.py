@@ -34,6 +34,8 @@ _MODULES = {
     "emqx_mod_slow_subs": "Slow Subscribers Statistics Module",
 }
 ACTIVE_MODULES = frozenset({"emqx_mod_acl_internal", "emqx_mod_presence"})
+BEHIND = {"mnesia_authentication": MNESIA}
+"""The plugin that a type of Enterprise's modules works by, as far as the lab plays it."""
 LOADED = ("emqx_management", "emqx_dashboard", "emqx_recon", "emqx_retainer", ENGINE, MNESIA, "emqx_web_hook")
 """The plugins of the recorded nodes, in the order in which they start (V_4.3.22_data: loaded_plugins)."""
 _STATS = (

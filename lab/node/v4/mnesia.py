@@ -117,8 +117,9 @@ def _add_rule(asked: Asked, body: dict[str, Any]) -> dict[str, Any]:
         return shown | {"result": "{error,action}"}
     if access not in {"allow", "deny"}:
         return shown | {"result": "{error,access}"}
+    now = asked.now_ms()
     for one in ACTIONS[action]:
-        put_rule(asked.tables.rules, key, OldRule(topic, one, access == "allow", asked.now_ms()))
+        put_rule(asked.tables.rules, key, OldRule(topic, one, access == "allow", now))
     return shown | {"result": "ok"}
 
 

@@ -9,7 +9,7 @@ from components.system.address import port_of
 from lab.node.broker.node import BrokerNode
 from lab.node.v4 import etc
 from lab.node.v4.asked import Asked, NowhereError, Way, clock, ok, said
-from lab.node.v4.line import ACTIVE_MODULES, Line
+from lab.node.v4.line import ACTIVE_MODULES, BEHIND, Line
 
 _PROCESSES, _USED_PROCESSES = 2_097_152, 320
 _RENAMED = {
@@ -154,7 +154,8 @@ def _listener(protocol: str, where: str, acceptors: int, most: int, mark: str, l
 
 def _plugins(asked: Asked, name: str) -> list[dict[str, Any]]:
     _, line = _of(asked, name)
-    active = asked.colony.active(name)
+    by_module = {BEHIND[one["type"]] for one in asked.tables.modules if one["type"] in BEHIND}
+    active = set(asked.colony.active(name)) - by_module
     return [
         {"type": kind, "name": plugin, "description": text, "active": plugin in active}
         for plugin, kind, text in line.plugins
@@ -224,6 +225,8 @@ def _lists_of(word: str, make: Any) -> Any:
     return lambda asked: ok([{"node": name, word: make(asked, name)} for name in asked.nodes()])
 
 
+modules = _lists_of("modules", _modules)
+"""GET /modules of open source."""
 WAYS = (
     *(Way("GET", f"/{word}", _all_of(make)) for word, make in _ONE.items()),
     *(Way("GET", f"/{word}/{{node}}", _one_of(make)) for word, make in _ONE.items()),

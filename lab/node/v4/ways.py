@@ -6,11 +6,11 @@ import re
 from functools import cache
 from urllib.parse import unquote
 
-from lab.node.v4 import accounts, banned, clients, data, engine, evacuation, messages, mnesia, mnesia42, nodes
+from lab.node.v4 import accounts, banned, clients, data, engine, evacuation, messages, mnesia, mnesia42, modules, nodes
 from lab.node.v4.asked import Way
 from lab.node.v4.line import LINES
 
-_OF_ALL = (nodes, clients, banned, accounts, messages, engine, data, evacuation)
+_OF_ALL = (modules, nodes, clients, banned, accounts, messages, engine, data, evacuation)
 
 
 class Ways:
@@ -18,8 +18,8 @@ class Ways:
 
     def __init__(self, number: str) -> None:
         """``number`` is the line's."""
-        modules = (*_OF_ALL, mnesia42 if LINES[number].one_kind else mnesia)
-        self._rows = [(_pattern(way.path), way) for module in modules for way in module.WAYS]
+        parts = (*_OF_ALL, mnesia42 if LINES[number].one_kind else mnesia)
+        self._rows = [(_pattern(way.path), way) for part in parts for way in part.WAYS]
 
     def find(self, method: str, path: str) -> tuple[Way, dict[str, str]] | None:
         """What answers, and the decoded parts of the path, which is still encoded; None where nothing does."""
