@@ -54,7 +54,7 @@ def birth(settings: Settings, colour: Colour) -> dict[str, Any] | None:
     return Birth(versions=versions, source=old, wanted=Wanted.model_validate(inputs)).model_dump(mode="json")
 
 
-def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour, *, websocket: bool) -> list[Problem]:
+def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour) -> list[Problem]:
     """What is not said, or cannot be right, of the colours of 4.x."""
     found: list[Problem] = []
     for colour, cluster in sorted(clusters.items()):
@@ -62,9 +62,6 @@ def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour, *, websoc
             found += _needless(colour, cluster)
             continue
         path = f"emqx:clusters.{colour}"
-        if websocket:
-            allowed = "no listener for WebSocket beside a 4.x: it does not tell who came by one, so they could not be moved last"
-            found.append(Problem("emqx:balancer.listeners", "ws or wss", allowed))
         found += [
             Problem(f"{path}.configuration[{index}]", one[:200], "a file or a directory that is there")
             for index, one in enumerate(cluster.configuration)

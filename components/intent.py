@@ -186,7 +186,7 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
         word = settings.cutover.strategy
         problems += pair(clusters, known, word, STRATEGIES[word].route)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
-    problems += conversion.problems(clusters, settings.live, websocket=settings.balancer.websocket)
+    problems += conversion.problems(clusters, settings.live)
     return (
         problems
         + placed.problems(settings)

@@ -119,7 +119,9 @@ class FakeRouter:
     async def mark(self) -> Mark:
         return {}
 
-    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+    async def find(
+        self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client", websocket_only: bool = False
+    ) -> dict[str, str]:
         await asyncio.sleep(0)
         return {one: self.held[one][1] for one in addresses if one in self.held and self.held[one][0] == colour}
 

@@ -135,8 +135,8 @@ class Clients(Protocol):
         """The ids of the clients with a socket that are ``wanted``, each once, sorted; ``mqtt5`` hears of each client that speaks MQTT 5."""
         ...
 
-    async def websocket_clients(self) -> frozenset[str]:
-        """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients."""
+    async def websocket_clients(self) -> frozenset[str] | None:
+        """The ids of the clients with a socket that came by WebSocket; costs whole rows of all clients. None where the cluster does not tell."""
         ...
 
     async def connected_clients(

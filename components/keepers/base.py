@@ -7,7 +7,7 @@ given and no other. Its calls raise the errors of ``components.emqx.errors`` and
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from components.cutover.words import Edition
 
@@ -60,20 +60,25 @@ class NodeKeeper(Protocol):
         """
         ...
 
-    async def copy_running(self, node: str, place: Path) -> Copied:
-        """The same of a node that may run, whose files are then not of one moment, which the manifest says.
-
-        Raises:
-            Refused: nothing of it is reached.
-
-        """
-        ...
-
     async def set_aside(self, node: str) -> Path | None:
         """Move the data of a stopped node that has left aside, so that it does not come back by itself; where they are, None when there are none.
 
         Raises:
             Refused: the node runs.
+
+        """
+        ...
+
+
+@runtime_checkable
+class CopiesRunning(Protocol):
+    """A keeper that can also copy a node which it does not stop first."""
+
+    async def copy_running(self, node: str, place: Path) -> Copied:
+        """As ``NodeKeeper.back_up`` of a node that may run, whose files are then not of one moment, which the manifest says.
+
+        Raises:
+            Refused: nothing of it is reached.
 
         """
         ...

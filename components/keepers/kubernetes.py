@@ -138,10 +138,6 @@ class KubernetesKeeper:
             )
             return await asyncio.to_thread(copy, place, about, Source({DATA: data}, back=()))
 
-    async def copy_running(self, node: str, place: Path) -> Copied:
-        """Its volume, once it is held; of a pod whose node runs no tool of ours copies anything."""
-        return await self.back_up(node, place)
-
     async def set_aside(self, node: str) -> Path | None:
         """Its data get another name on its volume, which stays."""
         pod = await self._stopped(node, "moving its data aside")

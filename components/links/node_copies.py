@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.cutover.words import Colour
-from components.keepers.base import Copied
+from components.keepers.base import Copied, CopiesRunning
 from components.keepers.copies import WHILE_IT_RAN, Manifest, Source, copy
 from components.keepers.registry import keeper_of
 from components.run.run import Run
@@ -39,14 +39,17 @@ async def copy_nodes(run: Run, source: Colour, directory: Path, configuration: S
     made: dict[str, Copied] = {}
     if configuration:
         made[CONFIGURATION] = await asyncio.to_thread(_configuration, source, blue.handle.version, place, configuration)
-    keeper = keeper_of(blue.handle, interrupted=run.interrupted)
-    for node in blue.node_names if keeper is not None else ():
-        await run.checkpoint()
-        made[node] = await keeper.copy_running(node, place / node)  # type: ignore[union-attr]  # there are none without it
-        run.progress(f"copied {made[node].files} files of {node} ({made[node].size} bytes)")
+    keeper: object = keeper_of(blue.handle, interrupted=run.interrupted)
+    reached: tuple[str, ...] = ()
+    if isinstance(keeper, CopiesRunning):
+        reached = blue.node_names
+        for node in reached:
+            await run.checkpoint()
+            made[node] = await keeper.copy_running(node, place / node)
+            run.progress(f"copied {made[node].files} files of {node} ({made[node].size} bytes)")
     result = NodesCopied(
         copies={name: (str(one.place), one.files, one.size) for name, one in made.items()},
-        unreached=() if keeper is not None else blue.node_names,
+        unreached=() if reached else blue.node_names,
         seconds=round(run.clock.now() - began, 3),
     )
     run.record("fact", section="node copies", colour=source, **result.model_dump(mode="json"))

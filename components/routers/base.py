@@ -85,8 +85,10 @@ class Router(Protocol):
         """The present moment, for ``close``; empty where connections cannot be closed."""
         ...
 
-    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
-        """The router's own word for the connections to a colour with these addresses (``system.address.peer``), by address; what it does not have, or has twice, is missing."""
+    async def find(
+        self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client", websocket_only: bool = False
+    ) -> dict[str, str]:
+        """The router's own word for the connections to a colour with these addresses (``system.address.peer``), by address; what it does not have, or has twice, is missing; ``websocket_only`` are those that came by WebSocket."""
         ...
 
     async def close(

@@ -25,6 +25,7 @@ class Blind:
         addresses: Collection[str],  # noqa: ARG002
         *,
         seen_as: SeenAs = "client",  # noqa: ARG002
+        websocket_only: bool = False,  # noqa: ARG002
     ) -> dict[str, str]:
         """It knows no connection."""
         return {}

@@ -15,8 +15,11 @@ from components.emqx.models import ClusterHandle, Node
 from components.emqx.take_over import Outcome, take_over
 from components.ledger.base import LEASE, Ledger, require_lease
 from components.routers import share
-from components.routers.base import Router, ServerState
+from components.routers.base import Router, SeenAs, ServerState
 from components.run import orders
+
+_AT_ONCE = 5_000
+"""Addresses that a balancer is asked for in one look at all its connections."""
 
 
 class Clock(Protocol):
@@ -117,7 +120,19 @@ class Run:
         """Who stays on ``source`` when green has ``parts`` though its id says otherwise: clients whose id the router cannot see, until everybody leaves."""
         if "websocket" not in self.router.can.late_clients or parts == everybody(other(source)):
             return frozenset()
-        return await self.clusters[source].websocket_clients()
+        told = await self.clusters[source].websocket_clients()
+        return await self._came_by_websocket(source) if told is None else told
+
+    async def _came_by_websocket(self, source: Colour) -> frozenset[str]:
+        """The same as the balancer has it, whose connections are found by the addresses that the cluster lists."""
+        cluster, found = self.clusters[source], set[str]()
+        listed = await cluster.connected_clients()
+        seen_as: SeenAs = "client" if cluster.handle.proxy_protocol else "balancer"
+        while len(listed):
+            by_address = {address: one for one, address in listed.take(_AT_ONCE)}
+            there = await self.router.find(source, by_address, seen_as=seen_as, websocket_only=True)
+            found |= {by_address[address] for address in there}
+        return frozenset(found)
 
     async def memory(self) -> Mapping[str, str]:
         """What is remembered of the cutover, by name (``ledger.base``)."""

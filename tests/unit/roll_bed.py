@@ -181,8 +181,11 @@ class RollRouter:
     async def mark(self) -> Mark:
         return {}
 
-    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+    async def find(
+        self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client", websocket_only: bool = False
+    ) -> dict[str, str]:
         assert colour == "blue"
+        assert not websocket_only
         return {one: one for one in addresses if one in self.world.at and one not in self.world.direct}
 
     async def close(
@@ -235,9 +238,6 @@ class RollKeeper:
         assert not self.world.nodes[node].running
         self.calls.append(("copy", node))
         return Copied(place, 3, 14)
-
-    async def copy_running(self, node: str, place: Path) -> Copied:
-        raise NotImplementedError
 
     async def set_aside(self, node: str) -> Path | None:
         raise NotImplementedError

@@ -64,6 +64,8 @@ def test_what_only_4_x_needs_is_refused_elsewhere() -> None:
     assert "emqx:clusters.blue.exports: declared" in "\n".join(refusal(config(clusters__blue__exports="target")))
 
 
-def test_a_balancer_that_carries_websocket_is_refused_beside_a_4_x(tmp_path: Path) -> None:
+def test_a_balancer_that_carries_websocket_needs_the_listeners_of_a_4_x(tmp_path: Path) -> None:
     raw = old(tmp_path) | {"balancer": {"listeners": [{"port": 8083, "protocol": "ws", "host": "127.0.0.1"}]}}
-    assert "it does not tell who came by one" in "\n".join(refusal(raw))
+    assert "emqx:clusters.blue.nodes[0].ws: missing" in "\n".join(refusal(raw))
+    raw["clusters"]["blue"]["nodes"][0]["ws"] = "10.0.0.1:8083"
+    assert read(raw).balancer.websocket

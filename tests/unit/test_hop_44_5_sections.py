@@ -80,6 +80,7 @@ class TestSections:
             "zone.external.max_subscriptions": "0",
             "zone.external.retry_interval": "30s",
             "zone.external.max_inflight": "0",
+            "mqtt.max_topic_levels": "0",
             "zone.external.mqueue_priorities": "a/b=10,c=2",
             "zone.other.upgrade_qos": "on",
             "zone.external.rate_limit.conn_messages_in": "100,10s",
@@ -95,6 +96,7 @@ class TestSections:
         assert mqtt["max_subscriptions"] == "infinity"
         assert mqtt["retry_interval"] == "30s"
         assert mqtt["max_inflight"] == 65535
+        assert mqtt["max_topic_levels"] == 65535, "4.2 ships 0, and files live long: 5.x would refuse every topic"
         assert mqtt["mqueue_priorities"] == {"a/b": 10, "c": 2}
         assert mqtt["peer_cert_as_username"] == "cn"
         assert conversion.config["zones"]["other"]["mqtt"]["upgrade_qos"] is True

@@ -94,9 +94,9 @@ class ClientLists(Listing):
         moments = [unix_seconds(one.datetime) for one in clocks]
         return max((moment for moment in moments if moment is not None), default=None)
 
-    async def websocket_clients(self) -> frozenset[str]:
-        """Nobody: 4.x does not tell who came by WebSocket, so a balancer that carries it is refused beside a 4.x (``intent``)."""
-        return frozenset()
+    async def websocket_clients(self) -> frozenset[str] | None:
+        """None: no row of 4.x tells by which listener a client came."""
+        return None
 
     async def offline_sessions(self, most: int) -> list[SessionFacts]:
         """By ``conn_state=disconnected``, at most so many of each node."""

@@ -32,7 +32,7 @@ def disabled_at_zero(value: str) -> Any:
     return "disabled" if int(value) == 0 else int(value)
 
 
-def inflight(value: str) -> int:
+def largest_at_zero(value: str) -> int:
     """0 was no limit; 5.x has a largest number."""
     return int(value) or 65535
 
@@ -53,7 +53,7 @@ def priorities(value: str) -> Any:
 MQTT: dict[str, tuple[str, Reader]] = {
     "max_packet_size": ("max_packet_size", str),
     "max_clientid_len": ("max_clientid_len", int),
-    "max_topic_levels": ("max_topic_levels", int),
+    "max_topic_levels": ("max_topic_levels", largest_at_zero),
     "max_qos_allowed": ("max_qos_allowed", int),
     "max_topic_alias": ("max_topic_alias", int),
     "retain_available": ("retain_available", switch),
@@ -68,7 +68,7 @@ MQTT: dict[str, tuple[str, Reader]] = {
     "idle_timeout": ("idle_timeout", str),
     "max_subscriptions": ("max_subscriptions", unlimited_at_zero),
     "upgrade_qos": ("upgrade_qos", switch),
-    "max_inflight": ("max_inflight", inflight),
+    "max_inflight": ("max_inflight", largest_at_zero),
     "retry_interval": ("retry_interval", unlimited_at_zero),
     "max_awaiting_rel": ("max_awaiting_rel", unlimited_at_zero),
     "await_rel_timeout": ("await_rel_timeout", str),

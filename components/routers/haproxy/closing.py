@@ -19,18 +19,16 @@ AT_ONCE = 200
 
 
 async def find(
-    reads: Reads, workers: Sequence[Worker], colour: Colour, addresses: Collection[str], seen_as: SeenAs
+    reads: Reads, workers: Sequence[Worker], backends: Collection[str], addresses: Collection[str], seen_as: SeenAs
 ) -> dict[str, str]:
-    """Where the connections with these addresses are, by address."""
+    """Where the connections to these backends with these addresses are, by address."""
     wanted = {one: one for one in addresses}
     command = "show sess" if seen_as == "client" else "show sess all"
 
     def here(shown: Iterable[str]) -> list[tuple[str, str]]:
         listed = _listed(shown, seen_as)
         return [
-            (wanted[address], place)
-            for address, backend, place in listed
-            if address in wanted and colour_of(backend) == colour
+            (wanted[address], place) for address, backend, place in listed if address in wanted and backend in backends
         ]
 
     found, twice = dict[str, str](), set[str]()

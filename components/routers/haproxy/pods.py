@@ -113,9 +113,11 @@ class PodsRouter:
         """How many connections each process has had until now."""
         return await (await self._now()).mark()
 
-    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+    async def find(
+        self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client", websocket_only: bool = False
+    ) -> dict[str, str]:
         """Where the connections with these addresses are, on whichever pod."""
-        return await (await self._now()).find(colour, addresses, seen_as=seen_as)
+        return await (await self._now()).find(colour, addresses, seen_as=seen_as, websocket_only=websocket_only)
 
     async def close(
         self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None

@@ -23,7 +23,7 @@ from components.ledger import files as maps
 from components.ledger.base import require_parts
 from components.routers.base import Bound, Capabilities, Mark, SeenAs, Server, ServerState
 from components.routers.haproxy import bounding, closing
-from components.routers.haproxy.names import colour_of, node_name, server_name
+from components.routers.haproxy.names import backend, colour_of, node_name, server_name
 from components.routers.haproxy.runtime import read
 from components.routers.haproxy.servers import standing
 from components.routers.haproxy.workers import Worker, by_master, listening, older, retiring
@@ -179,9 +179,12 @@ class HaproxyRouter:
         """How many connections each process has had until now."""
         return {closing.key(one): one.connections for one in await self._workers()}
 
-    async def find(self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client") -> dict[str, str]:
+    async def find(
+        self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client", websocket_only: bool = False
+    ) -> dict[str, str]:
         """Where the connections to a colour with these addresses are, by address, on whichever replica; one that two have is missing."""
-        return await closing.find(self._read_worker, await self._workers(), colour, addresses, seen_as)
+        names = {backend(colour, websocket=True)} | (set() if websocket_only else {backend(colour)})
+        return await closing.find(self._read_worker, await self._workers(), names, addresses, seen_as)
 
     async def close(
         self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
