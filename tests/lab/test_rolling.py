@@ -25,6 +25,7 @@ from lab.stage import Scene
 from tests.lab.agreement import plan_and_act_agree
 from tests.lab.rolling_bed import Roll
 from tests.lab.test_kills import kill, kill_balancer
+from tests.lab.untouched import only_looked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -69,7 +70,8 @@ def until(run: EngineRun, seen: Callable[[], bool]) -> None:
 
 def test_the_plan_shows_node_by_node_and_nothing_is_touched_by_a_declaration(stage: Roll) -> None:
     stage.declare("5.8.9")
-    plan = stage.workspace.preview().good().output
+    with only_looked(stage):
+        plan = stage.workspace.preview().good().output
     assert "roll to 5.8.9 (ce): 3 of 3 nodes, one after the other; 2 of 3 nodes serve meanwhile" in plan
     assert "a client is disconnected 4 times at most" in plan
     assert "the way back: the same roll downwards" in plan

@@ -11,6 +11,7 @@ from lab.stage import Stage
 from tests.lab import one_cluster_stage as one
 from tests.lab.agreement import plan_and_act_agree
 from tests.lab.one_cluster_company import company
+from tests.lab.untouched import only_looked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -25,7 +26,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def test_the_plan_says_that_sessions_come_along(stage: Stage) -> None:
     stage.configure("green", "blue", "green")
-    output = stage.workspace.preview().good().output
+    with only_looked(stage):
+        output = stage.workspace.preview().good().output
     assert "sessions come along; those of offline clients: taken over one by one" in output
     assert "mover: close" in output
     assert "no data moves: green joins the cluster of blue" in output

@@ -94,6 +94,7 @@ def test_a_preview_in_a_says_what_will_be_and_writes_nothing_but_its_plan(
     machine._environment["EMQX_PLAN_FILE"] = str(tmp_path / "plan.md")
     with only_looked(fleet):
         machine.preview(policy_pack=machine.project / "policies").good()
+        assert "lab: no update was made here" in command(machine, "components.watch", "--once")
     first = (tmp_path / "plan.md").read_text().splitlines()[0]
     assert first.startswith(f"# {CLIENTS} devices reconnect, once each, in about ")
     assert not (fleet.work / "journal.jsonl").exists()

@@ -84,6 +84,9 @@ def test_a_pull_request_finds_its_stacks_and_previews_each_environment_into_one_
         assert "No device reconnects" in (clone / "plan" / f"{stack}.md").read_text()
         assert json.loads((clone / "plan" / f"{stack}.json").read_text())["outline"]
         assert "planted" not in said
+        report = (clone / ".github_step_summary").read_text()
+        assert ("no cutover was made here" in report) == (stack != "lab"), "it is fetched from where it is kept"
+        assert (clone / ".emqx" / stack / "journal.jsonl").exists() == (stack == "lab")
     bodies = [str(one["body"]) for one in github.comments]
     assert [body.splitlines()[0] for body in bodies[1:]] == [f"<!-- emqx-plan: {stack} -->" for stack in STACKS]
     told = {"GITHUB_API_URL": runner.url, "GITHUB_REPOSITORY": "team/fleet", "GITHUB_TOKEN": "t", "PULL_REQUEST": "7"}
