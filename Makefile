@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools demo demo-kubernetes bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools aws demo demo-kubernetes bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -52,6 +52,9 @@ unit program provider policy lab: setup  ## one tier of the tests
 	@$(BIN)/python -m pytest -m $@
 
 kubernetes: kubernetes-tools  ## the tier on a real control plane
+	@$(BIN)/python -m pytest -m $@
+
+aws: setup  ## the tier on an AWS account of this machine
 	@$(BIN)/python -m pytest -m $@
 
 kubernetes-tools: setup  ## build what that needs, once: the control plane and Pulumi's Kubernetes plugin

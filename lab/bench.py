@@ -56,7 +56,7 @@ def bench(
     with told_in_lines("bench"):
         found = measure(small, rate, kinds), measure(clients, rate, kinds)
     console = Console(width=120)
-    console.print(_figures(found))
+    console.print(figures(found))
     console.print(_needs(found))
     growth = bytes_a_client(*found)
     console.print(f"provider memory: {growth:.0f} bytes for each further client (at most {MOST_BYTES_A_CLIENT})")
@@ -76,12 +76,14 @@ def missed(less: Measured, more: Measured) -> list[str]:
     return [
         *([f"ratio {ratio} is over {MOST_RATIO}"] if ratio is None or ratio > MOST_RATIO else []),
         *([f"{growth:.0f} bytes a client"] if growth > MOST_BYTES_A_CLIENT else []),
-        *(
-            f"{one.clients} clients: a device was disconnected twice or refused"
-            for one in (less, more)
-            if not _clean(one.report)
-        ),
+        *unclean((less, more)),
     ]
+
+
+def unclean(found: Sequence[Measured]) -> list[str]:
+    """The cutovers in which a device saw more than one disconnect."""
+    wrong = [one for one in found if not _clean(one.report)]
+    return [f"{one.clients} clients: a device was disconnected twice or refused" for one in wrong]
 
 
 def measure(clients: int, rate: int, kinds: str) -> Measured:
@@ -158,7 +160,8 @@ def _clean(report: Report) -> bool:
     return report.disconnects is not None and report.disconnects.max <= 1 and report.refused_connections == 0
 
 
-def _figures(found: Sequence[Measured]) -> Table:
+def figures(found: Sequence[Measured]) -> Table:
+    """What each cutover took, and what the devices saw."""
     table = Table(
         "clients", "moved s", "limit s", "ratio", "disconnects", "gap p99 s", "refused", "connected min", "lost"
     )

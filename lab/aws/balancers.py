@@ -32,7 +32,7 @@ class Balancers:
         self._doors: dict[str, Door] = {}
         self._judged: dict[tuple[str, str], Judged] = {}
         self._leaving: dict[tuple[str, str], float] = {}
-        self._security = Security(ec2, first)
+        self._security = Security(ec2, elbv2, first)
         self._random = Random()
 
     def address(self, arn: str) -> str:
@@ -106,6 +106,9 @@ class Balancers:
                 found = self._target(arn, group, target)
                 if found is not None:
                     wanted[arn, str(target["Id"])] = (found, group)
+        for one in self._judged.values():
+            if one.task is not None and one.task.done():
+                one.task.result()
         for key in self._judged.keys() - wanted.keys():
             self._judged.pop(key).stop()
             group = self._elbv2.target_groups.get(key[0])

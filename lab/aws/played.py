@@ -13,6 +13,7 @@ from typing import Any
 from lab.aws.balancers import Balancers
 from lab.aws.instances import Instances
 
+DELAY = "deregistration_delay.timeout_seconds"
 FAILED = {"Name": "reachability", "Status": "failed"}
 
 
@@ -114,6 +115,15 @@ def _balancers(balancers: Balancers) -> None:
         balancer.dns_name = balancers.address(balancer.arn)
 
     after(ELBv2Backend, "create_load_balancer", named)
+    modify = ELBv2Backend.modify_target_group_attributes
+
+    def modified(self: Any, target_group_arn: str, attributes: dict[str, Any]) -> None:
+        # an hour is allowed, as its own message says
+        hour = {name: value for name, value in attributes.items() if (name, str(value)) == (DELAY, "3600")}
+        modify(self, target_group_arn, {name: value for name, value in attributes.items() if name not in hour})
+        self.target_groups[target_group_arn].attributes.update(hour)
+
+    instead(ELBv2Backend, "modify_target_group_attributes", modified)
     original = FakeTargetGroup.health_for
 
     def health(self: Any, target: dict[str, Any], ec2_backend: Any) -> Any:

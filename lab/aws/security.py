@@ -14,9 +14,9 @@ from lab.aws.flows import Target
 class Security:
     """The groups of the account, as moto has them."""
 
-    def __init__(self, ec2: Any, first: str) -> None:
+    def __init__(self, ec2: Any, elbv2: Any, first: str) -> None:
         """Balancers come from the network ``first.0.0/24``, and from the groups that they have."""
-        self._ec2, self._balancers = ec2, ipaddress.ip_network(f"{first}.0.0/24")
+        self._ec2, self._elbv2, self._balancers = ec2, elbv2, ipaddress.ip_network(f"{first}.0.0/24")
 
     def lets_in(self, target: Target, port: int) -> bool:
         """Whether a balancer of the account may reach a port of a target; one that is no instance has no groups."""
@@ -31,10 +31,11 @@ class Security:
             str(rule.ip_protocol) in {"tcp", "6"} and int(rule.from_port or 0) <= port <= int(rule.to_port or 65535)
         ):
             return False
-        if rule.source_groups or rule.prefix_list_ids:
-            return bool(rule.source_groups)
-        for one in rule.ip_ranges:
-            cidr = one.get("CidrIp") if isinstance(one, dict) else str(one)
-            if cidr and ipaddress.ip_network(cidr, strict=False).overlaps(self._balancers):
-                return True
-        return False
+        if rule.source_group:
+            return rule.source_group.get("GroupId") in self._groups()
+        cidr = rule.ip_range.get("CidrIp")
+        return bool(cidr) and ipaddress.ip_network(cidr, strict=False).overlaps(self._balancers)
+
+    def _groups(self) -> set[str]:
+        """Those that balancers have."""
+        return {group for one in list(self._elbv2.load_balancers.values()) for group in one.security_groups}

@@ -1,0 +1,29 @@
+"""The demo's stage on an account of its own.
+
+The rule: a person may look on with any client of AWS while it runs; the account ends with the demo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.aws.cloud import Cloud
+from lab.aws.stage import AwsStage, at
+from lab.stage import Scene
+
+
+@contextlib.contextmanager
+def on_instances(directory: Path, scene: Scene) -> Iterator[AwsStage]:
+    """A stage whose nodes are instances behind a Network Load Balancer."""
+    print("== an AWS account starts", flush=True)
+    cloud = Cloud.of(directory / "account", os.getpid())
+    try:
+        with at(cloud, directory / "stage") as plugin:
+            print(f"== export AWS_ENDPOINT_URL={cloud.place.endpoint}\n== {plugin}", flush=True)
+            with AwsStage(directory / "stage", scene, cloud, "demo") as stage:
+                yield stage
+    finally:
+        cloud.end()
