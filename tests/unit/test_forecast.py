@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.cutover.capabilities import Capabilities
+from components.cutover.capabilities import SERVICE, Capabilities
 from components.cutover.cohort import cohort_counts, everybody, green_parts, moves
 from components.cutover.forecast import Fleet, Forecast, Sample, forecast
 from components.cutover.limits import limits_of
 from components.cutover.movers import Choice
 from components.cutover.plan_text import render
-from components.cutover.portions import Weighed
+from components.cutover.portions import Weighed, too_fine
 from components.cutover.steps import DEFAULT_STEPS, parse_steps
 from components.cutover.words import COLOURS, PARTS, Colour, Mover, other
 from components.emqx.errors import Refused
@@ -195,6 +195,18 @@ def test_a_balancer_that_does_not_know_clients_is_told_with_what_it_cannot_do_an
     assert "in portions, with the gates between them: 10 %, 100 % of the clients" in text
     assert "takes 360 s at most, gates and returns at their bounds; 3600 s is what there is" in text
     assert "7 MQTT 5 clients get a DISCONNECT by it" in text
+
+
+def test_a_service_is_told_as_all_or_nothing() -> None:
+    steps = parse_steps([{"share": 100}])
+    weighed = Weighed(steps=steps, portions=(100.0,), mover="kick", budget_per_second=100)
+    limits = limits_of(SERVICE, weighed, 300)
+    assert limits is not None
+    assert any("there is no share between" in one for one in limits.cannot)
+    assert not any("a share below 100 %" in one for one in limits.cannot)
+    assert limits.keeps_seconds is None
+    assert [str(one.allowed) for one in too_fine(parse_steps([{"share": 50}, {"share": 100}]), SERVICE.finest_parts)]
+    assert not [*too_fine(steps, SERVICE.finest_parts)]
 
 
 def test_a_drain_that_would_outlast_the_connections_is_refused_with_both_numbers() -> None:
