@@ -38,7 +38,6 @@ from components.targets import TARGETS, located
 from components.targets.base import Site, Target
 
 TEXTS = frozenset({"environment", "live", "workDirectory", "journal", "archives"})
-NOT_YET_BUILT: dict[str, tuple[str, ...]] = {"target": ("aws",)}
 
 
 def load(
@@ -74,7 +73,7 @@ def load(
     try:
         settings = declared(raw)
     except ValidationError as invalid:
-        problems += problems_of(invalid, model(), "emqx:", NOT_YET_BUILT)
+        problems += problems_of(invalid, model(), "emqx:")
     settings, lost = (None, []) if settings is None else located(settings)
     problems += lost
     if settings is not None and not lost:

@@ -32,7 +32,7 @@ _KINDS = {
     "model": "an object",
     "tuple": "a list",
 }
-_TAGS = ("local", "external", "kubernetes")
+_TAGS = ("local", "external", "kubernetes", "aws")
 
 
 def _no_truth(value: object) -> object:
@@ -45,28 +45,25 @@ Whole = Annotated[int, BeforeValidator(_no_truth)]
 """A whole number as the config writes it: 3, 3.0 or "3", and not ``true``, which is 1 in Python."""
 
 
-def problems_of(
-    invalid: ValidationError, model: type[BaseModel], prefix: str, not_yet_built: Mapping[str, Sequence[str]]
-) -> list[Problem]:
-    """One problem for each error; ``not_yet_built`` are values by field name that exist in the design only."""
+def problems_of(invalid: ValidationError, model: type[BaseModel], prefix: str) -> list[Problem]:
+    """One problem for each error."""
     errors = invalid.errors(include_url=False)
     wheres = {error["loc"] for error in errors}
     # A list of which every item is wrong is reported as too short as well.
     told = [
         one for one in errors if one["type"] != "too_short" or not any(_inside(where, one["loc"]) for where in wheres)
     ]
-    return [_problem(error, model, prefix, not_yet_built) for error in told]
+    return [_problem(error, model, prefix) for error in told]
 
 
 def _inside(where: Sequence[str | int], outer: Sequence[str | int]) -> bool:
     return len(where) > len(outer) and tuple(where[: len(outer)]) == tuple(outer)
 
 
-def _problem(error: Any, model: type[BaseModel], prefix: str, not_yet_built: Mapping[str, Sequence[str]]) -> Problem:
+def _problem(error: Any, model: type[BaseModel], prefix: str) -> Problem:
     kind, where, value = error["type"], error["loc"], error["input"]
-    field = str(where[-1]) if where else ""
     if kind == "union_tag_invalid":
-        where, field, value = (*where, "target"), "target", error["ctx"]["tag"]
+        where, value = (*where, "target"), error["ctx"]["tag"]
     elif kind == "union_tag_not_found":
         return Problem(prefix + _path((*where, "target")), "missing", ", ".join(_TAGS))
     path = prefix + _path(where)
@@ -74,10 +71,7 @@ def _problem(error: Any, model: type[BaseModel], prefix: str, not_yet_built: Map
         return Problem(path, "missing", "a value is required")
     if kind == "extra_forbidden":
         return Problem(path, "unknown key", ", ".join(_keys(model, where[:-1])) or "nothing here")
-    allowed = _allowed(error)
-    if value in not_yet_built.get(field, ()):
-        return Problem(path, shown(value), f"{allowed} ({value} is not yet built)")
-    return Problem(path, shown(value), allowed)
+    return Problem(path, shown(value), _allowed(error))
 
 
 def _path(where: Sequence[str | int]) -> str:

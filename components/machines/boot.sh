@@ -7,12 +7,20 @@ umask 077
 
 . /etc/emqx-upgrade/node # REGION, PARAMETERS, NODE, VOLUME, DEVICE, DATA, WAIT_SECONDS
 
+step="beginning"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap ended EXIT
 trap 'exit 1' INT TERM
 
 say() {
   echo "emqx-upgrade: $*"
+}
+
+# Whatever ends this early is told on the console, also a command that says nothing by itself.
+ended() {
+  code=$?
+  rm -rf "$work"
+  [ "$code" -eq 0 ] || say "ended with $code while $step; EMQX is not started"
 }
 
 die() {
@@ -154,14 +162,19 @@ owned() {
   fi
 }
 
+step="mounting the data volume"
 mounted
+step="asking whether data are to be set aside"
 set_aside
+step="reading what is declared"
 declared=$(awaited "$WAIT_SECONDS" "parameter $PARAMETERS/declared" parameter declared)
+step="installing the package"
 # shellcheck disable=SC2086  # its words are the arguments
 as_declared $declared
 # EMQX is started by this script only: a boot must not begin with the version of before
 systemctl disable emqx
 
+step="reading the parameters"
 nodes=$(awaited "$WAIT_SECONDS" "parameter $PARAMETERS/nodes" parameter nodes)
 name=$(echo "$nodes" | sed -n "$((NODE + 1))p")
 [ -n "$name" ] || die "parameter $PARAMETERS/nodes names no node $NODE"
@@ -169,8 +182,10 @@ config=$(awaited "$WAIT_SECONDS" "parameter $PARAMETERS/config" parameter config
 cookie=$(awaited 60 "parameter $PARAMETERS/secrets/cookie" parameter secrets/cookie)
 settings=$(awaited 60 "parameter $PARAMETERS/secrets/settings" parameter secrets/settings)
 keys=$(awaited 60 "parameter $PARAMETERS/secrets/api-keys" parameter secrets/api-keys)
+step="writing the configuration"
 printf '%s\nnode.name = "%s"\n%s\n%s\n' "$config" "$name" "$cookie" "$settings" | written /etc/emqx/emqx.conf
 printf '%s\n' "$keys" | written /etc/emqx/api-keys
 owned
+step="starting the service"
 systemctl restart emqx
 say "$name is started with $declared"

@@ -55,7 +55,7 @@ class AwsClusterProvider(TypedProvider[AwsClusterInputs]):
         """End nothing; say what stays in the account, and how it goes."""
         with progress.serving():
             try:
-                stays = kept(self._inputs(own(props)))
+                stays = kept(Running.model_validate({key: own(props).get(key) for key in Running.model_fields}))
             except UpgradeError as failure:
                 progress.warning(
                     f"volumes and snapshots of {props.get('colour')} stay; they could not be listed: {failure}"

@@ -6,17 +6,22 @@ import pulumi
 
 from components.cutover.steps import Problem
 from components.settings import Settings
+from components.targets.aws import Aws
 from components.targets.base import Target
 from components.targets.external import External, ExternalCluster
 from components.targets.external import located as adopt
 from components.targets.kubernetes import Kubernetes
 from components.targets.local import Local
 
-KUBERNETES = "kubernetes"
+KUBERNETES, AWS = "kubernetes", "aws"
 
 
 def providers_of(settings: Settings) -> list[pulumi.ProviderResource]:
     """Pulumi's own providers that the declared colours and balancer need, configured as they need them."""
+    return [*_of_kubernetes(settings), *_of_aws(settings)]
+
+
+def _of_kubernetes(settings: Settings) -> list[pulumi.ProviderResource]:
     pods = [one for one in settings.clusters.values() if one.target == KUBERNETES]
     if settings.balancer.target in {KUBERNETES, "service"}:
         pods.append(settings.balancer.kubernetes)
@@ -25,6 +30,15 @@ def providers_of(settings: Settings) -> list[pulumi.ProviderResource]:
     from components.targets.kubernetes_objects import provider
 
     return [provider(pods[0].context)]
+
+
+def _of_aws(settings: Settings) -> list[pulumi.ProviderResource]:
+    regions = [one.region for one in settings.clusters.values() if one.target == AWS]
+    if not regions:
+        return []
+    from components.targets.aws_objects import provider
+
+    return [provider(regions[0])]
 
 
 def located(settings: Settings) -> tuple[Settings, list[Problem]]:
@@ -39,4 +53,4 @@ def located(settings: Settings) -> tuple[Settings, list[Problem]]:
     return settings.model_copy(update={"clusters": clusters}), problems
 
 
-TARGETS: dict[str, Target] = {"local": Local(), "external": External(), "kubernetes": Kubernetes()}
+TARGETS: dict[str, Target] = {"local": Local(), "external": External(), "kubernetes": Kubernetes(), "aws": Aws()}

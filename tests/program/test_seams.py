@@ -194,7 +194,10 @@ def test_the_program_declares_what_is_registered(recorder: Recorder, paper: Worl
     ("wrong", "line"),
     [
         ({"sheets": 9}, "emqx:clusters.blue.sheets: 9; allowed: less than 9"),
-        ({"target": "papyrus"}, "emqx:clusters.blue.target: 'papyrus'; allowed: local, external, kubernetes, paper"),
+        (
+            {"target": "papyrus"},
+            "emqx:clusters.blue.target: 'papyrus'; allowed: local, external, kubernetes, aws, paper",
+        ),
     ],
 )
 def test_what_a_registered_target_refuses_is_refused_with_the_rest(

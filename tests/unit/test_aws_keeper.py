@@ -20,6 +20,7 @@ from components.instances.volumes import kept
 from components.keepers import aws
 from components.keepers.base import Running as Runs
 from components.keepers.registry import keeper_of
+from components.resources.aws_cluster import AwsClusterProvider
 from tests.aws_bed import REGION, account, make_instances, make_subnets
 
 pytestmark = pytest.mark.unit
@@ -244,3 +245,16 @@ async def test_an_instance_whose_status_check_fails_is_named_with_the_check(
     monkeypatch.setattr(client(REGION, "ec2"), "describe_instance_status", lambda **_: {"InstanceStatuses": [status]})
     assert f"{bad} (" in instances.reasons(fleet.blue)
     assert "system status check impaired" in instances.reasons(fleet.blue)
+
+
+async def test_a_colour_that_goes_says_what_stays_with_all_that_its_state_has(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {
+        **fleet.blue.model_dump(mode="json"),
+        "instances": list(fleet.ids.values()),
+        "ready_seconds": 60.0,
+        "handle": fleet.handle.model_dump(mode="json"),
+    }
+    AwsClusterProvider().delete("emqx-prod-blue", state)
+    assert capsys.readouterr().out.count("aws ec2 delete-volume") == 2

@@ -66,7 +66,7 @@ def test_the_example_stack_is_valid_and_shows_every_section() -> None:
         ({"clusters": {}}, "emqx:clusters: an object; allowed: at least 1 of them"),
         ({"clusters__green": None}, "emqx:clusters.green: None; allowed: an object"),
         ({"clusters__pink": {}}, "emqx:clusters.pink: 'pink'; allowed: blue or green"),
-        ({"clusters__green__target": "aws"}, "target: 'aws'; allowed: local, external, kubernetes (aws is not yet built)"),
+        ({"clusters__green__target": "azure"}, "target: 'azure'; allowed: local, external, kubernetes, aws"),
         ({"clusters__green__target": "moon"}, "emqx:clusters.green.target: 'moon'; allowed: local, external"),
         ({"clusters__green__nodes": 0}, "emqx:clusters.green.nodes: 0; allowed: at least 1"),
         ({"clusters__green__nodes": 2.5}, "emqx:clusters.green.nodes: 2.5; allowed: a whole number"),
