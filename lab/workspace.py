@@ -69,17 +69,32 @@ class Workspace:
         directory = directory.resolve()
         workspace = cls(directory, stack)
         if not workspace.project.exists():
-            for name in ("home", "state", "logs", "project/stacks"):
-                (directory / name).mkdir(parents=True, exist_ok=True)
-            (directory / "passphrase").write_text(secrets.token_urlsafe(), encoding="utf-8")
-            (directory / "passphrase").chmod(0o600)
-            shutil.copy(project_root / "Pulumi.yaml", workspace.project)
-            for path in (*project_root.glob("*.py"), *(project_root / name for name in LINKED)):
-                if path.exists():
-                    (workspace.project / path.name).symlink_to(path.resolve())
-            (workspace.project / ".venv").symlink_to(sys.prefix)
+            (directory / "state").mkdir(parents=True, exist_ok=True)
+            workspace._lay_out(project_root, passphrase=secrets.token_urlsafe())
             workspace.run("stack", "init", stack).good()
         return workspace
+
+    def clone(self, directory: Path, project_root: Path) -> Workspace:
+        """The same stack on another machine: its backend, passphrase and stack file, which a repository has, and nothing else that was written."""
+        directory = directory.resolve()
+        directory.mkdir(parents=True)
+        (directory / "state").symlink_to(self.directory / "state")
+        there = Workspace(directory, self.stack)
+        there._lay_out(project_root, passphrase=(self.directory / "passphrase").read_text(encoding="utf-8"))
+        for file in (self.project / "stacks").iterdir():
+            shutil.copy(file, there.project / "stacks")
+        return there
+
+    def _lay_out(self, project_root: Path, *, passphrase: str) -> None:
+        for name in ("home", "logs", "project/stacks"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        (self.directory / "passphrase").touch(mode=0o600)
+        (self.directory / "passphrase").write_text(passphrase, encoding="utf-8")
+        shutil.copy(project_root / "Pulumi.yaml", self.project)
+        for path in (*project_root.glob("*.py"), *(project_root / name for name in LINKED)):
+            if path.exists():
+                (self.project / path.name).symlink_to(path.resolve())
+        (self.project / ".venv").symlink_to(sys.prefix)
 
     def close(self) -> None:
         """End every process that works in this workspace: engines, plugins, nodes, balancers, devices.

@@ -19,6 +19,7 @@ from components.emqx.v4 import traits as v4_traits
 from components.emqx.v4.exports import access_problem
 from components.emqx.v5 import cluster as v5
 from components.emqx.v5 import traits as v5_traits
+from components.kubernetes.patience import OUTAGE_SECONDS
 
 
 class Dialect(NamedTuple):
@@ -124,3 +125,8 @@ def _unspoken(version: str, why: str) -> BadInput:
     return BadInput(
         f"a cluster of version {version!r}", seen=why, todo=f"declare a version from {first} on, such as 5.8.9"
     )
+
+
+def patience_with(handle: ClusterHandle) -> float:
+    """How long calls to it are repeated in an update: what is reached through an API server may be away for as long as that is."""
+    return OUTAGE_SECONDS if handle.pods is not None and handle.pods.forwards else PATIENCE_SECONDS

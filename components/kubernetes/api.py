@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import time
 import warnings
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import httpx
 
+from components.kubernetes import patience
 from components.kubernetes.loop import at_end, there
 from components.kubernetes.place import Place
 
@@ -23,12 +25,17 @@ _connected: dict[tuple[str | None, str | None], asyncio.Future[Any]] = {}
 
 
 class ApiError(Exception):
-    """What the API server answered, or that it did not: ``status`` is None then."""
+    """What the API server answered, or that it did not: ``status`` is None then, and ``away`` whether it could not be reached."""
 
-    def __init__(self, tried: str, where: str, seen: str, status: int | None = None) -> None:
+    def __init__(self, tried: str, where: str, seen: str, status: int | None = None, *, away: bool = False) -> None:
         """Keep the parts."""
-        self.tried, self.where, self.seen, self.status = tried, where, seen, status
+        self.tried, self.where, self.seen, self.status, self.away = tried, where, seen, status, away
         super().__init__(f"{tried} in {where}: {seen}")
+
+    @property
+    def passes(self) -> bool:
+        """Whether the same question may be answered in a moment."""
+        return self.away if self.status is None else self.status == 429 or self.status >= 500
 
 
 def leaks() -> tuple[type[Exception], ...]:
@@ -115,7 +122,19 @@ async def _closed() -> None:
             await opening.result()._session.aclose()  # noqa: SLF001
 
 
-async def _asked(place: Place, method: str, path: str, version: str, *, raw: bool = False, **more: Any) -> Any:
+async def _asked(place: Place, method: str, path: str, version: str, **more: Any) -> Any:
+    """The answer; an API server that is away is waited for as long as ``patience`` says."""
+    end = time.monotonic() + patience.patience_seconds()
+    while True:
+        try:
+            return await _once(place, method, path, version, **more)
+        except ApiError as failure:
+            if not failure.passes or time.monotonic() > end:
+                raise
+        await asyncio.sleep(patience.AGAIN_SECONDS)
+
+
+async def _once(place: Place, method: str, path: str, version: str, *, raw: bool = False, **more: Any) -> Any:
     import kr8s
 
     tried, where = f"{method} {path}", f"namespace {place.namespace}"
@@ -127,4 +146,17 @@ async def _asked(place: Place, method: str, path: str, version: str, *, raw: boo
         status = refused.response.status_code if refused.response is not None else None
         raise ApiError(tried, where, str(refused)[:500], status) from None
     except leaks() as failure:
-        raise ApiError(tried, where, f"{type(failure).__name__}: {failure}"[:500]) from None
+        away = is_away(failure)
+        raise ApiError(tried, where, f"{type(failure).__name__}: {failure}"[:500], away=away) from None
+
+
+def is_away(failure: BaseException) -> bool:
+    """Whether the API server could not be reached, which is noted; anything else is nothing that waiting mends."""
+    import kr8s
+
+    if isinstance(failure, BaseExceptionGroup):
+        return any(is_away(one) for one in failure.exceptions)
+    away = isinstance(failure, kr8s.APITimeoutError | httpx.TransportError | ConnectionError)
+    if away:
+        patience.failed()
+    return away

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from components.kubernetes.api import connection, leaks
+from components.kubernetes.api import connection, is_away, leaks
 from components.kubernetes.loop import at_end, there, wait
 from components.kubernetes.place import Place
 
@@ -57,6 +57,7 @@ async def _served(place: Place, pod: str, number: int, name: str) -> str:
             try:
                 await _carried(place, pod, number, reader, writer, LINGER_SECONDS if name else 0.0)
             except leaks() as failure:  # whoever connected sees an end, and tells it in its own words
+                is_away(failure)
                 _log.debug("forward to %s:%d ended: %s", pod, number, failure)
             finally:
                 writer.close()

@@ -96,7 +96,7 @@ class VersionedLedger:
                 seen, since = mark, time.monotonic()
             if not mark or time.monotonic() - since >= self._stale_seconds:
                 record = Record() if found is None else found.record
-                taken = await self._store.put(tried, found, record, token)
+                taken = await _put(self._store, tried, found, record, token)
                 if taken is not None:
                     return VersionedWriting(self._store, taken)
             if time.monotonic() > end:
@@ -140,7 +140,7 @@ class VersionedWriting:
         if share is not None:
             require_parts(share)
         record = Record(self.record.share if share is None else share, memory)
-        written = await self._store.put(tried, self._taken, record, self._taken.holder)
+        written = await _put(self._store, tried, self._taken, record, self._taken.holder)
         if written is None:
             todo = "let the other run finish; this one has written nothing more"
             raise NotNow(tried, node=name, seen="another process has taken it", todo=todo)
@@ -150,3 +150,13 @@ class VersionedWriting:
         """Let others take it; where that cannot be said they find out by themselves."""
         with suppress(UpgradeError):
             await self._store.put("leaving the ledger", self._taken, self.record, "")
+
+
+async def _put(store: Store, tried: str, before: Stored | None, record: Record, holder: str) -> Stored | None:
+    """As it was written; also where nobody answered to our own write, and it was found there when it was made again."""
+    written = await store.put(tried, before, record, holder)
+    if written is None:
+        now = await store.get(tried)
+        if now is not None and (now.record, now.holder) == (record, holder):
+            return now
+    return written

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import Credentials, credentials_by_colour
+from components.kubernetes.patience import outlasting
 from components.resources import engine, progress
 from components.resources.failures import refusals, told
 from components.resources.props import State, changed, elsewhere, mistakes, own
@@ -26,8 +27,7 @@ Inputs = TypeVar("Inputs", bound=BaseModel)
 class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
     """A provider whose inputs are ``Inputs`` (by alias or by name); a subclass is written for the model that it names there.
 
-    ``TRIGGERS`` are the fields whose change means an update. ``REPLACES`` are paths: another place means a replacement, which ends
-    what runs there; another spelling of the same place does not. Every other input may be edited without anything running again.
+    ``TRIGGERS`` are the fields whose change means an update. ``REPLACES`` are paths: another place, not another spelling of it, means a replacement. All else may be edited.
     """
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset()
@@ -113,7 +113,7 @@ class TypedProvider(dynamic.ResourceProvider, Generic[Inputs]):
         """Do nothing: deletes come after all creates and updates, and one that acts would undo them."""
 
     def _outputs(self, inputs: Inputs, props: State, olds: State | None) -> State:
-        with told(lambda failure, details: self.failed(inputs, failure, details)):
+        with outlasting(), told(lambda failure, details: self.failed(inputs, failure, details)):
             return {**own(props), **self.act(inputs, olds)}
 
     def _inputs(self, props: State) -> Inputs:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from components.cutover.words import Colour
-from components.emqx.base import Scope
+from components.emqx.base import Cluster, Scope
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, missing_credentials
 from components.emqx.probes import answers
-from components.emqx.registry import cluster_of
+from components.emqx.registry import cluster_of, patience_with
 from components.ledger.registry import ledger_of
 from components.report.planned import planned_steps
 from components.resources import engine, progress
@@ -83,12 +83,11 @@ async def opened(inputs: WorldInputs, credentials: Mapping[str, Credentials], to
 
     """
     async with AsyncExitStack() as stack:
-        clusters = {
-            colour: await stack.enter_async_context(
-                cluster_of(handle, credentials_of(colour, credentials), scope=inputs.scope)
-            )
-            for colour, handle in inputs.clusters.items()
-        }
+        clusters: dict[Colour, Cluster] = {}
+        for colour, handle in inputs.clusters.items():
+            mine, patience = credentials_of(colour, credentials), patience_with(handle)
+            api = cluster_of(handle, mine, scope=inputs.scope, patience_seconds=patience)
+            clusters[colour] = await stack.enter_async_context(api)
         work = Path(inputs.work_directory)
         await fetch(inputs.places, work, progress.warning)
         stack.push_async_callback(keep, inputs.places, work, progress.warning)

@@ -6,6 +6,7 @@ The rule: they are what anybody's cluster has; only times are shorter where a pe
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 from collections.abc import Iterable
@@ -23,6 +24,18 @@ STORE = "http://127.0.0.1:2379"
 READY_SECONDS, POLL_SECONDS = 120.0, 0.1
 LOST_AFTER, EVICTED_AFTER = "20s", "30"
 """A node that says nothing is lost after the first; its pods are evicted after as many seconds more as the second says (40 s and 300)."""
+PERSON, AUDIT = "person", "audit.log"
+"""Whom the kubeconfig names; where in the logs each request of a person or of a service account is that is not a controller's, without its body."""
+AUDITED = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "Metadata", "users": [PERSON]},
+    ],
+}
 ADDRESSES = (
     "127.0.0.1",
     NODE,
@@ -51,6 +64,7 @@ class ControlPlane:
         self._server = self.authority.issue("api", "kube-apiserver", addresses=ADDRESSES)
         self._reader = self.authority.issue("kubelet-client", "kube-apiserver-kubelet-client", "system:masters")
         self.admin = self.authority.issue("admin", "admin", "system:masters")
+        self.person = self.authority.issue(PERSON, PERSON, "system:masters")
         self.kubelet = self.authority.issue("kubelet", "system:node:lab", addresses=[NODE])
         self.api = Api(SERVER, self.authority.file, self.admin)
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -122,7 +136,11 @@ class ControlPlane:
         ]
 
     def _api_server(self) -> list[str]:
+        policy = self._logs / "audit.json"
+        policy.write_text(json.dumps(AUDITED), encoding="utf-8")
         return [
+            f"--audit-policy-file={policy}",
+            f"--audit-log-path={self._logs / AUDIT}",
             f"--etcd-servers={STORE}",
             f"--advertise-address={NODE}",
             f"--secure-port={API_PORT}",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,13 +16,25 @@ from urllib.parse import urlsplit
 import httpx
 
 from components.kubernetes import forward
+from components.kubernetes.names import ADMIN_PORT
 from components.kubernetes.place import Place, pod_of
 from components.workloads.nodes import Running, handle_of
 from lab.kubernetes.cluster import Cluster
-from lab.kubernetes.outside import plugin
+from lab.kubernetes.outside import ROOT, plugin
 from lab.stage import Scene, Stage
 
 SMALL = {"cpu": "10m", "memory": "16Mi", "memoryLimit": "1Gi"}
+
+
+def link_plugin(directory: Path) -> None:
+    """Give a workspace Pulumi's Kubernetes plugin."""
+    found = plugin()
+    # Pulumi passes by a directory that is a link
+    place = directory / "home" / "plugins" / found.name
+    place.mkdir(parents=True, exist_ok=True)
+    for one in found.iterdir():
+        (place / one.name).unlink(missing_ok=True)
+        (place / one.name).symlink_to(one)
 
 
 class PodStage(Stage):
@@ -33,13 +46,16 @@ class PodStage(Stage):
         self.cluster, self.namespace = cluster, namespace
         self.place = Place(namespace=namespace, access="port-forward")
         self.pods: dict[str, Any] = {"namespace": namespace, "resources": SMALL, "readySeconds": 240}
-        found = plugin()
-        # Pulumi passes by a directory that is a link
-        place = directory / "home" / "plugins" / found.name
-        place.mkdir(parents=True, exist_ok=True)
-        for one in found.iterdir():
-            (place / one.name).unlink(missing_ok=True)
-            (place / one.name).symlink_to(one)
+        link_plugin(directory)
+
+    @contextlib.contextmanager
+    def elsewhere(self, directory: Path) -> Iterator[PodStage]:
+        """The same stack from a fresh clone in an empty directory: backend, passphrase, stack file, kubeconfig, and nothing else of ours."""
+        self.workspace.clone(directory, ROOT)
+        with PodStage(directory, self.scene, self.cluster, self.namespace) as there:
+            there.secrets, there.nodes, there.pods = self.secrets, self.nodes, self.pods
+            there._configured = True
+            yield there
 
     def configure(self, live: str, *colours: str, **more: Any) -> None:
         """The same stack file, with other targets."""
@@ -108,6 +124,19 @@ class PodStage(Stage):
         """The volumes that nodes have, by their claims."""
         found = self.cluster.get(self.namespace, "pvc")["items"]
         return {one["metadata"]["name"]: one["spec"]["volumeName"] for one in found}
+
+    def shares(self) -> dict[str, str]:
+        """What each pod of the balancer that is ready goes by at this moment, as its admin socket says: ``green 5000``."""
+        found = {}
+        for pod in self.cluster.get(self.namespace, "pods", "-l", "app.kubernetes.io/name=haproxy")["items"]:
+            conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+            if conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]:
+                name = pod["metadata"]["name"]
+                with socket.create_connection(("127.0.0.1", forward.port(self.place, name, ADMIN_PORT)), 60) as asked:
+                    asked.sendall(b"show map /etc/emqx-upgrade/share/share.map\n")
+                    with asked.makefile() as answer:
+                        found[name] = " ".join(answer.read().split()[1:])
+        return found
 
     def ledger(self) -> dict[str, str]:
         """What a person sees of it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from lab.kubernetes.cluster import Cluster
+from lab.kubernetes.control_plane import AUDIT
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
 from tests.kubernetes.upgrade_bed import staged
@@ -42,9 +44,23 @@ def test_a_corrected_stack_file_gets_out_of_it(stage: PodStage) -> None:
     assert stage.live() == {"blue": 0}
 
 
-def test_no_secret_stands_in_the_state_or_in_a_log(stage: PodStage) -> None:
+def test_a_label_and_another_number_of_nodes_recreate_nothing(stage: PodStage) -> None:
+    right, stage.nodes = stage.pods, {**stage.nodes, "blue": 2}
+    stage.pods = {**right, "labels": {"team": "devices"}, "annotations": {"owner": "devices"}}
+    stage.configure("blue", "blue")
+    said = stage.workspace.preview().good().output
+    changed = [line.split()[:3] for line in said.splitlines() if re.match(r"\s*([+~-]|\+-|-\+)\s", line)]
+    assert ["~", "kubernetes:apps/v1:StatefulSet", "blue-pods"] in changed, said
+    assert {sign for sign, *_ in changed} == {"~"}, said
+    stage.pods, stage.nodes = right, {**stage.nodes, "blue": 1}
+
+
+def test_no_secret_stands_in_the_state_in_a_log_or_in_what_was_asked_of_the_api_server(stage: PodStage) -> None:
     state = "".join(one.read_text() for one in (stage.directory / "state").rglob("*.json"))
     logs = "".join(one.read_text(errors="replace") for one in (stage.directory / "logs").glob("*.log"))
     clear = [*stage.secrets.values(), stage.cookie()]
     planted = [*clear, *(base64.b64encode(one.encode()).decode() for one in clear)]
-    assert [one for one in planted if one in state or one in logs or one in str(stage.ledger())] == []
+    asked = (stage.cluster.directory / "logs" / AUDIT).read_text()
+    assert stage.namespace in asked
+    places = (state, logs, asked, str(stage.ledger()))
+    assert [one for one in planted if any(one in place for place in places)] == []

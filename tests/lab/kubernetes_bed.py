@@ -34,7 +34,10 @@ def pod(name: str, labels: Mapping[str, str], *, ready: bool = True, container: 
 
 
 class FakeKubernetes:
-    """``pods`` are what is listed, ``objects`` what else there is by ``kind/name``, ``ports`` where a pod's port is on this machine, ``requests`` what was asked; while ``away`` everything is 503."""
+    """``pods`` are what is listed, ``objects`` what else there is by ``kind/name``, ``ports`` where a pod's port is on this machine, ``requests`` what was asked; while ``away`` everything is 503.
+
+    ``lost`` is how many of the next writes are done and answered with 503.
+    """
 
     def __init__(self) -> None:
         self.config_maps: dict[str, Any] = {}
@@ -45,6 +48,7 @@ class FakeKubernetes:
         self.ports: dict[tuple[str, int], tuple[str, int]] = {}
         self.requests: list[str] = []
         self.away = False
+        self.lost = 0
         self._versions = itertools.count(1)
 
     def routes(self) -> list[Any]:
@@ -98,6 +102,9 @@ class FakeKubernetes:
     def _kept(self, body: Any) -> Response:
         body["metadata"]["resourceVersion"] = str(next(self._versions))
         self.config_maps[body["metadata"]["name"]] = body
+        if self.lost:
+            self.lost -= 1
+            return _status(503, "the server is away")
         return JSONResponse(body)
 
     async def _pods(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from components.emqx.errors import BadInput, GaveUp, LeaseLost, NotNow, Unauthorized, Unreachable
 from components.kubernetes import loop
+from components.kubernetes.patience import outlasting
 from components.kubernetes.place import Place
 from components.ledger.base import LEASE, Record
 from components.ledger.config_map import HOLDER, ConfigMapLedger
@@ -94,6 +96,26 @@ async def test_an_api_server_that_is_away_is_retryable_and_says_so(fake: FakeKub
     fake.away = True
     with pytest.raises(NotNow, match="reading the ledger"):
         await ledger().read()
+
+
+async def test_within_an_update_one_that_comes_back_is_waited_for(fake: FakeKubernetes) -> None:
+    async with ledger().held(None) as writing:
+        await writing.write(share=10)
+    fake.away = True
+    asyncio.get_running_loop().call_later(0.5, setattr, fake, "away", False)
+    with outlasting(120):
+        assert (await ledger().read()).share == 10
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_a_write_whose_answer_was_lost_is_found_to_be_ours(fake: FakeKubernetes, lost: int) -> None:
+    """The taking, the write, and both after one another."""
+    with outlasting(120):
+        fake.lost = int(lost != 2)
+        async with ledger().held(None) as writing:
+            fake.lost = int(lost != 1)
+            await writing.write({LEASE: "run-1"}, share=2_500)
+    assert await ledger().read() == Record(2_500, {LEASE: "run-1"})
 
 
 async def test_no_kubeconfig_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from components.emqx.errors import Refused, Unreachable
 from components.emqx.models import BalancerHandle
-from components.kubernetes import forward, names
+from components.kubernetes import forward, names, patience
 from components.kubernetes.place import Place
 from components.routers.haproxy import pods as subject
 from components.routers.haproxy.pods import FRESH_SECONDS, PodsRouter
@@ -121,7 +121,7 @@ async def test_one_that_does_not_answer_is_passed_by_in_time_since_it_takes_nobo
 
 async def test_one_that_is_ready_and_does_not_answer_fails_it(api: FakeApi, world: World) -> None:
     world.silent = {"b"}
-    with pytest.raises(Unreachable, match="asking on b"):
+    with patience.outlasting(60), pytest.raises(Unreachable, match="asking on b"):
         await PodsRouter(HANDLE).set_share(WANTED)
 
 
@@ -166,6 +166,20 @@ async def test_the_questions_of_a_batch_are_one_question_to_the_api_server(
     await clock.sleep(2 * FRESH_SECONDS)
     await router.share()
     assert questions(api) == 2
+
+
+async def test_what_was_lost_because_the_api_server_was_away_is_done_anew(
+    api: FakeApi, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mended(_moment: float) -> bool:
+        world.silent.clear()
+        return True
+
+    world.silent = {"b"}
+    monkeypatch.setattr(patience, "failed_since", mended)
+    with patience.outlasting(60):
+        await PodsRouter(HANDLE).set_share(WANTED)
+    assert world.shares == {"a": WANTED, "b": WANTED}
 
 
 def test_its_end_is_the_deployments(api: FakeApi) -> None:

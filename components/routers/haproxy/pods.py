@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from components.cutover.words import Colour
-from components.emqx.errors import NotNow, Refused, Unreachable, UpgradeError
+from components.emqx.errors import NotNow, Refused, Retryable, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle
 from components.emqx.told import told
-from components.kubernetes import forward, names
+from components.kubernetes import forward, names, patience
 from components.kubernetes.loop import wait
 from components.kubernetes.place import Place
 from components.kubernetes.pods import Pod, listed, why
@@ -31,6 +32,7 @@ FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
 TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.3
+T = TypeVar("T")
 _Act = Callable[[HaproxyRouter], Awaitable[None]]
 
 
@@ -74,9 +76,8 @@ class PodsRouter:
 
     async def share(self) -> int:
         """Green's share in parts of 10,000; a pod with another one than the ledger's gets the ledger's first."""
-        router = await self._now()
         try:
-            return await router.share()
+            return await self._asked(lambda router: router.share())
         except Refused:
             wanted = (await ConfigMapLedger(self._place, names.ledger(self._handle.maps)).read()).share
             if wanted is None:
@@ -87,23 +88,23 @@ class PodsRouter:
     async def set_share(self, parts: int) -> None:
         """Set green's share on every pod that runs, and read it back."""
         require_parts(parts)
-        await self._on_each(lambda router: router.set_share(parts))
+        await self._lasting(lambda: self._on_each(lambda router: router.set_share(parts)))
 
     async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
         """As every pod that is ready says."""
-        return await (await self._now()).health()
+        return await self._asked(lambda router: router.health())
 
     async def connections(self) -> Mapping[Colour, int]:
         """Of all pods, also of those that are leaving."""
-        return await (await self._now()).connections()
+        return await self._asked(lambda router: router.connections())
 
     async def servers(self) -> Mapping[Colour, Mapping[str, Server]]:
         """Of all pods; the state is that of those that are ready."""
-        return await (await self._now()).servers()
+        return await self._asked(lambda router: router.servers())
 
     async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
         """Set a node's state on every pod that runs, and read it back."""
-        await self._on_each(lambda router: router.set_server(colour, node, state))
+        await self._lasting(lambda: self._on_each(lambda router: router.set_server(colour, node, state)))
 
     async def bound(self, bounds: Sequence[Bound]) -> None:
         """Let no more clients in than this, over the pods that take any."""
@@ -111,19 +112,39 @@ class PodsRouter:
 
     async def mark(self) -> Mark:
         """How many connections each process has had until now."""
-        return await (await self._now()).mark()
+        return await self._asked(lambda router: router.mark())
 
     async def find(
         self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client", websocket_only: bool = False
     ) -> dict[str, str]:
         """Where the connections with these addresses are, on whichever pod."""
-        return await (await self._now()).find(colour, addresses, seen_as=seen_as, websocket_only=websocket_only)
+        return await self._asked(
+            lambda router: router.find(colour, addresses, seen_as=seen_as, websocket_only=websocket_only)
+        )
 
     async def close(
         self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
     ) -> frozenset[str]:
         """End connections that were found."""
-        return await (await self._now()).close(colour, found, seen_as=seen_as, mark=mark)
+        return await self._asked(lambda router: router.close(colour, found, seen_as=seen_as, mark=mark))
+
+    async def _asked(self, ask: Callable[[HaproxyRouter], Awaitable[T]]) -> T:
+        async def once() -> T:
+            return await ask(await self._now())
+
+        return await self._lasting(once)
+
+    async def _lasting(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The result; what was lost because the API server was away is done anew once it is back."""
+        end = time.monotonic() + patience.patience_seconds()
+        while True:
+            began = time.monotonic()
+            try:
+                return await work()
+            except Retryable:
+                if not patience.failed_since(began) or time.monotonic() > end:
+                    raise
+            await self._pods(fresh=True)  # which waits for it
 
     async def _now(self) -> HaproxyRouter:
         """The router over the pods that take clients, and those that are leaving.

@@ -1,0 +1,199 @@
+"""The keeper of nodes in pods: one pod is deleted, and only to stop it; what was cut off is found again; a pod that is held has its volume and no node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.cutover.words import Edition
+from components.emqx.errors import GaveUp, Refused, Stopped, Unauthorized
+from components.emqx.models import ClusterHandle, KeeperHandle
+from components.keepers import kubernetes as subject
+from components.keepers.base import Running as Release
+from components.keepers.kubernetes import KubernetesKeeper
+from components.kubernetes import execute, names
+from components.kubernetes.place import Place
+from components.manifests.nodes import EDITION, GO, HOLD, VERSION
+from components.workloads.nodes import Running, handle_of
+from tests.unit.fake_kubernetes import FakeApi, Passing
+
+pytestmark = pytest.mark.unit
+PLACE = Place(namespace="mqtt")
+LABELS = names.cluster_labels("emqx", "blue")
+HANDLE: ClusterHandle = handle_of(
+    Running(place=PLACE, name="emqx", colour="blue", version="5.8.6", edition="ce", nodes=2, proxy_protocol=True)
+)
+NODES = [node.name for node in HANDLE.nodes]
+PODS = ("emqx-blue-0", "emqx-blue-1")
+HOLDS = "configmaps/emqx-blue-hold"
+NEW: tuple[str, Edition] = ("5.8.9", "ce")
+SECONDS = 60.0
+
+
+class Pods:
+    """Plays the StatefulSet's controller and the kubelet: a pod that is gone comes again from the template, held where the ConfigMap names it."""
+
+    def __init__(self, api: FakeApi) -> None:
+        self.api, self.made, self.ran = api, 0, list[Sequence[str]]()
+        self.template(*NEW)
+        for pod in PODS:
+            self.come(pod, "5.8.6")
+        api.deleted = lambda path: self.come(path.removeprefix("pods/"), NEW[0])
+
+    def template(self, version: str, edition: str) -> None:
+        """What the StatefulSet makes pods for."""
+        meta = {"annotations": {VERSION: version, EDITION: edition}}
+        self.api.objects["statefulsets/emqx-blue"] = {"spec": {"template": {"metadata": meta}}}
+
+    def come(self, pod: str, version: str) -> None:
+        self.made += 1
+        made = self.api.pod(pod, LABELS, names.NODE_CONTAINER, uid=f"{pod}-{self.made}")
+        made["metadata"]["annotations"] = {VERSION: version, EDITION: "ce"}
+        self.start(pod) if not self.holds(pod) else self.hold(pod)
+
+    def holds(self, pod: str) -> bool:
+        return pod in self.api.objects.get(HOLDS, {}).get("data", {})
+
+    def hold(self, pod: str) -> None:
+        status = self.api.objects[f"pods/{pod}"]["status"]
+        status["initContainerStatuses"] = [{"name": HOLD, "state": {"running": {}}}]
+        status["containerStatuses"][0] |= {"state": {"waiting": {"reason": "PodInitializing"}}, "started": False}
+
+    def start(self, pod: str) -> None:
+        status = self.api.objects[f"pods/{pod}"]["status"]
+        status["initContainerStatuses"] = [{"name": HOLD, "state": {"terminated": {"exitCode": 0}}}]
+        status["containerStatuses"][0] |= {"state": {"running": {}}, "started": True}
+
+    async def execute(self, _place: Place, pod: str, container: str, command: Sequence[str], **_: Any) -> bytes:
+        assert container == HOLD
+        assert "running" in self.api.objects[f"pods/{pod}"]["status"]["initContainerStatuses"][0]["state"]
+        self.ran.append(command)
+        if [*command] == ["touch", GO]:
+            self.start(pod)
+        return b""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Passing:
+    clock = Passing()
+    clock.replace(monkeypatch, subject)
+    return clock
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, clock: Passing) -> FakeApi:
+    return FakeApi(monkeypatch)
+
+
+@pytest.fixture
+def pods(monkeypatch: pytest.MonkeyPatch, api: FakeApi) -> Pods:
+    pods = Pods(api)
+    monkeypatch.setattr(execute, "run", pods.execute)
+    return pods
+
+
+def keeper(interrupted: Callable[[], None] = lambda: None) -> KubernetesKeeper:
+    place = f"emqx-blue {PLACE.model_dump_json()}"
+    where = KeeperHandle(kind="kubernetes", place=place, seconds=SECONDS)
+    return KubernetesKeeper(HANDLE, where, interrupted)
+
+
+async def test_one_pod_is_deleted_and_comes_back_held_the_other_one_runs_on(api: FakeApi, pods: Pods) -> None:
+    await keeper().stop(NODES[1])
+    assert [one for one in api.sent if one.startswith("DELETE")] == [f"DELETE pods/{PODS[1]}"]
+    assert await keeper().runs(NODES[1]) is None
+    assert await keeper().runs(NODES[0]) == Release("5.8.6", "ce")
+    assert api.objects[HOLDS]["data"] == {PODS[1]: "5.8.6 ce"}, "the next run finds what it ran"
+
+
+async def test_a_stop_that_was_cut_off_is_gone_on_with_and_deletes_no_second_pod(api: FakeApi, pods: Pods) -> None:
+    await keeper().stop(NODES[1])
+    api.sent.clear()
+    await keeper().stop(NODES[1])
+    assert api.sent == []
+
+
+async def test_a_pod_is_held_before_it_is_deleted(api: FakeApi, pods: Pods) -> None:
+    def cut_off() -> None:
+        raise Stopped("stopping", node=NODES[1], seen="Ctrl-C", todo="run pulumi up again")
+
+    with pytest.raises(Stopped):
+        await keeper(cut_off).stop(NODES[1])
+    assert api.sent == ["POST configmaps", f"DELETE pods/{PODS[1]}"]
+
+
+async def test_a_held_node_begins_with_the_declared_version(api: FakeApi, pods: Pods) -> None:
+    await keeper().stop(NODES[1])
+    await keeper().start(NODES[1], *NEW)
+    assert await keeper().runs(NODES[1]) == Release(*NEW)
+    assert api.objects[HOLDS]["data"] == {}, "or its next pod would be held for ever"
+    await keeper().start(NODES[1], *NEW)
+    assert pods.ran == [["touch", GO]], "one that runs it is only waited for"
+
+
+async def test_one_that_runs_another_version_is_to_be_stopped_first(api: FakeApi, pods: Pods) -> None:
+    with pytest.raises(Refused, match=r"5\.8\.6 \(ce\) runs there. Next: stop it first"):
+        await keeper().start(NODES[0], *NEW)
+    assert api.sent == []
+
+
+async def test_a_version_that_is_not_declared_is_not_started(api: FakeApi, pods: Pods) -> None:
+    await keeper().stop(NODES[1])
+    with pytest.raises(Refused, match=r"5\.8\.9 \(ce\) is what its StatefulSet makes pods for"):
+        await keeper().start(NODES[1], "5.9.0", "ce")
+    assert pods.ran == []
+
+
+async def test_an_api_server_that_is_away_for_a_while_ends_no_stop(api: FakeApi, pods: Pods, clock: Passing) -> None:
+    def gone(path: str) -> None:
+        pods.come(path.removeprefix("pods/"), NEW[0])
+        api.failing = 0
+        clock.at = [(clock.seconds + 20, lambda: setattr(api, "failing", None))]
+
+    api.deleted = gone
+    await keeper().stop(NODES[1])
+    assert clock.seconds >= 20
+
+
+async def test_a_pod_that_does_not_come_back_ends_it_within_its_time_with_the_reason(
+    api: FakeApi, pods: Pods, clock: Passing
+) -> None:
+    def stuck(_path: str) -> None:
+        pod = api.pod(PODS[1], LABELS, names.NODE_CONTAINER, ready=False, uid="another", state={"waiting": {}})
+        pod["status"]["phase"] = "Pending"
+
+    api.deleted = stuck
+    api.events[PODS[1]] = ["FailedScheduling: 0/3 nodes are available"]
+    with pytest.raises(GaveUp, match=r"its pod is Pending after 60 s; FailedScheduling: 0/3 nodes are available"):
+        await keeper().stop(NODES[1])
+    assert clock.seconds <= SECONDS + 2 * subject.POLL_SECONDS
+
+
+async def test_who_may_not_look_is_told_so(api: FakeApi, pods: Pods) -> None:
+    api.failing = 403
+    with pytest.raises(Unauthorized):
+        await keeper().runs(NODES[0])
+
+
+async def test_what_runs_is_neither_copied_nor_moved_aside(api: FakeApi, pods: Pods, tmp_path: Path) -> None:
+    for refused in (keeper().back_up(NODES[0], tmp_path / "copy"), keeper().set_aside(NODES[0])):
+        with pytest.raises(Refused, match="it runs"):
+            await refused
+    assert pods.ran == []
+
+
+async def test_data_of_a_held_node_are_moved_aside_on_its_volume_which_stays(api: FakeApi, pods: Pods) -> None:
+    await keeper().stop(NODES[1])
+    moved = await keeper().set_aside(NODES[1])
+    assert str(moved).startswith("/opt/emqx/data/.aside-")
+    ((shell, _, script),) = pods.ran
+    assert shell == "/bin/sh"
+    assert "! -name '.aside-*'" in script
+
+
+async def test_a_node_that_is_no_pods_is_refused_by_name(api: FakeApi, pods: Pods) -> None:
+    with pytest.raises(Refused, match=r"looking for its pod on emqx@127\.9\.9\.9"):
+        await keeper().stop("emqx@127.9.9.9")
