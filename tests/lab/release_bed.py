@@ -45,14 +45,17 @@ LAB_NODE = (
     'exec @PYTHON@ -m lab node --directory "$EMQX_NODE__DATA_DIR/lab" --nodes 1 --network "${address%.*}"'
     ' --version "$REL_VSN" --max-sessions 0 $proxy'
 )
+MEMBER = "export REL_VSN IS_ENTERPRISE; exec @PYTHON@ -m tests.lab.release_node"
+"""One node that finds the others, and is found by them."""
 ONLY_STATUS = 'exec @PYTHON@ @ROOT@/tests/lab/release_status.py "$address"'
-"""For more than one node: a lab process holds a whole cluster, so single nodes that know each other cannot be had from it."""
+"""For processes that need not know each other."""
 
 
-def unpacked(directory: Path, become: str, version: str = "5.8.8") -> Path:
+def unpacked(directory: Path, become: str, version: str = "5.8.8", *, enterprise: bool = True) -> Path:
     (directory / "bin").mkdir(parents=True)
     (directory / "releases").mkdir()
-    (directory / "releases" / "emqx_vars").write_text(f'REL_VSN="{version}"\nIS_ENTERPRISE="yes"\n')
+    said = f'REL_VSN="{version}"\nIS_ENTERPRISE="{"yes" if enterprise else "no"}"\n'
+    (directory / "releases" / "emqx_vars").write_text(said)
     script = SCRIPT.replace("@BECOME@", become).replace("@PYTHON@", shlex.quote(sys.executable))
     (directory / "bin" / "emqx").write_text(script.replace("@ROOT@", shlex.quote(str(ROOT))))
     (directory / "bin" / "emqx").chmod(0o755)

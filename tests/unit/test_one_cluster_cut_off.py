@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +11,11 @@ from hypothesis import strategies as st
 
 from components.cutover.movers import Choice
 from components.cutover.words import COLOURS, Colour
-from components.emqx.errors import LeaseLost, Stopped, Unreachable
-from components.ledger.base import LEASE, drained
+from components.ledger.base import drained
 from components.links.opening import open_run
 from components.links.shift import carry_out
 from components.run.run import Run
+from tests.unit.cut_off_bed import ENDS, WAYS, troubled
 from tests.unit.cutover_bed import manner
 from tests.unit.fake_world import UNFINISHED, Killed
 from tests.unit.one_cluster_bed import OneCluster, offline
@@ -45,52 +43,16 @@ class Cut(OneCluster):
             self.happens(self)
 
     def run(self, token: str) -> Run:
-        run = super().run(token)
-        write, share = run.record, self.router.share
-
-        def interrupted() -> None:
-            if self.cancelled:
-                raise Stopped("this update", seen="the update was cancelled", todo="run it again")
-
-        def record(event: str, **facts: Any) -> None:
-            if self.full:
-                raise OSError(errno.ENOSPC, "No space left on device", "journal.jsonl")
-            write(event, **facts)
-
-        async def asked() -> int:
-            if self.gone:
-                raise Unreachable("asking the balancer", node="balancer", seen="nothing", todo="start it")
-            return await share()
-
         router = replace(self.router)
         router.in_force, router.states, router.held = self.router.in_force, self.router.states, self.router.held
-        router.share = asked  # type: ignore[method-assign]
-        return replace(run, interrupted=interrupted, record=record, router=router)
+        return troubled(self, super().run(token), router)
 
 
-def killed(_: Cut) -> None:
+def killed(_: object) -> None:
     raise Killed
 
 
-def cancelled(world: Cut) -> None:
-    world.cancelled = True
-
-
-def disk_full(world: Cut) -> None:
-    world.full = True
-
-
-def balancer_gone(world: Cut) -> None:
-    world.gone = True
-
-
-def overtaken(world: Cut) -> None:
-    world.ledger.memory[LEASE] = "another update"
-
-
-WAYS: Mapping[str, Callable[[Cut], None]] = {
-    one.__name__: one for one in (killed, cancelled, disk_full, balancer_gone, overtaken)
-}
+EACH: Mapping[str, Callable[[Cut], None]] = {"killed": killed, **WAYS}
 
 
 async def up(world: Cut, token: str, to: Colour) -> None:
@@ -105,10 +67,10 @@ async def up(world: Cut, token: str, to: Colour) -> None:
 
 async def cut(world: Cut, number: int, way: str, act: int, to: Colour) -> bool:
     """Whether the update was cut off; what it does after that is nothing."""
-    world.begin(act, WAYS[way])
+    world.begin(act, EACH[way])
     try:
         await up(world, f"cut-{number}", to)
-    except (Killed, Stopped, OSError, Unreachable, LeaseLost):
+    except (Killed, *ENDS):
         assert world.acts < act + SLEEPERS, "it went on after the portion that it was in"
         return True
     finally:
@@ -116,7 +78,7 @@ async def cut(world: Cut, number: int, way: str, act: int, to: Colour) -> bool:
     return False
 
 
-ONE_CUT = st.tuples(st.sampled_from(sorted(WAYS)), st.integers(1, 30), st.sampled_from(COLOURS))
+ONE_CUT = st.tuples(st.sampled_from(sorted(EACH)), st.integers(1, 30), st.sampled_from(COLOURS))
 
 
 @given(evacuates=st.booleans(), cuts=st.lists(ONE_CUT, min_size=1, max_size=4))
@@ -139,7 +101,7 @@ async def test_cut_off_and_flipped_anywhere_the_last_update_brings_everybody_and
 
 
 @pytest.mark.parametrize("evacuates", [False, True])
-@pytest.mark.parametrize("way", sorted(WAYS))
+@pytest.mark.parametrize("way", sorted(EACH))
 async def test_it_can_be_cut_off_in_this_way_and_goes_on(way: str, evacuates: bool) -> None:
     cuts = 0
     for act in range(1, 12):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ import pytest
 from components.cutover.evacuation import Evacuation
 from components.cutover.spread import even
 from components.cutover.words import Edition
-from components.emqx.errors import GaveUp, LeaseLost, Refused, Stopped, Unreachable
+from components.emqx.errors import GaveUp, LeaseLost, Refused
 from components.keepers.base import Copied
 from components.ledger.base import LEASE
 from components.links.roll import Rolling, roll
 from components.links.roll_opening import open_roll
 from components.migration.inventory import Inventory, Section
+from tests.unit.cut_off_bed import ENDS, WAYS, no_space, troubled
 from tests.unit.fake_world import UNFINISHED
 from tests.unit.roll_bed import EE_NEW, EE_OLD, NEW, OLD, RollWorld, wanted, whole
 
@@ -45,50 +45,7 @@ class Cut(RollWorld):
 
     def rolling(self, directory: Path, *declared: Any, **more: Any) -> Rolling:
         rolling = super().rolling(directory, *declared, **more)
-        write, share = rolling.run.record, self.router.share
-
-        def interrupted() -> None:
-            if self.cancelled:
-                raise Stopped("this update", seen="the update was cancelled", todo="run it again")
-
-        def record(event: str, **facts: Any) -> None:
-            if self.full:
-                raise no_space()
-            write(event, **facts)
-
-        async def asked() -> int:
-            if self.gone:
-                raise Unreachable("asking the balancer", node="balancer", seen="nothing", todo="start it")
-            return await share()
-
-        router = replace(self.router)
-        router.share = asked  # type: ignore[method-assign]
-        return replace(rolling, run=replace(rolling.run, interrupted=interrupted, record=record, router=router))
-
-
-def no_space() -> OSError:
-    return OSError(errno.ENOSPC, "No space left on device", "somewhere")
-
-
-def cancelled(world: Cut) -> None:
-    world.cancelled = True
-
-
-def disk_full(world: Cut) -> None:
-    world.full = True
-
-
-def balancer_gone(world: Cut) -> None:
-    world.gone = True
-
-
-def overtaken(world: Cut) -> None:
-    world.ledger.memory[LEASE] = "another update"
-
-
-WAYS: Mapping[str, Callable[[Cut], None]] = {
-    one.__name__: one for one in (cancelled, disk_full, balancer_gone, overtaken)
-}
+        return replace(rolling, run=troubled(self, rolling.run, replace(self.router)))
 
 
 @pytest.mark.parametrize("evacuates", [False, True])
@@ -104,7 +61,7 @@ async def test_cut_off_in_this_way_before_any_act_it_does_nothing_more_and_the_n
         try:
             await whole(world.rolling(tmp_path, new))
             ended = world.acts < act
-        except (Stopped, OSError, Unreachable, LeaseLost):
+        except ENDS:
             cuts += 1
             assert world.acts <= act + 1, "it went on"
         world.at_act, world.cancelled, world.full, world.gone = 0, False, False, False
