@@ -28,6 +28,7 @@ class Side(asyncio.Protocol):
     def __init__(self) -> None:
         """Alone; what comes before there is another one is kept."""
         self._early: list[bytes] = []
+        self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take it."""
@@ -49,9 +50,14 @@ class Side(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Hand it on; the other direction stays."""
-        if self.other is not None and not self.other.transport.is_closing():
+        self._ended = True
+        other = self.other
+        if other is not None and not other.transport.is_closing():
             with contextlib.suppress(OSError, RuntimeError):
-                self.other.transport.write_eof()
+                other.transport.write_eof()
+            if other._ended:  # noqa: SLF001 - the same class: nothing comes from either side any more
+                self.transport.close()
+                other.transport.close()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -151,6 +151,16 @@ def test_a_weight_counts_for_new_connections_only(bench: Bench) -> None:
     new.close()
 
 
+def test_a_connection_that_both_sides_have_ended_is_held_no_longer(bench: Bench) -> None:
+    before = sum(bench.cloud.ask("balancers/flows").values())
+    sock, _ = bench.connect()
+    assert sum(bench.cloud.ask("balancers/flows").values()) > before
+    sock.shutdown(socket.SHUT_WR)
+    assert not sock.recv(1)
+    until(lambda: sum(bench.cloud.ask("balancers/flows").values()) <= before, "the end of the connection")
+    sock.close()
+
+
 def test_weights_share_the_new_connections(bench: Bench) -> None:
     bench.weigh(blue=1, green=3)
     answers = []

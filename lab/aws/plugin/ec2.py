@@ -80,7 +80,7 @@ class Instance(Kind):
     outputs = ("arn", "instanceState", "primaryNetworkInterfaceId", "privateDns", "publicDns", "publicIp", "tenancy")
 
     def create(self, aws: Aws, given: Props) -> str:
-        """Run it, and wait until it runs; the profile may have been made a moment ago."""
+        """Run it; the profile may have been made a moment ago."""
         asked = called(
             given,
             ami="ImageId",
@@ -113,12 +113,14 @@ class Instance(Kind):
         tagged = [("instance", given.get("tags")), ("volume", given.get("volumeTags"))]
         asked["TagSpecifications"] = [{"ResourceType": kind, "Tags": pairs(tags)} for kind, tags in tagged if tags]
         client = aws.client("ec2")
-        made = again(
+        ran = again(
             lambda: client.run_instances(MinCount=1, MaxCount=1, **asked), "Invalid IAM Instance Profile", "not found"
         )
-        id_ = str(made["Instances"][0]["InstanceId"])
+        return str(ran["Instances"][0]["InstanceId"])
+
+    def finish(self, aws: Aws, id_: str, given: Props) -> None:
+        """Wait until it runs."""
         _until(aws, id_, "running")
-        return id_
 
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:
         """As `describe_instances` has it; one that ends is none."""

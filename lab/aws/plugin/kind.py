@@ -77,7 +77,10 @@ class Kind(ABC):
 
     @abstractmethod
     def create(self, aws: Aws, given: Props) -> str:
-        """Make it and wait until it is there; its id."""
+        """Make it; its id."""
+
+    def finish(self, aws: Aws, id_: str, given: Props) -> None:  # noqa: B027 - most have nothing to finish
+        """What else is done before it is as declared, and the wait until it is; done again where it was cut off.  Nothing, for most."""
 
     @abstractmethod
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:
@@ -90,6 +93,10 @@ class Kind(ABC):
     @abstractmethod
     def delete(self, aws: Aws, id_: str, known: Props) -> None:
         """Take it away and wait until it is gone; nothing to do when it is gone already."""
+
+    def outputs_known(self, there: Props) -> bool:
+        """Whether it was finished once: what was cut off has its inputs only."""
+        return not self.outputs or any(name in there for name in self.outputs)
 
     @property
     def tagged(self) -> bool:

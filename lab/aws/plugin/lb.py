@@ -50,7 +50,7 @@ class LoadBalancer(Kind):
     outputs = ("arn", "arnSuffix", "dnsName", "vpcId", "zoneId")
 
     def create(self, aws: Aws, given: Props) -> str:
-        """Make it, with its attributes, and wait until it is active."""
+        """Make it."""
         if given["loadBalancerType"] != "network":
             raise ValueError(f"load balancers of the type {given['loadBalancerType']} are not served here")
         asked = called(
@@ -60,15 +60,17 @@ class LoadBalancer(Kind):
         if given.get("tags"):
             asked["Tags"] = pairs(given["tags"])
         client = aws.client("elbv2")
-        arn = str(
+        return str(
             again(lambda: client.create_load_balancer(**asked), "InvalidSubnet")["LoadBalancers"][0]["LoadBalancerArn"]
         )
-        _switch(aws, arn, given)
+
+    def finish(self, aws: Aws, id_: str, given: Props) -> None:
+        """Its attributes, and the wait until it is active."""
+        _switch(aws, id_, given)
         waited(
-            lambda: True if (_balancer(aws, arn) or {}).get("State", {}).get("Code") == "active" else None,
-            f"{arn} to be active",
+            lambda: True if (_balancer(aws, id_) or {}).get("State", {}).get("Code") == "active" else None,
+            f"{id_} to be active",
         )
-        return arn
 
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:
         """As `describe_load_balancers` has it."""

@@ -54,19 +54,20 @@ class SecurityGroup(Kind):
     outputs = ("arn", "ownerId")
 
     def create(self, aws: Aws, given: Props) -> str:
-        """Make it with its rules."""
+        """Make it."""
         asked = called(given, name="GroupName", description="Description", vpcId="VpcId")
         if given.get("tags"):
             asked["TagSpecifications"] = [{"ResourceType": "security-group", "Tags": pairs(given["tags"])}]
-        client = aws.client("ec2")
-        id_ = str(client.create_security_group(**asked)["GroupId"])
-        everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+        return str(aws.client("ec2").create_security_group(**asked)["GroupId"])
+
+    def finish(self, aws: Aws, id_: str, given: Props) -> None:
+        """The rules that are declared, and AWS's own one gone."""
+        client, everything = aws.client("ec2"), [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
         found(
             lambda: again(lambda: client.revoke_security_group_egress(GroupId=id_, IpPermissions=everything), GONE),
             "InvalidPermission.NotFound",
         )
         _permit(aws, id_, given)
-        return id_
 
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:
         """As `describe_security_groups` has it; rules that are resources of their own are not the group's."""

@@ -12,7 +12,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]  # no stubs
 from botocore.exceptions import BotoCoreError, ClientError
 from google.protobuf import empty_pb2, json_format, struct_pb2  # type: ignore[import-untyped]  # no stubs
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.rpc import UNKNOWN
 
 from lab.aws.plugin.compared import changed, filled, problems
@@ -27,6 +27,10 @@ CONFIGURED = {
     "skipCredentialsValidation",
     "skipRegionValidation",
 }
+
+
+WRONG = (ClientError, BotoCoreError, TimeoutError, NotImplementedError, LookupError, ValueError)
+"""What goes wrong, and is told."""
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -91,6 +95,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=struct(self._forecast(kind, given)))
         id_ = self._act(context, f"creating {kind.token}", lambda: kind.create(self._aws, given))
+        try:
+            kind.finish(self._aws, id_, given)
+        except WRONG as error:
+            _abort_half_made(context, f"creating {kind.token} {id_}: {error}", id_, self._full(kind, given))
         return provider_pb2.CreateResponse(id=id_, properties=struct(self._state(context, kind, id_, {}, given)))
 
     def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -112,9 +120,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         differs = changed(kind, news, olds, plain(request.old_inputs))
         names = {name for name in differs if name not in request.ignoreChanges}
         act = f"updating {kind.token} {request.id}"
-        self._act(
-            context, act, lambda: kind.update(self._aws, request.id, {**news, "arn": olds.get("arn")}, olds, names)
-        )
+        if not kind.outputs_known(olds):
+            self._act(context, act, lambda: kind.finish(self._aws, request.id, news))
+        if names:
+            wanted = {**news, "arn": olds.get("arn")}
+            self._act(context, act, lambda: kind.update(self._aws, request.id, wanted, olds, names))
         return provider_pb2.UpdateResponse(properties=struct(self._state(context, kind, request.id, olds, news)))
 
     def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -159,8 +169,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def _act(self, context: Any, what: str, act: Callable[[], Any]) -> Any:
         try:
             return act()
-        except (ClientError, BotoCoreError, TimeoutError, NotImplementedError, LookupError, ValueError) as error:
+        except WRONG as error:
             context.abort(grpc.StatusCode.UNKNOWN, f"{what}: {error}")
+
+
+def _abort_half_made(context: Any, why: str, id_: str, given: Props) -> None:
+    """Tell the engine that there is something, which it notes, and takes up or away the next time."""
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=why)
+    half = provider_pb2.ErrorResourceInitFailed(id=id_, properties=struct(given), inputs=struct(given), reasons=[why])
+    status.details.add().Pack(half)
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(grpc.StatusCode.UNKNOWN, why)
 
 
 def _changes(some: bool) -> Any:

@@ -71,7 +71,7 @@ class TargetGroup(Kind):
     outputs = ("arn", "arnSuffix", "loadBalancerArns")
 
     def create(self, aws: Aws, given: Props) -> str:
-        """Make it, with its attributes."""
+        """Make it."""
         asked = called(
             given,
             name="Name",
@@ -84,9 +84,11 @@ class TargetGroup(Kind):
         asked |= _checked(given.get("healthCheck") or {})
         if given.get("tags"):
             asked["Tags"] = pairs(given["tags"])
-        arn = str(aws.client("elbv2").create_target_group(**asked)["TargetGroups"][0]["TargetGroupArn"])
-        _attributes(aws, arn, given)
-        return arn
+        return str(aws.client("elbv2").create_target_group(**asked)["TargetGroups"][0]["TargetGroupArn"])
+
+    def finish(self, aws: Aws, id_: str, given: Props) -> None:
+        """Its attributes."""
+        _attributes(aws, id_, given)
 
     def read(self, aws: Aws, id_: str, known: Props) -> Props | None:
         """As `describe_target_groups` and its attributes have it."""
