@@ -10,11 +10,12 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.emqx.errors import Refused
+from components.emqx.fewer import refuse_fewer
 from components.guards.ownership import instead_of_in_place
 from components.resources.props import State, changed, own
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
-from components.workloads.nodes import Running, forget_holds, refuse_fewer
+from components.workloads.nodes import Running, forget_holds, handle_of
 
 FIXED = frozenset({"version", "edition", "proxy_protocol"})
 ROLLED = frozenset({"version", "edition"})
@@ -55,7 +56,7 @@ class KubernetesDeclaredProvider(TypedProvider[KubernetesDeclaredInputs]):
                 seen=f"its {key} would change from {getattr(before, key)} to {getattr(inputs, key)} in place",
                 todo=instead_of_in_place(inputs.colour, idle=inputs.idle),
             )
-        asyncio.run(refuse_fewer(before, inputs.nodes, credentials_of(inputs.colour, self.credentials)))
+        asyncio.run(refuse_fewer(handle_of(before), inputs.nodes, credentials_of(inputs.colour, self.credentials)))
 
     def act(self, inputs: KubernetesDeclaredInputs, olds: State | None) -> State:
         """Refuse once more: what was right in the check may have changed. A colour that is new begins without what was held of one before it."""

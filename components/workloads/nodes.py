@@ -10,9 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from components.cutover.words import Colour, Edition
-from components.emqx.errors import Refused
-from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, Node
-from components.emqx.registry import cluster_of
+from components.emqx.models import ClusterHandle, KeeperHandle, Node
 from components.emqx.told import told
 from components.kubernetes import api, names
 from components.kubernetes.place import Place, pod_of
@@ -114,29 +112,6 @@ async def ready_count(running: Running, *, emptied: bool = False) -> tuple[int, 
         found = await listed(running.place, names.cluster_labels(running.name, running.colour), names.NODE_CONTAINER)
     there = well([pod for pod in found if not pod.leaving], emptied=emptied)
     return len(there), sum(pod.ready for pod in there)
-
-
-async def refuse_fewer(before: Running, nodes: int, credentials: Credentials) -> None:
-    """Refuse to take nodes away that have clients.
-
-    Raises:
-        Refused: with their clients by node.
-        Retryable: the cluster cannot say.
-
-    """
-    if before.nodes <= nodes:
-        return
-    handle = handle_of(before)
-    async with cluster_of(handle, credentials) as cluster:
-        live = await cluster.live_connections()
-    busy = {node.name: live[node.name] for node in handle.nodes[nodes:] if live.get(node.name)}
-    if busy:
-        raise Refused(
-            f"taking nodes of {before.colour} away",
-            node=before.colour,
-            seen=f"clients are connected to them: {busy}",
-            todo="evacuate these nodes first, or move the clients to the other colour",
-        )
 
 
 async def observed(running: Running) -> ClusterHandle | None:
