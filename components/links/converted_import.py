@@ -26,6 +26,7 @@ from components.links.data_import import (
     ImportResult,
     counts,
     import_all,
+    in_words,
     looked,
     refuse_unless_empty,
 )
@@ -70,12 +71,7 @@ async def import_converted(
     store.mark_imported(exported.inventory, exported.inventory_sha256)
     name = f"expected-{run.token[:12]}.json"
     result = ImportResult(
-        node=done.node,
-        sections=counts(expected, found),
-        differences=tuple(map(str, differences)),
-        written_by_clients=tuple(map(str, others)),
-        failed=tuple(archive.table_set for archive, _ in done.failed),
-        adopted=done.adopted,
+        **in_words(done, counts(expected, found), differences, others),
         **_NOT_OF_4,
         seconds=round(run.clock.now() - began, 3),
         sent=sent,

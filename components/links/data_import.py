@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from components.cutover.words import Colour
 from components.emqx.base import Cluster, Exports, exports_of
@@ -92,12 +92,7 @@ async def import_(
     found, differences = await looked(run, green, expected, done)
     await _close(green, store, exported)
     result = ImportResult(
-        node=done.node,
-        sections=counts(expected, found),
-        differences=tuple(map(str, differences)),
-        written_by_clients=tuple(map(str, others)),
-        failed=tuple(archive.table_set for archive, _ in done.failed),
-        adopted=done.adopted,
+        **in_words(done, counts(expected, found), differences, others),
         **finished,
         configuration=await compare_effective(blue, green),
         seconds=round(run.clock.now() - began, 3),
@@ -122,6 +117,23 @@ def counts(expected: Inventory, found: Inventory) -> dict[str, tuple[int | None,
     ours, theirs = expected.counts(), found.counts()
     return {
         name: (ours.get(name), theirs.get(name)) for name in [*ours, *(more for more in theirs if more not in ours)]
+    }
+
+
+def in_words(
+    done: _Done,
+    sections: dict[str, tuple[int | None, int | None]],
+    differences: Sequence[Difference],
+    others: Sequence[Difference],
+) -> dict[str, Any]:
+    """What every import tells of itself, as fields of ImportResult."""
+    return {
+        "node": done.node,
+        "sections": sections,
+        "differences": tuple(map(str, differences)),
+        "written_by_clients": tuple(map(str, others)),
+        "failed": tuple(archive.table_set for archive, _ in done.failed),
+        "adopted": done.adopted,
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
 
 from components.emqx.errors import Refused, Stopped, VerificationFailed
@@ -114,10 +117,38 @@ async def test_a_user_that_is_on_green_already_is_named_and_nothing_is_imported(
 async def test_a_node_that_restarts_in_the_middle_of_the_requests_is_waited_for(tmp_path: Path) -> None:
     async with moving(tmp_path) as move:
         made = await move.convert(*ACCEPTED)
-        await move.green.fault("status", path="import_users|rules|banned", status=503, count=4)
+        exports: Any = move.bed.run.clusters["green"].exports
+        send, sent, back = exports.send, 0, asyncio.Event()
+        name = move.green.handle.nodes[0].name
+        place = f"{move.green.control}/nodes/{quote(name, safe='')}"
+
+        async def restarts(request: Any, **options: Any) -> bool:
+            nonlocal sent
+            sent += 1
+            if sent == 2:  # the node is down when the request comes, and up again while it is repeated
+                await acted(f"{place}/stop")
+                again.append(asyncio.create_task(started()))
+            changed: bool = await send(request, **options)
+            return changed
+
+        async def started() -> None:
+            await asyncio.sleep(0.5)
+            await acted(f"{place}/start", {"version": move.green.handle.version, "edition": "ee"})
+            back.set()
+
+        again: list[asyncio.Task[None]] = []
+        exports.send = restarts
         done = await move.bring(made)
+        assert back.is_set()
         assert done.differences == ()
         await holds(move)
+
+
+async def acted(url: str, body: dict[str, Any] | None = None) -> None:
+    """A call of the lab's control port."""
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        answer = await client.post(url, json=body)
+        assert answer.status_code < 300, answer.text
 
 
 async def test_a_loss_that_nobody_acknowledged_ends_before_green_is_touched(tmp_path: Path) -> None:

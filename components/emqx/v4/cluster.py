@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any
 
 import httpx
 from pydantic import TypeAdapter
@@ -17,8 +16,9 @@ from components.cutover.words import Edition
 from components.emqx.account import Account
 from components.emqx.answers import Answer, EvacuationFacts, LicenseFacts, NodeFacts
 from components.emqx.base import PATIENCE_SECONDS, Scope
-from components.emqx.client import code_and_message, judged
+from components.emqx.context import Opened
 from components.emqx.errors import NotNow, Refused
+from components.emqx.evacuating import Evacuating, rates
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.reading import read
 from components.emqx.v4 import account
@@ -58,7 +58,7 @@ _LISTENERS = TypeAdapter(list[_Listener])
 _EVACUATIONS = TypeAdapter(tuple[EvacuationFacts, ...])
 
 
-class ClusterApi(ClientLists, Bounds):
+class ClusterApi(ClientLists, Bounds, Evacuating, Opened):
     """One cluster; an async context manager that closes its connections. The promises are those of ``components.emqx.base.Cluster``.
 
     Errors as of the dialect of 5.x; a refusal inside a 200 is Rejected.
@@ -97,19 +97,6 @@ class ClusterApi(ClientLists, Bounds):
     def __repr__(self) -> str:
         """Say which cluster, and nothing that is secret."""
         return f"ClusterApi({self.handle.colour}, {len(self.handle.nodes)} nodes of 4.x)"
-
-    async def __aenter__(self) -> Self:
-        """Use as a context, so that the connections are closed."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close all connections."""
-        await self.http.close()
-
-    @property
-    def node_names(self) -> tuple[str, ...]:
-        """The declared nodes, in the handle's order."""
-        return self.http.node_names
 
     async def login(self) -> None:
         """Nothing: the dashboard of 4.x gives no tokens."""
@@ -228,17 +215,8 @@ class ClusterApi(ClientLists, Bounds):
 
     async def evacuation_start(self, node: str, knobs: Evacuation, recipients: Sequence[str] = ()) -> bool:
         """Start to evacuate a node, with plain numbers; False when one runs there already."""
-        body = {
-            "wait_takeover": knobs.wait_takeover_seconds,
-            "conn_evict_rate": knobs.conn_evict_rate,
-            "sess_evict_rate": knobs.sess_evict_rate,
-            **({"migrate_to": list(recipients)} if recipients else {}),
-        }
+        body = {"wait_takeover": knobs.wait_takeover_seconds, **rates(knobs, recipients)}
         return await self._evacuation(node, "start", body, unless="already_started")
-
-    async def evacuation_stop(self, node: str) -> bool:
-        """Open the node again; False when no evacuation ran there."""
-        return await self._evacuation(node, "stop", None, unless="not_started")
 
     async def evacuations(self, *, patience_seconds: float | None = None) -> dict[str, EvacuationFacts]:
         """The running evacuations of the declared nodes; empty where there are none."""
@@ -260,14 +238,6 @@ class ClusterApi(ClientLists, Bounds):
         body = reply.json()
         found = body.get("data", body) if isinstance(body, dict) else body
         return read(TypeAdapter(dict[str, Any]), reply, found)
-
-    async def _evacuation(self, node: str, act: str, body: dict[str, Any] | None, *, unless: str) -> bool:
-        path = f"/load_rebalance/{quote(node, safe='@')}/evacuation/{act}"
-        reply = await self.http.call("POST", path, body=body, accept=frozenset({400}), repeatable=True)
-        if code_and_message(reply.body)[1].endswith(unless):
-            return False
-        judged(reply)
-        return True
 
     # -- accounts ------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Self
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +17,7 @@ from components.emqx.answers import LicenseFacts, NodeFacts, StatusFacts
 from components.emqx.base import PATIENCE_SECONDS, Scope
 from components.emqx.client import code_and_message, judged
 from components.emqx.clients import Door
+from components.emqx.context import Opened
 from components.emqx.errors import NotNow
 from components.emqx.models import ClusterHandle, Credentials
 from components.emqx.reading import read, read_model
@@ -37,7 +37,7 @@ _METRICS_BY_NODE = TypeAdapter(list[dict[str, int | str]])
 _NAMES = TypeAdapter(list[str])
 
 
-class ClusterApi(Moving):
+class ClusterApi(Moving, Opened):
     """One cluster; an async context manager that closes its connections. The promises are those of ``components.emqx.base.Cluster``.
 
     Unreachable and NotNow come after ``patience_seconds`` of repeating (reads, kicks, evacuation calls), Unauthorized, Rejected,
@@ -82,19 +82,6 @@ class ClusterApi(Moving):
     def __repr__(self) -> str:
         """Say which cluster, and nothing that is secret."""
         return f"ClusterApi({self.handle.colour}, {len(self.handle.nodes)} nodes)"
-
-    async def __aenter__(self) -> Self:
-        """Use as a context, so that the connections are closed."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close all connections."""
-        await self.http.close()
-
-    @property
-    def node_names(self) -> tuple[str, ...]:
-        """The declared nodes, in the handle's order."""
-        return self.http.node_names
 
     @property
     def has_login(self) -> bool:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
 from components.cutover.evacuation import Evacuation
 from components.emqx.answers import EvacuationFacts
-from components.emqx.client import code_and_message, judged
+from components.emqx.evacuating import Evacuating, rates
 from components.emqx.moving import Levelling
 from components.emqx.reading import read
 from components.emqx.v5.clients import ClientLists
@@ -24,7 +23,7 @@ _OBJECT = TypeAdapter(dict[str, Any])
 NOTHING, RUNS, STOPPED = "nothing_to_balance", "already_started", "not_started"
 
 
-class Moving(ClientLists):
+class Moving(ClientLists, Evacuating):
     """The part of ``ClusterApi`` that moves clients."""
 
     @property
@@ -48,15 +47,9 @@ class Moving(ClientLists):
         body = {
             "wait_health_check": f"{knobs.wait_health_check_seconds}s",
             "wait_takeover": f"{knobs.wait_takeover_seconds}s",
-            "conn_evict_rate": knobs.conn_evict_rate,
-            "sess_evict_rate": knobs.sess_evict_rate,
-            **({"migrate_to": list(recipients)} if recipients else {}),
+            **rates(knobs, recipients),
         }
         return await self._evacuation(node, "start", body, unless="already_started")
-
-    async def evacuation_stop(self, node: str) -> bool:
-        """Open the node again; False when no evacuation ran there."""
-        return await self._evacuation(node, "stop", None, unless="not_started")
 
     async def evacuations(self, *, patience_seconds: float | None = None) -> dict[str, EvacuationFacts]:
         """The running evacuations of the declared nodes; one that is not evacuating, or stopped, is missing. Empty in CE."""
@@ -73,18 +66,6 @@ class Moving(ClientLists):
             return {}
         reply = await self.http.call("GET", "/load_rebalance/global_status")
         return read(_OBJECT, reply, reply.json())
-
-    async def _evacuation(self, node: str, act: str, body: dict[str, Any] | None, *, unless: str) -> bool:
-        # Any node passes it on, and one that is gone is a clear 404 instead of a time-out.
-        return await self._asked(node, f"evacuation/{act}", body, unless=unless, repeatable=True)
-
-    async def _asked(self, node: str, act: str, body: dict[str, Any] | None, *, unless: str, repeatable: bool) -> bool:
-        path = f"/load_rebalance/{quote(node, safe='@')}/{act}"
-        reply = await self.http.call("POST", path, body=body, accept=frozenset({400}), repeatable=repeatable)
-        if reply.status == 400 and code_and_message(reply.body)[1].endswith(unless):
-            return False
-        judged(reply)
-        return True
 
     # -- rebalance -----------------------------------------------------------------------------------------------
 
