@@ -21,6 +21,8 @@ from tools import report
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 BUCKET = "journals-of-the-fleet"
+PATIENCE_SECONDS = 150.0
+"""A busy machine takes long to load what speaks to a store."""
 PLACE = f"s3://{BUCKET}/emqx/prod"
 
 
@@ -37,6 +39,7 @@ def server() -> Iterator[str]:
 def store(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Reached as any S3 is, by what the environment says."""
     reached(server, monkeypatch)
+    monkeypatch.setattr(keeping, "SECONDS", PATIENCE_SECONDS)
     boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     yield PLACE
     names = [one["Key"] for one in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())]

@@ -20,6 +20,14 @@ from tests.unit.settings_bed import config, read, refusal
 
 pytestmark = pytest.mark.unit
 
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes long to load a store's package."""
+    monkeypatch.setattr(keeping, "SECONDS", PATIENCE_SECONDS)
+
 
 def warned(_: str) -> None:
     raise AssertionError(_)
@@ -114,11 +122,11 @@ def test_who_only_looks_sees_both_journals_and_writes_neither(tmp_path: Path) ->
     kept(places, there)
     run(here, "b", 2.0)
     (mine,) = (here / JOURNAL).read_text().splitlines()
-    theirs, also = journal_lines(places, here, 5.0)
+    theirs, also = journal_lines(places, here, PATIENCE_SECONDS)
     assert ('"run": "a"' in theirs, also) == (True, mine)
     assert (here / JOURNAL).read_text().splitlines() == [mine]
-    assert journal_lines(Places(journal="memory://nothing/there"), here, 5.0) == [mine]
-    assert journal_lines(Places(), tmp_path / "nowhere", 5.0) == []
+    assert journal_lines(Places(journal="memory://nothing/there"), here, PATIENCE_SECONDS) == [mine]
+    assert journal_lines(Places(), tmp_path / "nowhere", PATIENCE_SECONDS) == []
 
 
 def test_any_store_of_fsspec_will_do(tmp_path: Path) -> None:
