@@ -13,9 +13,13 @@ import struct
 from collections.abc import Callable
 from typing import cast
 
+from lab.kubernetes.network import NODE
+
 Target = tuple[str, int]
 CONNECT_SECONDS = 10.0
 LINGER_NOT = struct.pack("ii", 1, 0)
+OURS = (NODE, 0)
+"""No two connections come from the same port, as no two clients do: Linux gives one twice where the other ends differ, if it is not asked beforehand."""
 HIGH_BYTES = 256 * 1024
 
 
@@ -100,7 +104,7 @@ class _Front(Side):
         for host, port in targets:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    _, back = await asyncio.get_running_loop().create_connection(Side, host, port)
+                    _, back = await asyncio.get_running_loop().create_connection(Side, host, port, local_addr=OURS)
                 if self.transport.is_closing():
                     back.transport.close()
                 else:

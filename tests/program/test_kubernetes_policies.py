@@ -12,6 +12,7 @@ from tests.lab.kubernetes_bed import FakeKubernetes
 from tests.policy.asking import ask, ask_all, ask_stack, tokens
 from tests.program.conftest import SECRET, Recorder
 from tests.program.test_kubernetes import configure, declare, world
+from tests.program.test_kubernetes_others import behind_a_service
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 __all__ = ["world"]
@@ -40,6 +41,14 @@ def test_what_is_declared_passes_every_policy(recorder: Recorder, world: FakeKub
     assert [said for token, inputs in declared for said in ask_all(token, inputs)] == []
     for name in ("kubernetes-disruption-budget", "kubernetes-network-policy"):
         assert ask_stack(name, declared) == []
+
+
+def test_what_is_declared_without_a_proxy_passes_every_policy(recorder: Recorder, world: FakeKubernetes) -> None:
+    behind_a_service("blue", "green")
+    declare()
+    declared = resources(recorder)
+    assert sum(token == tokens.SERVICE for token, _ in declared) == 5, "two of each colour, and the entrance"
+    assert [said for token, inputs in declared for said in ask_all(token, inputs)] == []
 
 
 def test_what_a_team_overrides_is_judged(recorder: Recorder, world: FakeKubernetes) -> None:
