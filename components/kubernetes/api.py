@@ -19,6 +19,8 @@ from components.kubernetes import patience
 from components.kubernetes.loop import at_end, there
 from components.kubernetes.place import Place
 
+KUBECONFIG = "~/.kube/config"
+"""Where kr8s looks by itself; where there is none it is the service account of the pod that we are."""
 SECONDS = 10.0
 """For one request: a list of some hundred pods takes less than one."""
 _connected: dict[tuple[str | None, str | None], asyncio.Future[Any]] = {}
@@ -105,7 +107,8 @@ async def _opened(context: str | None) -> Any:
     with warnings.catch_warnings():
         # a newer API server than kr8s was tried with: we use what has been v1 for years
         warnings.simplefilter("ignore")
-        found = await kr8s.asyncio.api(context=context)
+        # kr8s answers a question without any argument with whichever connection it made first
+        found = await kr8s.asyncio.api(kubeconfig=os.environ.get("KUBECONFIG", KUBECONFIG), context=context)
     found.timeout = SECONDS
     return found
 

@@ -123,3 +123,24 @@ async def test_no_kubeconfig_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with pytest.raises((Unreachable, Unauthorized), match="KUBECONFIG"):
         await ledger().read()
     loop.close()
+
+
+async def test_another_kubeconfig_is_another_server_and_never_the_one_that_was_asked_first(
+    fake: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ledger().held(None) as writing:
+        await writing.write(share=2_500)
+    other = FakeKubernetes()
+    (tmp_path / "other").mkdir()
+    with served(other, tmp_path / "other") as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        assert await ledger().read() == Record()
+        assert other.requests == [f"GET mqtt/configmaps/{NAME}"]
+        loop.close()
+
+
+async def test_a_named_context_and_the_current_one_are_asked_each_by_itself(fake: FakeKubernetes) -> None:
+    named = ConfigMapLedger(Place(namespace="mqtt", context="lab"), NAME)
+    async with named.held(None) as writing:
+        await writing.write(share=2_500)
+    assert await ledger().read() == await named.read()
