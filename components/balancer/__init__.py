@@ -5,10 +5,12 @@ from __future__ import annotations
 from components.balancer.base import BalancerTarget
 from components.balancer.kubernetes import KubernetesBalancer
 from components.balancer.local import LocalBalancer
+from components.balancer.network_load_balancer import NetworkLoadBalancer
 from components.balancer.service import ServiceBalancer
 
 BALANCERS: dict[str, BalancerTarget] = {
     "local": LocalBalancer(),
     "kubernetes": KubernetesBalancer(),
     "service": ServiceBalancer(),
+    "network_load_balancer": NetworkLoadBalancer(),
 }

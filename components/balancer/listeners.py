@@ -14,10 +14,10 @@ from components.routers import certificates
 from components.routers.certificates import UnfitError
 from components.routers.listeners import Listener
 from components.settings import Settings
+from components.targets import BALANCERS_ON_AWS
 
 PATH = "emqx:balancer.listeners"
 KUBERNETES = "kubernetes"
-ON_AWS = frozenset({"network_load_balancer"})
 PODS = (KUBERNETES, "service")
 _EVERY = {"*", "[::]"}
 
@@ -34,7 +34,7 @@ def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list
     for index, one in enumerate(listeners):
         path = f"{PATH}[{index}]"
         found += _twice(path, one, listeners[:index])
-        if settings.balancer.target in ON_AWS:
+        if settings.balancer.target in BALANCERS_ON_AWS:
             found += _on_aws(path, one)
             continue
         found += _elsewhere(path, one, on_kubernetes=settings.balancer.target in PODS)

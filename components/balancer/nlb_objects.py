@@ -35,8 +35,8 @@ from components.routers.listeners import Listener as Door
 from components.settings import ClusterSettings
 from components.system.address import parsed, port_of
 
-HOUR_SECONDS = 3_600
-"""The longest deregistration delay: a target that is taken out keeps its connections for as long as AWS lets it, which is as long as a drain may take."""
+DELAY_SECONDS = 3_599
+"""The deregistration delay, just below the most that AWS takes: a target that is taken out keeps its connections for as long as AWS lets it, which is as long as a drain may take."""
 HEALTHY, UNHEALTHY = 2, 2
 
 
@@ -163,7 +163,7 @@ def _group(plan: Plan, colour: Colour, door: Door, opts: pulumi.ResourceOptions)
         vpc_id=plan.vpc,
         proxy_protocol_v2=behind.settings.proxy_protocol,
         preserve_client_ip="false",
-        deregistration_delay=HOUR_SECONDS,
+        deregistration_delay=DELAY_SECONDS,
         connection_termination=False,
         health_check=TargetGroupHealthCheckArgs(
             enabled=True,

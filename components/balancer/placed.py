@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.balancer.listeners import ON_AWS
 from components.cutover.steps import Problem
 from components.manifests.entrance import TARGETS
 from components.settings import Settings
 from components.strategies import STRATEGIES
 from components.system.address import parsed
-from components.targets import KUBERNETES
+from components.targets import BALANCERS_ON_AWS, KUBERNETES
 
 SERVICE = "service"
 STRATEGIES_THERE = ("two-cluster",)
@@ -19,7 +18,7 @@ STRATEGIES_THERE = ("two-cluster",)
 def problems(settings: Settings) -> list[Problem]:
     """Pods are reached by a balancer that is pods too; nodes of this machine are not."""
     balancer = settings.balancer.target
-    if balancer in ON_AWS:
+    if balancer in BALANCERS_ON_AWS:
         return list(_on_aws(settings))
     if balancer == SERVICE:
         return [*_behind_a_service(settings)]

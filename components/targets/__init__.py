@@ -14,6 +14,8 @@ from components.targets.kubernetes import Kubernetes
 from components.targets.local import Local
 
 KUBERNETES, AWS = "kubernetes", "aws"
+BALANCERS_ON_AWS = frozenset({"network_load_balancer"})
+"""The balancers that Pulumi's provider for AWS declares."""
 
 
 def providers_of(settings: Settings) -> list[pulumi.ProviderResource]:
@@ -34,6 +36,8 @@ def _of_kubernetes(settings: Settings) -> list[pulumi.ProviderResource]:
 
 def _of_aws(settings: Settings) -> list[pulumi.ProviderResource]:
     regions = [one.region for one in settings.clusters.values() if one.target == AWS]
+    if settings.balancer.target in BALANCERS_ON_AWS:
+        regions.append(settings.balancer.aws.region)
     if not regions:
         return []
     from components.targets.aws_objects import provider

@@ -98,7 +98,7 @@ def test_each_listener_has_a_group_for_each_colour_with_a_health_check_that_an_e
     }
     assert one["targetHealthStates"] == [{"enableUnhealthyConnectionTermination": False}]
     assert (one["proxyProtocolV2"], one["targetType"], one["port"]) == (True, "ip", 1883)
-    assert (one["deregistrationDelay"], one["connectionTermination"]) == (3_600, False)
+    assert (one["deregistrationDelay"], one["connectionTermination"]) == (3_599, False)
     (balancer,) = of_type(recorder, "LoadBalancer").values()
     assert (balancer["loadBalancerType"], balancer["enableCrossZoneLoadBalancing"]) == ("network", True)
     assert {name: one["targetId"] for name, one in of_type(recorder, "TargetGroupAttachment").items()} == {
