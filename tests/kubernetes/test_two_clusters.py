@@ -28,6 +28,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterato
         yield stage
 
 
+def written(stage: PodStage) -> dict[str, str]:
+    """How often each object was written to; of those whose status changes by itself, what is wanted of them."""
+    counts = {"configmaps": "resourceVersion", "secrets": "resourceVersion", "statefulsets": "generation"}
+    counts |= {"services": "resourceVersion", "deployments": "generation"}
+    return {
+        f"{kind}/{one['metadata']['name']}": str(one["metadata"][count])
+        for kind, count in counts.items()
+        for one in stage.cluster.get(stage.namespace, kind)["items"]
+    }
+
+
 def test_devices_connect_to_blue_by_the_balancers_service(stage: PodStage) -> None:
     assert stage.live() == {"blue": CLIENTS}
 
@@ -43,8 +54,10 @@ def test_everybody_is_moved_to_green_with_one_disconnect(stage: PodStage) -> Non
         assert api.get("/mqtt/retainer/message/config%2F7").raise_for_status().json()["topic"] == "config/7"
 
 
-def test_a_preview_right_after_it_is_empty(stage: PodStage) -> None:
+def test_a_preview_right_after_it_is_empty_and_writes_to_no_object(stage: PodStage) -> None:
+    before = written(stage)
     assert changes(stage) == []
+    assert written(stage) == before
 
 
 def test_the_way_back(stage: PodStage) -> None:
