@@ -12,6 +12,7 @@ from components.cutover.words import COLOURS, Colour, other
 from components.emqx.registry import export_problem
 from components.links.given import Birth, Wanted
 from components.settings import ClusterSettings, Settings
+from components.strategies import STRATEGIES
 from components.targets import TARGETS
 
 _WAYS = "api (4.2 and 4.3), target, {path: ...} or {command: [...]}: how an export comes from its node"
@@ -28,7 +29,7 @@ def converts(old: ClusterSettings, new: ClusterSettings) -> bool:
 
 def inputs_of(settings: Settings) -> dict[str, Any] | None:
     """What the link that converts is told, also while the way is back; None where nothing is converted in either direction."""
-    if len(settings.clusters) < len(COLOURS):
+    if len(settings.clusters) < len(COLOURS) or STRATEGIES[settings.cutover.strategy].route != "two-cluster":
         return None
     for old in COLOURS:
         here, there = settings.clusters[old], settings.clusters[other(old)]
@@ -54,9 +55,10 @@ def birth(settings: Settings, colour: Colour) -> dict[str, Any] | None:
     return Birth(versions=versions, source=old, wanted=Wanted.model_validate(inputs)).model_dump(mode="json")
 
 
-def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour) -> list[Problem]:
+def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour, strategy: str) -> list[Problem]:
     """What is not said, or cannot be right, of the colours of 4.x."""
     found: list[Problem] = []
+    moves = STRATEGIES[strategy].route == "two-cluster"
     for colour, cluster in sorted(clusters.items()):
         if not _is_4(cluster):
             found += _needless(colour, cluster)
@@ -67,7 +69,7 @@ def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour) -> list[P
             for index, one in enumerate(cluster.configuration)
             if not Path(one).expanduser().exists()
         ]
-        leaves = colour != live and live in clusters and converts(cluster, clusters[live])
+        leaves = colour != live and live in clusters and moves and converts(cluster, clusters[live])
         if (cluster.exports is not None or leaves) and (wrong := _exports_problem(cluster)):
             found.append(Problem(f"{path}.exports", wrong, _WAYS))
         if leaves and not cluster.configuration:

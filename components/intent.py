@@ -185,7 +185,7 @@ def contradictions(settings: Settings, known: Remembered, now: float) -> list[Pr
         word = settings.cutover.strategy
         problems += pair(clusters, known, word, STRATEGIES[word].route)
         problems += [] if "way_back" in settings.cutover.acknowledge else downgrade(settings.live, clusters, known)
-    problems += conversion.problems(clusters, settings.live)
+    problems += conversion.problems(clusters, settings.live, settings.cutover.strategy)
     return (
         problems
         + placed.problems(settings)

@@ -60,6 +60,15 @@ def test_4_2_does_not_go_to_5_8_at_once_and_the_path_is_named(tmp_path: Path) ->
     assert "4.2.14 -> 4.3.22 (two-cluster), then 4.3.22 -> 4.4.19" in told
 
 
+def test_nodes_that_join_need_no_files_of_those_that_they_join(tmp_path: Path) -> None:
+    raw = old(tmp_path, "4.3.22", exports="api")
+    raw["clusters"]["green"]["version"] = "4.4.19"
+    del raw["clusters"]["blue"]["configuration"]
+    assert "emqx:clusters.blue.configuration: not said" in "\n".join(refusal(raw))
+    raw["cutover"]["strategy"] = "same-cluster"
+    assert "configuration" not in "\n".join(refusal(raw))
+
+
 def test_what_only_4_x_needs_is_refused_elsewhere() -> None:
     assert "emqx:clusters.blue.exports: declared" in "\n".join(refusal(config(clusters__blue__exports="target")))
 
