@@ -79,7 +79,7 @@ mounted() {
 # Data of a node that has left its cluster: it must not come back with them (the keeper has tagged the instance).
 set_aside() {
   metadata=http://169.254.169.254/latest
-  token=$(curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$metadata/api/token")
+  token=$(awaited "$WAIT_SECONDS" "the metadata service" curl -sf -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$metadata/api/token")
   aside=$(curl -sf -m 5 -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/tags/instance/emqx-upgrade-aside") || return 0
   if [ -z "$aside" ] || [ -e "$DATA/.$aside" ]; then
     return

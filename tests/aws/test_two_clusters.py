@@ -11,7 +11,7 @@ from lab.aws.stage import AwsStage, at
 from lab.stage import Scene
 from tests.lab.agreement import plan_and_act_agree
 
-pytestmark = [pytest.mark.aws, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.aws, pytest.mark.timeout(1800)]
 
 CLIENTS = 300
 SCENE = Scene(
