@@ -25,7 +25,7 @@ from components.resources.link import Link
 from components.routers.registry import capabilities_of
 from components.settings import Settings
 from components.strategies import STRATEGIES
-from components.targets import providers_of
+from components.targets import KUBERNETES, providers_of
 
 CHAIN = "cutover"
 """Links are called by what they do, never by a direction: a flip of ``live`` must be an update in place of each of them."""
@@ -69,6 +69,7 @@ class BlueGreen(pulumi.ComponentResource):
                 birth=birth(settings, colour),
                 in_work=work.node if (work := in_work(known.memory, colour)) else None,
                 direct=not capabilities_of(BALANCERS[settings.balancer.target].router).cohorts,
+                front=self._front(colour),
             )
             self.clusters[colour] = EmqxCluster(place, self._child(protect=self._serves(colour, known)))
         handles = {colour: cluster.handle for colour, cluster in self.clusters.items()}
@@ -127,6 +128,22 @@ class BlueGreen(pulumi.ComponentResource):
         """The colour whose cluster the next one joins, where they share one."""
         shared = STRATEGIES[self._settings.cutover.strategy].scope == "colour"
         return next((cluster.handle for cluster in self.clusters.values()), None) if shared else None
+
+    def _front(self, colour: Colour) -> dict[str, Any] | None:
+        """By which balancer, and how, clients are moved off nodes that go; asked only where the target moves them."""
+        settings, cutover = self._settings, self._settings.cutover
+        if settings.clusters[colour].target != KUBERNETES:
+            return None
+        there = BALANCERS[settings.balancer.target].observed(settings)
+        if there is None:
+            return None
+        return {
+            "balancer": there.model_dump(mode="json"),
+            "work_directory": settings.work_directory,
+            "budget_per_second": cutover.budget_per_second,
+            "evacuation": cutover.evacuation.model_dump(mode="json"),
+            "sessions_may_end": "sessions" in cutover.acknowledge,
+        }
 
     def _child(self, *, protect: bool) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, protect=protect)

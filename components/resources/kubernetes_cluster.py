@@ -13,7 +13,7 @@ from components.emqx.errors import Retryable
 from components.resources import engine, progress
 from components.resources.props import State
 from components.resources.provider import TypedProvider
-from components.workloads.nodes import Running, Watching, handle_of, ready_count, wait_for
+from components.workloads.nodes import Running, Watching, forget_holds_of_fewer, handle_of, ready_count, wait_for
 
 
 class KubernetesClusterInputs(Running):
@@ -48,6 +48,7 @@ class KubernetesClusterProvider(TypedProvider[KubernetesClusterInputs]):
                 inputs, watching, replace_stuck=not inputs.in_place, in_work=inputs.in_work, emptied=inputs.emptied
             )
         )
+        asyncio.run(forget_holds_of_fewer(inputs))
         return {"handle": handle_of(inputs).model_dump(mode="json")}
 
 

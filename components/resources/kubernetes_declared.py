@@ -12,6 +12,8 @@ from pulumi.dynamic import Resource
 from components.emqx.errors import Refused
 from components.emqx.fewer import refuse_fewer
 from components.guards.ownership import instead_of_in_place
+from components.resources import engine
+from components.resources.fewer import Front, shrink
 from components.resources.props import State, changed, own
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
@@ -29,6 +31,7 @@ class KubernetesDeclaredInputs(Running):
     idle: bool = False
     in_place: bool = False
     storage: Mapping[str, str | None] = {}
+    front: Front | None = None
 
 
 class KubernetesDeclaredProvider(TypedProvider[KubernetesDeclaredInputs]):
@@ -46,7 +49,7 @@ class KubernetesDeclaredProvider(TypedProvider[KubernetesDeclaredInputs]):
         """Refuse another version in place, which is what the other colour is for, another place, and to take nodes with clients away."""
         if not olds:
             return
-        before = KubernetesDeclaredInputs.model_validate({**inputs.model_dump(), **_known(olds)})
+        before = _before(inputs, olds)
         fixed = (FIXED - ROLLED if inputs.in_place else FIXED) | PLACED
         news = inputs.model_dump(mode="json", by_alias=True)
         for key in sorted(changed(KubernetesDeclaredInputs, fixed, olds, news)):
@@ -56,11 +59,16 @@ class KubernetesDeclaredProvider(TypedProvider[KubernetesDeclaredInputs]):
                 seen=f"its {key} would change from {getattr(before, key)} to {getattr(inputs, key)} in place",
                 todo=instead_of_in_place(inputs.colour, idle=inputs.idle),
             )
-        asyncio.run(refuse_fewer(handle_of(before), inputs.nodes, credentials_of(inputs.colour, self.credentials)))
+        if inputs.front is None:
+            asyncio.run(refuse_fewer(handle_of(before), inputs.nodes, credentials_of(inputs.colour, self.credentials)))
 
     def act(self, inputs: KubernetesDeclaredInputs, olds: State | None) -> State:
         """Refuse once more: what was right in the check may have changed. A colour that is new begins without what was held of one before it."""
         self.refuse(inputs, olds or {})
+        before = _before(inputs, olds or {})
+        front = inputs.front
+        if front is not None and before.nodes > inputs.nodes:
+            engine.run_bounded(lambda: shrink(handle_of(before), inputs.nodes, front, self.credentials))
         if not olds:
             asyncio.run(forget_holds(inputs))
         return {}
@@ -70,8 +78,14 @@ class KubernetesDeclaredProvider(TypedProvider[KubernetesDeclaredInputs]):
         asyncio.run(forget_holds(self._inputs(own(props))))
 
 
+def _before(inputs: KubernetesDeclaredInputs, olds: State) -> KubernetesDeclaredInputs:
+    return KubernetesDeclaredInputs.model_validate({**inputs.model_dump(), **_known(olds)})
+
+
 def _known(olds: State) -> State:
-    return {key: value for key, value in olds.items() if key in KubernetesDeclaredInputs.model_fields}
+    return {
+        key: value for key, value in olds.items() if key in KubernetesDeclaredInputs.model_fields and key != "front"
+    }
 
 
 class KubernetesDeclared(Resource, module="emqx", name="KubernetesDeclared"):

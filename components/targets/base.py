@@ -24,7 +24,8 @@ class Site(NamedTuple):
     ``joins`` its colour. ``idle`` is whether the other one has everybody; ``environment`` is what labels call the stack.
     ``birth`` tells which configuration its nodes are born with, where the data of another colour are converted for it (``links.given.Birth``). ``in_work`` is the node
     that a roll has taken out and not yet put back, ``direct`` whether devices connect to the nodes themselves,
-    ``emptied`` whether a cutover has brought everybody to the other one, so that its nodes may be evacuated.
+    ``emptied`` whether a cutover has brought everybody to the other one, so that its nodes may be evacuated, ``front`` by which balancer, and how,
+    clients are moved off nodes that go (None where none stands).
     """
 
     colour: Colour
@@ -39,6 +40,7 @@ class Site(NamedTuple):
     in_work: str | None = None
     direct: bool = False
     emptied: bool = False
+    front: Mapping[str, Any] | None = None
 
     @property
     def path(self) -> str:

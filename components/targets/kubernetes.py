@@ -80,7 +80,8 @@ class Kubernetes:
         running = _running(site).model_dump(mode="json")
         rest = {"colour": site.colour, "idle": site.idle, "in_place": site.in_place}
         storage = settings.storage.model_dump(mode="json")
-        before = KubernetesDeclared(f"{site.colour}-declared", {**running, **rest, "storage": storage}, opts)
+        more = {"storage": storage, "front": site.front}
+        before = KubernetesDeclared(f"{site.colour}-declared", {**running, **rest, **more}, opts)
         joined = credentials.get(declared.joins, mine)
         secrets = {} if mine is None or joined is None else secrets_of(mine, joined, settings, declared)
         if declared.joins != site.colour and not pulumi.runtime.is_dry_run():

@@ -133,3 +133,13 @@ async def forget_holds(running: Running) -> None:
         found = await api.or_none(api.get(running.place, f"statefulsets/{running.workload}", version="apps/v1"))
         if found is None or "deletionTimestamp" in found["metadata"]:
             await api.or_none(api.send(running.place, "DELETE", f"configmaps/{names.holds(running.workload)}"))
+
+
+async def forget_holds_of_fewer(running: Running) -> None:
+    """Nodes that were taken away were held, so that none came back; those that take their numbers later begin by themselves."""
+    name, first = names.holds(running.workload), running.nodes
+    with told("looking who is held", name):
+        found = await api.or_none(api.get(running.place, f"configmaps/{name}"))
+        gone = [one for one in (found or {}).get("data") or {} if int(one.rpartition("-")[2]) >= first]
+        if gone:
+            await api.send(running.place, "PATCH", f"configmaps/{name}", {"data": dict.fromkeys(gone)})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
+from tests.kubernetes import accounts
 from tests.kubernetes.upgrade_bed import GATES, changes, staged
 from tests.lab.agreement import plan_and_act_agree
 
@@ -41,6 +44,21 @@ def written(stage: PodStage) -> dict[str, str]:
 
 def test_devices_connect_to_blue_by_the_balancers_service(stage: PodStage) -> None:
     assert stage.live() == {"blue": CLIENTS}
+
+
+def test_who_may_only_read_gets_the_full_plan_from_an_empty_directory(
+    stage: PodStage, cluster: Cluster, tmp_path: Path
+) -> None:
+    stage.configure("green", "blue", "green")
+    mine = accounts.account(cluster, stage.namespace, accounts.PREVIEWS)
+    reading = accounts.written(mine, tmp_path / "kubeconfig")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(reading))
+        with stage.elsewhere(tmp_path / "empty") as runner:
+            said = runner.workspace.preview().good().output
+    assert re.search(rf"\b{CLIENTS}\b.*clients", said), said
+    assert "cutover-shift-20" in said
+    assert stage.pod_names("emqx").keys() == {"emqx-blue-0", "emqx-blue-1"}, "nothing was made"
 
 
 def test_everybody_is_moved_to_green_with_one_disconnect(stage: PodStage) -> None:

@@ -101,8 +101,13 @@ class RollWorld:
             raise Killed
 
     def serves(self, name: str) -> bool:
-        node = self.nodes[name]
-        return node.running and not node.evacuates and self.router.states.get(name, "ready") == "ready"
+        node = self.nodes.get(name)
+        return (
+            node is not None
+            and node.running
+            and not node.evacuates
+            and self.router.states.get(name, "ready") == "ready"
+        )
 
     def loads(self) -> dict[str, int]:
         return {name: sum(node == name for node in self.at.values()) for name in self.names}
@@ -240,7 +245,8 @@ class RollKeeper:
         return Copied(place, 3, 14)
 
     async def set_aside(self, node: str) -> Path | None:
-        raise NotImplementedError
+        self.calls.append(("set aside", node))
+        return Path("aside") / node
 
 
 def wanted(declared: Release = NEW, *acknowledged: str, license_: str | None = None, kept: bool = True) -> Wanted:
