@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools aws demo demo-kubernetes bench bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools aws demo demo-kubernetes demo-aws bench bench-aws bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -71,6 +71,17 @@ demo-kubernetes: CLIENTS = 300
 demo-kubernetes: KINDS ?= mixture
 demo-kubernetes: kubernetes-tools  ## the same on a Kubernetes cluster of this machine, which prints its KUBECONFIG
 	@exec $(BIN)/python -m lab demo --on kubernetes --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
+
+demo-aws: CLIENTS = 300
+demo-aws: KINDS ?= mixture
+demo-aws: setup  ## the same on an AWS account of this machine, which prints its AWS_ENDPOINT_URL
+	@exec $(BIN)/python -m lab demo --on aws --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
+
+bench-aws: CLIENTS = 2000
+bench-aws: RATE = 100
+bench-aws: SMALL = 200
+bench-aws: setup  ## the figures of a cutover behind a Network Load Balancer, and its calls of AWS: SMALL, CLIENTS, RATE
+	@exec $(BIN)/python -m lab bench-aws --small '$(SMALL)' --clients '$(CLIENTS)' --rate '$(RATE)'
 
 bench: CLIENTS = 15000
 bench: RATE = 500

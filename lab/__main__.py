@@ -11,6 +11,7 @@ COMMANDS = {
     "demo": ("lab.demo", "blue to green with live devices, and the report"),
     "kubernetes": ("lab.kubernetes.cli", "a Kubernetes cluster whose pods are processes"),
     "aws": ("lab.aws.cli", "an AWS account whose instances and balancers are processes"),
+    "bench-aws": ("lab.aws.bench", "the same behind a Network Load Balancer, with the calls of AWS"),
     "bench": ("lab.bench", "the figures of the cutover, as ratios"),
     "bench-migration": ("lab.bench_migration", "users and rules of a 4.4 to a 5.8, with devices: minutes and memory"),
     "bench-preview": ("lab.bench_preview", "how long a preview takes, against a bare program's"),

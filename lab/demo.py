@@ -44,8 +44,10 @@ def demo(
         typer.Option(help="ce is open source, ee Enterprise, whose old colour is evacuated at the end and stays shut"),
     ] = "ce",
     on: Annotated[
-        Literal["processes", "kubernetes"],
-        typer.Option(help="nodes and balancer are processes, or pods of a cluster on this machine"),
+        Literal["processes", "kubernetes", "aws"],
+        typer.Option(
+            help="nodes and balancer are processes, or pods or instances of a cluster or an account on this machine"
+        ),
     ] = "processes",
 ) -> None:
     """Upgrade a fleet on this machine, from nothing to the report."""
@@ -75,6 +77,10 @@ def _staged(on: str, directory: Path, scene: Scene) -> AbstractContextManager[St
     """Where it is shown."""
     if on == "processes":
         return Stage(directory, scene)
+    if on == "aws":
+        from lab.aws.demo import on_instances
+
+        return on_instances(directory, scene)
     from lab.kubernetes.demo import in_pods
 
     return in_pods(directory, scene)

@@ -14,8 +14,8 @@ import pytest
 
 from lab.aws.cloud import Cloud
 
-pytestmark = [pytest.mark.aws, pytest.mark.timeout(240)]
-WAIT_SECONDS, POLL_SECONDS = 60.0, 0.1
+pytestmark = [pytest.mark.aws, pytest.mark.timeout(400)]
+WAIT_SECONDS, POLL_SECONDS = 120.0, 0.1
 
 
 def until(look: Callable[[], Any], what: str) -> Any:

@@ -13,8 +13,8 @@ import pytest
 
 from lab.aws.cloud import Cloud
 
-pytestmark = [pytest.mark.aws, pytest.mark.timeout(300)]
-WAIT_SECONDS, POLL_SECONDS = 60.0, 0.2
+pytestmark = [pytest.mark.aws, pytest.mark.timeout(400)]
+WAIT_SECONDS, POLL_SECONDS = 120.0, 0.2
 BOOT = """#!/bin/sh
 set -eu
 echo "boot of $(hostname)"
