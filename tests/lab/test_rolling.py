@@ -231,8 +231,16 @@ def test_with_the_right_licence_the_next_up_goes_on_at_that_node_and_ends_as_ent
         assert "max_inflight = 48" in api.get("/configs", headers={"Accept": "text/plain"}).raise_for_status().text
 
 
+def test_from_enterprise_back_to_open_source_the_backup_is_the_way_and_nothing_is_touched(stage: Roll) -> None:
+    stage.declare("5.8.8", "ce", acknowledge=["way_back"])
+    refused = stage.workspace.preview()
+    assert refused.code != 0
+    assert "put the backup back" in refused.output
+    assert stage.versions() == ["5.8.10"] * 3
+
+
 def test_enterprise_is_rolled_to_the_next_patch_and_the_balancer_checks_it_as_enterprise_now(stage: Roll) -> None:
-    stage.declare("5.8.11")
+    stage.declare("5.8.11", "ee")
     stage.workspace.up().good()
     assert stage.versions() == ["5.8.11"] * 3
     assert plan_and_act_agree(stage).direction == "roll"
