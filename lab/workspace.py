@@ -26,15 +26,15 @@ from lab.engine_run import EngineRun, Finished, end, working_in
 from lab.guard import Guard
 
 LINKED = ("components", "lab", "policies")
-CLOUDS = (
-    "KUBECONFIG",
-    "AWS_ENDPOINT_URL",
+ENDPOINT = "AWS_ENDPOINT_URL"
+CLOUD = (
+    ENDPOINT,
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
 )
-"""Where a program's clusters are, beside this machine."""
+"""Where a program's account is, and who asks it: taken over only where it is the lab's, which has an address of its own."""
 QUICK_SECONDS = 120.0
 LONG_SECONDS = 900.0
 
@@ -201,7 +201,8 @@ def environment(directory: Path) -> dict[str, str]:
     pulumi = tools / "pulumi"
     if not pulumi.exists():
         raise FileNotFoundError(f"{pulumi} is not there: run `make setup`")
-    return kept(os.environ, *CLOUDS) | {
+    clouds = CLOUD if ENDPOINT in os.environ else ()
+    return kept(os.environ, "KUBECONFIG", *clouds) | {
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
         "PULUMI": str(pulumi),
         "PULUMI_HOME": str(directory / "home"),
