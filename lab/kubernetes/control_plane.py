@@ -22,7 +22,7 @@ API_PORT, KUBELET_PORT = 6443, 10250
 SERVER = f"https://{NODE}:{API_PORT}"
 STORE = "http://127.0.0.1:2379"
 READY_SECONDS, POLL_SECONDS = 120.0, 0.1
-LOST_AFTER, EVICTED_AFTER = "20s", "30"
+LOST_AFTER, EVICTED_AFTER = "40s", "30"
 """A node that says nothing is lost after the first; its pods are evicted after as many seconds more as the second says (40 s and 300)."""
 PERSON, AUDIT = "person", "audit.log"
 """Whom the kubeconfig names; where in the logs each request of a person or of a service account is that is not a controller's, without its body."""
