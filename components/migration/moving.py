@@ -85,7 +85,7 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
     if plan.source.line != (4, 4) or plan.target.major < 5:
         raise BadSource("emqx:clusters", str(plan.source), "no conversion inside an update", "go by way of 4.4")
     options = hop_44_5.Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=now)
-    made = hop_44_5.convert(source, str(plan.source), str(plan.target), options)
+    made, before = hop_44_5.convert(source, str(plan.source), str(plan.target), options), before_of(source)
     return Moving(
         origin=made.origin,
         target=made.target,
@@ -94,9 +94,9 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
         requests=made.requests,
         bootstrap=made.bootstrap,
         account=made.account,
-        proof=prove_conversion(source, made, topics=topics, most=DECISIONS),
+        proof=prove_conversion(source, made, topics=topics, most=DECISIONS, old=before),
         expected=expected_of(made),
-        before=before_of(source),
+        before=before,
     )
 
 

@@ -128,10 +128,15 @@ def prove(
 
 
 def prove_conversion(
-    source: Source, conversion: Conversion, *, topics: Iterable[str] = (), most: int = MOST_DECISIONS
+    source: Source,
+    conversion: Conversion,
+    *,
+    topics: Iterable[str] = (),
+    most: int = MOST_DECISIONS,
+    old: Before | None = None,
 ) -> Proof:
-    """The same of a conversion that was made already; arguments as for ``prove``."""
-    old = before_of(source)
+    """The same of a conversion that was made already; arguments as for ``prove``, ``old`` is ``before_of(source)`` where the caller has it."""
+    old = old or before_of(source)
     asked = list(islice(questions(old, [*used(source.export or {}), *topics], most), most))
     sides = [after_of(conversion, dialect) for dialect in dialects(patch(conversion.target))]
     return proof_of(old, sides, asked)

@@ -58,7 +58,7 @@ def test_a_test_without_exactly_one_tier_stops_the_run(tmp_path: Path, marks: st
     run = collected(tmp_path, test_a=f"{marks}def test_it(): pass")
     assert run.returncode
     assert (
-        "exactly one of the markers unit, program, provider, policy, lab, kubernetes is needed: tests/test_a.py::test_it"
+        "exactly one of the markers unit, program, provider, policy, lab, kubernetes, aws is needed: tests/test_a.py::test_it"
         in (run.stdout + run.stderr)
     )
 
