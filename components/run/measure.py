@@ -45,7 +45,7 @@ async def observe(
         _told(run.clusters[other(to)]),
         run.connect_milliseconds(run.clusters[to].handle),
         _share(run),
-        known(_license_limit(run, to)),
+        _license_limit(run, to),
     )
     mine, theirs = _of(run.clusters[to], nodes), _of(run.clusters[other(to)], old_nodes)
     live = {to: _live(mine), other(to): _live(theirs)}
@@ -119,7 +119,11 @@ async def _share(run: Run) -> int | None:
         return None
 
 
-async def _license_limit(run: Run, colour: Colour) -> int:
-    """The licensed sessions; 0 where nothing is licensed."""
-    license_ = await run.clusters[colour].license(patience_seconds=PATIENCE_SECONDS)
-    return license_.max_sessions if license_ else 0
+async def _license_limit(run: Run, colour: Colour) -> int | None:
+    """The licensed sessions; 0 where nothing is licensed, None where nobody says."""
+
+    async def asked() -> int:
+        license_ = await run.clusters[colour].license(patience_seconds=PATIENCE_SECONDS)
+        return license_.max_sessions if license_ else 0
+
+    return await known(asked())
