@@ -128,7 +128,7 @@ class Steps:
         """Let time pass until the node has come to this wait; any other one is a failure."""
         async with asyncio.timeout(60):
             seconds = await self._waiting.get()
-        assert seconds == getattr(self._joining, phase)
+        assert seconds == getattr(self._joining, phase), (seconds, self._joining)
 
     def go(self) -> None:
         """The wait is over."""

@@ -92,6 +92,7 @@ async def test_a_node_that_died_and_answers_its_check_again_gets_no_client_until
         await balancer.until("UP")
         await balancer.all_well()
         steps = Steps(bed)
+        bed.blue.save()  # a node that dies before its first save comes back with nothing
         await bed.blue.kill_node(two)
         await balancer.until("DOWN")
         booting = asyncio.create_task(bed.membership.start(two))

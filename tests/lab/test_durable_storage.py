@@ -67,6 +67,8 @@ async def test_every_shard_is_on_the_new_nodes_and_on_no_old_one(tmp_path: Path)
         old = list(bed.blue.names())
         assert await on(bed, old) == 8
         new = await bed.join("green", version="5.8.11", edition="ee", nodes=2)
+        for name in new:
+            await bed.shows(name, dict.fromkeys([*old, *new], "running"))
         blue = await stack.enter_async_context(cluster("blue", old, "5.8.10"))
         green = await stack.enter_async_context(cluster("green", new, "5.8.11"))
         assert await durable(blue)

@@ -141,7 +141,7 @@ def test_a_cluster_whose_nodes_are_not_ours_has_no_keeper_and_an_unknown_kind_is
     handle = ClusterHandle.model_validate({**colour.state["handle"], "keeper": None})
     assert keeper_of(handle) is None
     strange = KeeperHandle(kind="paper", place="drawer")
-    with pytest.raises(BadInput, match=r"paper\. Next: give one of commands, kubernetes, lab, local"):
+    with pytest.raises(BadInput, match=r"paper\. Next: give one of aws, commands, kubernetes, lab, local"):
         keeper_of(handle.model_copy(update={"keeper": strange}))
 
 
