@@ -36,6 +36,9 @@ class Switched(PodStage):
         found = self.cluster.get(self.namespace, "service", "emqx-mqtt")
         return str(found["spec"]["selector"]["emqx-upgrade/colour"])
 
+    def pods_shown(self) -> str:
+        return re.sub(" +", " ", self.cluster.kubectl("get", "pods", "-n", self.namespace))
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[Switched]:
@@ -53,8 +56,8 @@ def test_everybody_is_moved_with_one_disconnect_and_the_service_leads_to_green(s
     assert stage.live() == {"blue": 0, "green": CLIENTS}
     assert plan_and_act_agree(stage).clients == CLIENTS
     assert stage.leads_to() == "green"
-    pods = stage.cluster.kubectl("get", "pods", "-n", stage.namespace)
-    assert re.search(r"emqx-blue-0 +0/1 +Running", pods), "it is evacuated"
+    # it is evacuated, which its probe hears some seconds later
+    stage.cluster.until(stage.pods_shown, "emqx-blue-0 0/1 Running")
     assert changes(stage) == []
 
 
