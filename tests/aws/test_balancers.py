@@ -115,6 +115,9 @@ class Bench:
         listed = self.elbv2.describe_target_health(TargetGroupArn=self.groups[name])["TargetHealthDescriptions"]
         return str(listed[0]["TargetHealth"]["State"])
 
+    def flows(self) -> list[int]:
+        return [count for count in self.cloud.ask("balancers/flows").values() if count]
+
     def connect(self) -> tuple[socket.socket, str]:
         """A connection, and who answers it."""
         sock = socket.create_connection((self.host, 1883), 30)
@@ -152,13 +155,13 @@ def test_a_weight_counts_for_new_connections_only(bench: Bench) -> None:
 
 
 def test_a_connection_that_both_sides_have_ended_is_held_no_longer(bench: Bench) -> None:
-    before = sum(bench.cloud.ask("balancers/flows").values())
+    until(lambda: bench.flows() == [], "the end of those before")
     sock, _ = bench.connect()
-    assert sum(bench.cloud.ask("balancers/flows").values()) > before
-    sock.shutdown(socket.SHUT_WR)
-    assert not sock.recv(1)
-    until(lambda: sum(bench.cloud.ask("balancers/flows").values()) <= before, "the end of the connection")
-    sock.close()
+    with sock:
+        assert bench.flows() == [1]
+        sock.shutdown(socket.SHUT_WR)
+        assert not sock.recv(1)
+        until(lambda: bench.flows() == [], "the end of the connection")
 
 
 def test_weights_share_the_new_connections(bench: Bench) -> None:
