@@ -18,6 +18,7 @@ import pytest
 from lab.aws.cloud import Cloud
 from lab.aws.stage import AwsStage, at
 from lab.stage import ROOT, Scene
+from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(900)]
 
@@ -78,6 +79,7 @@ def test_no_capacity_stops_a_roll_with_the_others_in_service_and_the_next_update
     assert "its data volume is whole" in output
     assert sorted(one["State"]["Name"] for one in stage.instances("blue")) == ["running", "stopped"]
     stage.workspace.up().good()
+    assert plan_and_act_agree(stage).direction == "roll"
     assert versions(stage, "blue") == ["5.8.8", "5.8.8"]
     assert stage.live() == {"blue": CLIENTS}
     assert sorted(one["PrivateIpAddress"] for one in stage.running("blue")) == addresses
@@ -98,6 +100,7 @@ def test_everybody_is_taken_over_by_instances_that_have_joined(stage: AwsStage) 
     stage.configure("green", "blue", "green")
     stage.workspace.up().good()
     assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert plan_and_act_agree(stage).clients == CLIENTS
     assert versions(stage, "green") == ["5.8.8", "5.8.8", "5.8.9", "5.8.9"]
 
 
