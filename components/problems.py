@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from components.cutover.steps import Problem
@@ -43,6 +43,17 @@ def _no_truth(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_no_truth)]
 """A whole number as the config writes it: 3, 3.0 or "3", and not ``true``, which is 1 in Python."""
+
+
+def matching(pattern: str, allowed: str) -> AfterValidator:
+    """A text that is of this pattern as a whole; ``allowed`` is what a person reads of it."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise PydanticCustomError("shape", "{allowed}", {"allowed": allowed})
+        return value
+
+    return AfterValidator(check)
 
 
 def problems_of(invalid: ValidationError, model: type[BaseModel], prefix: str) -> list[Problem]:

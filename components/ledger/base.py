@@ -38,6 +38,11 @@ class Record(NamedTuple):
     memory: Mapping[str, str] = {}
 
 
+def parts_of(text: str) -> int | None:
+    """A share as a store has it; None where it is none that can be."""
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= PARTS else None
+
+
 class Writing(Protocol):
     """The ledger while nobody else may write it."""
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.cutover.words import PARTS
 from components.emqx.told import told
 from components.kubernetes import api
 from components.kubernetes.api import ApiError
 from components.kubernetes.place import Place
-from components.ledger.base import Record
+from components.ledger.base import Record, parts_of
 from components.ledger.files import SHARE, SHARE_KEY
 from components.ledger.versioned import PATIENCE_SECONDS, STALE_SECONDS, Stored, VersionedLedger
 
@@ -90,7 +89,7 @@ def record_of(found: Mapping[str, Any]) -> Record:
     data: Mapping[str, str] = found.get("data") or {}
     lines = dict(line.split(" ", 1) for line in data.get(SHARE, "").splitlines() if " " in line)
     share = lines.get(SHARE_KEY, "")
-    parts = int(share) if share.isascii() and share.isdigit() and int(share) <= PARTS else None
+    parts = parts_of(share)
     memory = {key.removeprefix(MEMORY): value for key, value in data.items() if key.startswith(MEMORY)}
     return Record(parts, memory)
 

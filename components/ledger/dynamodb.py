@@ -13,9 +13,8 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from components.aws.clients import client
-from components.cutover.words import PARTS
 from components.emqx.aws_told import code_of, told
-from components.ledger.base import Record
+from components.ledger.base import Record, parts_of
 from components.ledger.versioned import PATIENCE_SECONDS, STALE_SECONDS, Stored, VersionedLedger
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class DynamodbStore:
 def _stored(item: Mapping[str, AttributeValueTypeDef]) -> Stored:
     """What an item holds; no share where there is none, or one that cannot be."""
     share = item.get(SHARE, {}).get("N", "")
-    parts = int(share) if share.isascii() and share.isdigit() and int(share) <= PARTS else None
+    parts = parts_of(share)
     memory = {key: str(value.get("S", "")) for key, value in (item.get(MEMORY, {}).get("M") or {}).items()}
     return Stored(Record(parts, memory), item.get(HOLDER, {}).get("S", ""), item.get(STAMP, {}).get("S", ""))
 

@@ -11,9 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from components.cutover.words import PARTS
 from components.emqx.errors import GaveUp, Refused
-from components.ledger.base import Record, require_lease, require_parts
+from components.ledger.base import Record, parts_of, require_lease, require_parts
 from components.system.files import own_directory, replace
 from components.system.locks import held_meanwhile
 
@@ -128,7 +127,7 @@ def record_of(directory: Path) -> Record:
 
     """
     share = _lines(directory / SHARE).get(SHARE_KEY, "")
-    parts = int(share) if share.isascii() and share.isdigit() and int(share) <= PARTS else None
+    parts = parts_of(share)
     return Record(parts, {decode(key): decode_value(value) for key, value in _lines(directory / MEMORY).items()})
 
 

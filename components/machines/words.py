@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from components.problems import Whole
+from components.problems import Whole, matching
 from components.value import Value
 
-
-def _matching(pattern: str, allowed: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise PydanticCustomError("shape", "{allowed}", {"allowed": allowed})
-        return value
-
-    return AfterValidator(check)
-
-
-Region = Annotated[str, _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region like eu-central-1")]
-Name = Annotated[str, _matching(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", "small letters, digits and -, at most 20")]
-Subnet = Annotated[str, _matching(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, like subnet-0a1b2c3d4e5f67890")]
-Group = Annotated[str, _matching(r"sg-[0-9a-f]{8,17}", "the id of a security group, like sg-0a1b2c3d4e5f67890")]
-Range = Annotated[str, _matching(r"[0-9.]+/\d{1,2}|[0-9a-fA-F:]+/\d{1,3}", "a range of addresses, like 10.0.0.0/16")]
+Region = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region like eu-central-1")]
+Name = Annotated[str, matching(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?", "small letters, digits and -, at most 20")]
+Subnet = Annotated[str, matching(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, like subnet-0a1b2c3d4e5f67890")]
+Group = Annotated[str, matching(r"sg-[0-9a-f]{8,17}", "the id of a security group, like sg-0a1b2c3d4e5f67890")]
+Range = Annotated[str, matching(r"[0-9.]+/\d{1,2}|[0-9a-fA-F:]+/\d{1,3}", "a range of addresses, like 10.0.0.0/16")]
 Image = Annotated[
     str,
-    _matching(
+    matching(
         r"ami-[0-9a-f]{8,17}|/[A-Za-z0-9_./-]+",
         "the id of an image (ami-..), or the name of a public parameter that has one (/aws/service/..)",
     ),
 ]
 AMAZON_LINUX = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-Arn = Annotated[str, _matching(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+", "an ARN with an account in it")]
-Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "64 hexadecimal digits")]
+Arn = Annotated[str, matching(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+", "an ARN with an account in it")]
+Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "64 hexadecimal digits")]
 
 
 class S3Package(Value):
     """A package file in a bucket that the instances may read: ``s3://bucket/emqx-enterprise-5.8.6-amzn2023-amd64.rpm``."""
 
     uri: Annotated[
-        str, _matching(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\s'\"$\\]+\.(rpm|deb)", "s3://BUCKET/KEY.rpm")
+        str, matching(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\s'\"$\\]+\.(rpm|deb)", "s3://BUCKET/KEY.rpm")
     ]
     sha256: Sha256
 
@@ -60,7 +48,7 @@ class Volume(Value):
     iops: Whole = Field(default=3_000, ge=3_000, le=80_000)
     throughput_mib: Whole = Field(default=125, ge=125, le=2_000)
     kms_key: Arn | None = None
-    device: Annotated[str, _matching(r"/dev/sd[f-p]", "/dev/sdf to /dev/sdp")] = "/dev/sdf"
+    device: Annotated[str, matching(r"/dev/sd[f-p]", "/dev/sdf to /dev/sdp")] = "/dev/sdf"
 
 
 class Reached(Value):
@@ -83,7 +71,7 @@ class Machines(Value):
     region: Region
     name: Name = "emqx"
     subnets: tuple[Subnet, ...] = Field(min_length=1, max_length=20)
-    instance_type: Annotated[str, _matching(r"[a-z0-9-]+\.[a-z0-9-]+", "a type like m7i.large")] = "m7i.large"
+    instance_type: Annotated[str, matching(r"[a-z0-9-]+\.[a-z0-9-]+", "a type like m7i.large")] = "m7i.large"
     image: Image = AMAZON_LINUX
     package: S3Package | Literal["repository", "image"] = "repository"
     volume: Volume = Volume()

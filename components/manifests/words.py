@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from components.kubernetes.place import Access
-from components.problems import Whole
+from components.problems import Whole, matching
 from components.value import Value
 
-
-def _matching(pattern: str, allowed: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise PydanticCustomError("shape", "{allowed}", {"allowed": allowed})
-        return value
-
-    return AfterValidator(check)
-
-
-Name = Annotated[str, _matching(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", "small letters, digits and -, at most 40")]
+Name = Annotated[str, matching(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", "small letters, digits and -, at most 40")]
 ObjectName = Annotated[
-    str, _matching(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "the name of an object that is there, at most 63")
+    str, matching(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "the name of an object that is there, at most 63")
 ]
-Quantity = Annotated[str, _matching(r"\d+(\.\d+)?(m|[kKMGTPE]i?)?", "a quantity like 500m, 2Gi")]
-Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
+Quantity = Annotated[str, matching(r"\d+(\.\d+)?(m|[kKMGTPE]i?)?", "a quantity like 500m, 2Gi")]
+Digest = Annotated[str, matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
 Repository = Annotated[
-    str, _matching(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a repository without tag, like registry.example.com/emqx")
+    str, matching(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a repository without tag, like registry.example.com/emqx")
 ]
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.migration import hop_43_44, hop_44_5
 from components.migration.facts import Facts
@@ -104,30 +104,18 @@ def _to_43(facts: Facts, now: float, topics: Sequence[str]) -> Moving:
     """The document without built-in rules, which are sent in 4.2's order; without an export only files are converted."""
     made = convert_42(facts)
     name = facts.export.file if facts.export else ""
-    files = {PurePath(file).name: text for file, text in made.texts.items() if file != name}
-    left = Inside(made.texts.get(name, "{}"), made.requests, files, made.account, made.sides.old, made.sides.new)
+    files = {file: text for file, text in made.texts.items() if file != name}
+    document, sides = made.texts.get(name, "{}"), made.sides
+    left = hop_43_44.Converted(document, made.requests, files, made.account, sides.old, sides.new)
     return _inside_4(facts, now, left, prove_4x(facts, topics, DECISIONS))
 
 
 def _to_44(facts: Facts, now: float, topics: Sequence[str]) -> Moving:
     made = hop_43_44.convert(facts)
-    files = {PurePath(file).name: text for file, text in made.files.items()}
-    left = Inside(made.document, made.requests, files, made.account, made.old, made.new)
-    return _inside_4(facts, now, left, hop_43_44.prove(facts, made, tuple(topics), DECISIONS))
+    return _inside_4(facts, now, made, hop_43_44.prove(facts, made, tuple(topics), DECISIONS))
 
 
-class Inside(NamedTuple):
-    """What a hop inside 4.x gives: the document, what is sent after it, files by their last name, the account, and both sides as they decide."""
-
-    document: str
-    requests: tuple[Request, ...]
-    files: Mapping[str, str]
-    account: Account
-    old: Before
-    new: Before
-
-
-def _inside_4(facts: Facts, now: float, made: Inside, proof: Proof) -> Moving:
+def _inside_4(facts: Facts, now: float, made: hop_43_44.Converted, proof: Proof) -> Moving:
     plan, data = facts.plan, json.loads(made.document)
     sections: dict[str, Section] = {
         "rules": _keys([*_ids(data, "rules"), *_sent(made.requests, "/rules")]),
@@ -143,7 +131,7 @@ def _inside_4(facts: Facts, now: float, made: Inside, proof: Proof) -> Moving:
         archive_name=f"{archive_stem(now)}.json",
         archive=made.document.encode(),
         requests=made.requests,
-        bootstrap=made.files,
+        bootstrap={PurePath(file).name: text for file, text in made.files.items()},
         account=made.account,
         proof=proof,
         expected=Inventory(dict(sections)),

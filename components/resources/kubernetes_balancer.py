@@ -15,7 +15,7 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Endpoint
 from components.guards.leaving import is_over
 from components.kubernetes.place import Place
 from components.resources import engine, progress
-from components.resources.props import State
+from components.resources.props import State, clusters_before
 from components.resources.provider import TypedProvider
 from components.routers.registry import router_of
 from components.value import Value
@@ -62,7 +62,7 @@ class KubernetesBalancerProvider(TypedProvider[KubernetesBalancerInputs]):
 
     def act(self, inputs: KubernetesBalancerInputs, olds: State | None) -> State:
         """Wait for the pods, and bring each to what the ledger says."""
-        before = [ClusterHandle.model_validate(raw) for raw in ((olds or {}).get("clusters") or {}).values()]
+        before = clusters_before(olds)
         watching = Watching(inputs.ready_seconds, engine.interrupted, progress.progress)
         handle = handle_of(inputs.place, inputs.name, inputs.endpoints, inputs.router)
         ended = is_over(before, inputs.clusters)

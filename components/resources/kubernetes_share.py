@@ -13,9 +13,9 @@ from pulumi import dynamic
 from pulumi.dynamic import Resource
 
 from components.emqx.errors import Retryable
-from components.emqx.models import ClusterHandle, Credentials
+from components.emqx.models import Credentials
 from components.guards.leaving import Leaving, left, refuse_leaving
-from components.resources.props import State, changed, own
+from components.resources.props import State, changed, clusters_before, own
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of
 from components.routers.fronting import live_counts, refuse_small
@@ -49,7 +49,7 @@ class KubernetesShareProvider(TypedProvider[KubernetesShareInputs]):
     def refuse(self, inputs: KubernetesShareInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
         balancer = handle_of(inputs.place, inputs.name, (), inputs.router)
-        for handle in left(_before(olds), inputs.clusters):
+        for handle in left(clusters_before(olds), inputs.clusters):
             ours = handle.colour not in (olds.get("external") or ())
             known = credentials_of(handle.colour, self.credentials)
             leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
@@ -63,7 +63,7 @@ class KubernetesShareProvider(TypedProvider[KubernetesShareInputs]):
     def act(self, inputs: KubernetesShareInputs, olds: State | None) -> State:
         """The first share, or the one that there is."""
         self.refuse(inputs, olds or {})
-        before = {one.colour for one in _before(olds or {})}
+        before = {one.colour for one in clusters_before(olds)}
         joining = sorted(inputs.clusters.keys() - before) if inputs.in_one_cluster else ()
         asyncio.run(prepare(inputs.model_copy(update={"newcomers": joining}), self._credentials(inputs)))
         return {}
@@ -83,11 +83,6 @@ class KubernetesShareProvider(TypedProvider[KubernetesShareInputs]):
 
     def _credentials(self, inputs: KubernetesShareInputs) -> dict[str, Credentials]:
         return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
-
-
-def _before(olds: State) -> list[ClusterHandle]:
-    """The clusters that were in front of us."""
-    return [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
 
 
 class KubernetesShare(Resource, module="emqx", name="KubernetesShare"):

@@ -18,7 +18,7 @@ from components.keepers.registry import keeper_of
 from components.links.leave import leave
 from components.resources import engine
 from components.resources.link import Link, LinkInputs
-from components.resources.props import State
+from components.resources.props import State, clusters_before
 from components.resources.provider import TypedProvider
 from components.resources.world import credentials_of, journaled, opened, write_failure
 from components.run.run import Run
@@ -76,8 +76,7 @@ ASK_SECONDS = 3.0
 
 def _gone(inputs: LeaveInputs, olds: State) -> Sequence[ClusterHandle]:
     """The clusters of before whose colour is not declared any more, or stands for others."""
-    before = [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
-    return left(before, inputs.clusters)
+    return left(clusters_before(olds), inputs.clusters)
 
 
 class Leave(Link, module="emqx", name="Leave"):

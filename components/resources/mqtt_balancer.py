@@ -14,14 +14,14 @@ import pulumi
 from pulumi.dynamic import ConfigureRequest, Resource
 
 from components.emqx.errors import Retryable
-from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.models import BalancerHandle, Credentials
 from components.guards.leaving import Leaving, is_over, left, refuse_leaving
 from components.guards.ownership import refuse_moved
 from components.local import balancer as balancing
 from components.local.listening import Listening, listening
 from components.resources.balancer_inputs import MqttBalancerInputs
 from components.resources.owned import OwnedProvider
-from components.resources.props import State, changed
+from components.resources.props import State, changed, clusters_before
 from components.resources.world import credentials_of
 from components.routers.certificates import by_name
 from components.routers.fronting import live_counts, refuse_small
@@ -46,7 +46,7 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
         before = Path(olds.get("directory") or inputs.directory)
         refuse_moved("the balancer", before, Path(inputs.directory), before.parent, partial(balancing.running, before))
-        for handle in left(_before(olds), inputs.clusters):
+        for handle in left(clusters_before(olds), inputs.clusters):
             ours = handle.colour not in (olds.get("external") or ())
             known = credentials_of(handle.colour, self.credentials)
             leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
@@ -70,7 +70,7 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
     def act(self, inputs: MqttBalancerInputs, olds: State | None) -> State:
         """Start it, or let it take over a new configuration; clients stay connected."""
         self.refuse(inputs, olds or {})
-        before = _before(olds or {})
+        before = clusters_before(olds)
         wanted = inputs.wanted(self._listening(inputs), before, ended=is_over(before, inputs.clusters))
         return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
 
@@ -88,11 +88,6 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
 
     def _credentials(self, inputs: MqttBalancerInputs) -> dict[str, Credentials]:
         return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
-
-
-def _before(olds: State) -> list[ClusterHandle]:
-    """The clusters that were in front of us."""
-    return [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
 
 
 class MqttBalancer(Resource, module="emqx", name="MqttBalancer"):

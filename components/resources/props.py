@@ -10,8 +10,15 @@ import pulumi
 from pulumi.dynamic import CheckFailure
 from pydantic import BaseModel, ValidationError
 
+from components.emqx.models import ClusterHandle
+
 State = dict[str, Any]
 PROVIDER_KEY = "__provider"
+
+
+def clusters_before(olds: State | None) -> list[ClusterHandle]:
+    """The clusters that a resource knew at its last update; none where there was no update."""
+    return [ClusterHandle.model_validate(raw) for raw in ((olds or {}).get("clusters") or {}).values()]
 
 
 def mistakes(model: type[BaseModel], props: Mapping[str, Any]) -> Iterator[CheckFailure]:

@@ -11,11 +11,11 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.emqx.errors import Retryable, UpgradeError
-from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
+from components.emqx.models import BalancerHandle, Credentials
 from components.guards.leaving import Leaving, is_over, left, refuse_leaving
 from components.ledger.registry import ledger_of
 from components.resources import engine, progress
-from components.resources.props import State
+from components.resources.props import State, clusters_before
 from components.resources.provider import TypedProvider
 from components.resources.weighed_inputs import WeighedBalancerInputs
 from components.resources.world import credentials_of
@@ -37,7 +37,7 @@ class WeighedBalancerProvider(TypedProvider[WeighedBalancerInputs]):
 
     def refuse(self, inputs: WeighedBalancerInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients, or before the soak is over."""
-        for handle in left(_before(olds), inputs.clusters):
+        for handle in left(clusters_before(olds), inputs.clusters):
             ours = handle.colour not in (olds.get("external") or ())
             known = credentials_of(handle.colour, self.credentials)
             leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
@@ -55,7 +55,7 @@ class WeighedBalancerProvider(TypedProvider[WeighedBalancerInputs]):
     def act(self, inputs: WeighedBalancerInputs, olds: State | None) -> State:
         """Bring every listener to what the ledger says; the first time, wait until the nodes behind it are up."""
         self.refuse(inputs, olds or {})
-        ended = is_over(_before(olds or {}), inputs.clusters)
+        ended = is_over(clusters_before(olds), inputs.clusters)
         handle = inputs.handle
         asyncio.run(_settle(inputs, handle, self._credentials(inputs), ended=ended))
         if olds is None:
@@ -84,11 +84,6 @@ def _handle(olds: State) -> BalancerHandle:
     return BalancerHandle.model_validate(
         {key: olds.get(key) for key in BalancerHandle.model_fields if olds.get(key) is not None}
     )
-
-
-def _before(olds: State) -> list[ClusterHandle]:
-    """The clusters that were in front of us."""
-    return [ClusterHandle.model_validate(raw) for raw in (olds.get("clusters") or {}).values()]
 
 
 class WeighedBalancer(Resource, module="emqx", name="WeighedBalancer"):

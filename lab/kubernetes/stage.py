@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from components.kubernetes import forward
-from components.kubernetes.names import ADMIN_PORT
 from components.kubernetes.place import Place, pod_of
 from components.workloads.nodes import Running, handle_of
 from lab.kubernetes.cluster import Cluster
@@ -124,19 +122,6 @@ class PodStage(Stage):
         """The volumes that nodes have, by their claims."""
         found = self.cluster.get(self.namespace, "pvc")["items"]
         return {one["metadata"]["name"]: one["spec"]["volumeName"] for one in found}
-
-    def shares(self) -> dict[str, str]:
-        """What each pod of the balancer that is ready goes by at this moment, as its admin socket says: ``green 5000``."""
-        found = {}
-        for pod in self.cluster.get(self.namespace, "pods", "-l", "app.kubernetes.io/name=haproxy")["items"]:
-            conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
-            if conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]:
-                name = pod["metadata"]["name"]
-                with socket.create_connection(("127.0.0.1", forward.port(self.place, name, ADMIN_PORT)), 60) as asked:
-                    asked.sendall(b"show map /etc/emqx-upgrade/share/share.map\n")
-                    with asked.makefile() as answer:
-                        found[name] = " ".join(answer.read().split()[1:])
-        return found
 
     def ledger(self) -> dict[str, str]:
         """What a person sees of it."""

@@ -6,24 +6,15 @@ import socket
 import socketserver
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lab.aws.cloud import Cloud
+from tests.aws.waiting import until
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(400)]
-WAIT_SECONDS, POLL_SECONDS = 120.0, 0.1
-
-
-def until(look: Callable[[], Any], what: str) -> Any:
-    limit = time.monotonic() + WAIT_SECONDS
-    while not (seen := look()):
-        assert time.monotonic() < limit, f"{what} was not seen; last: {seen!r}"
-        time.sleep(POLL_SECONDS)
-    return seen
 
 
 class Target:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from lab.aws.cloud import Cloud
+from tests.aws.waiting import until
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(400)]
-WAIT_SECONDS, POLL_SECONDS = 120.0, 0.2
 BOOT = """#!/bin/sh
 set -eu
 echo "boot of $(hostname)"
@@ -47,14 +45,6 @@ RIGHTS = {
         {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "arn:aws:ssm:*:*:parameter/machines/*"}
     ],
 }
-
-
-def until(look: Callable[[], Any], what: str) -> Any:
-    limit = time.monotonic() + WAIT_SECONDS
-    while not (seen := look()):
-        assert time.monotonic() < limit, f"{what} was not seen; last: {seen!r}"
-        time.sleep(POLL_SECONDS)
-    return seen
 
 
 class Node:

@@ -16,7 +16,7 @@ from components.kubernetes import loop
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
-from tests.kubernetes.accounts import UPDATES, Way, account, written
+from tests.kubernetes.accounts import UPDATES, account, written
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
@@ -30,14 +30,13 @@ def staged(
     scene: Scene,
     cluster: Cluster,
     namespace: str,
-    way: Way | None = None,
     kind: type[PodStage] = PodStage,
 ) -> Iterator[PodStage]:
-    """A stage of a kind in a namespace of its own, which reaches the API server by ``way``; what runs in it ends with it."""
+    """A stage of a kind in a namespace of its own; what runs in it ends with it."""
     with pytest.MonkeyPatch.context() as patch:
         cluster.make_namespace(namespace)
         cluster.kubectl("label", "namespace", namespace, RESTRICTED)
-        config = written(account(cluster, namespace, UPDATES), directory / "kubeconfig", way)
+        config = written(account(cluster, namespace, UPDATES), directory / "kubeconfig")
         patch.setenv("KUBECONFIG", str(config))
         try:
             with kind(directory, scene, cluster, namespace) as stage:

@@ -24,14 +24,6 @@ _ACTIONS = {"all": "pubsub", "publish": "pub", "subscribe": "sub"}
 _EXISTED = frozenset({"existed"})
 
 
-async def active_plugins(calls: Calls, node: str, *, patience_seconds: float | None = None) -> frozenset[str]:
-    """The plugins that are active on this node so far; while it starts there are fewer."""
-    path = f"/nodes/{quote(node, safe='@')}/plugins"
-    answer = await calls.ask("GET", path, node=node, patience_seconds=patience_seconds)
-    rows = answer.data if isinstance(answer.data, list) else []
-    return frozenset(str(row.get("name")) for row in rows if isinstance(row, dict) and row.get("active"))
-
-
 async def is_kept(calls: Calls) -> bool:
     """Whether users are kept by emqx_auth_mnesia, on the first node that answers; Enterprise has a module for it, by its documents."""
     answer = await calls.ask("GET", "/plugins")
