@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, ClassVar
 
 import pulumi
 from pulumi import dynamic
 from pulumi.dynamic import Resource
 
-from components.emqx.errors import Retryable
-from components.emqx.models import Credentials
-from components.guards.leaving import Leaving, left, refuse_leaving
+from components.resources.fronted import SIZES, credentials_by, refuse_leavers, refuse_too_small
 from components.resources.props import State, changed, clusters_before, own
 from components.resources.provider import TypedProvider
-from components.resources.world import credentials_of
-from components.routers.fronting import live_counts, refuse_small
 from components.system import generation
 from components.workloads.balancer import Fronted, forget, handle_of, owned, prepare
-
-SIZES = frozenset({"max_connections", "replicas", "clusters"})
 
 
 class KubernetesShareInputs(Fronted):
@@ -48,24 +40,16 @@ class KubernetesShareProvider(TypedProvider[KubernetesShareInputs]):
 
     def refuse(self, inputs: KubernetesShareInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
-        balancer = handle_of(inputs.place, inputs.name, (), inputs.router)
-        for handle in left(clusters_before(olds), inputs.clusters):
-            ours = handle.colour not in (olds.get("external") or ())
-            known = credentials_of(handle.colour, self.credentials)
-            leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
-            asyncio.run(refuse_leaving(leaving, balancer, time.time()))
+        refuse_leavers(inputs, olds, self.credentials, lambda: handle_of(inputs.place, inputs.name, (), inputs.router))
         if changed(KubernetesShareInputs, SIZES, olds, inputs.model_dump()):
-            # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
-            with suppress(Retryable):
-                counts = asyncio.run(live_counts(inputs.clusters, self._credentials(inputs)))
-                refuse_small(inputs.replicas * inputs.max_connections, counts)
+            refuse_too_small(inputs, self.credentials, inputs.replicas * inputs.max_connections)
 
     def act(self, inputs: KubernetesShareInputs, olds: State | None) -> State:
         """The first share, or the one that there is."""
         self.refuse(inputs, olds or {})
         before = {one.colour for one in clusters_before(olds)}
         joining = sorted(inputs.clusters.keys() - before) if inputs.in_one_cluster else ()
-        asyncio.run(prepare(inputs.model_copy(update={"newcomers": joining}), self._credentials(inputs)))
+        asyncio.run(prepare(inputs.model_copy(update={"newcomers": joining}), credentials_by(inputs, self.credentials)))
         return {}
 
     def create(self, props: State) -> dynamic.CreateResult:
@@ -80,9 +64,6 @@ class KubernetesShareProvider(TypedProvider[KubernetesShareInputs]):
         inputs = self._inputs(own(props))
         if asyncio.run(owned(inputs.place, inputs.name, None)) in {None, generation.of(id_)}:
             asyncio.run(forget(inputs.place, inputs.name))
-
-    def _credentials(self, inputs: KubernetesShareInputs) -> dict[str, Credentials]:
-        return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
 
 
 class KubernetesShare(Resource, module="emqx", name="KubernetesShare"):

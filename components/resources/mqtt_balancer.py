@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,20 +11,16 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi.dynamic import ConfigureRequest, Resource
 
-from components.emqx.errors import Retryable
-from components.emqx.models import BalancerHandle, Credentials
-from components.guards.leaving import Leaving, is_over, left, refuse_leaving
+from components.emqx.models import BalancerHandle
+from components.guards.leaving import is_over
 from components.guards.ownership import refuse_moved
 from components.local import balancer as balancing
 from components.local.listening import Listening, listening
 from components.resources.balancer_inputs import MqttBalancerInputs
+from components.resources.fronted import SIZES, credentials_by, refuse_leavers, refuse_too_small
 from components.resources.owned import OwnedProvider
 from components.resources.props import State, changed, clusters_before
-from components.resources.world import credentials_of
 from components.routers.certificates import by_name
-from components.routers.fronting import live_counts, refuse_small
-
-SIZES = frozenset({"max_connections", "replicas", "clusters"})
 
 
 class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
@@ -46,16 +40,9 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
         """Refuse a colour that leaves while it has weight or clients or before the soak is over, and a size that is too small."""
         before = Path(olds.get("directory") or inputs.directory)
         refuse_moved("the balancer", before, Path(inputs.directory), before.parent, partial(balancing.running, before))
-        for handle in left(clusters_before(olds), inputs.clusters):
-            ours = handle.colour not in (olds.get("external") or ())
-            known = credentials_of(handle.colour, self.credentials)
-            leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
-            asyncio.run(refuse_leaving(leaving, balancing.handle_of(Path(inputs.directory)), time.time()))
+        refuse_leavers(inputs, olds, self.credentials, lambda: balancing.handle_of(Path(inputs.directory)))
         if changed(MqttBalancerInputs, SIZES, olds, inputs.model_dump()):
-            # who cannot be asked is not counted: a dead colour must not stand in the way of a larger balancer
-            with suppress(Retryable):
-                counts = asyncio.run(live_counts(inputs.clusters, self._credentials(inputs)))
-                refuse_small(inputs.replicas * inputs.max_connections, counts)
+            refuse_too_small(inputs, self.credentials, inputs.replicas * inputs.max_connections)
 
     def stale(self, inputs: MqttBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the processes are looked at
         """Whether a process is gone, a certificate is another one now than it listens with, or nodes are checked as what they are not any more."""
@@ -65,14 +52,14 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
         now = tuple(one.endpoint for one in self._listening(inputs))
         if now != balancing.handle_of(directory).endpoints:
             return True
-        return balancing.checked_otherwise(inputs.wanted(()), self._credentials(inputs))
+        return balancing.checked_otherwise(inputs.wanted(()), credentials_by(inputs, self.credentials))
 
     def act(self, inputs: MqttBalancerInputs, olds: State | None) -> State:
         """Start it, or let it take over a new configuration; clients stay connected."""
         self.refuse(inputs, olds or {})
         before = clusters_before(olds)
         wanted = inputs.wanted(self._listening(inputs), before, ended=is_over(before, inputs.clusters))
-        return balancing.serve(wanted, self._credentials(inputs)).model_dump(mode="json")
+        return balancing.serve(wanted, credentials_by(inputs, self.credentials)).model_dump(mode="json")
 
     def end(self, props: State) -> None:
         """End the process, and what it remembers ends with it; the cluster guards have been asked before."""
@@ -85,9 +72,6 @@ class MqttBalancerProvider(OwnedProvider[MqttBalancerInputs]):
 
     def _listening(self, inputs: MqttBalancerInputs) -> tuple[Listening, ...]:
         return listening(inputs.listeners, self.certificates, time.time())
-
-    def _credentials(self, inputs: MqttBalancerInputs) -> dict[str, Credentials]:
-        return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
 
 
 class MqttBalancer(Resource, module="emqx", name="MqttBalancer"):

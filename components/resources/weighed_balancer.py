@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,13 +11,13 @@ from pulumi.dynamic import Resource
 
 from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import BalancerHandle, Credentials
-from components.guards.leaving import Leaving, is_over, left, refuse_leaving
+from components.guards.leaving import is_over
 from components.ledger.registry import ledger_of
 from components.resources import engine, progress
+from components.resources.fronted import credentials_by, refuse_leavers
 from components.resources.props import State, clusters_before
 from components.resources.provider import TypedProvider
 from components.resources.weighed_inputs import WeighedBalancerInputs
-from components.resources.world import credentials_of
 from components.routers.fronting import begun, settled
 from components.routers.registry import router_of
 from components.routers.up import wait_until_up
@@ -37,11 +36,7 @@ class WeighedBalancerProvider(TypedProvider[WeighedBalancerInputs]):
 
     def refuse(self, inputs: WeighedBalancerInputs, olds: State) -> None:
         """Refuse a colour that leaves while it has weight or clients, or before the soak is over."""
-        for handle in left(clusters_before(olds), inputs.clusters):
-            ours = handle.colour not in (olds.get("external") or ())
-            known = credentials_of(handle.colour, self.credentials)
-            leaving = Leaving(handle, known, inputs.soak_seconds, ours, sessions_may_end=inputs.sessions_may_end)
-            asyncio.run(refuse_leaving(leaving, _handle(olds), time.time()))
+        refuse_leavers(inputs, olds, self.credentials, lambda: _handle(olds))
 
     def stale(self, inputs: WeighedBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the listeners are looked at
         """Whether somebody has changed the weights; who cannot be asked is no reason for an update."""
@@ -57,14 +52,11 @@ class WeighedBalancerProvider(TypedProvider[WeighedBalancerInputs]):
         self.refuse(inputs, olds or {})
         ended = is_over(clusters_before(olds), inputs.clusters)
         handle = inputs.handle
-        asyncio.run(_settle(inputs, handle, self._credentials(inputs), ended=ended))
+        asyncio.run(_settle(inputs, handle, credentials_by(inputs, self.credentials), ended=ended))
         if olds is None:
             waiting = (inputs.ready_seconds, engine.interrupted, progress.progress)
             asyncio.run(wait_until_up(router_of(handle), *waiting))
         return handle.model_dump(mode="json")
-
-    def _credentials(self, inputs: WeighedBalancerInputs) -> dict[str, Credentials]:
-        return {colour: credentials_of(colour, self.credentials) for colour in inputs.clusters}
 
 
 async def _settle(
