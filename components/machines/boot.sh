@@ -179,11 +179,12 @@ nodes=$(awaited "$WAIT_SECONDS" "parameter $PARAMETERS/nodes" parameter nodes)
 name=$(echo "$nodes" | sed -n "$((NODE + 1))p")
 [ -n "$name" ] || die "parameter $PARAMETERS/nodes names no node $NODE"
 config=$(awaited "$WAIT_SECONDS" "parameter $PARAMETERS/config" parameter config)
+born=$(awaited 60 "parameter $PARAMETERS/born" parameter born)
 cookie=$(awaited 60 "parameter $PARAMETERS/secrets/cookie" parameter secrets/cookie)
 settings=$(awaited 60 "parameter $PARAMETERS/secrets/settings" parameter secrets/settings)
 keys=$(awaited 60 "parameter $PARAMETERS/secrets/api-keys" parameter secrets/api-keys)
 step="writing the configuration"
-printf '%s\nnode.name = "%s"\n%s\n%s\n' "$config" "$name" "$cookie" "$settings" | written /etc/emqx/emqx.conf
+printf '%s\n%s\nnode.name = "%s"\n%s\n%s\n' "$born" "$config" "$name" "$cookie" "$settings" | written /etc/emqx/emqx.conf
 printf '%s\n' "$keys" | written /etc/emqx/api-keys
 owned
 step="starting the service"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from components.aws import names
 from components.emqx.models import Credentials
@@ -16,9 +17,11 @@ from components.machines.words import Declared, Machines, S3Package
 
 MQTT, WEBSOCKET, API, DISTRIBUTION, RPC = 1883, 8083, 18083, 4370, 5369
 HOME, KEYS = "/var/lib/emqx", "/etc/emqx/api-keys"
-DECLARED, NODES, CONFIG = "declared", "nodes", "config"
+DECLARED, NODES, CONFIG, BORN = "declared", "nodes", "config", "born"
 COOKIE, SETTINGS, API_KEYS = "secrets/cookie", "secrets/settings", "secrets/api-keys"
-ALL = (DECLARED, NODES, CONFIG, COOKIE, SETTINGS, API_KEYS)
+ALL = (DECLARED, NODES, CONFIG, BORN, COOKIE, SETTINGS, API_KEYS)
+NOTHING = "# nothing"
+"""A parameter cannot be empty."""
 
 
 def name_of(address: str) -> str:
@@ -61,6 +64,11 @@ def config(machines: Machines, what: Declared, addresses: Sequence[str], beside:
     return "\n".join([*lines, *filter(None, [machines.config.strip()])])
 
 
+def born(roots: Mapping[str, Any]) -> str:
+    """The lines before those: what the nodes take over from an old cluster, root by root."""
+    return "\n".join([f"{root} = {json.dumps(content)}" for root, content in roots.items()] or [NOTHING])
+
+
 def cookie(what: Declared, joined: Credentials) -> str:
     """The line with the cookie; nodes of one cluster have that of the colour whose cluster it is."""
     seed = f"cookie of {names.colour(what.prefix, what.joins)}".encode()
@@ -75,8 +83,7 @@ def settings(what: Declared, mine: Credentials) -> str:
         "license.key": mine.license if what.edition == "ee" else None,
     }
     given = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in lines.items() if value is not None]
-    # a parameter cannot be empty
-    return "\n".join(given or ["# nothing"])
+    return "\n".join(given or [NOTHING])
 
 
 def api_keys(mine: Credentials) -> str:

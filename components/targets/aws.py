@@ -12,7 +12,6 @@ from pydantic import Field
 
 from components.aws import names
 from components.cutover.steps import Problem
-from components.cutover.versions import BadVersion, parse
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour
 from components.instances.nodes import Running, observed
 from components.machines.words import Declared, Machines, S3Package
@@ -20,7 +19,7 @@ from components.problems import Whole
 from components.resources.aws_cluster import AwsCluster as Ready
 from components.resources.aws_declared import AwsDeclared
 from components.settings import ClusterSettings
-from components.targets.base import Site
+from components.targets.base import Site, born, too_old
 from components.targets.local import unfit
 
 MADE_WITH = ("subnets", "instance_type", "image", "key_pair", "root_gib", "kms_key", "boundary")
@@ -48,13 +47,7 @@ class Aws:
     def problems(self, site: Site) -> list[Problem]:
         """What no instance could begin with."""
         wanted: AwsCluster = site.settings
-        found = []
-        try:
-            if parse(wanted.version).major < 5:
-                allowed = "5.0 and newer; for an older one declare target external"
-                found.append(Problem(f"{site.path}.version", wanted.version, allowed))
-        except BadVersion:
-            pass  # refused for itself
+        found = too_old(site)
         if not (wanted.management.ranges or wanted.management.groups):
             allowed = "ranges or groups: the machine that runs Pulumi reaches the management API from one of them"
             found.append(Problem(f"{site.path}.management", "nothing", allowed))
@@ -84,7 +77,7 @@ class Aws:
         }
         rest = {"idle": site.idle, "in_place": site.in_place, "made_with": made_with}
         before = AwsDeclared(f"{site.colour}-declared", {**running, **rest}, opts)
-        made = declare(settings, what, credentials, site.beside, before, opts)
+        made = declare(settings, what, credentials, site.beside, before, opts, born=born(site))
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*made.all]))
         ready = {**running, "instances": made.instances, "ready_seconds": settings.ready_seconds}
         return Ready(f"{site.colour}-nodes", ready, waits).handle

@@ -29,7 +29,7 @@ from components.machines.rights import TRUST, partition_of, role_policy
 from components.machines.user_data import Boot, user_data
 from components.machines.words import Declared, Machines
 from components.targets.aws_network import open_ports
-from components.targets.aws_parameters import before_nodes, of_nodes
+from components.targets.aws_parameters import before_nodes, begins, of_nodes
 
 METADATA = InstanceMetadataOptionsArgs(
     http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1, instance_metadata_tags="enabled"
@@ -74,6 +74,8 @@ def declare(
     beside: pulumi.Input[dict[str, Any]] | None,
     before: pulumi.Resource,
     opts: pulumi.ResourceOptions,
+    *,
+    born: Mapping[str, Any] | None = None,
 ) -> Made:
     """Everything of a colour.
 
@@ -84,6 +86,7 @@ def declare(
         beside: the handle of the colour whose cluster it joins.
         before: what has to let us.
         opts: of its component.
+        born: what its nodes take over from the configuration of the other colour; None leaves it as it is.
 
     """
     colour = Colour(
@@ -104,6 +107,7 @@ def declare(
     rules = open_ports(what, machines, group, beside, colour.tags(own), colour.opts)
     profile = _profile(colour, own)
     parameters = before_nodes(what, machines, credentials, colour.tags(own), colour.opts)
+    parameters.append(begins(what, born, colour.tags(own), colour.opts))
     nodes = [_node(colour, number, group, profile, [*rules, *parameters]) for number in range(what.nodes)]
     instances = [node.instance for node in nodes]
     last = of_nodes(what, machines, [one.private_ip for one in instances], beside, colour.tags(own), colour.opts)

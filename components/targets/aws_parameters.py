@@ -40,6 +40,14 @@ def before_nodes(
     ]
 
 
+def begins(
+    what: Declared, born: Mapping[str, Any] | None, tags: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> pulumi.Resource:
+    """What stays when the colour that it came from has left: nobody can compute it any more then."""
+    kept = pulumi.ResourceOptions(ignore_changes=["value"] if born is None else [])
+    return _parameter(what, texts.BORN, texts.born(born or {}), tags, pulumi.ResourceOptions.merge(opts, kept))
+
+
 def of_nodes(
     what: Declared,
     machines: Machines,

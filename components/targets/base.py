@@ -12,8 +12,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import pulumi
 
 from components.cutover.steps import Problem
+from components.cutover.versions import BadVersion, parse
 from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle, Credentials
+from components.links.given import Birth
 from components.settings import ClusterSettings
 
 
@@ -76,3 +78,27 @@ class Target(Protocol):
     def standing(self, site: Site) -> bool:
         """Whether the cluster is there already."""
         ...
+
+
+def born(site: Site) -> Mapping[str, Any] | None:
+    """Roots that its nodes take over from the configuration of the colour whose data they get; None where there is no such colour.
+
+    Raises:
+        Refused: a file of that colour is not there, or is not understood.
+
+    """
+    return None if site.birth is None else Birth.model_validate(site.birth).bootstrap().ours
+
+
+def too_old(site: Site) -> list[Problem]:
+    """A version of 4.x, where a target makes nodes of 5.x only, with where such a colour can be."""
+    try:
+        if parse(site.settings.version).major > 4:
+            return []
+    except BadVersion:
+        return []  # refused for itself
+    allowed = (
+        f"5.0 and newer: target {site.settings.target} makes no nodes of 4.x. A 4.x that is there is target external; one that is only on the way"
+        " (4.2 by 4.3 and 4.4 to 5.x) too, or target local; the last hop, to 5.x, brings the fleet here"
+    )
+    return [Problem(f"{site.path}.version", site.settings.version, allowed)]

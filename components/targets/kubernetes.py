@@ -18,7 +18,6 @@ from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour
 from components.kubernetes import loop, names
 from components.kubernetes.place import Place
-from components.links.given import Birth
 from components.manifests import nodes as manifests
 from components.manifests.nodes import COOKIE, KEYS, LICENCE, PASSWORD, USERNAME, Declared, NodePods
 from components.migration.bootstrap import written
@@ -26,7 +25,7 @@ from components.problems import Whole
 from components.resources.kubernetes_cluster import KubernetesCluster as Ready
 from components.resources.kubernetes_declared import KubernetesDeclared
 from components.settings import ClusterSettings
-from components.targets.base import Site
+from components.targets.base import Site, born, too_old
 from components.targets.local import unfit
 from components.workloads.nodes import Running, kept_cookie, observed
 
@@ -60,7 +59,9 @@ class Kubernetes:
     ours: ClassVar[bool] = True
 
     def problems(self, site: Site) -> list[Problem]:
-        """A name of ours in ``env``, which would be given twice."""
+        """A 4.x, which no pod of ours runs, or a name of ours in ``env``, which would be given twice."""
+        if old := too_old(site):
+            return old
         container = _container(site.settings.model_copy(update={"env": {}, "pod_template": {}}), site)
         taken = {one["name"] for one in container["env"]} & set(site.settings.env)
         return [Problem(f"{site.path}.env.{name}", "given", "no value: the target sets it") for name in sorted(taken)]
@@ -87,7 +88,8 @@ class Kubernetes:
         if declared.joins != site.colour and not pulumi.runtime.is_dry_run():
             kept = loop.wait(kept_cookie(settings.place, names.cookie(settings.name, declared.joins)), LOOK_SECONDS)
             secrets |= {COOKIE: kept} if kept else {}
-        made = declare(settings, declared, secrets, before, opts, born=_born(site))
+        begins = born(site)
+        made = declare(settings, declared, secrets, before, opts, born=None if begins is None else written(begins))
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*made]))
         ready = {**running, "in_place": site.in_place, "in_work": site.in_work, "emptied": site.emptied}
         return Ready(f"{site.colour}-nodes", ready, waits).handle
@@ -116,13 +118,6 @@ def secrets_of(
         LICENCE: mine.license if declared.licence else None,
     }
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _born(site: Site) -> str | None:
-    """What its nodes take over from the configuration of the colour whose data they get; None where there is no such colour."""
-    if site.birth is None:
-        return None
-    return written(Birth.model_validate(site.birth).bootstrap().ours)
 
 
 def _credentials() -> Mapping[str, Credentials]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
+from components.hocon.document import loads
 from components.intent import load
+from components.machines.parameters import NOTHING
 from components.machines.user_data import LIMIT_BYTES
 from components.targets import TARGETS
 from components.targets.aws import Aws
@@ -140,6 +143,30 @@ def test_credentials_are_secret_parameters_and_nowhere_else(recorder: Recorder, 
     others = json.dumps([one.inputs for one in recorder.seen if "-secrets-" not in one.name], default=str)
     assert PLANTED not in others
     assert "planted-" not in others
+
+
+def test_instances_are_born_with_how_the_doors_of_a_4_4_behaved(
+    recorder: Recorder, subnets: list[str], tmp_path: Path
+) -> None:
+    configure(subnets, "green", "green")
+    declare()
+    assert value(recorder, "green", "born") == NOTHING
+    (conf := tmp_path / "emqx.conf").write_text(
+        "listener.tcp.external = 1883\nlistener.tcp.external.max_connections = 4321\n"
+    )
+    (tmp_path / "export.json").write_text("{}")
+    node = {"name": "emqx@10.0.0.1", "api": "http://10.0.0.1:8081", "mqtt": "10.0.0.1:1883"}
+    clusters = json.loads(pulumi.runtime.get_config("emqx:clusters") or "")
+    clusters["blue"] = {
+        "target": "external", "edition": "ee", "version": "4.4.19", "nodes": [node],
+        "configuration": [str(conf)], "exports": {"path": str(tmp_path / "export.json")},
+    }  # fmt: skip
+    pulumi.runtime.set_config("emqx:clusters", json.dumps(clusters))
+    recorder.seen.clear()
+    declare()
+    born = loads(value(recorder, "green", "born"))
+    assert born["listeners"]["tcp"]["default"]["max_connections"] == 4321
+    assert not {"bind", "proxy_protocol"} & born["listeners"]["tcp"]["default"].keys(), "those are the target's"
 
 
 def test_each_cluster_has_a_cookie_of_its_own_and_joined_nodes_have_one(recorder: Recorder, subnets: list[str]) -> None:

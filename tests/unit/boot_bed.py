@@ -19,6 +19,7 @@ PARAMETERS = {
     "declared": "5.8.6 ee repository",
     "nodes": "emqx@10.0.0.4\nemqx@10.0.1.4",
     "config": 'node.data_dir = "/var/lib/emqx"',
+    "born": "listeners.tcp.default.max_connections = 4321",
     "secrets/cookie": f'node.cookie = "{PLANTED}"',
     "secrets/settings": 'dashboard.default_password = "planted \\"$HOME\\" `password`"',
     "secrets/api-keys": "key:planted-secret:administrator",

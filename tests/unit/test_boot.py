@@ -22,6 +22,7 @@ def test_a_first_boot_makes_the_node_that_is_declared(tmp_path: Path) -> None:
     assert machine.calls.index("systemctl disable emqx") < machine.calls.index("systemctl restart emqx")
     written = (tmp_path / "etc/emqx/emqx.conf").read_text().splitlines()
     assert written == [
+        PARAMETERS["born"],
         PARAMETERS["config"],
         'node.name = "emqx@10.0.1.4"',
         PARAMETERS["secrets/cookie"],

@@ -16,6 +16,8 @@ from components.migration.declared import Shown
 from components.migration.facts import Facts, Plan
 from components.migration.loading import add
 from components.resources.local_cluster_inputs import LocalClusterInputs
+from components.targets import TARGETS
+from components.targets.base import Site
 
 pytestmark = pytest.mark.unit
 
@@ -116,3 +118,24 @@ def test_a_local_colour_finds_it_when_it_starts_for_the_first_time_and_no_secret
     assert json.loads(files["base.hocon"])["listeners"]["tcp"]["default"]["max_connections"] == 4321
     assert inputs.wanted({"network": "127.1.1"}).files == {}, "what runs keeps its files"
     assert "planted" not in inputs.model_dump_json() + files["base.hocon"]
+
+
+MAKES_5: dict[str, dict[str, Any]] = {
+    "kubernetes": {"namespace": "mqtt"},
+    "aws": {
+        "region": "eu-central-1",
+        "subnets": ["subnet-0123456789abcdef0"],
+        "management": {"ranges": ["10.0.0.0/8"]},
+    },
+}
+
+
+@pytest.mark.parametrize("target", MAKES_5)
+def test_a_4_x_is_refused_where_none_is_made_with_where_it_may_be(target: str) -> None:
+    words = {"target": target, "version": "4.3.22", "edition": "ee", "nodes": 1, **MAKES_5[target]}
+    site = Site("green", TARGETS[target].model.model_validate(words), ".")
+    (found,) = TARGETS[target].problems(site)
+    assert (found.path, found.value) == ("emqx:clusters.green.version", "4.3.22")
+    assert f"target {target} makes no nodes of 4.x" in found.allowed
+    assert "target external" in found.allowed
+    assert TARGETS[target].problems(site._replace(settings=site.settings.model_copy(update={"version": "5.8.9"}))) == []
