@@ -90,15 +90,15 @@ def born(site: Site) -> Mapping[str, Any] | None:
     return None if site.birth is None else Birth.model_validate(site.birth).bootstrap().ours
 
 
-def too_old(site: Site) -> list[Problem]:
-    """A version of 4.x, where a target makes nodes of 5.x only, with where such a colour can be."""
+def too_old(site: Site, maker: str = "") -> list[Problem]:
+    """A version of 4.x, where a target (or what else is the ``maker``) makes nodes of 5.x only, with where such a colour can be."""
     try:
         if parse(site.settings.version).major > 4:
             return []
     except BadVersion:
         return []  # refused for itself
     allowed = (
-        f"5.0 and newer: target {site.settings.target} makes no nodes of 4.x. A 4.x that is there is target external; one that is only on the way"
-        " (4.2 by 4.3 and 4.4 to 5.x) too, or target local; the last hop, to 5.x, brings the fleet here"
+        f"5.0 and newer: {maker or f'target {site.settings.target}'} makes no nodes of 4.x. Those are yours, and target external, also where they are only"
+        " on the way (4.2 by 4.3 and 4.4 to 5.x); the last hop, to 5.x, brings the fleet here"
     )
     return [Problem(f"{site.path}.version", site.settings.version, allowed)]

@@ -18,7 +18,7 @@ from components.local.release import Release
 from components.problems import Whole
 from components.resources.local_cluster import LocalCluster as Processes
 from components.settings import ClusterSettings, ExportsSettings
-from components.targets.base import Site
+from components.targets.base import Site, too_old
 
 OLDEST_LAB = (5, 8)
 OLDER_LAB = frozenset({(4, 2), (4, 3), (4, 4)})
@@ -68,7 +68,7 @@ class Local:
             allowed = "no value: only an Enterprise lab node's licence is ours to choose"
             problems.append(Problem(f"{site.path}.maxSessions", str(wanted.max_sessions), allowed))
         if wanted.emqx_home is not None:
-            return problems + _release(site.path, wanted, wanted.emqx_home)
+            return problems + (too_old(site, "emqxHome") or _release(site.path, wanted, wanted.emqx_home))
         try:
             line = parse(wanted.version).line
         except BadVersion:

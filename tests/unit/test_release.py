@@ -147,6 +147,13 @@ def test_another_version_or_edition_than_the_release_is_refused_with_path_value_
     assert "emqx:clusters.blue.edition: ce; allowed: ee, as the release" in refusal(home, edition="ce")
 
 
+def test_a_release_of_4_x_is_refused_which_would_not_hear_what_we_tell_it(tmp_path: Path) -> None:
+    home = unpacked(tmp_path / "emqx", 'REL_VSN="4.4.19"\nIS_ENTERPRISE="yes"\n')
+    wrong = refusal(home, "4.4.19")
+    assert "emqx:clusters.blue.version: 4.4.19; allowed: 5.0 and newer: emqxHome makes no nodes of 4.x" in wrong
+    assert "target external" in wrong
+
+
 @pytest.mark.parametrize(
     ("broken", "seen"),
     [
