@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from components.cutover.evacuation import MOST_WAIT_SECONDS, Adoption, Evacuation, adoptable
+from components.cutover.evacuation import MOST_WAIT_SECONDS, Adoption, adoptable
 from components.cutover.pace import evacuation_limit_seconds, limit_seconds, split
-from components.cutover.plan import DRAIN
 from components.cutover.portions import staying
 from components.cutover.words import Colour
 from components.emqx.answers import EvacuationFacts
 from components.emqx.errors import GaveUp, Refused, Retryable
 from components.movers import stilled
 from components.movers.task import Task
-from components.run.moved import Moved
 from components.run.orders import Still
 from components.run.run import Run
 
@@ -36,87 +34,67 @@ async def carry_out(run: Run, task: Task) -> None:
     """The mover ``evacuation``: everybody, or a portion of them, so ``green_parts`` are not looked at."""
     live = sum((await run.clusters[task.source].live_connections()).values())
     limit = max(60.0, SLACK * limit_seconds(live, task.budget_per_second)) + task.knobs.wait_health_check_seconds
-    await evacuate(
-        run,
-        task.source,
-        budget_per_second=task.budget_per_second,
-        knobs=task.knobs,
-        limit_seconds=limit,
-        moved=task.moved,
-        notice=task.notice,
-        step=task.step,
-        recipients=task.recipients,
-        portion=task.portion,
-    )
+    await evacuate(run, task, limit)
 
 
-async def evacuate(
-    run: Run,
-    colour: Colour,
-    *,
-    budget_per_second: int,
-    knobs: Evacuation,
-    limit_seconds: float,
-    moved: Moved,
-    notice: Callable[[], None],
-    step: str = DRAIN,
-    recipients: tuple[str, ...] = (),
-    portion: float = 100.0,
-) -> None:
-    """Evacuate every node of the colour and wait until no live connection is left on any, or until a ``portion`` (percent) of them has left.
+async def evacuate(run: Run, task: Task, shortest_limit_seconds: float) -> None:
+    """Evacuate every node of the source and wait until no live connection is left on any, or until the portion of them has left.
 
     Done (docs/emqx/evacuation.md#all-nodes-at-once): live connections 0 on every node and every state past
     ``evicting_conns``. With nobody to receive the sessions EMQX stays in ``evicting_sessions``; that is not waited out.
-    With ``recipients``, nodes of the same cluster, the sessions go there and every node becomes ``prohibiting``
+    With recipients, nodes of the same cluster, the sessions go there and every node becomes ``prohibiting``
     (recording B3_evacuate_all_old_ee); an evacuation that sends them elsewhere is begun again, since a node that restarts forgets whereto.
-    ``moved`` is updated while it works (``to_move``: without those on nodes that still wait for the health check), ``notice`` is
-    called at each poll, ``step`` is the name in the journal. With a portion the evacuations are stopped once it has left; a second's worth more may go. Slow rates and long waits get more time than ``limit_seconds``.
+    ``task.moved.to_move`` leaves out those on nodes that still wait for the health check. With a portion the evacuations are stopped once
+    it has left; a second's worth more may go. Slow rates and long waits get more time than ``shortest_limit_seconds``.
 
     Raises:
         Refused: somebody else evacuates these nodes in a way that does not fit.
         GaveUp: too late even for the rates and waits, with the states and counts that were last seen.
 
     """
-    api = run.clusters[colour]
+    colour, api, carries = task.source, run.clusters[task.source], bool(task.recipients)
     live = await api.live_connections()
-    await _stop_astray(run, colour, recipients)
-    adoption = await _adopt(run, colour, list(live), budget_per_second)
-    rates = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, knobs.conn_evict_rate)
-    total = sum(live.values())
-    _refuse_above(colour, live, {**adoption.rates, **rates}, budget_per_second)
+    await _stop_astray(run, colour, task.recipients)
+    adoption = await _adopt(run, colour, list(live), task.budget_per_second)
+    missing = split(adoption.budget_left, {node: live[node] for node in adoption.missing}, task.knobs.conn_evict_rate)
+    rates = {**adoption.rates, **missing}
+    _refuse_above(colour, live, rates, task.budget_per_second)
 
     async def begin(node: str) -> bool:
-        rate = {**adoption.rates, **rates}.get(node, knobs.conn_evict_rate)
-        return await api.evacuation_start(node, knobs.model_copy(update={"conn_evict_rate": rate}), recipients)
+        rate = rates.get(node, task.knobs.conn_evict_rate)
+        return await api.evacuation_start(
+            node, task.knobs.model_copy(update={"conn_evict_rate": rate}), task.recipients
+        )
 
-    still = stilled.evacuations(run, colour, live, begin, lambda facts: _has_done(facts, carries=bool(recipients)))
+    still = stilled.evacuations(run, colour, live, begin, lambda facts: _has_done(facts, carries=carries))
+    total = sum(live.values())
     await run.checkpoint(still)
-    await run.act("evacuation", step=step, colour=colour, live=total, rates=rates, adopted=adoption.adopted)
-    for node in rates:
+    await run.act("evacuation", step=task.step, colour=colour, live=total, rates=missing, adopted=adoption.adopted)
+    for node in missing:
         await run.checkpoint(still)
         await begin(node)
-        await run.clock.sleep(BURST_SECONDS / len(rates) if total else 0.0)
-    limit = max(limit_seconds, evacuation_limit_seconds(live, {**adoption.rates, **rates}))
+        await run.clock.sleep(BURST_SECONDS / len(missing) if total else 0.0)
+    limit = max(shortest_limit_seconds, evacuation_limit_seconds(live, rates))
+    if carries:
+        limit += SLACK * sum((await api.session_totals())[:2]) / task.knobs.sess_evict_rate
     counted = {**dict.fromkeys(api.node_names, 0), **live}
-    if recipients:
-        limit += SLACK * sum((await api.session_totals())[:2]) / knobs.sess_evict_rate
-    emptying = _Emptying(counted, step, carries=bool(recipients), stays=staying(total, portion))
-    await _wait_until_empty(run, colour, emptying, limit, moved, notice, still)
+    emptying = _Emptying(counted, carries=carries, stays=staying(total, task.portion))
+    await _wait_until_empty(run, task, emptying, limit, still)
     if emptying.stays:
-        await _stop(run, colour, emptying, moved)
+        await _stop(run, task, emptying)
 
 
-async def _stop(run: Run, colour: Colour, emptying: _Emptying, moved: Moved) -> None:
+async def _stop(run: Run, task: Task, emptying: _Emptying) -> None:
     """The portion has left, and those of the last second with it: the others stay until it has been judged."""
-    api = run.clusters[colour]
+    api, moved = run.clusters[task.source], task.moved
     running = await api.evacuations()
-    await run.act("portion", step=emptying.step, colour=colour, stopped=sorted(running))
+    await run.act("portion", step=task.step, colour=task.source, stopped=sorted(running))
     await asyncio.gather(*map(api.evacuation_stop, running))
     gone = emptying.look(await api.live_connections(), {}, run.clock.now())
     if gone:
         moved.count += gone
         moved.to_move = max(moved.to_move, moved.count)
-        run.record("move", step=emptying.step, mover="evacuation", count=gone)
+        run.record("move", step=task.step, mover="evacuation", count=gone)
 
 
 async def _stop_astray(run: Run, colour: Colour, recipients: tuple[str, ...]) -> None:
@@ -161,7 +139,6 @@ class _Emptying:
     """What the polls of one drain have seen so far; ``counted`` are the live connections before it, by node, ``carries`` is whether the sessions go too, ``stays`` is how many are left alone."""
 
     counted: Mapping[str, int]
-    step: str
     carries: bool = False
     stays: int = 0
     left: int = field(init=False)
@@ -215,16 +192,8 @@ def _has_done(facts: EvacuationFacts, *, carries: bool) -> bool:
     return facts.without_sessions if carries else facts.past_evicting
 
 
-async def _wait_until_empty(
-    run: Run,
-    colour: Colour,
-    emptying: _Emptying,
-    limit_seconds: float,
-    moved: Moved,
-    notice: Callable[[], None],
-    still: Still,
-) -> None:
-    api = run.clusters[colour]
+async def _wait_until_empty(run: Run, task: Task, emptying: _Emptying, limit_seconds: float, still: Still) -> None:
+    api, moved = run.clusters[task.source], task.moved
     began = run.clock.now()
     end = began + limit_seconds
     while (now := run.clock.now()) < end:
@@ -242,15 +211,15 @@ async def _wait_until_empty(
             moved.to_move = moved.count + gone + emptying.going
             if gone:
                 moved.count += gone
-                run.record("move", step=emptying.step, mover="evacuation", count=gone)
+                run.record("move", step=task.step, mover="evacuation", count=gone)
             if moved.count and emptying.has_left and emptying.moving_since is not None and not moved.seconds:
                 moved.seconds = now - emptying.moving_since
             if emptying.done(running, now):
                 return
-            notice()
+            task.notice()
         await run.clock.sleep(POLL_SECONDS)
     raise GaveUp(
-        f"draining {colour}",
+        f"draining {task.source}",
         node=", ".join(emptying.counted),
         seen=f"after {run.clock.now() - began:.0f} s: {emptying.seen}",
         todo="look at these nodes; the next pulumi up adopts the evacuation where it stands",

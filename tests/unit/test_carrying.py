@@ -18,6 +18,7 @@ from components.links.carrying import carry_sessions, not_carried
 from components.links.opening import open_run
 from components.links.shift import carry_out
 from components.movers.evacuation import evacuate
+from components.movers.task import Task
 from components.report.numbers import report_of
 from components.report.terminal import summary
 from components.run.moved import Moved
@@ -138,16 +139,8 @@ async def test_an_evacuation_that_forgot_where_to_is_begun_again() -> None:
     blue = world.member("blue")
     blue.rate = 10
     world.sessions["blue"] = [offline("s")]
-    await evacuate(
-        world.run("a"),
-        "blue",
-        budget_per_second=50,
-        knobs=Evacuation(wait_health_check_seconds=0),
-        limit_seconds=60,
-        moved=Moved(),
-        notice=lambda: None,
-        recipients=(world.member("green").node,),
-    )
+    knobs, there = Evacuation(wait_health_check_seconds=0), (world.member("green").node,)
+    await evacuate(world.run("a"), Task("drain", "blue", 10_000, 50, knobs, Moved(), lambda: None, there), 60)
     assert blue.recipients == (world.member("green").node,)
     assert [one.clientid for one in world.sessions["green"]] == ["s"]
 

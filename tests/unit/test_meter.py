@@ -55,15 +55,7 @@ async def emptied(world: World, knobs: Evacuation, budget: int = 50, limit_secon
     await meter.baseline()
     await run.set_share(EVERYBODY)
     await meter.watch_over(
-        evacuate(
-            run,
-            "blue",
-            budget_per_second=budget,
-            knobs=knobs,
-            limit_seconds=limit_seconds,
-            moved=meter.moved,
-            notice=meter.notice,
-        )
+        evacuate(run, Task("drain", "blue", EVERYBODY, budget, knobs, meter.moved, meter.notice), limit_seconds)
     )
     return meter
 
@@ -198,16 +190,8 @@ class TestEvacuation:
         async def go() -> None:
             run = await leased(world)
             await run.set_share(EVERYBODY)
-            await evacuate(
-                run,
-                "blue",
-                budget_per_second=50,
-                knobs=Evacuation(),
-                limit_seconds=60,
-                moved=Moved(),
-                notice=lambda: None,
-                step="shift-100",
-            )
+            task = Task("shift-100", "blue", EVERYBODY, 50, Evacuation(), Moved(), lambda: None)
+            await evacuate(run, task, 60)
 
         asyncio.run(go())
         assert {event["step"] for event in world.journal if event["event"] == "move"} == {"shift-100"}
