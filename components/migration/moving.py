@@ -31,7 +31,6 @@ from components.migration.surroundings import source_of
 DECISIONS = 200_000
 """Of one proof inside an update; ``python -m components.migration prove`` asks ten times as many."""
 _USERS = f"users:{AUTHENTICATOR.replace('%3A', ':')}"
-_KINDS = {"clients": ("acl_clients", "clientid"), "users": ("acl_users", "username")}
 
 
 @dataclass(frozen=True)
@@ -168,18 +167,20 @@ def expected_of(made: hop_44_5.Conversion) -> Inventory:
         "banned": _keys(f"{one.body['as']}:{one.body['who']}" for one in made.requests if one.path == "/banned"),
         "topic_metrics": _keys(one.body["topic"] for one in made.requests if one.path == "/mqtt/topic_metrics"),
         **{root: _keys(_typed(config.get(root, {}))) for root in ("connectors", "actions", "sources")},
-        "acl_clients": _keys(()),
-        "acl_users": _keys(()),
-        "acl_all": _keys((), ordered=True),
+        "acl_clients": _keys(_holders(made, "clients", "clientid")),
+        "acl_users": _keys(_holders(made, "users", "username")),
+        "acl_all": _keys(map(_rule, _rows_of_all(made)), ordered=True),
     }
-    for request in made.requests:
-        path, _, kind = request.path.rpartition("/")
-        if path == RULES and kind in _KINDS:
-            name, key = _KINDS[kind]
-            sections[name] = _keys([*sections[name].items, *(str(one[key]) for one in request.body)])
-        elif path == RULES and kind == "all":
-            sections["acl_all"] = _keys(map(_rule, request.body["rules"]), ordered=True)
     return Inventory(sections)
+
+
+def _holders(made: hop_44_5.Conversion, kind: str, key: str) -> Iterable[str]:
+    """Whose rules are sent."""
+    return (str(one[key]) for request in made.requests if request.path == f"{RULES}/{kind}" for one in request.body)
+
+
+def _rows_of_all(made: hop_44_5.Conversion) -> Iterable[Mapping[str, Any]]:
+    return (rule for request in made.requests if request.path == f"{RULES}/all" for rule in request.body["rules"])
 
 
 def _keys(names: Iterable[str], *, ordered: bool = False) -> Section:

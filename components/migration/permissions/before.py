@@ -97,8 +97,8 @@ class Before:
 
     def knows(self, client: Client) -> bool:
         """Whether ``connect`` rests on nothing that is missing."""
-        names = {("clientid", client.clientid), ("username", client.username or NEVER)}
-        is_stored = self.uses_built_in_users and not names.isdisjoint(self.users)
+        names = (("clientid", client.clientid), ("username", client.username or NEVER))
+        is_stored = self.uses_built_in_users and any(name in self.users for name in names)
         return is_stored or not self.missing & {BUILT_IN if self.uses_built_in_users else "", ANONYMOUS}
 
     def decide(self, client: Client, action: Action, topic: str) -> Access:
