@@ -22,7 +22,8 @@ class Capabilities:
 
     ``closes_clients``: it can end the connection of one client. ``late_clients``: those whose cohort it cannot know, so that they move in
     the last step. A share is a multiple of ``finest_parts``. ``keeps_seconds`` is how long connections of before a change of the share live on
-    (None: as long as they like). ``up_seconds`` is how long it may take to see that a node is well. ``unseen`` is what it cannot see, for the plan.
+    (None: as long as they like). ``spread_seconds`` is how long after a change of the share devices may still be told the one of before: nobody is moved before that
+    is over. ``up_seconds`` is how long it may take to see that a node is well. ``unseen`` is what it cannot see, for the plan.
     """
 
     knows_clients: Knows
@@ -30,6 +31,7 @@ class Capabilities:
     late_clients: frozenset[Late] = frozenset()
     finest_parts: int = 1
     keeps_seconds: float | None = None
+    spread_seconds: float = 0.0
     up_seconds: float = UP_SECONDS
     unseen: str = ""
 

@@ -18,7 +18,9 @@ LEASE = "run"
 ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED = "origin", "began_at", "opened_at", "drained_at", "imported"
 SCOPE = "scope"
 """``colour`` where the colours are nodes of one cluster: whoever takes one of them away has to let it leave first."""
-CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED, SCOPE)
+SPREADS_UNTIL = "spreads_until"
+"""Until when devices may still be told the share of before, in unix seconds (``links.spreading``)."""
+CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED, SCOPE, SPREADS_UNTIL)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
 SERVERS = "servers"
 """The nodes that are to be out of service at the balancer (``routers.share``)."""

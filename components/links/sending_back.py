@@ -8,6 +8,7 @@ from components.cutover.cohort import everybody
 from components.cutover.words import Colour
 from components.emqx.errors import GateFailed, LeaseLost, Stopped, UpgradeError
 from components.links.opening import remember_opened
+from components.links.spreading import spread
 from components.links.target import missing, open_target, refuse_too_small
 from components.run.meter import Meter
 from components.run.run import Run
@@ -47,5 +48,6 @@ async def _send_back(run: Run, to: Colour, meter: Meter, move: Move) -> None:
     await remember_opened(run, to)
     await run.act("share", step=SEND_BACK, parts=everybody(to))
     await run.set_share(everybody(to))
+    await spread(run, SEND_BACK)
     await move()
     run.record("sent-back", to=to, clients=meter.moved.count)

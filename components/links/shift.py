@@ -23,9 +23,11 @@ from components.links.opening import silent
 from components.links.reach import within
 from components.links.room import refuse_full
 from components.links.sending_back import SEND_BACK, sent_back
+from components.links.spreading import spread
 from components.links.target import missing, open_target, wait_until_up
 from components.movers import MOVERS
 from components.movers.task import Task
+from components.routers.base import Spreads
 from components.run.meter import Meter
 from components.run.run import Run
 from components.value import Value
@@ -174,7 +176,7 @@ async def _do(
     acts: dict[str, Callable[[], Awaitable[None]]] = {
         "open": lambda: meter.judged(open_target(run, to, without)),
         # A target that breaks now keeps the share from rising: that is a gate's to judge, not to be waited out.
-        "share": lambda: meter.judged(set_share(run, to, transition.parts, transition.step, without)),
+        "share": lambda: _share(run, transition, to, manner, meter, without),
         "move": lambda: _move(run, transition.step, source, transition.parts, manner, meter),
         "portion": lambda: _portion(run, transition, manner, meter),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
@@ -184,11 +186,26 @@ async def _do(
     await acts[transition.act]()
 
 
+async def _share(run: Run, one: Transition, to: Colour, manner: Manner, meter: Meter, without: Collection[str]) -> None:
+    await meter.judged(set_share(run, to, one.parts, one.step, without))
+    await _spread(run, one.step, to, manner, without)
+
+
+async def _spread(run: Run, step: str, to: Colour, manner: Manner, without: Collection[str] = ()) -> None:
+    """Let the share reach everybody, while the gates are judged but that of the share: nobody is moved for it yet."""
+    if not isinstance(run.router, Spreads):
+        return
+    gates = manner.gates.model_copy(update={"share_deviation_percent": None})
+    meter = Meter(run, step, to, everybody(to), gates, manner.budget_per_second, without)
+    await meter.judged(spread(run, step), moving=False)
+
+
 async def _move(run: Run, step: str, source: Colour, parts: int, manner: Manner, meter: Meter) -> None:
     """Take the cohort off; the clients of a colour that does not answer are left to come by themselves."""
     if await silent(run, source):
         run.progress(f"{step}: {source} does not answer, its clients come by themselves")
         return
+    await _spread(run, step, other(source), manner)
     await meter.watch_over(MOVERS[manner.mover.cohort](run, _task(step, source, parts, manner, meter)))
 
 
@@ -196,6 +213,7 @@ async def _portion(run: Run, one: Transition, manner: Manner, meter: Meter) -> N
     """Take a part of those on the old colour off, and let them come back; one that does not answer is left to the drain."""
     if await silent(run, one.colour):
         return
+    await _spread(run, one.step, other(one.colour), manner)
     mover, percent = MOVERS[manner.mover.mover], share_percent(other(one.colour), one.parts)
     task = replace(_task(one.step, one.colour, one.parts, manner, meter), portion=percent)
     await meter.watch_over(mover(run, task))
@@ -231,6 +249,7 @@ async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Met
             await _drain_silent(run, source)
         return
     to, offline = other(source), await offline_count(run, source)
+    await _spread(run, step, to, manner, without)
     running = bool(await run.clusters[source].evacuations())
     there = tuple(name for name in run.clusters[to].node_names if name not in without) if run.in_one_cluster else ()
     for mover in manner.mover.empties(shut=step == DRAIN, evacuates=running):

@@ -11,7 +11,19 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from components.cutover.capabilities import Capabilities, Knows, Late
 from components.cutover.words import Colour
 
-__all__ = ["Bound", "Bounds", "Capabilities", "Knows", "Late", "Mark", "Router", "SeenAs", "Server", "ServerState"]
+__all__ = [
+    "Bound",
+    "Bounds",
+    "Capabilities",
+    "Knows",
+    "Late",
+    "Mark",
+    "Router",
+    "SeenAs",
+    "Server",
+    "ServerState",
+    "Spreads",
+]
 
 ServerState = Literal["ready", "drain", "maint"]
 """Takes clients when it is healthy; takes none, keeps those that it has, and is checked; takes none and is not checked."""
@@ -41,6 +53,15 @@ class Bounds(Protocol):
 
     async def bound(self, bounds: Sequence[Bound]) -> None:
         """Let in no more than this, over all replicas, and nobody out; colours that none names have no bound. A router that restarts has none."""
+        ...
+
+
+@runtime_checkable
+class Spreads(Protocol):
+    """What a router also is whose share reaches devices by answers that others keep for a while (``can.spread_seconds``)."""
+
+    async def in_sync(self) -> float | None:
+        """How long from now on answers of before the last change of this process may be kept, in seconds; None as long as not everybody who answers has the change, 0 where there was none, and from the second time on."""
         ...
 
 

@@ -13,11 +13,13 @@ from components.cutover.words import Colour, other
 from components.emqx.base import Cluster, Scope
 from components.emqx.models import ClusterHandle, Node
 from components.emqx.take_over import Outcome, take_over
-from components.ledger.base import LEASE, Ledger, require_lease
+from components.ledger.base import LEASE, SPREADS_UNTIL, Ledger, require_lease
 from components.routers import share
-from components.routers.base import Router, SeenAs, ServerState
+from components.routers.base import Router, SeenAs, ServerState, Spreads
 from components.run import orders
 
+IN_SYNC_SECONDS = 180.0
+"""Within which whoever answers devices has a change of the share (Route 53: generally 60 s)."""
 _AT_ONCE = 5_000
 """Addresses that a balancer is asked for in one look at all its connections."""
 
@@ -109,7 +111,10 @@ class Run:
         self.record(event, **facts)
 
     async def set_share(self, parts: int) -> None:
-        """Bring green's share (parts of 10,000) into force, under this run's lease."""
+        """Bring green's share (parts of 10,000) into force, under this run's lease; how long it may take to reach everybody is remembered first."""
+        if isinstance(self.router, Spreads) and await self.router.share() != parts:
+            latest = self.clock.now() + IN_SYNC_SECONDS + self.router.can.spread_seconds
+            await self.remember({SPREADS_UNTIL: f"{latest:.3f}"})
         await share.set_share(self.router, self.ledger, parts, holder=self.token)
 
     async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
