@@ -1,6 +1,7 @@
 """Ledger `dynamodb`: an item of a table that people can read; every write compares the stamp of the last one (docs/adr/0015).
 
-The rule: a stamp is of one write and of no other, so that a write whose answer got lost is known again when it is tried once more.
+The rule: a stamp is of one write and of no other, so that a write whose answer got lost is known again when it is tried once more. A run asks before each act
+whether it may go on; since every read is paid for, one answers for ``FRESH_SECONDS``, well within the two seconds in which a pause is heard.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from components.ledger.versioned import PATIENCE_SECONDS, STALE_SECONDS, Stored,
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutItemInputTypeDef
 
+FRESH_SECONDS = 1.0
 KEY, ITEM = "id", "cutover"
 """The hash key of the table, and the one item that it holds."""
 SHARE, MEMORY, HOLDER, STAMP = "green", "memory", "held_by", "stamp"
@@ -45,7 +47,8 @@ class DynamodbLedger(VersionedLedger):
         stale_seconds: float = STALE_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        super().__init__(DynamodbStore(region, table), stale_seconds=stale_seconds, patience_seconds=patience_seconds)
+        bounds = {"stale_seconds": stale_seconds, "patience_seconds": patience_seconds}
+        super().__init__(DynamodbStore(region, table), **bounds, fresh_seconds=FRESH_SECONDS)
 
 
 class DynamodbStore:

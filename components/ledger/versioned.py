@@ -1,7 +1,7 @@
 """A ledger that is one document behind an API which writes it only as it was read: how it is held, whatever keeps the document.
 
 The rule: whoever writes holds it, and says so in the document. A holder that died is passed over once nothing has changed for a while, by the clock of the
-one that waits; one that was only slow finds its next write refused.
+one that waits; one that was only slow finds its next write refused. Where each read costs, what was read answers for a moment; whoever writes reads anew.
 """
 
 from __future__ import annotations
@@ -56,17 +56,27 @@ class VersionedLedger:
         store: who keeps it.
         stale_seconds: for how long a holder may do nothing.
         patience_seconds: for how long somebody else may keep it.
+        fresh_seconds: for how long one read answers for those who only look.
 
     """
 
-    def __init__(self, store: Store, *, stale_seconds: float, patience_seconds: float) -> None:
+    def __init__(
+        self, store: Store, *, stale_seconds: float, patience_seconds: float, fresh_seconds: float = 0.0
+    ) -> None:
         self._store = store
         self._stale_seconds, self._patience_seconds = stale_seconds, patience_seconds
+        self._fresh_seconds = fresh_seconds
+        self._one_asks = asyncio.Lock()
+        self._seen: tuple[float, Record] | None = None
 
     async def read(self) -> Record:
-        """What it holds; nothing where there is none."""
-        found = await self._store.get("reading the ledger")
-        return Record() if found is None else found.record
+        """What it holds, or held less than ``fresh_seconds`` ago; nothing where there is none."""
+        async with self._one_asks:
+            now = time.monotonic()
+            if self._seen is None or now - self._seen[0] >= self._fresh_seconds:
+                found = await self._store.get("reading the ledger")
+                self._seen = now, Record() if found is None else found.record
+            return self._seen[1]
 
     @asynccontextmanager
     async def held(self, holder: str | None) -> AsyncIterator[VersionedWriting]:
@@ -85,6 +95,8 @@ class VersionedLedger:
             yield writing
         finally:
             await writing.release()
+            async with self._one_asks:  # behind a look that began before what was written
+                self._seen = None
 
     async def _taken(self, token: str) -> VersionedWriting:
         tried, end = "holding the ledger", time.monotonic() + self._patience_seconds

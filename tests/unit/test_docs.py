@@ -15,6 +15,7 @@ from components.ledger.base import CUTOVER, LEASE, SERVERS
 from components.machines.words import Volume
 from components.run.orders import ABORT, HOLD
 from components.targets import TARGETS
+from tests.aws_bed import account
 from tools import draw_sequence
 
 pytestmark = pytest.mark.unit
@@ -111,7 +112,11 @@ def test_the_example_of_a_stack_file_is_a_valid_one_with_every_setting() -> None
 def test_the_example_on_aws_is_a_valid_one_with_every_setting() -> None:
     config = yaml.safe_load((ROOT / "stacks" / "Pulumi.example-aws.yaml").read_text())["config"]
     values = {key.removeprefix("emqx:"): value for key, value in config.items()}
-    assert load(values.get, stack="example", names=values).clusters["green"].version == "5.8.9"
+    with account():
+        settings = load(values.get, stack="example", names=values)
+    assert settings.clusters["green"].version == "5.8.9"
+    front = {field.alias for field in type(settings.balancer.aws).model_fields.values()}
+    assert front == set(values["balancer"]["aws"])
     of_4x = {"configuration", "exports", "credentialType", "jwtKey"}
     written, model = values["clusters"]["blue"], TARGETS["aws"].model
     assert {field.alias for field in model.model_fields.values()} - set(written) == of_4x

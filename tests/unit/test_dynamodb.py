@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from components.aws.clients import client
 from components.emqx.errors import GaveUp, LeaseLost, NotNow, Unreachable
-from components.ledger import dynamodb
+from components.ledger import dynamodb, versioned
 from components.ledger.base import LEASE, Record
 from components.ledger.dynamodb import HOLDER, ITEM, KEY, DynamodbLedger
 from tests.aws_bed import REGION, account, make_table
@@ -119,6 +121,43 @@ async def test_an_endpoint_that_is_away_is_retryable_and_says_so(table: Any, mon
     monkeypatch.setattr(table, "get_item", away)
     with pytest.raises(Unreachable, match="reading the ledger"):
         await ledger().read()
+
+
+class Counting(dynamodb.DynamodbStore):
+    """Counts the looks."""
+
+    looks = 0
+
+    async def get(self, tried: str) -> Any:
+        self.looks += 1
+        return await super().get(tried)
+
+
+async def test_however_often_a_run_asks_whether_it_may_act_the_table_is_read_once_a_second(
+    table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, mine, store = [100.0], ledger(), Counting(REGION, TABLE)
+    monkeypatch.setattr(versioned, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(mine, "_store", store)
+    for tick in range(200):
+        now[0] = 100 + tick / 20
+        await asyncio.gather(mine.read(), mine.read())
+    assert store.looks == 10
+
+
+async def test_a_pause_is_heard_within_a_second_and_what_was_written_here_at_once(
+    table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, mine = [100.0], ledger()
+    monkeypatch.setattr(versioned, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    assert await mine.read() == Record()
+    async with ledger().held(None) as elsewhere:
+        await elsewhere.write({"hold": "wanted"})
+    now[0] += dynamodb.FRESH_SECONDS
+    assert (await mine.read()).memory == {"hold": "wanted"}
+    async with mine.held(None) as writing:
+        await writing.write({"hold": None})
+    assert (await mine.read()).memory == {}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)

@@ -2,102 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from components.aws import clients
-from components.aws.place import AwsPlace
 from components.emqx.errors import BadInput, NotNow, Refused
-from components.emqx.models import BalancerHandle, Weighed
+from components.emqx.models import BalancerHandle
 from components.routers import network_load_balancer
 from components.routers.network_load_balancer import NetworkLoadBalancerRouter
-
-if TYPE_CHECKING:
-    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+from tests.aws_bed import REGION
+from tests.nlb_bed import Cloud, balancer
 
 pytestmark = pytest.mark.unit
-
-REGION = "eu-central-1"
-PORTS = (1883, 8883)
-
-
-class Cloud:
-    """A load balancer with two listeners in moto, and every call that was made to it."""
-
-    def __init__(self, api: ElasticLoadBalancingv2Client, weighed: Weighed) -> None:
-        self.api, self.weighed = api, weighed
-        self.calls: Counter[str] = Counter()
-
-    def router(self, **more: Any) -> NetworkLoadBalancerRouter:
-        place = AwsPlace(region=REGION)
-        handle = BalancerHandle(
-            router="network_load_balancer", mqtt="lb:1883", admin=(), maps="t", aws=place, weighed=self.weighed
-        )
-        return NetworkLoadBalancerRouter(handle, **more)
-
-    def weights(self) -> list[dict[str, int]]:
-        found = self.api.describe_listeners(ListenerArns=list(self.weighed.listeners))["Listeners"]
-        mine = {arn: colour for colour, groups in self.weighed.groups.items() for arn in groups}
-        return [
-            {
-                mine[one["TargetGroupArn"]]: one["Weight"]
-                for one in listener["DefaultActions"][0]["ForwardConfig"]["TargetGroups"]
-            }
-            for listener in found
-        ]
-
-    def by_hand(self, number: int, **weights: int) -> None:
-        """Somebody changes a listener."""
-        groups = [
-            {"TargetGroupArn": self.weighed.groups[colour][number], "Weight": weights[colour]}  # type: ignore[index]  # the words are colours
-            for colour in weights
-        ]
-        action: Any = [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
-        self.api.modify_listener(ListenerArn=self.weighed.listeners[number], DefaultActions=action)
 
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
     monkeypatch.setattr(network_load_balancer, "POLL_SECONDS", 0.0)
-    with mock_aws():
-        ec2, api = clients.client(REGION, "ec2"), clients.client(REGION, "elbv2")
-        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
-        balancer = api.create_load_balancer(Name="nlb", Type="network", Subnets=[subnet])["LoadBalancers"][0][
-            "LoadBalancerArn"
-        ]
-        groups: dict[str, list[str]] = {"blue": [], "green": []}
-        listeners = []
-        for port in PORTS:
-            for number, colour in enumerate(groups):
-                made = api.create_target_group(
-                    Name=f"{colour}-{port}", Protocol="TCP", Port=1883, VpcId=vpc, TargetType="ip"
-                )
-                arn = made["TargetGroups"][0]["TargetGroupArn"]
-                groups[colour].append(arn)
-                api.register_targets(TargetGroupArn=arn, Targets=[{"Id": f"10.0.1.{number + 1}"}])
-            first: Any = [{"Type": "forward", "TargetGroupArn": groups["blue"][-1]}]
-            made_listener = api.create_listener(
-                LoadBalancerArn=balancer, Protocol="TCP", Port=port, DefaultActions=first
-            )
-            listeners.append(made_listener["Listeners"][0]["ListenerArn"])
-        nodes = {"blue": {"10.0.1.1": "emqx@10.0.1.1"}, "green": {"10.0.1.2": "emqx@10.0.1.2"}}
-        weighed = Weighed.model_validate({"listeners": listeners, "groups": groups, "nodes": nodes})
-        made_cloud = Cloud(api, weighed)
-
-        def called(model: Any, **_: Any) -> None:
-            made_cloud.calls[model.name] += 1
-
-        api.meta.events.register("before-call.*.*", called)
-        yield made_cloud
-        api.meta.events.unregister("before-call.*.*", called)
+    with balancer() as made:
+        yield made
 
 
 async def test_a_share_is_set_on_every_listener_and_read_back(cloud: Cloud) -> None:
