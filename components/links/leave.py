@@ -59,7 +59,8 @@ async def leave(
             await new.force_leave(name)
     await _until(run, new, "gone", names)
     aside = [await keeper.set_aside(name) for name in names] if keeper is not None else []
-    run.progress(f"{old.handle.colour} has left the cluster of {stays}: {', '.join(names)}")
+    who = "" if _is_part(old, new) else f"{old.handle.colour} has "
+    run.progress(f"{who}left the cluster of {stays}: {', '.join(names)}")
     more = {name: facts for name, facts in (("storage", storage), ("seeds", seeds)) if facts}
     return {"left": sorted(members), "aside": [str(place) for place in aside if place is not None], **more}
 
@@ -108,8 +109,18 @@ async def _refuse_used(old: Cluster, new: Cluster, *, sessions_may_end: bool) ->
     sessions = 0 if totals is None else totals.connected + totals.offline
     if clients or (sessions and not sessions_may_end):
         seen = f"clients are connected: {clients}" if clients else f"{sessions} sessions are on it"
-        todo = "declare it again and run pulumi up until its drain is done"
-        raise Refused(f"letting {old.handle.colour} leave its cluster", node=old.handle.colour, seen=seen, todo=todo)
+        colour, again = old.handle.colour, "declare it again and run pulumi up until its drain is done"
+        if not _is_part(old, new):
+            raise Refused(f"letting {colour} leave its cluster", node=colour, seen=seen, todo=again)
+        those, again = ", ".join(old.node_names), "run pulumi up again: it moves them"
+        if not clients:
+            again = "declare these nodes again, or give the sessions up (emqx:cutover.acknowledge: [sessions])"
+        raise Refused(f"letting {those} leave the cluster of {colour}", node=those, seen=seen, todo=again)
+
+
+def _is_part(old: Cluster, new: Cluster) -> bool:
+    """Whether it is some nodes of a colour that leave, and others of it stay."""
+    return old.handle.colour == new.handle.colour
 
 
 async def _until(run: Run, new: Cluster, how: Literal["stopped", "gone"], names: Collection[str]) -> None:

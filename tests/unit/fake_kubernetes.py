@@ -12,6 +12,7 @@ import pytest
 from components.kubernetes import api
 from components.kubernetes.api import ApiError
 from components.kubernetes.place import Place
+from tests.unit.fake_world import Killed
 
 Object = dict[str, Any]
 STARTED = "2026-11-29T00:00:00Z"
@@ -44,7 +45,10 @@ class Passing:
 
 
 class FakeApi:
-    """``objects`` by path below the namespace (``pods/emqx-blue-0``), ``events`` and ``logs`` by the name of theirs; ``failing`` is the status of every answer, 0 none at all; ``asked`` is every question, ``sent`` those that change something."""
+    """``objects`` by path below the namespace (``pods/emqx-blue-0``), ``events`` and ``logs`` by the name of theirs; ``failing`` is the status of every answer, 0 none at all; ``asked`` is every question, ``sent`` those that change something.
+
+    Whoever asks dies with its ``dies_at``-th change, which is still made where it ``reached`` the API server.
+    """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.objects: dict[str, Object] = {}
@@ -53,6 +57,7 @@ class FakeApi:
         self.failing: int | None = None
         self.asked: list[str] = []
         self.sent: list[str] = []
+        self.dies_at, self.reached = 0, True
         self.deleted: Callable[[str], None] = lambda _path: None
         patch.setattr(api, "get", self.get)
         patch.setattr(api, "text", self.text)
@@ -85,6 +90,15 @@ class FakeApi:
     async def send(self, _place: Place, method: str, path: str, body: Any = None, **_: Any) -> Any:
         self._asked(f"{method} {path}")
         self.sent.append(f"{method} {path}")
+        dead = 0 < self.dies_at <= len(self.sent)
+        if dead and (not self.reached or self.dies_at < len(self.sent)):
+            raise Killed
+        answer = self._sent(method, path, body)
+        if dead:
+            raise Killed
+        return answer
+
+    def _sent(self, method: str, path: str, body: Any) -> Any:
         if method == "POST":
             self.objects[f"{path}/{body['metadata']['name']}"] = body
             return body
@@ -95,7 +109,7 @@ class FakeApi:
         elif method == "PATCH":
             found = self.objects[path] = patched(found, body)
         else:
-            self.objects[path] = body
+            found = self.objects[path] = body
         return found
 
     def _found(self, path: str) -> Object:

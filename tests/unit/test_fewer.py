@@ -47,6 +47,7 @@ async def test_clients_go_first_to_those_that_stay_then_the_nodes_leave(stay: in
     assert len(world.at) == sum(CLIENTS)
     assert max(world.disconnects.values()) == 1
     assert facts["moved"]["close"] == 20 * len(gone)
+    assert world.lines[-1] == f"left the cluster of blue: {', '.join(gone)}"
 
 
 async def test_who_does_not_pass_the_balancer_keeps_its_node_and_it_is_back_in_service() -> None:
@@ -61,8 +62,10 @@ async def test_who_does_not_pass_the_balancer_keeps_its_node_and_it_is_back_in_s
 async def test_sessions_of_clients_that_are_away_are_not_ended_unasked() -> None:
     world = RollWorld(CLIENTS)
     world.offline = {"sleeps": "emqx@n3"}
-    with pytest.raises(Refused, match="1 sessions are on it"):
+    with pytest.raises(Refused, match="letting emqx@n3 leave the cluster of blue") as refused:
         await let_go(world.run(), going(world))
+    assert "1 sessions are on it" in str(refused.value)
+    assert "declare these nodes again, or give the sessions up" in str(refused.value)
     assert world.keeper.calls == []
     assert {*world.router.states.values()} == {"ready"}
     await let_go(world.run("again"), going(world, sessions_may_end=True))

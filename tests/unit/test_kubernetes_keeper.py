@@ -19,8 +19,9 @@ from components.kubernetes.place import Place
 from components.manifests.nodes import EDITION, GO, HOLD, VERSION
 from components.workloads.nodes import Running, handle_of
 from tests.unit.fake_kubernetes import FakeApi, Passing
+from tests.unit.fake_world import UNFINISHED, Killed
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, *UNFINISHED]
 PLACE = Place(namespace="mqtt")
 LABELS = names.cluster_labels("emqx", "blue")
 HANDLE: ClusterHandle = handle_of(
@@ -114,6 +115,27 @@ async def test_a_stop_that_was_cut_off_is_gone_on_with_and_deletes_no_second_pod
     api.sent.clear()
     await keeper().stop(NODES[1])
     assert api.sent == []
+
+
+@pytest.mark.parametrize("reached", [False, True], ids=["before the change", "before its answer"])
+@pytest.mark.parametrize("change", [1, 2, 3])
+async def test_killed_at_any_change_the_next_update_brings_the_version_to_this_pod_and_to_no_other(
+    api: FakeApi, pods: Pods, change: int, reached: bool
+) -> None:
+    async def rolled() -> None:
+        await keeper().stop(NODES[1])
+        await keeper().start(NODES[1], *NEW)
+
+    api.dies_at, api.reached = change, reached
+    with pytest.raises(Killed):
+        await rolled()
+    assert len(api.sent) == change
+    api.dies_at = 0
+    await rolled()
+    assert await keeper().runs(NODES[1]) == Release(*NEW)
+    assert api.objects[HOLDS]["data"] == {}
+    assert {one for one in api.sent if one.startswith("DELETE")} == {f"DELETE pods/{PODS[1]}"}
+    assert api.objects[f"pods/{PODS[0]}"]["metadata"]["uid"] == f"{PODS[0]}-1"
 
 
 async def test_a_pod_is_held_before_it_is_deleted(api: FakeApi, pods: Pods) -> None:
