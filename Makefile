@@ -19,7 +19,7 @@ NEWEST := python3.11 python3.12 python3.13 python3.14 python3
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools aws demo demo-kubernetes demo-aws bench bench-aws bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
+.PHONY: help setup lock lint test test-loaded unit program provider policy lab kubernetes kubernetes-tools aws demo demo-kubernetes demo-aws bench bench-aws bench-kubernetes bench-strategies bench-migration bench-proof fuzz-migration upgrade-path preview up drift unlock plan comment report changed-stacks new-stack lint-workflows pause resume abort watch bench-preview clean
 
 help:  ## show the targets
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -82,6 +82,10 @@ bench-aws: RATE = 100
 bench-aws: SMALL = 200
 bench-aws: setup  ## the figures of a cutover behind a Network Load Balancer, and its calls of AWS: SMALL, CLIENTS, RATE
 	@exec $(BIN)/python -m lab bench-aws --small '$(SMALL)' --clients '$(CLIENTS)' --rate '$(RATE)'
+
+bench-kubernetes: SMALL = 250
+bench-kubernetes: kubernetes-tools  ## the figures of a cutover on Kubernetes, its requests to the API server, and of a preview: SMALL, CLIENTS
+	@exec $(BIN)/python -m lab bench-kubernetes --small '$(SMALL)' --clients '$(CLIENTS)'
 
 bench: CLIENTS = 15000
 bench: RATE = 500

@@ -13,6 +13,7 @@ COMMANDS = {
     "aws": ("lab.aws.cli", "an AWS account whose instances and balancers are processes"),
     "bench-aws": ("lab.aws.bench", "the same behind a Network Load Balancer, with the calls of AWS"),
     "bench": ("lab.bench", "the figures of the cutover, as ratios"),
+    "bench-kubernetes": ("lab.kubernetes.bench", "the same on Kubernetes, with its requests, and what a preview takes"),
     "bench-migration": ("lab.bench_migration", "users and rules of a 4.4 to a 5.8, with devices: minutes and memory"),
     "bench-preview": ("lab.bench_preview", "how long a preview takes, against a bare program's"),
     "bench-strategies": ("lab.bench_strategies", "the strategies and the Operator's algorithm side by side"),

@@ -103,11 +103,16 @@ def measure(clients: int, rate: int, kinds: str) -> Measured:
         watch = Watch(stage)
         done = watch.over(lambda: stage.workspace.up(seconds=scene.up_seconds))
         done.good()
-        stage.end_fleet()
-        fleet = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
-        report, summary = write_report(stage.work / "journal.jsonl", stage.work / "report", fleet=fleet)
-        print(summary, flush=True)
-        return Measured(clients, report, watch.needs)
+        return Measured(clients, told(stage), watch.needs)
+
+
+def told(stage: Stage) -> Report:
+    """What is measured of a cutover that has ended, with what the devices saw; its summary is shown."""
+    stage.end_fleet()
+    fleet = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
+    report, summary = write_report(stage.work / "journal.jsonl", stage.work / "report", fleet=fleet)
+    print(summary, flush=True)
+    return report
 
 
 class Watch:

@@ -31,6 +31,7 @@ class KeeperHandle(Value):
 
     ``kind`` is the keeper's word in its registry, ``place`` where the nodes live, as that keeper reads it; ``release`` is the release that
     they are to run, None where the keeper has only one kind. ``commands`` are the owner's, by what they do, each at most ``seconds``.
+    ``snapshots`` is the class of volume snapshots that a node is copied by, None where its files are.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class KeeperHandle(Value):
     release: str | None = None
     commands: Mapping[str, tuple[str, ...]] = {}
     seconds: float = 300.0
+    snapshots: str | None = None
 
     @property
     def starts_by_itself(self) -> bool:

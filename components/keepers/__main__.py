@@ -40,6 +40,8 @@ def restore_command(
     """Put the copy back; what lies there now is moved aside."""
     try:
         manifest = manifest_of(directory)
+        if manifest.elsewhere:
+            raise _kept_elsewhere(manifest)
         if manifest.restore:
             asyncio.run(_handed_back(directory, manifest))
         else:
@@ -56,10 +58,21 @@ def restore_command(
         typer.echo("what was there lies beside it, as *.aside-N")
 
 
+def _kept_elsewhere(manifest: Manifest) -> Refused:
+    """A snapshot is put back where its volume is."""
+    kept = ", ".join(one.path for one in manifest.files)
+    todo = "put it back as docs/kubernetes.md#copies and docs/aws.md say" + (
+        f", beginning with: {' '.join(manifest.restore)}" if manifest.restore else ""
+    )
+    return Refused(
+        "restoring a copy", node=manifest.node, seen=f"it is {kept}, with whoever keeps the volumes", todo=todo
+    )
+
+
 async def _handed_back(directory: Path, manifest: Manifest) -> None:
-    """The archive goes to the owner's command; the node must not run."""
+    """The archive goes to the owner's command; the node must not run, which that command sees by itself where the node has no address here."""
     api = manifest.cluster.partition("://")[2].rstrip("/")
-    if await listens(api):
+    if api and await listens(api):
         raise Refused("restoring a copy", node=manifest.node, seen=f"it listens at {api}", todo="stop it first")
     try:
         await output_of(manifest.restore, limit_seconds=RESTORE_SECONDS, given=verified(directory, manifest))

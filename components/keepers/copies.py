@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 
 
 class CopiedFile(Value):
-    """One file: its path below the copy, its size in bytes, its sha256."""
+    """One file: its path below the copy, its size in bytes, its sha256; of a snapshot, which is no file of ours, its name, and no sha256."""
 
     path: str
     size: int
@@ -58,6 +58,11 @@ class Manifest(Value):
         "a copy of one node that was stopped while others ran does not start alone, and copies of different moments do not fit together:"
         " put it back only where the other nodes of its cluster still run; the whole cluster is the export beside it"
     )
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its files are a snapshot's, which whoever keeps the volumes has."""
+        return any(not one.sha256 for one in self.files)
 
 
 WHILE_IT_RAN = (
@@ -102,12 +107,16 @@ def copy(place: Path, manifest: Manifest, source: Source, *, running: bool = Fal
     return Copied(place, len(files), sum(one.size for one in files))
 
 
-def recorded(place: Path, manifest: Manifest) -> Copied:
-    """Keep the manifest of a copy whose files lie elsewhere, with whoever keeps the volumes; one that lies there already is answered as it is."""
+def recorded(place: Path, manifest: Manifest, beside: Mapping[str, str] | None = None) -> Copied:
+    """Keep the manifest of a copy whose files lie elsewhere, with whoever keeps the volumes, and texts ``beside`` it by their names; one that lies there already is answered as it is."""
     if (before := copied(place)) is not None:
         return before
-    own_directory(place)
-    replace(place / MANIFEST, manifest.model_dump_json(indent=1))
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    own_directory(draft)
+    for name, text in {**(beside or {}), MANIFEST: manifest.model_dump_json(indent=1)}.items():
+        replace(draft / name, text)
+    draft.rename(place)
     return Copied(place, len(manifest.files), sum(one.size for one in manifest.files))
 
 

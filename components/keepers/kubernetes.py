@@ -7,10 +7,9 @@ what the node ran, and a run that was killed finds it there.
 from __future__ import annotations
 
 import asyncio
-import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,19 +17,30 @@ from components.cutover.words import Edition
 from components.emqx.errors import GaveUp, Refused
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle
 from components.emqx.told import told
+from components.keepers import archived, snapshots
 from components.keepers.base import Copied, Running
-from components.keepers.copies import Manifest, Source, copied, copy
+from components.keepers.copies import Manifest, copied
 from components.kubernetes import api, execute, names
 from components.kubernetes.api import ApiError
 from components.kubernetes.place import Place, pod_of
 from components.kubernetes.pods import why
-from components.manifests.nodes import EDITION, GO, HOLD, HOME, VERSION
+from components.manifests.nodes import CLAIM, EDITION, GO, HOLD, HOME, VERSION
 
-DATA = "data"
+LEFT_OUT = ("--exclude=lost+found", f"--exclude={CLAIM}/.aside-*")
 UNKNOWN = "unknown"
 POLL_SECONDS = 1.0
 END_SECONDS = 3_900.0
 """A node that ends may go on evacuating for as long as its grace is, an hour."""
+
+
+def aside(name: str) -> str:
+    """The script that moves a node's data to another name on its volume."""
+    found = "find . -mindepth 1 -maxdepth 1 ! -name '.aside-*' ! -name lost+found"
+    return f"aside=.{name}; cd {HOME}/{CLAIM} && mkdir $aside && {found} -exec mv {{}} $aside/ ';'"
+
+
+PUT_BACK = ("/bin/sh", "-c", f"{aside('aside-$(date +%s)')} && tar -C {HOME} -xf -")
+"""Takes the archive of a copy as its input; what lies there is moved aside."""
 
 
 def keeper(
@@ -47,6 +57,7 @@ class KubernetesKeeper:
         """Nothing is asked yet; ``where`` names the StatefulSet and its place, and how long a pod may take to begin."""
         self._workload, _, place = where.place.partition(" ")
         self._place, self._seconds = Place.model_validate_json(place), where.seconds
+        self._snapshots = where.snapshots
         self._hosts = {node.name: node.name.partition("@")[2] for node in handle.nodes}
         self._interrupted = interrupted
 
@@ -99,53 +110,40 @@ class KubernetesKeeper:
         return _release(found) if found is not None and _runs(found) else None
 
     async def back_up(self, node: str, place: Path) -> Copied:
-        """Its volume, by way of the container that holds it."""
+        """A snapshot of its volume where the stack names a class of them; else its files, by way of the container that holds it."""
         if (before := await asyncio.to_thread(copied, place)) is not None:
             return before
         pod = await self._stopped(node, "copying its data")
         here = _said((await self._holds() or {}).get(pod, ""))
-        with tempfile.TemporaryDirectory(prefix="emqx-copy-") as temporary:
-            archive, data = Path(temporary) / "data.tar", Path(temporary) / DATA
-            with told(f"copying {node}", pod), archive.open("wb") as into:
-                await execute.run(
-                    self._place, pod, HOLD, ["tar", "-C", HOME, "-cf", "-", "--exclude=lost+found", DATA], into=into
+        about = Manifest(
+            node=node,
+            cluster=f"{self._place.namespace}/{self._workload}",
+            version=here.version,
+            edition=here.edition,
+            belongs={},
+            files=(),
+        )
+        with told(f"copying {node}", pod):
+            if self._snapshots is None:
+                command = ("kubectl", "exec", "-i", "-n", self._place.namespace, pod, "-c", HOLD, "--", *PUT_BACK)
+                return await archived.keep(
+                    place, about.model_copy(update={"restore": command}), partial(self._print, pod)
                 )
-            await asyncio.to_thread(_unpack, archive, Path(temporary))
-            restore = (
-                "kubectl",
-                "exec",
-                "-i",
-                "-n",
-                self._place.namespace,
-                pod,
-                "-c",
-                HOLD,
-                "--",
-                "tar",
-                "-C",
-                HOME,
-                "-xf",
-                "-",
-            )
-            about = Manifest(
-                node=node,
-                cluster=f"{self._place.namespace}/{self._workload}",
-                version=here.version,
-                edition=here.edition,
-                belongs={},
-                files=(),
-                restore=restore,
-            )
-            return await asyncio.to_thread(copy, place, about, Source({DATA: data}, back=()))
+            await execute.run(self._place, pod, HOLD, ["sync"])
+        held = snapshots.Held(self._place, self._workload, pod)
+        return await snapshots.keep(held, self._snapshots, place, about, self._interrupted)
+
+    async def _print(self, pod: str, into: Path) -> None:
+        with into.open("wb") as archive:
+            await execute.run(self._place, pod, HOLD, ["tar", "-C", HOME, "-cf", "-", *LEFT_OUT, CLAIM], into=archive)
 
     async def set_aside(self, node: str) -> Path | None:
         """Its data get another name on its volume, which stays."""
         pod = await self._stopped(node, "moving its data aside")
         name = f"aside-{int(time.time())}"
-        script = f"cd {HOME}/{DATA} && mkdir .{name} && find . -mindepth 1 -maxdepth 1 ! -name '.aside-*' ! -name lost+found -exec mv {{}} .{name}/ ';'"
         with told(f"moving the data of {node} aside", pod):
-            await execute.run(self._place, pod, HOLD, ["/bin/sh", "-c", script])
-        return Path(HOME) / DATA / f".{name}"
+            await execute.run(self._place, pod, HOLD, ["/bin/sh", "-c", aside(name)])
+        return Path(HOME) / CLAIM / f".{name}"
 
     def _pod_of(self, node: str) -> str:
         pod = pod_of(self._hosts.get(node, node.partition("@")[2]))
@@ -257,8 +255,3 @@ def _said(text: str) -> Running:
     return Running(
         None if version == UNKNOWN else version, next((one for one in get_args(Edition) if one == word), None)
     )
-
-
-def _unpack(archive: Path, into: Path) -> None:
-    with tarfile.open(archive) as packed:
-        packed.extractall(into, filter="data")

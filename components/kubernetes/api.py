@@ -11,7 +11,7 @@ import ssl
 import time
 import warnings
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -58,9 +58,16 @@ def leaks() -> tuple[type[Exception], ...]:
     )
 
 
-async def get(place: Place, path: str, *, params: Mapping[str, str] | None = None, version: str = "v1") -> Any:
-    """An object or a list of the namespace: ``pods``, ``configmaps/name``; ApiError of status 404 where there is none."""
-    return await there(_asked(place, "GET", path, version, params=dict(params or {})))
+async def get(
+    place: Place,
+    path: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    version: str = "v1",
+    scope: Literal["namespace", "cluster"] = "namespace",
+) -> Any:
+    """An object or a list of the namespace, ``pods``, ``configmaps/name``, or of the whole cluster; ApiError of status 404 where there is none."""
+    return await there(_asked(place, "GET", path, version, scope=scope, params=dict(params or {})))
 
 
 async def text(place: Place, path: str, *, params: Mapping[str, str] | None = None) -> str:
@@ -137,13 +144,16 @@ async def _asked(place: Place, method: str, path: str, version: str, **more: Any
         await asyncio.sleep(patience.AGAIN_SECONDS)
 
 
-async def _once(place: Place, method: str, path: str, version: str, *, raw: bool = False, **more: Any) -> Any:
+async def _once(
+    place: Place, method: str, path: str, version: str, *, raw: bool = False, scope: str = "namespace", **more: Any
+) -> Any:
     import kr8s
 
-    tried, where = f"{method} {path}", f"namespace {place.namespace}"
+    namespace = place.namespace if scope == "namespace" else None
+    tried, where = f"{method} {path}", f"namespace {namespace}" if namespace else "the cluster"
     try:
         api = await connection(place)
-        async with api.call_api(method, version=version, namespace=place.namespace, url=path, **more) as answer:
+        async with api.call_api(method, version=version, namespace=namespace, url=path, **more) as answer:
             return answer.text if raw else answer.json()
     except kr8s.ServerError as refused:
         status = refused.response.status_code if refused.response is not None else None

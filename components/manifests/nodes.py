@@ -22,6 +22,8 @@ MQTT, WEBSOCKET, API, DISTRIBUTION, RPC = 1883, 8083, 18083, 4370, 5369
 USER = 1000
 """``emqx`` in the images of EMQX."""
 HOME = "/opt/emqx"
+CLAIM = "data"
+"""Of a node, with the name of its pod behind it; its directory below HOME too."""
 BORN, BASE = f"{HOME}/born", "base.hocon"
 KEYS, COOKIE, USERNAME, PASSWORD, LICENCE = "api-keys", "cookie", "username", "password", "license"
 VERSION, EDITION = "emqx-upgrade/version", "emqx-upgrade/edition"
@@ -104,7 +106,7 @@ def stateful_set(pods: NodePods, declared: Declared) -> Manifest:
             _annotations(declared),
             _spec(pods, declared),
         ),
-        "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": labels}, "spec": claim}],
+        "volumeClaimTemplates": [{"metadata": {"name": CLAIM, "labels": labels}, "spec": claim}],
     }
 
 
@@ -161,7 +163,7 @@ def _container(pods: NodePods, declared: Declared) -> Manifest:
         # a node that is evacuated, or that boots and still lets everybody in, is not ready (docs/emqx/cluster.md#fresh-start)
         "readinessProbe": {**_asks(health), **every, "failureThreshold": 2},
         "volumeMounts": [
-            {"name": "data", "mountPath": f"{HOME}/data"},
+            {"name": CLAIM, "mountPath": f"{HOME}/{CLAIM}"},
             {"name": "config", "mountPath": f"{HOME}/etc/emqx.conf", "subPath": "emqx.conf", "readOnly": True},
             {"name": "born", "mountPath": BORN, "readOnly": True},
             {"name": "keys", "mountPath": f"{HOME}/secrets", "readOnly": True},
@@ -185,7 +187,7 @@ def _hold(pods: NodePods, declared: Declared) -> Manifest:
         "resources": pods.resources.manifest,
         "securityContext": {**CONFINED, "readOnlyRootFilesystem": True},
         "volumeMounts": [
-            {"name": "data", "mountPath": f"{HOME}/data"},
+            {"name": CLAIM, "mountPath": f"{HOME}/{CLAIM}"},
             {"name": "hold", "mountPath": HOLDS, "readOnly": True},
             {"name": "let", "mountPath": LET},
         ],

@@ -37,10 +37,21 @@ class Resources(Value):
         return {"requests": {"cpu": self.cpu, "memory": self.memory}, "limits": limits}
 
 
+def bytes_of(quantity: str) -> int:
+    """``64Mi`` in bytes; Quantity says what is one."""
+    number, unit = quantity.rstrip("kKMGTPEim"), quantity.lstrip("0123456789.")
+    power = "kMGTPE".find(unit.removesuffix("i").replace("K", "k")) + 1 if unit not in {"", "m"} else 0
+    return int(float(number) * (1024 if unit.endswith("i") else 1000) ** power)
+
+
 class Storage(Value):
-    """The volume of a node, and what becomes of it; ``class_name`` None is the cluster's default class."""
+    """The volume of a node, and what becomes of it; ``class_name`` None is the cluster's default class.
+
+    ``snapshot_class`` is the VolumeSnapshotClass by which a node is copied before a roll touches it; None copies its files.
+    """
 
     class_name: str | None = None
+    snapshot_class: ObjectName | None = None
     size: Quantity = "10Gi"
     when_deleted: Literal["Retain", "Delete"] = "Retain"
     when_scaled: Literal["Retain", "Delete"] = "Retain"

@@ -27,7 +27,9 @@ class KubernetesClusterInputs(Running):
 class KubernetesClusterProvider(TypedProvider[KubernetesClusterInputs]):
     """Waits; what it waits for was made by Pulumi's own resources."""
 
-    TRIGGERS: ClassVar[frozenset[str]] = frozenset({"version", "edition", "nodes", "proxy_protocol", "place", "name"})
+    TRIGGERS: ClassVar[frozenset[str]] = frozenset(
+        {"version", "edition", "nodes", "proxy_protocol", "place", "name", "snapshot_class"}
+    )
 
     def identity(self, inputs: KubernetesClusterInputs) -> str:
         """The StatefulSet's name."""

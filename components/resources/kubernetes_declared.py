@@ -12,6 +12,7 @@ from pulumi.dynamic import Resource
 from components.emqx.errors import Refused
 from components.emqx.fewer import refuse_fewer
 from components.guards.ownership import instead_of_in_place
+from components.keepers.snapshots import refuse_unknown
 from components.resources import engine
 from components.resources.fewer import Front, shrink
 from components.resources.props import State, changed, own
@@ -59,6 +60,8 @@ class KubernetesDeclaredProvider(TypedProvider[KubernetesDeclaredInputs]):
                 seen=f"its {key} would change from {getattr(before, key)} to {getattr(inputs, key)} in place",
                 todo=instead_of_in_place(inputs.colour, idle=inputs.idle),
             )
+        if inputs.in_place and inputs.snapshot_class is not None:
+            asyncio.run(refuse_unknown(inputs.place, inputs.snapshot_class, inputs.colour))
         if inputs.front is None:
             asyncio.run(refuse_fewer(handle_of(before), inputs.nodes, credentials_of(inputs.colour, self.credentials)))
 

@@ -80,7 +80,7 @@ class Kubernetes:
         declared = _declared(site, mine)
         running = _running(site).model_dump(mode="json")
         rest = {"colour": site.colour, "idle": site.idle, "in_place": site.in_place}
-        storage = settings.storage.model_dump(mode="json")
+        storage = settings.storage.model_dump(mode="json", exclude={"snapshot_class"})
         more = {"storage": storage, "front": site.front}
         before = KubernetesDeclared(f"{site.colour}-declared", {**running, **rest, **more}, opts)
         joined = credentials.get(declared.joins, mine)
@@ -157,4 +157,5 @@ def _running(site: Site) -> Running:
         nodes=settings.nodes,
         proxy_protocol=settings.proxy_protocol,
         ready_seconds=settings.ready_seconds,
+        snapshot_class=settings.storage.snapshot_class,
     )

@@ -21,7 +21,7 @@ from components.workloads.waiting import POLL_SECONDS, Awaited, ready, revision_
 
 
 class Running(Value):
-    """A colour's StatefulSet: where it is, whose it is, how many nodes of which release it is declared with, and how long a pod may take until it is ready."""
+    """A colour's StatefulSet: where it is, whose it is, how many nodes of which release it is declared with, how long a pod may take until it is ready, and the class of snapshots that its volumes are copied by."""
 
     place: Place
     name: str
@@ -31,6 +31,7 @@ class Running(Value):
     nodes: int
     proxy_protocol: bool
     ready_seconds: float = 600.0
+    snapshot_class: str | None = None
 
     @property
     def workload(self) -> str:
@@ -58,6 +59,7 @@ def handle_of(running: Running) -> ClusterHandle:
             kind="kubernetes",
             place=f"{running.workload} {running.place.model_dump_json()}",
             seconds=running.ready_seconds,
+            snapshots=running.snapshot_class,
         ),
         pods=running.place,
     )

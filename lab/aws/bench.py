@@ -15,10 +15,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from components.report.files import read_fleet, write_report
 from lab.aws.cloud import Cloud
 from lab.aws.stage import AwsStage, at
-from lab.bench import Measured, figures, unclean
+from lab.bench import Measured, figures, told, unclean
 from lab.stage import Scene, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -85,11 +84,7 @@ def measure(cloud: Cloud, directory: Path, clients: int, rate: int) -> Asked:
         before = cloud.calls()
         stage.workspace.up(seconds=scene.up_seconds).good()
         calls = cloud.calls() - before
-        stage.end_fleet()
-        fleet = read_fleet(stage.fleet_log.with_name("summary.json"), stage.fleet_log)
-        report, summary = write_report(stage.work / "journal.jsonl", stage.work / "report", fleet=fleet)
-        print(summary, flush=True)
-        return Asked(Measured(clients, report, {}), calls)
+        return Asked(Measured(clients, told(stage), {}), calls)
 
 
 def _calls(found: list[Asked]) -> Table:

@@ -15,10 +15,12 @@ import httpx
 
 from lab.kubernetes.api import Api, RefusedError, Watched
 from lab.kubernetes.processes import FailedError, run
+from lab.kubernetes.snapshots import Snapshots
 from lab.kubernetes.values import quantity
 
 Object = dict[str, Any]
 CLASS, PROVISIONER = "lab", "emqx.lab/memory"
+POLL_SECONDS = 0.2
 
 
 class Storage:
@@ -27,6 +29,7 @@ class Storage:
     def __init__(self, api: Api, directory: Path) -> None:
         """Nothing is asked before `run`."""
         self._api, self._directory = api, directory
+        self._snapshots = Snapshots(api, directory / "snapshots", PROVISIONER)
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[str] = set()
         self._claims = Watched(api, "/api/v1/persistentvolumeclaims", self._claim_changed)
@@ -39,7 +42,7 @@ class Storage:
             "/apis/storage.k8s.io/v1/storageclasses",
             {"metadata": meta, "provisioner": PROVISIONER, "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
         )
-        await asyncio.gather(self._claims.run(), self._volumes.run())
+        await asyncio.gather(self._claims.run(), self._volumes.run(), self._snapshots.run())
 
     def _claim_changed(self, _old: Object | None, claim: Object | None) -> None:
         if claim is None or claim["metadata"]["uid"] in self._begun or claim["spec"].get("volumeName"):
@@ -71,6 +74,7 @@ class Storage:
         place, size = self._directory / name, claim["spec"]["resources"]["requests"]["storage"]
         place.mkdir(parents=True, exist_ok=True)
         await run("mount", "-t", "tmpfs", "-o", f"size={int(quantity(size))}", "tmpfs", str(place))
+        await self._begin_with(claim, place)
         spec = {
             "capacity": {"storage": size},
             "accessModes": claim["spec"]["accessModes"],
@@ -86,6 +90,15 @@ class Storage:
         note = {"pv.kubernetes.io/provisioned-by": PROVISIONER}
         body = {"metadata": {"name": name, "annotations": note}, "spec": spec}
         await self._api.persist(lambda: self._api.ensure("/api/v1/persistentvolumes", body))
+
+    async def _begin_with(self, claim: Object, place: Path) -> None:
+        """The files of the snapshot that a claim is made from, once that is whole."""
+        source = claim["spec"].get("dataSource") or {}
+        while source.get("kind") == "VolumeSnapshot":
+            if found := self._snapshots.place_of(claim["metadata"]["namespace"], source["name"]):
+                await run("cp", "-a", f"{found}/.", str(place))
+                return
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _destroy(self, place: Path) -> None:
         """A process that still has it keeps it until its end."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from components.keepers import snapshots
+from components.keepers.copies import Manifest
 from lab.kubernetes.cluster import Cluster
+from lab.kubernetes.snapshots import CLASS
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
+from tests.kubernetes.manifests import Object, shell
 from tests.kubernetes.upgrade_bed import GATES, changes, staged
 from tests.lab.agreement import plan_and_act_agree
 
@@ -56,6 +62,20 @@ def held(stage: PodStage) -> list[str]:
     return [pod for one in found if one["metadata"]["name"].endswith("-hold") for pod in one.get("data") or {}]
 
 
+def reader(claim: str) -> Object:
+    """A pod that lists what is in a claim, as confined as its namespace asks for."""
+    mount = [{"name": "v", "mountPath": "/v"}]
+    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    pod = shell("reader", "ls /v", volumeMounts=mount, securityContext=confined)
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]
+    seccomp = {"type": "RuntimeDefault"}
+    pod["spec"] |= {
+        "volumes": volumes,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": seccomp},
+    }
+    return pod
+
+
 def test_a_roll_brings_the_declared_version_to_each_pod_and_its_volume_stays(stage: PodStage) -> None:
     assert nodes(stage, "blue", "version") == dict.fromkeys(BLUE, "5.8.6")
     claims = stage.claims()
@@ -75,6 +95,23 @@ def test_each_copy_of_the_roll_says_what_its_node_ran(stage: PodStage) -> None:
     assert all("5.8.6-ce" in name for name in copies)
     manifests = [one.read_text() for one in (stage.work / "backups").glob("*/*/manifest.json")]
     assert [re.search(r'"version": "([^"]+)"', text)[1] for text in manifests] == ["5.8.6"] * 2  # type: ignore[index]
+
+
+async def test_a_snapshot_is_taken_of_a_volume_and_a_claim_that_is_made_of_it_has_the_same_files(
+    stage: PodStage, tmp_path: Path
+) -> None:
+    about = Manifest(node=BLUE[0], cluster="emqx-blue", version="5.8.8", edition="ce", belongs={}, files=())
+    held = snapshots.Held(stage.place, "emqx-blue", BLUE[0])
+    await snapshots.refuse_unknown(stage.place, CLASS, "blue")
+    copy = await snapshots.keep(held, CLASS, tmp_path / "since" / "copy", about, lambda: None)
+    assert copy.size == 64 << 20
+    claim = json.loads((copy.place / snapshots.CLAIM_FILE).read_text())
+    claim["metadata"]["name"] = "again"
+    stage.cluster.apply(stage.namespace, claim, reader("again"))
+    shown = ("logs", "-n", stage.namespace, "pod/reader")
+    stage.cluster.kubectl("wait", "-n", stage.namespace, shown[-1], "--for=jsonpath={.status.phase}=Succeeded")
+    there = ("exec", "-n", stage.namespace, BLUE[0], "-c", "emqx", "--", "ls", "/opt/emqx/data")
+    assert stage.cluster.kubectl(*shown).split() == stage.cluster.kubectl(*there).split() != []
 
 
 def test_nobody_was_disconnected_more_often_than_a_roll_may(stage: PodStage) -> None:

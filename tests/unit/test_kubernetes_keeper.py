@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pytest
+from typer.testing import CliRunner
 
 from components.cutover.words import Edition
 from components.emqx.errors import GaveUp, Refused, Stopped, Unauthorized
 from components.emqx.models import ClusterHandle, KeeperHandle
 from components.keepers import kubernetes as subject
+from components.keepers import snapshots
+from components.keepers.__main__ import app
+from components.keepers.archived import ARCHIVE
 from components.keepers.base import Running as Release
+from components.keepers.copies import manifest_of
 from components.keepers.kubernetes import KubernetesKeeper
 from components.kubernetes import execute, names
 from components.kubernetes.place import Place
-from components.manifests.nodes import EDITION, GO, HOLD, VERSION
+from components.manifests.nodes import EDITION, GO, HOLD, HOME, VERSION
 from components.workloads.nodes import Running, handle_of
 from tests.unit.fake_kubernetes import FakeApi, Passing
 from tests.unit.fake_world import UNFINISHED, Killed
@@ -39,6 +46,7 @@ class Pods:
 
     def __init__(self, api: FakeApi) -> None:
         self.api, self.made, self.ran = api, 0, list[Sequence[str]]()
+        self.home = Path()
         self.template(*NEW)
         for pod in PODS:
             self.come(pod, "5.8.6")
@@ -68,10 +76,15 @@ class Pods:
         status["initContainerStatuses"] = [{"name": HOLD, "state": {"terminated": {"exitCode": 0}}}]
         status["containerStatuses"][0] |= {"state": {"running": {}}, "started": True}
 
-    async def execute(self, _place: Place, pod: str, container: str, command: Sequence[str], **_: Any) -> bytes:
+    async def execute(
+        self, _place: Place, pod: str, container: str, command: Sequence[str], into: BinaryIO | None = None
+    ) -> bytes:
         assert container == HOLD
         assert "running" in self.api.objects[f"pods/{pod}"]["status"]["initContainerStatuses"][0]["state"]
         self.ran.append(command)
+        if command[0] == "tar":
+            archive = [str(self.home) if one == HOME else one for one in command]
+            await asyncio.to_thread(subprocess.run, archive, stdout=into, check=True)
         if [*command] == ["touch", GO]:
             self.start(pod)
         return b""
@@ -96,9 +109,9 @@ def pods(monkeypatch: pytest.MonkeyPatch, api: FakeApi) -> Pods:
     return pods
 
 
-def keeper(interrupted: Callable[[], None] = lambda: None) -> KubernetesKeeper:
+def keeper(interrupted: Callable[[], None] = lambda: None, snapshots: str | None = None) -> KubernetesKeeper:
     place = f"emqx-blue {PLACE.model_dump_json()}"
-    where = KeeperHandle(kind="kubernetes", place=place, seconds=SECONDS)
+    where = KeeperHandle(kind="kubernetes", place=place, seconds=SECONDS, snapshots=snapshots)
     return KubernetesKeeper(HANDLE, where, interrupted)
 
 
@@ -205,6 +218,49 @@ async def test_what_runs_is_neither_copied_nor_moved_aside(api: FakeApi, pods: P
         with pytest.raises(Refused, match="it runs"):
             await refused
     assert pods.ran == []
+
+
+async def test_the_copy_of_a_held_node_is_an_archive_that_its_manifest_says_how_to_put_back(
+    api: FakeApi, pods: Pods, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keeper().stop(NODES[1])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "users.DCD").write_text("old users")
+    pods.home = tmp_path
+    copy = await keeper().back_up(NODES[1], tmp_path / "copies" / "one")
+    manifest = manifest_of(copy.place)
+    assert [one.path for one in manifest.files] == ["data/users.DCD"]
+    assert (manifest.version, manifest.edition) == ("5.8.6", "ce"), "what it ran, not what its pod is made for"
+
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/asked\ncat >{tmp_path}/given\n')
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(kubectl.parent), prepend=":")
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["restore", str(copy.place)])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "asked").read_text().split("\n")[:8] == [
+        *("exec", "-i", "-n", "mqtt", PODS[1], "-c", HOLD, "--")
+    ]
+    assert (tmp_path / "given").read_bytes() == (copy.place / ARCHIVE).read_bytes()
+
+
+async def test_where_snapshots_are_taken_its_volume_is_written_out_and_nothing_is_read_from_it(
+    api: FakeApi, pods: Pods, clock: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.replace(monkeypatch, snapshots)
+    await keeper(snapshots="fast").stop(NODES[1])
+    claims = {"metadata": {"name": "data"}, "spec": {}}
+    api.objects["statefulsets/emqx-blue"]["spec"]["volumeClaimTemplates"] = [claims]
+
+    def take() -> None:
+        for path in [one for one in api.objects if one.startswith("volumesnapshots/")]:
+            api.objects[path]["status"] = {"readyToUse": True, "restoreSize": "1Gi"}
+
+    clock.at = [(clock.seconds + 5, take)]
+    copy = await keeper(snapshots="fast").back_up(NODES[1], tmp_path / "copies" / "one")
+    assert pods.ran == [["sync"]]
+    assert (copy.size, manifest_of(copy.place).version) == (1 << 30, "5.8.6")
 
 
 async def test_data_of_a_held_node_are_moved_aside_on_its_volume_which_stays(api: FakeApi, pods: Pods) -> None:
