@@ -14,8 +14,8 @@ from components.system.environment import kept
 from components.system.files import PRIVATE_FILE
 
 MOST_SHOWN = 200
-AGENT = "SSH_AUTH_SOCK"
-"""A command may well be ``ssh``, whose keys an agent has."""
+WAYS = ("SSH_AUTH_SOCK", "KUBECONFIG")
+"""A command may well be ``ssh``, whose keys an agent has, or ``kubectl``, which is told where its file is."""
 _LOOK_SECONDS = 0.2
 
 
@@ -63,7 +63,7 @@ async def output_of(
                 stdin=reads,
                 stdout=writes,
                 stderr=asyncio.subprocess.PIPE,
-                env={**kept(os.environ, AGENT), **(environment or {})},
+                env={**kept(os.environ, *WAYS), **(environment or {})},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:

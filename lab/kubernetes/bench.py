@@ -35,6 +35,7 @@ BARE_NAMESPACE = "bare"
 PROJECT = "name: bare\nruntime: {name: python, options: {virtualenv: .venv}}\nstackConfigDir: stacks\n"
 BARE = '''"""The objects of ours, and nothing else."""
 import json
+import re
 import pulumi
 import pulumi_kubernetes as k8s
 
@@ -44,6 +45,7 @@ for number, (token, inputs) in enumerate(json.loads({objects!r})):
     module = k8s
     for part in (group.split("/")[0].split(".")[0], group.split("/")[1]):
         module = getattr(module, part)
+    inputs = {{re.sub("([A-Z])", lambda big: "_" + big[1].lower(), name): value for name, value in inputs.items()}}
     getattr(module, kind)(f"object-{{number}}", **inputs, opts=pulumi.ResourceOptions(provider=provider))
 '''
 

@@ -25,10 +25,12 @@ async def test_a_command_gets_the_named_part_of_our_environment_and_its_secrets_
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "planted")
+    monkeypatch.setenv("KUBECONFIG", "its/file")
     shown = [PYTHON, "-c", "import os; print(sorted(os.environ))"]
     out = (await output_of(shown, limit_seconds=60, environment={"EMQX_LICENSE__KEY": "k"})).decode()
     assert "PASSPHRASE" not in out
     assert "EMQX_LICENSE__KEY" in out
+    assert "KUBECONFIG" in out, "a command may well be kubectl"
     with pytest.raises(CommandFailed, match=r"has not ended after 0\.5 s"):
         await output_of([PYTHON, "-c", "import time; time.sleep(600)"], limit_seconds=0.5)
     with pytest.raises(CommandFailed, match="ended with status 3: it says why"):
