@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+BALANCER = "balancer"
+"""What is of a tier of HAProxy has it where a colour's things have the colour."""
+TIER = "emqx-upgrade:balancer"
+"""The tag by which its instances are found; its value is where the stack's names begin."""
+
 
 def prefix(name: str, environment: str) -> str:
     """Where every name of a stack begins: ``emqx-prod``."""

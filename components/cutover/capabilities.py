@@ -5,7 +5,7 @@ The rule: whatever a router cannot do is a field here, never a name of a router 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from components.cutover.words import PARTS
@@ -24,6 +24,7 @@ class Capabilities:
     the last step. A share is a multiple of ``finest_parts``. ``keeps_seconds`` is how long connections of before a change of the share live on
     (None: as long as they like). ``spread_seconds`` is how long after a change of the share devices may still be told the one of before: nobody is moved before that
     is over. ``up_seconds`` is how long it may take to see that a node is well. ``unseen`` is what it cannot see, for the plan.
+    ``act_seconds`` is how long an order to it takes on its way: clients are closed in groups of what the budget earns meanwhile.
     """
 
     knows_clients: Knows
@@ -34,6 +35,7 @@ class Capabilities:
     spread_seconds: float = 0.0
     up_seconds: float = UP_SECONDS
     unseen: str = ""
+    act_seconds: float = 0.0
 
     @property
     def cohorts(self) -> bool:
@@ -42,6 +44,8 @@ class Capabilities:
 
 
 HAPROXY = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
+HAPROXY_INSTANCES = replace(HAPROXY, act_seconds=4.0)
+"""Each order and each question goes by Systems Manager, which takes a second or two, and closing is two of them."""
 NETWORK_LOAD_BALANCER = Capabilities(
     "new-connections",
     finest_parts=10,

@@ -18,11 +18,15 @@ class Limits(Value):
 
 
 def limits_of(can: Capabilities, weighed: Weighed | None, clients: int | None) -> Limits | None:
-    """Those of a cutover of so many clients; None behind a router that knows them."""
+    """Those of a cutover of so many clients; None behind a router that knows them and hears at once."""
     if weighed is None:
-        return None
+        return Limits(cannot=(_slow(can),)) if can.act_seconds else None
     most = None if clients is None else round(weighed.most_seconds(clients), 1)
     return Limits(cannot=tuple(_sentences(can)), most_seconds=most, keeps_seconds=can.keeps_seconds)
+
+
+def _slow(can: Capabilities) -> str:
+    return f"an order to the balancer takes about {can.act_seconds:g} s: clients are closed in groups, each of what the budget allows for that time"
 
 
 def _sentences(can: Capabilities) -> Iterator[str]:

@@ -35,6 +35,13 @@ class Pace:
             message = f"budget {self.budget_per_second} per second: at least 1 is allowed"
             raise ValueError(message)
 
+    @classmethod
+    def by_orders(cls, budget_per_second: int, *, at: float, act_seconds: float) -> Pace:
+        """That of a mover whose orders take so long on their way: each is for what the budget has earned since the one before, and may be late once."""
+        if act_seconds <= 0:
+            return cls(budget_per_second, at=at)
+        return cls(budget_per_second, at=at, batch_interval_seconds=act_seconds / 4, burst_seconds=2 * act_seconds)
+
     def take(self, now: float) -> tuple[int, Pace]:
         """How many clients may be moved at ``now``, and the pace after they were; never negative, also when time goes back."""
         most = 1.0 + self.budget_per_second * self.burst_seconds

@@ -48,6 +48,8 @@ def _blind(plan: Forecast) -> list[str]:
     """What a balancer cannot do that does not know clients, the portions of the drain, and whether they fit into the time that it keeps connections."""
     if plan.limits is None:
         return []
+    if not plan.mover.portions:
+        return [f"  {one}" for one in plan.limits.cannot]
     portions = ", ".join(f"{one:g} %" for one in plan.mover.portions)
     there = "" if plan.limits.keeps_seconds is None else f"; {plan.limits.keeps_seconds:g} s is what there is"
     return [

@@ -106,6 +106,13 @@ class Weighed(Value):
     nodes: Mapping[Colour, Mapping[str, str]] = {}
 
 
+class Tier(Value):
+    """Instances that run HAProxy behind a Network Load Balancer: ``name`` is what their tag says, ``groups`` are the addresses (ARN) of the target groups that they are in, one for each listener."""
+
+    name: str
+    groups: tuple[str, ...]
+
+
 class BalancerHandle(Value):
     """Where devices connect, and where the share is kept.
 
@@ -124,6 +131,7 @@ class BalancerHandle(Value):
     pods: Place | None = None
     aws: AwsPlace | None = None
     weighed: Weighed | None = None
+    tier: Tier | None = None
 
     @property
     def websocket(self) -> bool:

@@ -89,7 +89,8 @@ async def close(run: Run, away: Away, most: int | None, before: set[str] | None 
 
     ``before`` are the ids of those who were moved already: they are the last to be moved again, and whoever is moved is added. A client that reaches the node without the balancer is not found there and stays.
     """
-    pace, done = Pace(away.budget_per_second, at=run.clock.now()), 0
+    orders, done = run.router.can.act_seconds, 0
+    pace = Pace.by_orders(away.budget_per_second, at=run.clock.now(), act_seconds=orders)
     seen_as: SeenAs = "client" if run.clusters[away.colour].handle.proxy_protocol else "balancer"
     for _ in range(ROUNDS):
         await run.checkpoint()

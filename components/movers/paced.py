@@ -42,7 +42,8 @@ class Paced:
 
     def __post_init__(self) -> None:
         """Nothing is earned yet."""
-        self.pace = Pace(self.task.budget_per_second, at=self.run.clock.now())
+        orders = self.run.router.can.act_seconds
+        self.pace = Pace.by_orders(self.task.budget_per_second, at=self.run.clock.now(), act_seconds=orders)
 
     @property
     def rate(self) -> int:

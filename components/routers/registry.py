@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from components.cutover.capabilities import HAPROXY, NETWORK_LOAD_BALANCER, SERVICE
+from components.cutover.capabilities import HAPROXY, HAPROXY_INSTANCES, NETWORK_LOAD_BALANCER, SERVICE
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
 from components.routers import service
@@ -29,8 +29,15 @@ def _network_load_balancer(handle: BalancerHandle) -> Router:
     return NetworkLoadBalancerRouter(handle)
 
 
+def _instances(handle: BalancerHandle) -> Router:
+    from components.routers.haproxy.instances import InstancesRouter  # the same
+
+    return InstancesRouter(handle)
+
+
 ROUTERS: Mapping[str, Kind] = {
     "haproxy": Kind(haproxy.HaproxyRouter, HAPROXY),
+    "haproxy_instances": Kind(_instances, HAPROXY_INSTANCES),
     "haproxy_pods": Kind(pods.PodsRouter, HAPROXY),
     "network_load_balancer": Kind(_network_load_balancer, NETWORK_LOAD_BALANCER),
     "service": Kind(service.ServiceRouter, SERVICE),

@@ -14,7 +14,7 @@ from components.emqx.models import BalancerHandle
 from components.ledger import files as maps
 from components.ledger.base import LEASE, Record
 from components.ledger.files import FilesLedger
-from components.routers.haproxy import process, router
+from components.routers.haproxy import process, way
 from components.routers.haproxy.router import HaproxyRouter
 from components.routers.haproxy.runtime import read
 from components.routers.share import set_share, settle
@@ -156,7 +156,7 @@ async def test_an_impossible_share_is_refused_and_nothing_is_touched(tmp_path: P
 async def test_a_write_that_does_not_take_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(tmp_path, Broker("blue"), Broker("green")) as fork:
         monkeypatch.setattr(
-            router, "read", lambda *given, **more: "" if given[1].startswith("set map") else read(*given, **more)
+            way, "read", lambda *given, **more: "" if given[1].startswith("set map") else read(*given, **more)
         )
         with pytest.raises(NotNow, match="0, not 5"):
             await fork.set_share(5)

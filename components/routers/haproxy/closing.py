@@ -23,7 +23,7 @@ async def find(
 ) -> dict[str, str]:
     """Where the connections to these backends with these addresses are, by address."""
     wanted = {one: one for one in addresses}
-    command = "show sess" if seen_as == "client" else "show sess all"
+    command, only = ("show sess", _here(wanted)) if seen_as == "client" else ("show sess all", sessions.DETAIL)
 
     def here(shown: Iterable[str]) -> list[tuple[str, str]]:
         listed = _listed(shown, seen_as)
@@ -33,7 +33,7 @@ async def find(
 
     found, twice = dict[str, str](), set[str]()
     for worker, some in zip(
-        workers, await asyncio.gather(*(reads(one, [command], here) for one in workers)), strict=True
+        workers, await asyncio.gather(*(reads(one, [command], here, only=only) for one in workers)), strict=True
     ):
         for address, place in some:
             twice |= {address} & found.keys()
@@ -41,6 +41,12 @@ async def find(
     for address in twice:
         del found[address]
     return found
+
+
+def _here(addresses: Collection[str]) -> str:
+    """The lines of connections that may be these: of all that a process has their ports are rare enough."""
+    ports = "|".join(sorted({one.rpartition(":")[2] for one in addresses}))
+    return sessions.LINE.replace(r":(\d+)", f":({ports})")
 
 
 def _listed(shown: Iterable[str], seen_as: SeenAs) -> Iterator[tuple[str, str, str]]:
@@ -69,7 +75,7 @@ async def close(
         before = None if mark is None else mark.get(key(worker), 0)
         ended: set[str] = set()
         for batch in _batches(sorted(places)):
-            shown = await reads(worker, [f"show sess {place}" for place in batch], _details)
+            shown = await reads(worker, [f"show sess {place}" for place in batch], _details, only=sessions.DETAIL)
             same = [one for one in shown if _is(one, colour, places.get(one.place), seen_as, before)]
             if same:
                 await reads(worker, [f"shutdown session {one.place}" for one in same], "".join)

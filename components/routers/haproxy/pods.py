@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from components.cutover.words import Colour
@@ -22,8 +22,9 @@ from components.kubernetes.place import Place
 from components.kubernetes.pods import Pod, listed, why
 from components.ledger.base import require_parts
 from components.ledger.config_map import ConfigMapLedger
-from components.routers.base import Bound, Capabilities, Mark, Router, SeenAs, Server, ServerState
+from components.routers.base import Bound, Capabilities, Router, ServerState
 from components.routers.haproxy.router import HaproxyRouter, capabilities_of
+from components.routers.haproxy.several import Several
 from components.routers.haproxy.workers import MASTER
 
 ADMIN = "admin.sock"
@@ -40,7 +41,7 @@ def _serves(pod: Pod) -> bool:
     return pod.ready and not pod.leaving
 
 
-class PodsRouter:
+class PodsRouter(Several):
     """Router over the pods of a balancer.
 
     Args:
@@ -90,18 +91,6 @@ class PodsRouter:
         require_parts(parts)
         await self._lasting(lambda: self._on_each(lambda router: router.set_share(parts)))
 
-    async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
-        """As every pod that is ready says."""
-        return await self._asked(lambda router: router.health())
-
-    async def connections(self) -> Mapping[Colour, int]:
-        """Of all pods, also of those that are leaving."""
-        return await self._asked(lambda router: router.connections())
-
-    async def servers(self) -> Mapping[Colour, Mapping[str, Server]]:
-        """Of all pods; the state is that of those that are ready."""
-        return await self._asked(lambda router: router.servers())
-
     async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
         """Set a node's state on every pod that runs, and read it back."""
         await self._lasting(lambda: self._on_each(lambda router: router.set_server(colour, node, state)))
@@ -109,24 +98,6 @@ class PodsRouter:
     async def bound(self, bounds: Sequence[Bound]) -> None:
         """Let no more clients in than this, over the pods that take any."""
         await (await self._now()).bound(bounds)
-
-    async def mark(self) -> Mark:
-        """How many connections each process has had until now."""
-        return await self._asked(lambda router: router.mark())
-
-    async def find(
-        self, colour: Colour, addresses: Collection[str], *, seen_as: SeenAs = "client", websocket_only: bool = False
-    ) -> dict[str, str]:
-        """Where the connections with these addresses are, on whichever pod."""
-        return await self._asked(
-            lambda router: router.find(colour, addresses, seen_as=seen_as, websocket_only=websocket_only)
-        )
-
-    async def close(
-        self, colour: Colour, found: Mapping[str, str], *, seen_as: SeenAs = "client", mark: Mark | None = None
-    ) -> frozenset[str]:
-        """End connections that were found."""
-        return await self._asked(lambda router: router.close(colour, found, seen_as=seen_as, mark=mark))
 
     async def _asked(self, ask: Callable[[HaproxyRouter], Awaitable[T]]) -> T:
         async def once() -> T:

@@ -24,8 +24,8 @@ from components.ledger.base import require_parts
 from components.routers.base import Bound, Capabilities, Mark, SeenAs, Server, ServerState
 from components.routers.haproxy import bounding, closing
 from components.routers.haproxy.names import backend, colour_of, node_name, server_name
-from components.routers.haproxy.runtime import read
 from components.routers.haproxy.servers import standing
+from components.routers.haproxy.way import SOCKETS, Way
 from components.routers.haproxy.workers import Worker, by_master, listening, older, retiring
 
 stamina.instrumentation.set_on_retry_hooks([])
@@ -48,6 +48,8 @@ class HaproxyRouter:
         timeout_seconds: for one command on one replica.
         patience_seconds: for how long a replica may be away (a restart takes less than a second) before it counts as dead.
         leaving: admin sockets of replicas that take nobody any more and still have clients; one that has ended by now has none.
+        way: how the sockets are reached.
+        map_: the share's map as the configuration names it, where that has nothing odd in it; None looks for its number first.
 
     """
 
@@ -58,8 +60,10 @@ class HaproxyRouter:
         timeout_seconds: float = 2.0,
         patience_seconds: float = 5.0,
         leaving: Sequence[str] = (),
+        way: Way = SOCKETS,
+        map_: str | None = None,
     ) -> None:
-        self._handle, self._leaving = handle, leaving
+        self._handle, self._leaving, self._way, self._map = handle, leaving, way, map_
         self._replicas = handle.admin
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
@@ -194,7 +198,8 @@ class HaproxyRouter:
 
     def _alone(self, admin: str) -> HaproxyRouter:
         handle = self._handle.model_copy(update={"admin": (admin,)})
-        return HaproxyRouter(handle, timeout_seconds=self._timeout_seconds, patience_seconds=self._patience_seconds)
+        seconds, patience = self._timeout_seconds, self._patience_seconds
+        return HaproxyRouter(handle, timeout_seconds=seconds, patience_seconds=patience, way=self._way, map_=self._map)
 
     async def _rows(self, kind: str) -> list[tuple[Colour, dict[str, str]]]:
         """The statistics of all replicas: of backends (kind 2) or of servers (kind 4)."""
@@ -212,7 +217,7 @@ class HaproxyRouter:
         infos = await self._of_all("show info")
         found = [listening(replica, info) for replica, info in zip(self._replicas, infos, strict=True)]
         old = await asyncio.gather(
-            *(older(replica, self._ask_master) for replica in self._replicas),
+            *(older(replica, self._ask_master, self._way.there) for replica in self._replicas),
             *(self._retiring(replica) for replica in self._leaving),
         )
         before = [one for some in old for one in some]
@@ -226,36 +231,40 @@ class HaproxyRouter:
             return []
 
     async def _ask_master_once(self, master: str, command: str) -> str:
-        return await asyncio.to_thread(read, master, command, self._timeout_seconds, "".join, closing=True)
+        return await self._way.read(master, command, self._timeout_seconds, "".join, closing=True)
 
-    async def _read_worker(self, worker: Worker, commands: Sequence[str], take: Callable[[Iterable[str]], T], /) -> T:
+    async def _read_worker(
+        self, worker: Worker, commands: Sequence[str], take: Callable[[Iterable[str]], T], /, *, only: str = ""
+    ) -> T:
         if worker.listens:
-            return await self._read(worker.admin, "; ".join(commands), take)
-        return await self._read(*by_master(worker, commands), take, closing=True)
+            return await self._read(worker.admin, "; ".join(commands), take, only=only)
+        return await self._read(*by_master(worker, commands), take, closing=True, only=only)
 
     async def _of_all(self, command: str) -> Sequence[str]:
         return await asyncio.gather(*(self._ask(replica, command) for replica in self._replicas))
 
     async def _change(self, replica: str, value: str) -> None:
-        number = await self._number(replica)
-        if "not found" in await self._ask(replica, f"set map #{number} {maps.SHARE_KEY} {value}"):
-            await self._ask(replica, f"add map #{number} {maps.SHARE_KEY} {value}")
+        name = await self._name(replica)
+        if "not found" in await self._ask(replica, f"set map {name} {maps.SHARE_KEY} {value}"):
+            await self._ask(replica, f"add map {name} {maps.SHARE_KEY} {value}")
         held = await self._held(replica)
         if held != value:
             seen = f"it is {held}, not {value}"
             raise NotNow("setting green's share", node=replica, seen=seen, todo="run the update again")
 
-    async def _number(self, replica: str) -> str:
-        """HAProxy's number of the map: its path in the configuration may hold what a command line may not."""
+    async def _name(self, replica: str) -> str:
+        """The map's name, or HAProxy's number of it: its path in the configuration may hold what a command line may not."""
+        if self._map is not None:
+            return self._map
         for line in (await self._ask(replica, "show map")).splitlines():
             number, _, rest = line.partition(" (")
             if number.isdigit() and Path(rest.split(") ")[0]).name == maps.SHARE:
-                return number
+                return f"#{number}"
         seen, todo = "this HAProxy has no such map", "render its configuration"
         raise Refused(f"finding {maps.SHARE}", node=replica, seen=seen, todo=todo)
 
     async def _held(self, replica: str) -> str:
-        lines = (await self._ask(replica, f"show map #{await self._number(replica)}")).splitlines()
+        lines = (await self._ask(replica, f"show map {await self._name(replica)}")).splitlines()
         return dict(line.split(" ", 2)[1:] for line in lines if line).get(maps.SHARE_KEY, "0")
 
     async def _ask_master(self, master: str, command: str) -> str:
@@ -264,13 +273,21 @@ class HaproxyRouter:
     async def _ask(self, place: str, command: str) -> str:
         return await self._read(place, command, "".join)
 
-    async def _read(self, place: str, command: str, take: Callable[[Iterable[str]], T], *, closing: bool = False) -> T:
+    async def _read(
+        self,
+        place: str,
+        command: str,
+        take: Callable[[Iterable[str]], T],
+        *,
+        closing: bool = False,
+        only: str = "",
+    ) -> T:
         retrying = stamina.retry_context(
             on=Unreachable, attempts=None, timeout=self._patience_seconds, wait_initial=0.05, wait_max=0.5
         )
         async for attempt in retrying:
             with attempt:
-                return await asyncio.to_thread(read, place, command, self._timeout_seconds, take, closing=closing)
+                return await self._way.read(place, command, self._timeout_seconds, take, closing=closing, only=only)
         raise AssertionError(command)
 
 

@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from components.system.address import peer
 
-_LINE = re.compile(r"(0x[0-9a-f]+): proto=\S+ src=(\S+):(\d+) fe=\S+ be=([\w.:-]+) ")
+LINE = r"(0x[0-9a-f]+): proto=\S+ src=(\S+):(\d+) fe=\S+ be=([\w.:-]+) "
+DETAIL = r"^0x[0-9a-f]+: \[.*|^ +backend=.*"
+"""What ``lines``, and what ``details`` of single connections, read of each line."""
+_LINE = re.compile(LINE)
 _HEAD = re.compile(r"0x[0-9a-f]+: \[")
 _DETAILS = re.compile(
     r"(?P<place>0x[0-9a-f]+): \[.*? id=(?P<number>\d+) proto=\S+ source=(?P<host>\S+):(?P<port>\d+)$"

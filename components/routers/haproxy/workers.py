@@ -6,7 +6,6 @@ whose socket is beside it; a HAProxy that was started without one (before Decemb
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import NamedTuple, Protocol, TypeVar
 MASTER = "master.sock"
 Asks = Callable[[str, str], Awaitable[str]]
 """The answer of a socket to a line of commands."""
+There = Callable[[str], Awaitable[bool]]
+"""Whether a replica has a socket."""
 T = TypeVar("T")
 
 
@@ -40,9 +41,9 @@ def _said(info: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in info.splitlines() if ": " in line)
 
 
-async def older(admin: str, asks: Asks) -> list[Worker]:
+async def older(admin: str, asks: Asks, there: There) -> list[Worker]:
     """The workers that listen no more; none where the replica has no master that could be asked."""
-    if not await asyncio.to_thread(_master(admin).exists):
+    if not await there(str(_master(admin))):
         return []
     _, _, old = (await asks(str(_master(admin)), "show proc")).partition("# old workers")
     return [Worker(admin, pid, listens=False) for pid in re.findall(r"^(\d+)\s+worker", old, re.MULTILINE)]
@@ -57,8 +58,10 @@ async def retiring(admin: str, asks: Asks) -> list[Worker]:
 class Reads(Protocol):
     """What a reader makes of the lines with which a process answers commands, one answer behind the other; none come from one that has ended with its last client."""
 
-    async def __call__(self, worker: Worker, commands: Sequence[str], take: Callable[[Iterable[str]], T], /) -> T:
-        """The reader's result."""
+    async def __call__(
+        self, worker: Worker, commands: Sequence[str], take: Callable[[Iterable[str]], T], /, *, only: str = ""
+    ) -> T:
+        """The reader's result; of each line it needs no more than ``only`` matches."""
         ...
 
 
