@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
@@ -23,8 +24,9 @@ SHOWN = [
 ADDRESSES = ("10.0.0.1:5001", "10.0.0.2:5002", "10.0.0.3:5003")
 
 
-async def reads(_worker: Worker, _commands: Any, parse: Any) -> Any:
-    return parse(SHOWN)
+async def reads(_worker: Worker, _commands: Any, parse: Any, *, only: str = "") -> Any:
+    """No more of a line than what is meant, as a far end may do it."""
+    return parse([found[0] for line in SHOWN if (found := re.search(only, line))])
 
 
 async def find(backends: Collection[str]) -> list[str]:
