@@ -29,6 +29,7 @@ from components.migration.permissions.compare import Proof, Question, Side, comp
 from components.migration.permissions.erlang import parse
 from components.migration.permissions.questions import questions
 from components.migration.permissions.reach import Reach
+from components.migration.permissions.written import Written
 from components.migration.surroundings import WORDS, BuiltIn, surroundings
 
 MOST_DECISIONS = 2_000_000
@@ -87,18 +88,18 @@ def converted_users(conversion: Conversion, hash_name: str = "sha256") -> dict[s
     return users
 
 
-def _rows(conversion: Conversion) -> dict[tuple[str, str], Sequence[after.Rule]]:
-    rows: dict[tuple[str, str], Sequence[after.Rule]] = {}
+def _rows(conversion: Conversion) -> Written:
+    bodies: dict[str, dict[str, Sequence[Mapping[str, Any]]]] = {"all": {}, "clientid": {}, "username": {}}
     for request in conversion.requests:
         path, _, kind = request.path.rpartition("/")
         if path != RULES:
             continue
         if kind == "all":
-            rows["all", ""] = [after.compile_row(rule) for rule in request.body["rules"]]
+            bodies["all"][""] = request.body["rules"]
         elif kind in ("clients", "users"):
             name = "clientid" if kind == "clients" else "username"
-            rows |= {(name, one[name]): [after.compile_row(rule) for rule in one["rules"]] for one in request.body}
-    return rows
+            bodies[name] |= {one[name]: one["rules"] for one in request.body}
+    return Written(bodies)
 
 
 def prove(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,10 @@ from components.migration import moving as module
 from components.migration.hop_44_5 import Source, convert
 from components.migration.inventory import Section
 from components.migration.moving import expected_of
+from components.migration.permissions.after import dialects
 from components.migration.permissions.before import ANONYMOUS, BUILT_IN, Before
-from components.migration.permissions.client import Client
+from components.migration.permissions.client import Access, Action, Client
+from components.migration.prove import after_of, before_of
 
 pytestmark = pytest.mark.unit
 
@@ -45,6 +48,22 @@ def test_whether_a_client_is_known_is_asked_of_nobody_else() -> None:
     side = Before(users=users, missing=frozenset({BUILT_IN, ANONYMOUS}))
     asked = (Client("x", "a"), Client("c"), Client("x", "c"), Client("a", None))
     assert [side.knows(client) for client in asked] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_what_was_made_for_one_question_goes_before_memory_grows_with_all(*, is_written: bool) -> None:
+    source = Source(export(2_000), "export.json")
+    side = after_of(convert(source, "4.4.19", "5.8.9"), dialects((5, 8, 9))[0]) if is_written else before_of(source)
+    held: list[int] = []
+    tracemalloc.start()
+    try:
+        for number in range(2_000):
+            name = f"user-{number:06d}"
+            assert side.ask(Client("c", name), Action.PUBLISH, f"own/{name}/x") == (Access.ALLOW, True)
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert held[1_999] - held[999] < 100 * 1_000
 
 
 def test_what_green_must_show_is_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:

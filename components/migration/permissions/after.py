@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from components.migration.permissions.client import (
@@ -28,7 +28,7 @@ from components.migration.permissions.client import (
     password_matches,
 )
 from components.migration.permissions.erlang import Atom, Placed, Term, TermError, Text
-from components.migration.permissions.index import Filters
+from components.migration.permissions.index import KEPT, Filters
 from components.migration.permissions.topics import Words, behind_delay, matches, words
 
 BUILT_IN, FILE = "built_in_database", "file"
@@ -151,10 +151,7 @@ class After:
 
     def _first(self, key: tuple[str, str], action: Action, client: Client, asked: Words) -> Rule | None:
         """The first rule of a login that matches; those with a variable are looked at one by one."""
-        if (key, action) not in self._indices:
-            rules = [rule for rule in self.rows[key] if action in rule.actions]
-            self._indices[key, action] = (rules, Filters(_fixed(rule) for rule in rules))
-        rules, index = self._indices[key, action]
+        rules, index = self._indexed(key, action)
 
         def fits(place: int) -> bool:
             return self._one_matches(rules[place], client, asked)
@@ -163,9 +160,16 @@ class After:
         return None if first is None else rules[first]
 
     @cached_property
-    def _indices(self) -> dict[tuple[tuple[str, str], Action], tuple[list[Rule], Filters]]:
-        """By login and action, made when they are first asked for."""
-        return {}
+    def _indexed(self) -> Callable[[tuple[str, str], Action], tuple[list[Rule], Filters]]:
+        """The rules of a login for an action and their index, made when they are asked for."""
+        rows_of = self.rows
+
+        @lru_cache(maxsize=KEPT)
+        def indexed(key: tuple[str, str], action: Action) -> tuple[list[Rule], Filters]:
+            rules = [rule for rule in rows_of[key] if action in rule.actions]
+            return rules, Filters(_fixed(rule) for rule in rules)
+
+        return indexed
 
     def _one_matches(self, rule: Rule, client: Client, asked: Words) -> bool:
         if rule.topics is None:

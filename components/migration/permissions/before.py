@@ -6,9 +6,9 @@ The rule kept here: this file knows nothing of 5.x and of the conversions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice, takewhile
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from components.migration.permissions.client import (
     password_matches,
 )
 from components.migration.permissions.file_rules import FileRule, FileTopic
-from components.migration.permissions.index import Filters
+from components.migration.permissions.index import KEPT, Filters
 from components.migration.permissions.topics import NEVER, Words, matches, words
 
 BUILT_IN, FILE = "built_in_database", "file"
@@ -139,11 +139,7 @@ class Before:
 
     def _first(self, key: tuple[str, str], action: str, client: Client, asked: Words) -> tuple[Access, bool] | None:
         """The first rule of a login that matches, and whether it is known to be the first; those with a name to be put in are looked at one by one."""
-        if (key, action) not in self._indices:
-            rows = [row for row in self.rows[key] if row.action == action]
-            fixed = (words(row.topic) if self.is_literal or not _is_fed(row.topic) else None for row in rows)
-            self._indices[key, action] = (rows, Filters(fixed))
-        rows, index = self._indices[key, action]
+        rows, index = self._indexed(key, action)
 
         def fits(place: int) -> bool:
             return matches(asked, _fed_row(rows[place].topic, client), loose=False)
@@ -159,9 +155,16 @@ class Before:
         return matches(asked, words(row.topic) if self.is_literal else _fed_row(row.topic, client), loose=False)
 
     @cached_property
-    def _indices(self) -> dict[tuple[tuple[str, str], str], tuple[list[Row], Filters]]:
-        """By login and action, made when they are first asked for."""
-        return {}
+    def _indexed(self) -> Callable[[tuple[str, str], str], tuple[list[Row], Filters]]:
+        """The rows of a login for an action and their index, made when they are asked for."""
+        rows_of, is_literal = self.rows, self.is_literal
+
+        @lru_cache(maxsize=KEPT)
+        def indexed(key: tuple[str, str], action: str) -> tuple[list[Row], Filters]:
+            rows = [row for row in rows_of[key] if row.action == action]
+            return rows, Filters(words(row.topic) if is_literal or not _is_fed(row.topic) else None for row in rows)
+
+        return indexed
 
     def _by_file(self, client: Client, action: Action, topic: str) -> Access | None:
         asked = words(topic)

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from components.migration.permissions.topics import Words
 
+KEPT = 256
+"""Indices of so many logins and actions are kept: questions come login by login, and those of 100,000 would need 150 MB."""
+
 
 class _Node:
     """One level: ``ends`` is the first filter that ends here, ``rest`` the first with ``#`` behind it."""
