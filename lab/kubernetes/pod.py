@@ -68,9 +68,16 @@ class Pod:
         self._changed.set()
 
     async def live(self) -> None:
-        """Until it is deleted and over."""
-        teller = asyncio.create_task(self._tell())
-        work = asyncio.create_task(self._work())
+        """Until it is deleted and over, or its node is lost, after which nothing of it goes on."""
+        teller, work = asyncio.create_task(self._tell()), asyncio.create_task(self._work())
+        try:
+            await self._lived(teller, work)
+        finally:
+            teller.cancel()
+            work.cancel()
+            await asyncio.gather(teller, work, return_exceptions=True)
+
+    async def _lived(self, teller: asyncio.Task[None], work: asyncio.Task[None]) -> None:
         await self.deleted.wait()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

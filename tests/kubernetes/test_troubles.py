@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 import sys
@@ -11,29 +12,32 @@ from pathlib import Path
 import psutil
 import pytest
 
+from components.kubernetes import loop
 from lab.kubernetes.cluster import Cluster, NotSeenError
+from tests.kubernetes.colours import Colour
 from tests.kubernetes.manifests import shell
 
 pytestmark = pytest.mark.kubernetes
 
 
-def test_a_node_that_is_lost_is_told_so_and_what_ran_on_it_runs_again_when_it_is_back(
-    own_cluster: Cluster,
+def test_an_update_that_waits_for_a_node_of_the_cluster_that_is_lost_ends_with_that_and_is_done_when_it_is_back(
+    own_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster, namespace = own_cluster, own_cluster.make_namespace("node-lost")
-    pod = shell("stays", "sleep 600")
-    pod["spec"] |= {"restartPolicy": "Always", "nodeName": "lab-3"}
-    cluster.apply(namespace, pod)
-
-    def shown() -> str:
-        return cluster.kubectl("get", "pod", "-n", namespace, "stays", "-o", "wide")
-
-    cluster.until(shown, "1/1")
-    with cluster.without_node("lab-3"):
-        cluster.until(lambda: cluster.kubectl("get", "node", "lab-3"), "NotReady")
-    cluster.until(lambda: str("NotReady" not in cluster.kubectl("get", "node", "lab-3")), "True")
-    cluster.until(shown, "1/1")
-    assert cluster.kubectl("exec", "-n", namespace, "stays", "--", "hostname") == "stays\n"
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    words = "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    try:
+        colour = Colour(cluster, namespace, "lost", node_selector={"kubernetes.io/hostname": "lab-3"})
+        asyncio.run(colour.waited())
+        with cluster.without_node("lab-3"):
+            cluster.until(lambda: cluster.kubectl("get", "pod", "lost-blue-0", "-n", namespace, *words), "False")
+            said = asyncio.run(
+                colour.gives_up("lost-blue-0: it was deleted and has not ended", "DeletionByTaintManager")
+            )
+            assert "0 of 1 are ready" in said
+        asyncio.run(colour.waited())
+    finally:
+        loop.close()
 
 
 def test_an_api_server_that_is_gone_for_a_while_finds_everything_running(own_cluster: Cluster) -> None:
