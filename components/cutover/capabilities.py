@@ -54,6 +54,14 @@ NETWORK_LOAD_BALANCER = Capabilities(
     unseen="how many connections it holds to each colour is not seen: the brokers are asked",
 )
 """An hour after a listener was changed AWS ends connections of before (docs.aws.amazon.com, "Update a listener for your Network Load Balancer"); a new target takes minutes."""
+ROUTE53 = Capabilities(
+    "new-connections",
+    finest_parts=1,
+    up_seconds=300.0,
+    unseen="a name does not see who is told what: neither resolvers that keep an answer for longer than its TTL, nor devices that never look a name up again, nor"
+    " how many connections there are; the brokers are asked",
+)
+"""``finest_parts`` is what weights of 0 to 255 can have nearly; connections live as long as they like, since nothing stands between a device and its node."""
 SERVICE = Capabilities(
     "all-or-nothing",
     finest_parts=PARTS,

@@ -113,6 +113,21 @@ class Tier(Value):
     groups: tuple[str, ...]
 
 
+class Named(Value):
+    """What a balancer is that is a name in a hosted zone: ``name`` has a record for each colour, which leads to the name of that colour in ``colours``.
+
+    ``ttl_seconds`` is how long answers may be kept, ``wait_ttls`` after how many such times everybody is taken to have asked again. ``nodes`` are each colour's nodes: the
+    id of the node's health check, or the address (``http://..``) at which it says whether it takes clients, where Route 53 cannot ask.
+    """
+
+    zone: str
+    name: str
+    ttl_seconds: int
+    wait_ttls: int
+    colours: Mapping[Colour, str]
+    nodes: Mapping[Colour, Mapping[str, str]] = {}
+
+
 class BalancerHandle(Value):
     """Where devices connect, and where the share is kept.
 
@@ -132,6 +147,7 @@ class BalancerHandle(Value):
     aws: AwsPlace | None = None
     weighed: Weighed | None = None
     tier: Tier | None = None
+    named: Named | None = None
 
     @property
     def websocket(self) -> bool:

@@ -1,26 +1,25 @@
 """Router `network_load_balancer`: the weights of two target groups, the same on every listener; it weighs new connections, and knows no client.
 
 The rule: a listener is changed only where it is not as it should be, since each change starts the hour after which AWS ends connections of before
-(docs.aws.amazon.com, "Update a listener for your Network Load Balancer"). What is there is asked at most once in ``FRESH_SECONDS``, however often a run asks: the
-number of calls must not grow with the clients.
+(docs.aws.amazon.com, "Update a listener for your Network Load Balancer"). What is there is asked at most once in ``FRESH_SECONDS``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from components.aws.clients import client
 from components.cutover.capabilities import NETWORK_LOAD_BALANCER, Capabilities
 from components.cutover.weights import OF_TARGET_GROUPS, share_of, weights_of
 from components.cutover.words import COLOURS, PARTS, Colour
-from components.emqx.aws_told import told
 from components.emqx.errors import BadInput, NotNow, Refused
 from components.emqx.models import BalancerHandle, Weighed
 from components.ledger.base import require_parts
+from components.routers.asking import Asking
 from components.routers.base import Router, Server, ServerState
 from components.routers.blind import Blind
 
@@ -38,10 +37,9 @@ READ_BACK_SECONDS, POLL_SECONDS = 30.0, 0.5
 """What was written may be read as it was before for a moment."""
 TAKES = frozenset({"healthy"})
 LEAVES = frozenset({"draining"})
-T = TypeVar("T")
 
 
-class NetworkLoadBalancerRouter(Blind):
+class NetworkLoadBalancerRouter(Asking, Blind):
     """Router over the listeners of a Network Load Balancer.
 
     Args:
@@ -50,12 +48,14 @@ class NetworkLoadBalancerRouter(Blind):
 
     """
 
+    NODE = "the load balancer"
+
     def __init__(self, handle: BalancerHandle, *, read_back_seconds: float = READ_BACK_SECONDS) -> None:
         if handle.aws is None or handle.weighed is None:
             raise BadInput("the balancer's router", seen="no region, or no listeners", todo="run pulumi up")
         self._weighed: Weighed = handle.weighed
+        super().__init__()
         self._region, self._read_back_seconds = handle.aws.region, read_back_seconds
-        self._seen: dict[str, tuple[float, Any]] = {}
 
     @property
     def can(self) -> Capabilities:
@@ -190,18 +190,6 @@ class NetworkLoadBalancerRouter(Blind):
         ]
         forward: ActionTypeDef = {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
         client(self._region, "elbv2").modify_listener(ListenerArn=arn, DefaultActions=[forward])
-
-    async def _fresh(self, what: str, tried: str, look: Callable[[], T], seconds: float) -> T:
-        seen = self._seen.get(what)
-        if seen is None or time.monotonic() - seen[0] >= seconds:
-            answer = await self._ask(tried, look)
-            seen = self._seen[what] = time.monotonic(), answer
-        found: T = seen[1]
-        return found
-
-    async def _ask(self, tried: str, call: Callable[[], T]) -> T:
-        with told(tried, "the load balancer"):
-            return await asyncio.to_thread(call)
 
 
 def _action(listener: ListenerTypeDef) -> dict[str, int]:

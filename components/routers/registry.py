@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from components.cutover.capabilities import HAPROXY, HAPROXY_INSTANCES, NETWORK_LOAD_BALANCER, SERVICE
+from components.cutover.capabilities import HAPROXY, HAPROXY_INSTANCES, NETWORK_LOAD_BALANCER, ROUTE53, SERVICE
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
 from components.routers import service
@@ -35,11 +35,18 @@ def _instances(handle: BalancerHandle) -> Router:
     return InstancesRouter(handle)
 
 
+def _route53(handle: BalancerHandle) -> Router:
+    from components.routers.route53 import Route53Router  # as above
+
+    return Route53Router(handle)
+
+
 ROUTERS: Mapping[str, Kind] = {
     "haproxy": Kind(haproxy.HaproxyRouter, HAPROXY),
     "haproxy_instances": Kind(_instances, HAPROXY_INSTANCES),
     "haproxy_pods": Kind(pods.PodsRouter, HAPROXY),
     "network_load_balancer": Kind(_network_load_balancer, NETWORK_LOAD_BALANCER),
+    "route53": Kind(_route53, ROUTE53),
     "service": Kind(service.ServiceRouter, SERVICE),
 }
 

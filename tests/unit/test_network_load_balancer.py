@@ -82,7 +82,7 @@ async def test_however_often_a_run_asks_aws_is_asked_once_in_a_while(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router, now = cloud.router(), [1.0]
-    monkeypatch.setattr(network_load_balancer, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("components.routers.asking.time", SimpleNamespace(monotonic=lambda: now[0]))
     for _ in range(200):
         await router.share()
         await router.health()
