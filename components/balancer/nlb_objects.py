@@ -1,7 +1,8 @@
 """The Network Load Balancer as Pulumi's own resources; imported only where there is one, since the SDK is large.
 
 The rule: the cutover owns the weights. A listener is made with those of the moment and never changed by Pulumi again; a node that becomes unhealthy keeps its
-connections, since one that evacuates says that it takes nobody, and would lose all of its clients at once.
+connections, since one that evacuates says that it takes nobody, and would lose all of its clients at once. Where nodes get the PROXY header, checks get it too, so
+they connect to MQTT then: the management API would answer them 400.
 """
 
 from __future__ import annotations
@@ -154,7 +155,6 @@ def _let_in(
 def _group(plan: Plan, colour: Colour, door: Door, opts: pulumi.ResourceOptions) -> TargetGroup:
     """The nodes of a colour for one door."""
     behind, name = plan.colours[colour], f"{plan.name}-{colour}-{door.port}"
-    path = dialect_of(behind.settings.version).health_check(behind.settings.edition)
     return TargetGroup(
         name,
         port=_port(behind, _word(door)),
@@ -165,20 +165,25 @@ def _group(plan: Plan, colour: Colour, door: Door, opts: pulumi.ResourceOptions)
         preserve_client_ip="false",
         deregistration_delay=DELAY_SECONDS,
         connection_termination=False,
-        health_check=TargetGroupHealthCheckArgs(
-            enabled=True,
-            protocol="HTTP",
-            port=_port(behind, "api").apply(str),
-            path=path,
-            matcher="200",
-            interval=plan.front.check_seconds,
-            healthy_threshold=HEALTHY,
-            unhealthy_threshold=UNHEALTHY,
-        ),
+        health_check=_check(plan, behind),
         target_health_states=[TargetGroupTargetHealthStateArgs(enable_unhealthy_connection_termination=False)],
         tags={**plan.tags, COLOUR: colour, PORT: str(door.port)},
         opts=opts,
     )
+
+
+def _check(plan: Plan, behind: Behind) -> TargetGroupHealthCheckArgs:
+    """By EMQX's own answer, or by a connection that has the header."""
+    bounds: Mapping[str, Any] = {
+        "enabled": True,
+        "interval": plan.front.check_seconds,
+        "healthy_threshold": HEALTHY,
+        "unhealthy_threshold": UNHEALTHY,
+    }
+    if behind.settings.proxy_protocol:
+        return TargetGroupHealthCheckArgs(protocol="TCP", port="traffic-port", **bounds)
+    path, port = dialect_of(behind.settings.version).health_check(behind.settings.edition), _port(behind, "api")
+    return TargetGroupHealthCheckArgs(protocol="HTTP", port=port.apply(str), path=path, matcher="200", **bounds)
 
 
 def _attached(

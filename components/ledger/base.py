@@ -20,7 +20,9 @@ SCOPE = "scope"
 """``colour`` where the colours are nodes of one cluster: whoever takes one of them away has to let it leave first."""
 SPREADS_UNTIL = "spreads_until"
 """Until when devices may still be told the share of before, in unix seconds (``links.spreading``)."""
-CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED, SCOPE, SPREADS_UNTIL)
+WEIGHED_AT = "weighed_at"
+"""The colour that is given more, and when its weight was changed first: some balancers end connections of before so long after it (``run.hour``)."""
+CUTOVER = (ORIGIN, BEGAN_AT, OPENED_AT, DRAINED_AT, IMPORTED, SCOPE, SPREADS_UNTIL, WEIGHED_AT)
 """What is remembered of one cutover: it ends with the finalize, when one colour is left."""
 SERVERS = "servers"
 """The nodes that are to be out of service at the balancer (``routers.share``)."""

@@ -13,15 +13,16 @@ from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.busy import emptied, refuse_busy
 from components.guards.declared import refuse_misdeclared, refuse_route, refuse_without_exports
-from components.guards.outlasting import refuse_longer
+from components.guards.outlasting import refuse_late, refuse_longer
 from components.guards.proxied import refuse_wrong_proxy
-from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, drained, origin
+from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, WEIGHED_AT, drained, origin
 from components.links.carrying import left_behind, not_carried
 from components.links.reach import within
 from components.links.storage import refuse_without_sites
 from components.links.target import missing, open_target, refuse_too_small
 from components.movers.paced import batches
 from components.routers.share import settle
+from components.run.hour import ends_at
 from components.run.run import Run
 from components.value import Value
 
@@ -71,7 +72,7 @@ async def open_run(
     goes_on = decision.direction == "back" or await _goes_on(run, to)
     if decision.direction == "forward":
         await _refuse_move(run, source, to, must_answer=not goes_on)
-        _refuse_long(run, weighed, live.get(source))
+        await _refuse_long(run, weighed, to, live.get(source))
         await _refuse_lone(run, source, acknowledged)
     await _refuse_busy(run, source, decision, memory)
     sessions, messages = await _losses(run, source, must_answer=not goes_on)
@@ -97,10 +98,14 @@ async def _refuse_lone(run: Run, source: Colour, acknowledged: Sequence[str]) ->
         await known(refuse_without_sites(run.clusters[source]))
 
 
-def _refuse_long(run: Run, weighed: Weighed | None, clients: int | None) -> None:
-    if weighed is not None and clients is not None:
-        most = weighed.most_seconds(clients)
-        refuse_longer(most, run.router.can.keeps_seconds, clients, weighed.budget_per_second)
+async def _refuse_long(run: Run, weighed: Weighed | None, to: Colour, clients: int | None) -> None:
+    """A drain that has begun is gone on with, however late: it can only become shorter."""
+    if weighed is None or clients is None:
+        return
+    most, keeps, share = weighed.most_seconds(clients), run.router.can.keeps_seconds, await run.router.share()
+    refuse_longer(most, keeps, clients, weighed.budget_per_second)
+    if share not in {everybody(to), everybody(other(to))}:
+        refuse_late(most, ends_at(await run.memory(), keeps, run.clock.now()), run.clock.now())
 
 
 async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, str]) -> None:
@@ -113,6 +118,7 @@ async def _begin(run: Run, to: Colour, decision: Decision, memory: Mapping[str, 
             ORIGIN: other(to) if forward else memory.get(ORIGIN),
             BEGAN_AT: began_at or f"{run.clock.now():.3f}",
             DRAINED_AT: None,
+            **({WEIGHED_AT: None} if fresh else {}),
             **_scope(run),
         }
     )

@@ -10,7 +10,7 @@ from components.cutover.evacuation import Evacuation
 from components.cutover.facts import Thresholds
 from components.cutover.movers import Choice
 from components.cutover.plan import DRAIN, Desired, Transition, World, part
-from components.cutover.portions import Span, spans
+from components.cutover.portions import Span, Weighed, spans
 from components.cutover.steps import Step
 from components.cutover.words import COLOURS, Colour, Direction, other
 from components.emqx.errors import GateFailed, Unreachable
@@ -19,6 +19,7 @@ from components.ledger.base import DRAINED_AT, drained
 from components.links.booting import Booting
 from components.links.carrying import carry_sessions, offline_count
 from components.links.filling import bounded
+from components.links.in_time import in_time
 from components.links.opening import silent
 from components.links.reach import within
 from components.links.room import refuse_full
@@ -28,6 +29,7 @@ from components.links.target import missing, open_target, wait_until_up
 from components.movers import MOVERS
 from components.movers.task import Task
 from components.routers.base import Spreads
+from components.run.hour import beginning
 from components.run.meter import Meter
 from components.run.run import Run
 from components.value import Value
@@ -46,6 +48,18 @@ class Manner(Value):
     gates: Thresholds = Thresholds()
     sessions_may_end: bool = False
     keep_stale_sessions: bool = False
+
+    @property
+    def rest(self) -> Weighed:
+        """What is left once the whole share is set, behind a router that does not know clients."""
+        return Weighed(
+            steps=(),
+            portions=self.mover.portions,
+            mover=self.mover.mover,
+            budget_per_second=self.budget_per_second,
+            wait_seconds=self.evacuation.wait_health_check_seconds,
+            thresholds=self.gates,
+        )
 
 
 async def carry_out(run: Run, name: str, to: Colour, manner: Manner, direction: Direction) -> dict[str, float]:
@@ -100,6 +114,8 @@ async def _span(
     if forward and not run.in_one_cluster:
         await refuse_full(run.clusters[to], meter.leaving, meter.step)
     for transition in span.transitions:
+        if manner.mover.portions:
+            await in_time(run, transition, to, manner.rest, forward=forward)
         await _do(run, transition, to, manner, meter, without)
 
 
@@ -239,6 +255,9 @@ async def set_share(run: Run, to: Colour, parts: int, step: str, without: Collec
     """Give ``to`` its part of the clients, once the balancer has all of it fully up."""
     await wait_until_up(run, to, without)
     await run.act("share", step=step, parts=parts)
+    hour = beginning(await run.memory(), run.router.can.keeps_seconds, to, run.clock.now())
+    if hour:
+        await run.remember(hour)
     await run.set_share(parts)
 
 

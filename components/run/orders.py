@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from components.emqx.errors import BadInput, GateFailed
+from components.run.hour import SOON_SECONDS, ends_at, told
 
 HOLD, ABORT = "hold", "abort"
 """Keys of the balancer's memory."""
@@ -62,14 +63,31 @@ class Still(NamedTuple):
 
 
 class Ears(NamedTuple):
-    """What a run hears and answers with: its memory now, whether it must stop, its clock, journal and screen."""
+    """What a run hears and answers with: its memory now, whether it must stop, its clock, journal and screen, and for how long its balancer keeps connections of before."""
 
     memory: Callable[[], Awaitable[Mapping[str, str]]]
     now: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     record: Callable[..., None]
     progress: Callable[[str], None]
+    warn: Callable[[str], None]
     forget: Callable[[str], Awaitable[None]]
+    keeps_seconds: float | None
+
+
+async def _wait(memory: Mapping[str, str], ears: Ears, held: Order, still: Still | None) -> Mapping[str, str]:
+    """Stay as it is until somebody says otherwise; the memory then. Whoever holds it hears in time what the balancer does by itself."""
+    ends, how = ends_at(memory, ears.keeps_seconds, ears.now()), "`make resume` or `make abort`"
+    ears.progress(f"held by {held}; {how}{f'; {told(ends, ears.now())}' if ends else ''}")
+    while HOLD in memory and ABORT not in memory:
+        if still is not None:
+            await still.stop()
+        await ears.sleep(LOOK_SECONDS)
+        memory = await ears.memory()
+        if ends is not None and ends - ears.now() <= SOON_SECONDS:
+            ears.warn(f"held by {held}, and {told(ends, ears.now())}: {how} before the rest does not fit any more")
+            ends = None
+    return memory
 
 
 async def obey(memory: Mapping[str, str], ears: Ears, still: Still | None = None) -> float:
@@ -82,12 +100,7 @@ async def obey(memory: Mapping[str, str], ears: Ears, still: Still | None = None
     held, began = read(memory, HOLD), ears.now()
     if held is not None:
         ears.record("hold", who=held.who, why=held.why)
-        ears.progress(f"held by {held}; `make resume` or `make abort`")
-        while HOLD in memory and ABORT not in memory:
-            if still is not None:
-                await still.stop()
-            await ears.sleep(LOOK_SECONDS)
-            memory = await ears.memory()
+        memory = await _wait(memory, ears, held, still)
         ears.record("resume", abort=ABORT in memory)
     order = read(memory, ABORT)
     if order is not None:

@@ -85,10 +85,16 @@ class Run:
         """
         memory, held = await self.mine(), 0.0
         if memory.keys() & {orders.HOLD, orders.ABORT}:
-            ears = orders.Ears(self.mine, self.clock.now, self.clock.sleep, self.record, self.progress, self._forget)
-            held = await orders.obey(memory, ears, still)
+            held = await orders.obey(memory, self._ears, still)
         await self.router.share()
         return held
+
+    @property
+    def _ears(self) -> orders.Ears:
+        clock, keeps = self.clock, self.router.can.keeps_seconds
+        return orders.Ears(
+            self.mine, clock.now, clock.sleep, self.record, self.progress, self.warn, self._forget, keeps
+        )
 
     async def held(self) -> bool:
         """Whether somebody has told this run to stay as it is."""

@@ -1,6 +1,7 @@
 """Health of targets, as a target group's own settings judge it: by HTTP or by TCP, so many times in a row.
 
-The rule: a target is initial until it has passed or failed as often as its group says; the intervals are AWS's times a factor.
+The rule: a check begins with the PROXY header (LOCAL: nobody's connection) where its group sends one, whatever it asks and wherever ("Proxy protocol: health check
+connections", docs.aws.amazon.com), so that an HTTP server which does not expect it fails. A target is initial until it has passed or failed as often as its group says; the intervals are AWS's times a factor.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.aws.flows import Target
+from lab.aws.flows import SIGNATURE, Target
 
 LEAST_SECONDS, READ_BYTES = 0.2, 512
+NOBODY = SIGNATURE + b"\x20\x00\x00\x00"
+"""The header of a connection that is the balancer's own."""
 REASONS = {
     "initial": ("Elb.InitialHealthChecking", "Initial health checks in progress"),
     "unhealthy": ("Target.FailedHealthChecks", "Health checks failed"),
@@ -34,6 +37,7 @@ class Check:
     timeout: float
     healthy: int
     unhealthy: int
+    proxied: bool
 
     @classmethod
     def of(cls, group: Any, target: Target, factor: float) -> Check:
@@ -48,6 +52,7 @@ class Check:
             timeout=max(2.0, float(group.health_check_timeout_seconds) * factor),
             healthy=int(group.healthy_threshold_count),
             unhealthy=int(group.unhealthy_threshold_count),
+            proxied=target.proxy_protocol,
         )
 
     async def passes(self, host: str) -> bool:
@@ -56,6 +61,9 @@ class Check:
             async with asyncio.timeout(self.timeout):
                 reader, writer = await asyncio.open_connection(host, self.port)
                 try:
+                    if self.proxied:
+                        writer.write(NOBODY)
+                        await writer.drain()
                     if self.protocol == "TCP":
                         return True
                     writer.write(

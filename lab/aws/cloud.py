@@ -56,9 +56,9 @@ class Cloud:
         """A bad answer to come (`lab.aws.front.Fault`)."""
         self.ask("faults", {"action": action, "code": code, **more})
 
-    def calls(self) -> Counter[str]:
-        """How often each action was called by the person."""
-        return Counter({action: count for who, action, count in self.ask("calls") if who == PERSON})
+    def calls(self, by: str = PERSON) -> Counter[str]:
+        """How often each action was called by the person, or by another access key."""
+        return Counter({action: count for who, action, count in self.ask("calls") if who == by})
 
 
 def inside(directory: Path) -> subprocess.Popen[bytes]:

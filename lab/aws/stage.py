@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx
 
+from lab.aws.account import PERSON
 from lab.aws.cloud import Cloud
 from lab.aws.standing_in import provided
-from lab.stage import Scene, Stage
+from lab.stage import ROOT, Scene, Stage
 
 SECONDS = 900
 ANYBODY = ["127.0.0.0/8"]
@@ -23,10 +24,11 @@ ANYBODY = ["127.0.0.0/8"]
 
 
 @contextlib.contextmanager
-def at(cloud: Cloud, directory: Path) -> Iterator[str]:
-    """Be where AWS is this account, with a plugin for Pulumi; says which plugin."""
+def at(cloud: Cloud, directory: Path, who: str = PERSON) -> Iterator[str]:
+    """Be where AWS is this account, as somebody (an access key, by which calls are counted), with a plugin for Pulumi; says which plugin."""
     told = provided(directory / "home", directory / "commands")
-    wanted = {**cloud.place.environment, "PATH": f"{directory / 'commands'}{os.pathsep}{os.environ.get('PATH', '')}"}
+    path = f"{directory / 'commands'}{os.pathsep}{os.environ.get('PATH', '')}"
+    wanted = {**cloud.place.environment, "AWS_ACCESS_KEY_ID": who, "PATH": path}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -44,7 +46,7 @@ class AwsStage(Stage):
     def __init__(self, directory: Path, scene: Scene, cloud: Cloud, name: str) -> None:
         """Make the workspace; ``name`` is where the names of its things begin, at most 20 small letters, digits and -."""
         super().__init__(directory, scene)
-        self.cloud, self.name = cloud, name
+        self.cloud, self.name, self.sweeps = cloud, name, True
         place = cloud.place
         common: dict[str, Any] = {"region": place.region, "name": name, "subnets": list(place.subnets)}
         self.machines: dict[str, Any] = {
@@ -69,7 +71,16 @@ class AwsStage(Stage):
         try:
             super().__exit__()
         finally:
-            self.sweep()
+            if self.sweeps:
+                self.sweep()
+
+    @contextlib.contextmanager
+    def elsewhere(self, directory: Path) -> Iterator[AwsStage]:
+        """The same stack from a fresh clone in an empty directory; what it makes is this stage's to end."""
+        self.workspace.clone(directory, ROOT)
+        with AwsStage(directory, self.scene, self.cloud, self.name) as there:
+            there.secrets, there.nodes, there.sweeps, there._configured = self.secrets, self.nodes, False, True
+            yield there
 
     def sweep(self) -> None:
         """Take away the instances and balancers of this stage."""

@@ -1,4 +1,4 @@
-"""Load balancers on AWS: health by EMQX's own check, time to drain, and no deletion by mistake."""
+"""Load balancers on AWS: health by EMQX's own check where that can be asked, time to drain, and no deletion by mistake."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ def _health(seen: Seen) -> Iterator[str]:
     check = fields(seen.props.get("healthCheck") or {})
     protocol, path = str(check.get("protocol", "TCP")).upper(), check.get("path")
     allowed = (AVAILABILITY, OPEN_SOURCE) if seen.settings["openSource"] else (AVAILABILITY,)
+    if seen.props.get("proxyProtocolV2") is True:
+        if protocol != "TCP" or str(check.get("port", "traffic-port")) != "traffic-port":
+            yield (
+                f"health is checked by {protocol} at {check.get('port', 'traffic-port')}, TCP at traffic-port is allowed beside proxyProtocolV2"
+                " (healthCheck.protocol): AWS sends the PROXY header in its checks too, and the management API answers it 400"
+            )
+        return
     if protocol not in {"HTTP", "HTTPS"} or path not in allowed:
         yield (
             f"health is checked by {protocol} {path or ''}".rstrip()
@@ -44,7 +51,7 @@ RULES = (
         "Targets are healthy when EMQX says that it takes clients.",
         {TARGET_GROUP},
         _health,
-        f"Check {AVAILABILITY} by HTTP on the management port.",
+        f"Check {AVAILABILITY} by HTTP on the management port; beside proxyProtocolV2 the port of the traffic by TCP.",
         settings={
             "openSource": Setting(
                 f"Whether {OPEN_SOURCE} is enough, as open source has no availability check.",

@@ -23,6 +23,7 @@ class Target:
     def __init__(self, name: str, host: str) -> None:
         self.name, self.host, self.status = name, host, 200
         self.seen: list[bytes] = []
+        self.checked = b""
         told = self
 
         class Mqtt(socketserver.BaseRequestHandler):
@@ -34,6 +35,7 @@ class Target:
 
         class Check(socketserver.StreamRequestHandler):
             def handle(self) -> None:
+                told.checked = self.rfile.read(16)
                 while self.rfile.readline().strip():
                     pass
                 self.wfile.write(f"HTTP/1.1 {told.status} X\r\nContent-Length: 0\r\n\r\n".encode())
@@ -174,6 +176,10 @@ def test_a_target_is_told_who_connects(bench: Bench) -> None:
     assert header[16:20] == socket.inet_aton(sock.getsockname()[0])
     assert struct.unpack("!H", header[24:26])[0] == sock.getsockname()[1]
     sock.close()
+
+
+def test_a_check_begins_with_the_header_of_nobody_wherever_it_asks(bench: Bench) -> None:
+    assert bench.targets["blue"].checked == b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 
 
 def test_who_is_on_a_group_without_weight_is_ended_after_the_hour(bench: Bench) -> None:

@@ -38,6 +38,7 @@ TARGETS = {
     "healthCheck": {"protocol": "HTTP", "path": "/api/v5/load_rebalance/availability_check"},
     "tags": TAGS,
 }
+PROXIED = {**TARGETS, "proxyProtocolV2": True, "healthCheck": {"protocol": "TCP", "port": "traffic-port"}}
 READS = {"Effect": "Allow", "Action": ["ssm:GetParameter"], "Resource": "arn:aws:ssm:eu-central-1:1:parameter/emqx/*"}
 
 
@@ -57,6 +58,7 @@ CASES = Cases(
         (tokens.LOAD_BALANCER, {"enableDeletionProtection": True, "tags": TAGS}),
         (tokens.TABLE, {"deletionProtectionEnabled": True, "tags": TAGS}),
         (tokens.TARGET_GROUP, TARGETS),
+        (tokens.TARGET_GROUP, PROXIED),
         (tokens.IAM_ROLE_POLICY, policy()),
         (tokens.IAM_POLICY, policy(Action="ec2:DescribeVolumes", Resource="*")),
         (tokens.IAM_POLICY, policy(Effect="Deny", Action="*", Resource="*")),
@@ -110,6 +112,12 @@ CASES = Cases(
             tokens.TARGET_GROUP,
             changed(TARGETS, "healthCheck.path", "/status"),
             "health is checked by HTTP /status",
+        ),
+        (
+            "aws-health-by-availability",
+            tokens.TARGET_GROUP,
+            {**TARGETS, "proxyProtocolV2": True},
+            "AWS sends the PROXY header in its checks too",
         ),
         (
             "aws-time-to-drain",

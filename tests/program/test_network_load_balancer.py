@@ -43,13 +43,19 @@ def subnets(recorder: Recorder, network: list[str], monkeypatch: pytest.MonkeyPa
 
 
 def configure(
-    subnets: list[str], live: str, *colours: str, listeners: list[dict[str, Any]] | None = None, **front: Any
+    subnets: list[str],
+    live: str,
+    *colours: str,
+    listeners: list[dict[str, Any]] | None = None,
+    proxied: bool = True,
+    **front: Any,
 ) -> None:
     versions = {"blue": "5.8.6", "green": "5.8.9"}
     cluster = {
         "target": "aws",
         "edition": "ee",
         "nodes": 1,
+        "proxyProtocol": proxied,
         "region": REGION,
         "subnets": subnets,
         "image": make_image(),
@@ -78,26 +84,29 @@ def of_type(recorder: Recorder, word: str) -> dict[str, dict[str, Any]]:
     return {one.name: one.inputs for one in recorder.seen if one.type.endswith(f":{word}")}
 
 
-def test_each_listener_has_a_group_for_each_colour_with_a_health_check_that_an_evacuating_node_fails_unharmed(
-    recorder: Recorder, subnets: list[str]
+AVAILABILITY = {
+    "protocol": "HTTP",
+    "port": "18083",
+    "path": "/api/v5/load_rebalance/availability_check",
+    "matcher": "200",
+}
+BOUNDS = {"enabled": True, "interval": 10, "healthyThreshold": 2, "unhealthyThreshold": 2}
+
+
+@pytest.mark.parametrize(
+    ("proxied", "check"), [(True, {"protocol": "TCP", "port": "traffic-port"}), (False, AVAILABILITY)]
+)
+def test_each_listener_has_a_group_for_each_colour_whose_check_is_one_that_nodes_can_answer(
+    recorder: Recorder, subnets: list[str], proxied: bool, check: dict[str, str]
 ) -> None:
-    configure(subnets, "green", "blue", "green")
+    configure(subnets, "green", "blue", "green", proxied=proxied)
     declare()
     groups = of_type(recorder, "TargetGroup")
     assert set(groups) == {"balancer-blue-1883", "balancer-green-1883"}
     one = groups["balancer-blue-1883"]
-    assert one["healthCheck"] == {
-        "enabled": True,
-        "protocol": "HTTP",
-        "port": "18083",
-        "path": "/api/v5/load_rebalance/availability_check",
-        "matcher": "200",
-        "interval": 10,
-        "healthyThreshold": 2,
-        "unhealthyThreshold": 2,
-    }
+    assert one["healthCheck"] == {**BOUNDS, **check}
     assert one["targetHealthStates"] == [{"enableUnhealthyConnectionTermination": False}]
-    assert (one["proxyProtocolV2"], one["targetType"], one["port"]) == (True, "ip", 1883)
+    assert (one["proxyProtocolV2"], one["targetType"], one["port"]) == (proxied, "ip", 1883)
     assert (one["deregistrationDelay"], one["connectionTermination"]) == (3_599, False)
     (balancer,) = of_type(recorder, "LoadBalancer").values()
     assert (balancer["loadBalancerType"], balancer["enableCrossZoneLoadBalancing"]) == ("network", True)
@@ -178,9 +187,10 @@ def test_with_a_share_in_the_table_a_listener_that_is_made_anew_begins_with_that
     assert weights == [3, 1]
 
 
-def test_what_the_balancer_declares_passes_every_policy(recorder: Recorder, subnets: list[str]) -> None:
+@pytest.mark.parametrize("proxied", [True, False])
+def test_what_the_balancer_declares_passes_every_policy(recorder: Recorder, subnets: list[str], proxied: bool) -> None:
     listeners = [{"port": 1883, "protocol": "mqtt"}, {"port": 8883, "protocol": "mqtts", "certificate": {"acm": ACM}}]
-    configure(subnets, "green", "blue", "green", listeners=listeners)
+    configure(subnets, "green", "blue", "green", listeners=listeners, proxied=proxied)
     declare()
     declared = [(one.type, plain(one.inputs)) for one in recorder.seen if one.name.startswith("balancer-")]
     assert {token for token, _ in declared} >= {
