@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from components.emqx.models import ClusterHandle, Node
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
+from lab.workspace import Secret
 from tests.kubernetes.theirs import HELM, OPERATOR, VERSION, Theirs
 from tests.kubernetes.upgrade_bed import GATES, staged
 from tests.lab.agreement import plan_and_act_agree
+from tests.lab.rolling_bed import key
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
@@ -35,10 +38,16 @@ class Adoption(PodStage):
     address: str | None = None
     takes: Sequence[Any] = ()
     before: Any = None
+    license: str | None = None
+
+    def _credentials(self, colour: str) -> dict[str, Any]:
+        mine = {"license": Secret(self.license)} if self.license and colour == "green" else {}
+        return super()._credentials(colour) | mine
 
     def configure(self, live: str, *colours: str, **more: Any) -> None:
         super().configure(live, *colours, **more)
-        green = {**self.pods, "target": "kubernetes", "edition": "ce", "storage": {"size": "64Mi"}}
+        edition = "ce" if self.license is None else "ee"
+        green = {**self.pods, "target": "kubernetes", "edition": edition, "storage": {"size": "64Mi"}}
         found = {"namespace": self.namespace, "selector": self.theirs.labels}
         clusters = {
             "blue": {"target": "external", "edition": "ce", "version": VERSION, "kubernetes": found},
@@ -134,12 +143,13 @@ def test_each_device_was_disconnected_once(stage: Adoption) -> None:
     assert fleet["refused_connections"] == 0
 
 
-def test_the_operators_core_nodes_are_taken_as_blue_and_their_devices_moved_to_a_green_of_ours(
+def test_the_operators_core_nodes_are_taken_as_blue_and_their_devices_moved_to_a_green_of_ours_of_the_newest_line(
     tmp_path: Path, cluster: Cluster
 ) -> None:
-    with staged(tmp_path, scene(1), cluster, "from-operator", kind=Adoption) as stage:
+    newest = replace(scene(1), green="5.10.4")
+    with staged(tmp_path, newest, cluster, "from-operator", kind=Adoption) as stage:
         assert isinstance(stage, Adoption)
-        stage.theirs = OPERATOR
+        stage.theirs, stage.license = OPERATOR, key(1_000)
         stage.begin(1)
         stage.configure("blue", "blue")
         stage.workspace.up().good()
@@ -147,4 +157,7 @@ def test_the_operators_core_nodes_are_taken_as_blue_and_their_devices_moved_to_a
         stage.configure("green", "blue", "green")
         stage.workspace.up().good()
         assert stage.live() == {"blue": 0, "green": CLIENTS}
+        with stage.api("green") as api:
+            (node,) = api.get("/nodes").raise_for_status().json()
+        assert (node["version"], node["edition"]) == ("5.10.4", "Enterprise")
         assert stage.end_fleet()["disconnects"]["max"] == 1

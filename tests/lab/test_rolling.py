@@ -5,7 +5,6 @@ The tests are one story, each goes on where the one before ended.
 
 from __future__ import annotations
 
-import base64
 import json
 import signal
 import time
@@ -20,10 +19,9 @@ from components.cutover.spread import even
 from components.keepers.__main__ import app
 from components.keepers.copies import manifest_of
 from lab.engine_run import EngineRun
-from lab.node.kept.terms import SIGNATURE
 from lab.stage import Scene
 from tests.lab.agreement import plan_and_act_agree
-from tests.lab.rolling_bed import Roll
+from tests.lab.rolling_bed import Roll, key
 from tests.lab.test_kills import kill, kill_balancer
 from tests.lab.untouched import only_looked
 
@@ -38,12 +36,6 @@ SCENE = Scene(
     gates={"connectLatencyP99Milliseconds": 30_000},  # of a machine that does other things too
 )
 WAIT_SECONDS = 120.0
-
-
-def key(sessions: int, signature: str = SIGNATURE) -> str:
-    """A licence key of EMQX's form."""
-    lines = ["220111", "1", "2", "Planted", "planted@example.org", "default", "20260101", "3650", str(sessions)]
-    return f"{base64.b64encode(chr(10).join(lines).encode()).decode()}.{signature}"
 
 
 @pytest.fixture(scope="module")
