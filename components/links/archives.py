@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.emqx.errors import BadInput, Refused
 from components.migration.inventory import Inventory
-from components.system.files import replace
+from components.system.files import replace, replacing
 from components.value import Value
 
 MANIFEST = "archives.json"
@@ -115,10 +115,17 @@ class ArchiveDirectory:
 
     def keep(self, name: str, content: bytes) -> str:
         """Write a file of our own (mode 0600); its sha256."""
-        path = self.path / name
+        return self.keep_pieces(name, (content,))
+
+    def keep_pieces(self, name: str, pieces: Iterable[bytes]) -> str:
+        """The same, of what is made piece by piece and never stands in memory as a whole."""
+        path, sha256 = self.path / name, hashlib.sha256()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace(path, content)
-        return hashlib.sha256(content).hexdigest()
+        with replacing(path) as stream:
+            for piece in pieces:
+                stream.write(piece)
+                sha256.update(piece)
+        return sha256.hexdigest()
 
     def kept(self, name: str, sha256: str) -> bytes:
         """What was kept under this name; Refused when it is gone or not what was written."""

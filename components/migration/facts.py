@@ -6,7 +6,7 @@ That difference is the rule kept here: a detector that lacks its fact asks a per
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,12 +26,11 @@ from components.migration.sources.base import Document
 from components.migration.sources.registry import Environment
 
 Credential = Literal["username", "clientid"]
-SECTIONS = frozenset(
-    {
-        *("rules", "resources", "blacklist", "apps", "users", "schemas", "modules", "configs", "listeners_state"),
-        *("auth_clientid", "auth_username", "auth_mnesia", "acl_mnesia"),
-    },
-)
+LOGINS = frozenset({"auth_clientid", "auth_username", "auth_mnesia", "acl_mnesia"})
+"""Built-in users, and their rules."""
+SECTIONS = LOGINS | {
+    *("rules", "resources", "blacklist", "apps", "users", "schemas", "modules", "configs", "listeners_state")
+}
 """What 4.0 to 4.4 export as lists."""
 EDITIONS = {"ee": "Enterprise", "ce": "open source"}
 
@@ -119,6 +118,13 @@ class Facts:
     files: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     not_read: tuple[str, ...] = ()
+
+    def without_logins(self) -> Facts:
+        """The same without built-in users and their rules, which are most of an export and say nothing of settings."""
+        if self.export is None:
+            return self
+        rest = {section: [] if section in LOGINS else rows for section, rows in self.export.data.items()}
+        return replace(self, export=replace(self.export, data=rest))
 
     @cached_property
     def environment(self) -> Environment:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import PurePath
 
 from components.migration.facts import Facts
@@ -74,8 +73,7 @@ def convert(facts: Facts) -> Converted:
 def prove(facts: Facts, made: Converted, topics: tuple[str, ...], most: int) -> Proof:
     """Both sides on the same data."""
     export = facts.export.data if facts.export else {}
-    asked = list(islice(questions(made.old, [*used(export), *topics], most), most))
-    return proof_of(made.old, [made.new], asked)
+    return proof_of(made.old, [made.new], questions(made.old, [*used(export), *topics], most), most)
 
 
 def _lacks(facts: Facts) -> Iterator[str]:

@@ -7,8 +7,9 @@ what is there is held against it, and what it means is proven by the proof and a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -23,7 +24,7 @@ from components.migration.inventory import ANY, Inventory, Section
 from components.migration.manifest import Account, BadSource
 from components.migration.permissions.before import Before
 from components.migration.permissions.compare import Proof
-from components.migration.prove import before_of, converted_users, prove_conversion
+from components.migration.prove import before_of, converted_users, prove_conversion, used
 from components.migration.prove_4x import prove_4x
 from components.migration.requests import Request
 from components.migration.surroundings import source_of
@@ -76,15 +77,24 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
         BadSource: the source is refused: file, place and remedy are in it.
 
     """
+    return converted(facts, now=now, jwt_key=jwt_key, topics=topics)()
+
+
+def converted(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = ()) -> Callable[[], Moving]:
+    """The same with the proof still to be made, by a call; nothing of ``facts`` is held for it from 4.4 to 5.x, so whoever has them may let go first."""
     plan, source = facts.plan, source_of(facts)
     if plan.source.line < (4, 3) <= plan.target.line < (4, 4):
-        return _to_43(facts, now, topics)
+        return partial(_to_43, facts, now, topics)
     if plan.source.line == (4, 3) and plan.target.line == (4, 4):
-        return _to_44(facts, now, topics)
+        return partial(_to_44, facts, now, topics)
     if plan.source.line != (4, 4) or plan.target.major < 5:
         raise BadSource("emqx:clusters", str(plan.source), "no conversion inside an update", "go by way of 4.4")
     options = hop_44_5.Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=now)
     made, before = hop_44_5.convert(source, str(plan.source), str(plan.target), options), before_of(source)
+    return partial(_to_5, made, before, [*used(source.export or {}), *topics])
+
+
+def _to_5(made: hop_44_5.Conversion, before: Before, topics: Sequence[str]) -> Moving:
     return Moving(
         origin=made.origin,
         target=made.target,
@@ -93,7 +103,7 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
         requests=made.requests,
         bootstrap=made.bootstrap,
         account=made.account,
-        proof=prove_conversion(source, made, topics=topics, most=DECISIONS, old=before),
+        proof=prove_conversion(made, before, topics, DECISIONS),
         expected=expected_of(made),
         before=before,
     )

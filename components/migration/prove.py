@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 from components.migration.hop_44_5.acl import RULES, read_rows
@@ -24,7 +25,7 @@ from components.migration.manifest import Ledger
 from components.migration.permissions import after
 from components.migration.permissions.after import After, Dialect, dialects
 from components.migration.permissions.before import Before
-from components.migration.permissions.client import Access, hashed
+from components.migration.permissions.client import Access, Client, hashed
 from components.migration.permissions.compare import Proof, Question, Side, compare
 from components.migration.permissions.erlang import parse
 from components.migration.permissions.questions import questions
@@ -125,31 +126,31 @@ def prove(
         BadSource: the source is refused.
 
     """
-    return prove_conversion(source, convert(source, from_version, to_version, options), topics=topics, most=most)
+    made = convert(source, from_version, to_version, options)
+    return prove_conversion(made, before_of(source), [*used(source.export or {}), *topics], most)
 
 
-def prove_conversion(
-    source: Source,
-    conversion: Conversion,
-    *,
-    topics: Iterable[str] = (),
-    most: int = MOST_DECISIONS,
-    old: Before | None = None,
-) -> Proof:
-    """The same of a conversion that was made already; arguments as for ``prove``, ``old`` is ``before_of(source)`` where the caller has it."""
-    old = old or before_of(source)
-    asked = list(islice(questions(old, [*used(source.export or {}), *topics], most), most))
+def prove_conversion(conversion: Conversion, old: Before, topics: Iterable[str], most: int = MOST_DECISIONS) -> Proof:
+    """The same of a conversion that was made already of a source that decides as ``old``; no topic is asked for but those of rules and ``topics``."""
     sides = [after_of(conversion, dialect) for dialect in dialects(patch(conversion.target))]
-    return proof_of(old, sides, asked)
+    return proof_of(old, sides, questions(old, topics, most), most)
 
 
-def proof_of(old: Before, sides: Iterable[Side], asked: Sequence[Question]) -> Proof:
-    """The proof, with who was not asked for and what was not given."""
-    clients = dict.fromkeys(client for client, _, _ in asked)
-    logins = {value for kind, value in (*old.rows, *old.users) if kind != "all"}
-    left_out = len(logins - {name for client in clients for name in (client.clientid, client.username)})
+def proof_of(old: Before, sides: Iterable[Side], asked: Iterable[Question], most: int) -> Proof:
+    """The proof by at most so many questions, with who was not asked for and what was not given."""
+    clients: dict[Client, None] = {}
     words = tuple(words for name, words in WORDS.items() if name in old.missing)
-    return compare(old, sides, asked, clients, left_out, words)
+    proof = compare(old, sides, _remembered(islice(asked, most), clients), clients, words)
+    names = {name for client in clients for name in (client.clientid, client.username)}
+    left_out = {value for kind, value in chain(old.rows, old.users) if kind != "all" and value not in names}
+    return replace(proof, left_out=len(left_out))
+
+
+def _remembered(asked: Iterable[Question], clients: dict[Client, None]) -> Iterator[Question]:
+    """The questions, and whoever asked them so far."""
+    for question in asked:
+        clients[question[0]] = None
+        yield question
 
 
 def used(export: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from components.migration.facts import Facts
@@ -51,7 +50,7 @@ def prove_4x(facts: Facts, topics: Iterable[str] = (), most: int = MOST_DECISION
 def _through_requests(facts: Facts, topics: Sequence[str], most: int) -> Proof:
     """4.2 against the converted export and the requests."""
     sides = convert(facts).sides
-    proof = proof_of(sides.old, [sides.new], list(islice(questions(sides.old, topics, most), most)))
+    proof = proof_of(sides.old, [sides.new], questions(sides.old, topics, most), most)
     return with_accounts(proof, facts, sides.users, sides.new.users)
 
 
@@ -64,7 +63,7 @@ def _same_shape(facts: Facts, topics: Sequence[str], most: int) -> Proof:
         listed = facts.export.rows("acl_mnesia") if facts.export else []
         sides += [replace(old, rows=rows) for rows in imported(old.rows, listed)]
         notes.append(IMPORTED)
-    proof = proof_of(old, sides, list(islice(questions(old, topics, most), most)))
+    proof = proof_of(old, sides, questions(old, topics, most), most)
     return replace(proof, notes=tuple(notes))
 
 

@@ -5,7 +5,7 @@ The rule kept here: what rests on a fact that was not given is counted as not kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,39 +90,56 @@ class Proof:
         return "\n".join((head, *rest, *self.notes, *missing, *map(str, self.differences)))
 
 
+class _Found:
+    """Differences of one side, as many of each direction as are listed, and how many there are."""
+
+    def __init__(self) -> None:
+        self.listed: list[Difference] = []
+        self.counts = {True: 0, False: 0}
+
+    def add(self, difference: Difference) -> None:
+        """One more of them."""
+        self.counts[difference.widens] += 1
+        if self.counts[difference.widens] <= LISTED:
+            self.listed.append(difference)
+
+
 def compare(
     old: Side,
     new: Iterable[Side],
-    asked: Sequence[Question],
+    asked: Iterable[Question],
     clients: Iterable[Client] = (),
-    left_out: int = 0,
     missing: tuple[str, ...] = (),
 ) -> Proof:
-    """Ask both sides the same."""
-    differences: list[Difference] = []
-    count, unknown, by_direction = 0, 0, {True: 0, False: 0}
-    for side in new:
-        for difference in _differ(old, side, asked, clients):
-            if difference is None:
-                unknown += 1
-                continue
-            by_direction[difference.widens] += 1
-            if by_direction[difference.widens] <= LISTED:
-                differences.append(difference)
-        count += len(asked)
-    return Proof(count, tuple(differences), by_direction[True], by_direction[False], left_out, unknown, missing)
+    """Ask both sides the same.
 
-
-def _differ(old: Side, new: Side, asked: Iterable[Question], clients: Iterable[Client]) -> Iterator[Difference | None]:
-    """Each decision that is not the same; None for each topic that is not known."""
-    for client in clients:
-        for password in (None, "not its password") if old.knows(client) and new.knows(client) else ():
-            was, is_now = old.connect(client, password), new.connect(client, password)
-            if was is not is_now:
-                yield Difference(client.username, client.clientid, "connect", "", was, is_now)
+    The questions are gone through once, whatever the number of sides, and ``clients`` after them, so that they may be those that asked;
+    of what differs, doors come first, side by side.
+    """
+    sides = [(side, _Found(), _Found()) for side in new]
+    count = unknown = 0
     for client, action, topic in asked:
-        (was, before), (is_now, after) = old.ask(client, action, topic), new.ask(client, action, topic)
-        if not (before and after):
-            yield None
-        elif was is not is_now:
-            yield Difference(client.username, client.clientid, str(action), topic, was, is_now)
+        was, before = old.ask(client, action, topic)
+        for side, _, topics in sides:
+            is_now, after = side.ask(client, action, topic)
+            count += 1
+            if not (before and after):
+                unknown += 1
+            elif was is not is_now:
+                topics.add(Difference(client.username, client.clientid, str(action), topic, was, is_now))
+    for client in clients:
+        for side, doors, _ in sides:
+            for one in _at_the_door(old, side, client):
+                doors.add(one)
+    found = _Found()
+    for one in (one for _, doors, topics in sides for part in (doors, topics) for one in part.listed):
+        found.add(one)
+    wider, narrower = (sum(part.counts[way] for _, *parts in sides for part in parts) for way in (True, False))
+    return Proof(count, tuple(found.listed), wider, narrower, unknown=unknown, missing=missing)
+
+
+def _at_the_door(old: Side, new: Side, client: Client) -> Iterator[Difference]:
+    for password in (None, "not its password") if old.knows(client) and new.knows(client) else ():
+        was, is_now = old.connect(client, password), new.connect(client, password)
+        if was is not is_now:
+            yield Difference(client.username, client.clientid, "connect", "", was, is_now)

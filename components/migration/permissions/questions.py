@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from components.migration.permissions.before import Before
 from components.migration.permissions.client import Action, Client
@@ -27,17 +27,21 @@ STRANGERS = (
 def questions(old: Before, topics: Iterable[str], most: int) -> Iterator[Question]:
     """Strangers and everybody with a login, each for the topics of its own rules and for those that are for all."""
     filters = dict.fromkeys([*_file_topics(old), *_own(old, ("all", "")), *topics]) or ["a/topic"]
-    logins = [key for key in dict.fromkeys([*old.rows, *old.users]) if key[0] != "all"]
-    share = most // (len(logins) * QUESTIONS_OF_A_TOPIC + 1)
+    share = most // (sum(1 for _ in _logins(old)) * QUESTIONS_OF_A_TOPIC + 1)
     common = list(filters)[: max(FEWEST_COMMON, min(COMMON_TOPICS, share))]
     for client in STRANGERS:
         yield from _ask(client, [*deciding(old, ("all", "")), *filters, *_all_rows(old, COMMON_TOPICS)])
-    for key in logins:
+    for key in _logins(old):
         kind, value = key
         client = Client(value, "somebody") if kind == "clientid" else Client("any-client", value)
         yield from _ask(client, [*deciding(old, key), *_own(old, key), *common])
         if kind == "clientid":
             yield from _ask(client._replace(username=None), _own(old, key))
+
+
+def _logins(old: Before) -> Iterator[tuple[str, str]]:
+    """Everybody with rules, then everybody else with a password."""
+    return (key for key in chain(old.rows, (one for one in old.users if one not in old.rows)) if key[0] != "all")
 
 
 def deciding(old: Before, key: tuple[str, str]) -> Iterator[str]:
