@@ -34,10 +34,7 @@ class Written(Mapping[tuple[str, str], Sequence[Rule]]):
 
     def __contains__(self, key: object) -> bool:
         """Whether a login has rules, without a look at them."""
-        match key:
-            case (str(kind), str(name)):
-                return kind in self._bodies and name in self._bodies[kind]
-        return False
+        return isinstance(key, tuple) and key[1] in self._bodies.get(key[0], ())
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """All logins."""
