@@ -13,6 +13,8 @@ from tests.tool_machine import GO, Machine
 
 pytestmark = pytest.mark.unit
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
@@ -137,3 +139,12 @@ def test_another_clones_pulumi_is_not_used(machine: Machine, tmp_path: Path) -> 
     )
     assert not (other / "pulumi").is_symlink()
     assert machine.build_count() == 1
+
+
+def test_the_language_host_starts_without_the_sdk_which_every_command_of_pulumi_would_wait_for() -> None:
+    code = "import sys, host; print(*sorted(name for name in sys.modules if name.startswith('pulumi.')))"
+    home = ROOT / "tools" / "language_host"
+    found = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True)
+    allowed = ("pulumi.runtime", "pulumi.runtime._grpc_settings", "pulumi.runtime.proto")
+    assert "pulumi.runtime.proto.language_pb2" in found.stdout.split()
+    assert [name for name in found.stdout.split() if not name.startswith(allowed[2]) and name not in allowed] == []

@@ -22,12 +22,8 @@ from typing import Any, TextIO
 
 import grpc  # type: ignore[import-untyped]  # no stubs
 from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]  # no stubs
-from programs import Programs
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import language_pb2 as messages
-from pulumi.runtime.proto import language_pb2_grpc as services
-from pulumi.runtime.proto import plugin_pb2
-from runner import ALREADY_TOLD
+from programs import ALREADY_TOLD, Programs
+from protocol import CHANNEL_OPTIONS, messages, plugins, services
 
 HERE = Path(__file__).resolve().parent
 PARENT_SECONDS = 0.5
@@ -47,7 +43,7 @@ class PythonHost(services.LanguageRuntimeServicer):
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """The SDK's version."""
-        return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi"))
+        return plugins.PluginInfo(version=importlib.metadata.version("pulumi"))
 
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002  gRPC names it and calls it
         """None: every resource of this language host's programs is a dynamic one, or finds its plugin on PATH."""
@@ -178,7 +174,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     parent, programs = os.getppid(), Programs()
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=THREADS), options=_GRPC_CHANNEL_OPTIONS)
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=THREADS), options=CHANNEL_OPTIONS)
     services.add_LanguageRuntimeServicer_to_server(PythonHost(options.engine, programs), server)
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 GRACE_SECONDS = 2.0
+ALREADY_TOLD = 32
+"""The status of a program whose failure the person has been told: the number that Pulumi's own language host uses."""
 
 
 class Programs:
