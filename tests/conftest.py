@@ -1,4 +1,4 @@
-"""Tiers: every test carries exactly one tier marker, and one run has them in order, the quick ones first."""
+"""Tiers: every test carries exactly one tier marker, and one run has the quick ones first, in order, then the slow ones by what they may take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 MOST_WORKERS = 4
-TIERS = ("unit", "program", "provider", "policy", "lab", "kubernetes", "aws")
+QUICK = ("unit", "program", "provider", "policy")
+TIERS = (*QUICK, "lab", "kubernetes", "aws")
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +46,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=in_order(items))
 
 
-def in_order(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, float]]:
-    """The quick tiers first; in a tier the files first that may take longest, or one of them would be left at the end with the other workers idle."""
+def in_order(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, float, int]]:
+    """The quick tiers first, each by itself; then all others together.
+
+    Of those that may be run side by side the files begin that may take longest, or one of them would be left at the end with the other
+    workers idle.
+    """
     limits: dict[Path, float] = {}
     for item in items:
         marker = item.get_closest_marker("timeout")
         limits[item.path] = max(limits.get(item.path, 0.0), float(marker.args[0]) if marker and marker.args else 0.0)
-    return lambda item: (TIERS.index(tiers(item)[0]), -limits[item.path])
+    tier = {item: TIERS.index(tiers(item)[0]) for item in items}
+    return lambda item: (min(tier[item], len(QUICK)), -limits[item.path], tier[item])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """For ``-n auto`` and ``-n logical``: one more than there are processors, since these tests wait for a fifth of their time."""
-    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) + 1)
+    """For ``-n auto`` and ``-n logical``: two more than there are processors, since these tests wait for a third of their time."""
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) + 2)
 
 
 def end_in_order() -> None:
@@ -71,7 +77,7 @@ def end_in_order() -> None:
 
 
 class Headings:
-    """A line where a tier begins; with several workers the last tests of the tier before may still follow it."""
+    """A line where a tier begins; tests of another that is run beside it may still follow."""
 
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal

@@ -1,4 +1,4 @@
-"""The house's own pytest hooks: every test has exactly one tier, and the tiers run in order in one process."""
+"""The house's own pytest hooks: every test has exactly one tier, the quick tiers run in order, and the slow ones together behind them."""
 
 from __future__ import annotations
 
@@ -74,13 +74,19 @@ def test_tiers_run_in_order_with_a_heading_and_one_summary(tmp_path: Path, worke
     assert run.stdout.splitlines()[-1].strip("= ").startswith("3 passed in ")
 
 
-def test_in_a_tier_the_files_that_may_take_longest_begin_and_stay_in_one_piece(tmp_path: Path) -> None:
-    body = "@pytest.mark.lab{}\ndef test_first(): pass\n@pytest.mark.lab\ndef test_second(): pass"
-    limits = {"test_a": "", "test_b": "\n@pytest.mark.timeout(200)", "test_c": "\n@pytest.mark.timeout(300)"}
-    unit = "@pytest.mark.unit\ndef test_it(): pass"
-    run = collected(tmp_path, **{name: body.format(limit) for name, limit in limits.items()}, test_d=unit)
+def test_the_files_of_slow_tiers_that_may_take_longest_begin_and_stay_in_one_piece(tmp_path: Path) -> None:
+    body = "@pytest.mark.{0}{1}\ndef test_first(): pass\n@pytest.mark.{0}\ndef test_second(): pass"
+    files = {
+        "test_a": body.format("lab", ""),
+        "test_b": body.format("lab", "\n@pytest.mark.timeout(200)"),
+        "test_c": body.format("aws", "\n@pytest.mark.timeout(300)"),
+        "test_d": body.format("kubernetes", "\n@pytest.mark.timeout(200)"),
+        "test_e": "@pytest.mark.unit\ndef test_it(): pass",
+        "test_f": "@pytest.mark.policy\n@pytest.mark.timeout(600)\ndef test_it(): pass",
+    }
+    run = collected(tmp_path, **files)
     began = [line.split("::")[0][-4:-3] for line in run.stdout.splitlines() if "PASSED" in line]
-    assert began == ["d", "c", "c", "b", "b", "a", "a"]
+    assert "".join(began) == "efccbbddaa"
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
