@@ -30,7 +30,7 @@ PARENT_SECONDS = 0.5
 THREADS = 16
 
 
-class PythonHost(services.LanguageRuntimeServicer):
+class PythonHost(services.LanguageRuntimeServicer):  # type: ignore[misc]  # a script finds what lies beside it, mypy does not
     """What the engine asks of a language; each call that runs a program blocks until that program has ended."""
 
     def __init__(self, engine: str, programs: Programs) -> None:

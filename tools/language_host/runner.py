@@ -38,10 +38,10 @@ def main() -> int:
         loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: run(program)))
     except pulumi.RunError as refused:
         pulumi.log.error(str(refused))
-        return ALREADY_TOLD
+        return int(ALREADY_TOLD)
     except Exception as failure:  # noqa: BLE001  -- whatever a program raises is shown to the person who runs it
         pulumi.log.error(f"Program failed with an unhandled exception:\n{own_traceback(failure)}")
-        return ALREADY_TOLD
+        return int(ALREADY_TOLD)
     finally:
         loop.close()
         sys.stdout.flush()
