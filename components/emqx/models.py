@@ -52,7 +52,7 @@ class ExportsAccess(Value):
 
     ``api`` asks the node that made it. ``path`` is of this machine: a directory where the nodes' exports lie, or one file that somebody made;
     ``{node}`` and ``{file}`` in it are filled in. ``command`` prints the file: arguments, no shell, with ``{path}`` (the file on the node, below
-    ``directory``), ``{node}``, ``{host}`` and ``{file}`` filled in.
+    ``directory``), ``{node}``, ``{host}``, ``{pod}`` (of a node on Kubernetes) and ``{file}`` filled in.
     """
 
     kind: Literal["api", "path", "command"] = "api"

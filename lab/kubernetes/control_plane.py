@@ -21,7 +21,7 @@ from lab.kubernetes.network import FIRST_SERVICE, NODE, SERVICES
 API_PORT, KUBELET_PORT = 6443, 10250
 SERVER = f"https://{NODE}:{API_PORT}"
 STORE = "http://127.0.0.1:2379"
-READY_SECONDS, POLL_SECONDS = 120.0, 0.1
+READY_SECONDS, POLL_SECONDS, AGAIN_SECONDS = 120.0, 0.1, 1.0
 LOST_AFTER, EVICTED_AFTER = "40s", "30"
 """A node that says nothing is lost after the first; its pods are evicted after as many seconds more as the second says (40 s and 300)."""
 PERSON, AUDIT = "person", "audit.log"
@@ -68,6 +68,7 @@ class ControlPlane:
         self.kubelet = self.authority.issue("kubelet", "system:node:lab", addresses=[NODE])
         self.api = Api(SERVER, self.authority.file, self.admin)
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._words: dict[str, list[str]] = {}
 
     async def start(self) -> None:
         """All of them; raises NotReadyError when one ends or is not ready in time."""
@@ -103,16 +104,28 @@ class ControlPlane:
         process.kill()
         await process.wait()
 
+    async def revive(self) -> None:
+        """Start again what has ended by itself, as the kubelet of a control plane does; it is told in the log of the cluster."""
+        for name, process in [*self._processes.items()]:
+            if process.returncode is not None:
+                print(
+                    f"{name} ended with status {process.returncode}: {self._tail(name)}; it is started again",
+                    flush=True,
+                )
+                await asyncio.sleep(AGAIN_SECONDS)
+                await self._run(name, self._words[name])
+
     async def serve_streams(self, pods: Path) -> None:
         """The kubelet's own server, for the pods below a directory."""
         words = ["-listen", f"{NODE}:{KUBELET_PORT}", "-certificate", str(self.kubelet)]
         await self._run("kubelet-streams", [*words, "-clients", str(self.authority.file), "-pods", str(pods)])
 
     async def _run(self, name: str, words: Iterable[str]) -> None:
+        self._words[name] = [*words]
         with (self._logs / f"{name}.log").open("ab") as log:
             self._processes[name] = await asyncio.create_subprocess_exec(
                 str(self._commands / name),
-                *words,
+                *self._words[name],
                 env={"PATH": os.environ["PATH"], "HOME": str(self._logs)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -26,10 +26,12 @@ from lab.node.cli import licensed
 from lab.node.kept.defaults import DEFAULTS
 from lab.node.kept.store import merged
 from lab.node.lifeline import live
+from lab.node.v4.line import line_of
 
 CONF, DATA = Path("/opt/emqx/etc/emqx.conf"), Path("/opt/emqx/data")
 STARTING = ("node", "cluster", "rpc", "log", "license", "api_key", "dashboard")
 """Roots that a node reads when it starts and the management API does not show from there."""
+EVERYWHERE = "0.0.0.0"
 FIRST_SECONDS, GENERATED_BYTES = 60.0, 4096
 
 
@@ -104,6 +106,27 @@ def settings_of(found: Mapping[str, Any], environment: Mapping[str, str], addres
     )
 
 
+def old_settings(environment: Mapping[str, str], address: str, directory: Path) -> Settings:
+    """A node of 4.x: its own cluster, called as its variables say, which lives in its pod and listens there everywhere; its files lie with its data."""
+    return Settings(
+        directory=directory,
+        nodes=1,
+        edition="ee" if environment["LAB_EDITION"] == "ee" else "ce",
+        version=environment["LAB_VERSION"],
+        network=EVERYWHERE,
+        host=environment.get("EMQX_HOST") or address,
+        called=environment.get("EMQX_NAME") or "emqx",
+        max_sessions=0,
+    )
+
+
+def _link_backups(settings: Settings) -> None:
+    """Its exports lie where a person looks for them: in ``backup`` of its data directory (4.4)."""
+    link = settings.directory / "backup"
+    if not link.is_symlink():
+        link.symlink_to(Path("data") / f"{settings.called}@{settings.host}" / "backup")
+
+
 def _seeds(cluster: Mapping[str, Any], called: str) -> Iterable[str]:
     if cluster.get("discovery_strategy") == "dns":
         asked = cluster.get("dns", {})
@@ -164,6 +187,10 @@ def main() -> int:
     """A node until SIGTERM; 1 with a line where it cannot start."""
     mounts = _mounts(os.environ.pop("LAB_MOUNTS", ""))
     try:
+        if line_of(os.environ["LAB_VERSION"]) is not None:
+            settings = old_settings(os.environ, own_address(), on_node(DATA, mounts))
+            _link_backups(settings)
+            return live(settings, None)
         conf = CONF.read_text(encoding="utf-8") if CONF.exists() else ""
         found = configuration(conf, os.environ, lambda name: _text(on_node(Path(name), mounts)))
         settings = settings_of(found, os.environ, own_address(), on_node(DATA, mounts))

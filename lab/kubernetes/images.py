@@ -17,8 +17,8 @@ _NAME = re.compile(
     r"(?:[\w.-]+(?::\d+)?/)*?(?P<image>emqx/emqx(?:-enterprise)?|[\w.-]+)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
     re.ASCII,
 )
-_VERSION = re.compile(r"v?(5\.(?:[89]|\d\d)\.\d+)")
-"""What the lab plays by the configuration of a pod."""
+_VERSION = re.compile(r"v?(5\.(?:[89]|\d\d)\.\d+|4\.[234]\.\d+)")
+"""What the lab plays by the configuration of a pod; of 4.x single nodes."""
 SHELLS = {"busybox", "alpine", "debian", "bash", "kubectl", "curl"}
 
 

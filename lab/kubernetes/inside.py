@@ -112,6 +112,7 @@ class Inside:
             if api == ("no-api" in wanted):
                 await (self.plane.stop_api() if api else self.plane.start_api())
                 api = not api
+            await self.plane.revive()
             for task in self._tasks:
                 if task.done():
                     task.result()

@@ -17,6 +17,7 @@ import httpx
 from components.kubernetes import forward
 from components.kubernetes.place import Place, pod_of
 from components.workloads.nodes import Running, handle_of
+from lab import filling
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.outside import ROOT, plugin
 from lab.stage import Scene, Stage
@@ -80,7 +81,10 @@ class PodStage(Stage):
         near = f"http://127.0.0.1:{forward.port(self.place, str(pod), url.port or 80)}"
         key = self.key_of(colour)
         return httpx.Client(
-            base_url=f"{near}/api/v5", auth=(f"upgrade-{key}", self.secrets[key]), timeout=60, trust_env=False
+            base_url=f"{near}{filling.api_path(self.handle(colour).version)}",
+            auth=(f"upgrade-{key}", self.secrets[key]),
+            timeout=60,
+            trust_env=False,
         )
 
     def ready(self, colour: str) -> dict[str, Any]:
@@ -108,9 +112,8 @@ class PodStage(Stage):
         counts = {}
         for colour in ("blue", "green"):
             with contextlib.suppress(httpx.HTTPError), self.api(colour) as api:
-                mine = {node.name for node in self.handle(colour).nodes}
-                nodes = api.get("/nodes").raise_for_status().json()
-                counts[colour] = sum(node.get("live_connections", 0) for node in nodes if node["node"] in mine)
+                handle = self.handle(colour)
+                counts[colour] = filling.live(api, handle.version, (node.name for node in handle.nodes))
         return counts
 
     def pod_names(self, name: str) -> dict[str, str]:

@@ -1,9 +1,10 @@
-"""Clusters of somebody's are taken as blue where their pods are found, and moved to a green of ours: a Helm chart's, whose Service is led to the balancer, and the Operator's."""
+"""Clusters of somebody's are taken as blue where their pods are found, and moved to a green of ours: a Helm chart's 4.4, whose Service is led to the balancer and whose data are converted, and the Operator's."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,22 +14,27 @@ import httpx
 import pytest
 
 from components.emqx.models import ClusterHandle, Node
+from lab.filling import DEVICE_USER
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
 from lab.workspace import Secret
-from tests.kubernetes.theirs import HELM, OPERATOR, VERSION, Theirs
-from tests.kubernetes.upgrade_bed import GATES, staged
+from tests.kubernetes.theirs import HELM, OPERATOR, Theirs
+from tests.kubernetes.upgrade_bed import GATES, quiet, staged
 from tests.lab.agreement import plan_and_act_agree
 from tests.lab.rolling_bed import key
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 CLIENTS = 60
+READER = "reader"
+ACCEPTED = {"acknowledge": ["conversion", "sessions", "permissions", "backup"]}
+"""What a conversion from 4.x asks for."""
 
 
 def scene(nodes: int) -> Scene:
-    return Scene(clients=CLIENTS, budget_per_second=60, edition="ce", nodes=nodes, steps=({"share": 100},), gates=GATES)
+    rest: dict[str, Any] = {"edition": "ce", "steps": ({"share": 100},), "gates": GATES, "cutover": ACCEPTED}
+    return Scene(clients=CLIENTS, budget_per_second=60, nodes=nodes, **rest)
 
 
 class Adoption(PodStage):
@@ -40,21 +46,60 @@ class Adoption(PodStage):
     before: Any = None
     license: str | None = None
 
-    def _credentials(self, colour: str) -> dict[str, Any]:
-        mine = {"license": Secret(self.license)} if self.license and colour == "green" else {}
-        return super()._credentials(colour) | mine
-
     def configure(self, live: str, *colours: str, **more: Any) -> None:
         super().configure(live, *colours, **more)
         edition = "ce" if self.license is None else "ee"
         green = {**self.pods, "target": "kubernetes", "edition": edition, "storage": {"size": "64Mi"}}
         found = {"namespace": self.namespace, "selector": self.theirs.labels}
         clusters = {
-            "blue": {"target": "external", "edition": "ce", "version": VERSION, "kubernetes": found},
+            "blue": {
+                "target": "external",
+                "edition": "ce",
+                "version": self.theirs.version,
+                "kubernetes": {**found, "api": self.theirs.api},
+                **(self.files() if self.theirs.old else {}),
+            },
             "green": {**green, "version": self.scene.green, "nodes": self.nodes["green"]},
         }
         balancer = {"target": "kubernetes", "replicas": 1, "kubernetes": {**self.pods, "takes": [*self.takes]}}
         self.workspace.set_config({"clusters": {one: clusters[one] for one in colours}, "balancer": balancer})
+
+    def files(self) -> dict[str, Any]:
+        """Of a 4.x: what its API does not say, and how an export comes out of its pod."""
+        kubectl = (self.cluster.program, "exec", "-n", self.namespace)
+        way = {"command": [*kubectl, "{pod}", "--", "cat", "{path}"], "directory": "/opt/emqx/data"}
+        etc = self.directory / "theirs" / "etc"
+        if not etc.exists():
+            etc.mkdir(parents=True)
+            packed = subprocess.run(
+                [*kubectl, f"{self.theirs.workload}-0", "--", "tar", "-C", "/opt/emqx/data", "-cf", "-", "etc"],
+                capture_output=True,
+                check=True,
+            )
+            subprocess.run(["tar", "-C", str(etc.parent), "-xf", "-"], input=packed.stdout, check=True)
+            (etc / "node.env").write_text("EMQX_ALLOW_ANONYMOUS=false\n")
+        return {"configuration": [str(etc)], "exports": way}
+
+    def _credentials(self, colour: str) -> dict[str, Any]:
+        known = super()._credentials(colour)
+        if colour == "green":
+            return known | ({"license": Secret(self.license)} if self.license else {})
+        if not self.theirs.old:
+            return known
+        reader = {"username": READER, "password": Secret(self.secrets["admin"])}
+        device = {"username": DEVICE_USER, "password": Secret(self.secrets["device"])}
+        return {**known, "retained": reader, "accounts": [device]}
+
+    def fill(self, colour: str) -> None:
+        """With somebody who may read all retained messages of a 4.x."""
+        super().fill(colour)
+        calls = (
+            ("/auth_username", {"username": READER, "password": self.secrets["admin"]}),
+            ("/acl", {"username": READER, "topic": "#", "action": "sub", "access": "allow"}),
+        )
+        if self.theirs.old:
+            with self.api(colour) as api:
+                assert [api.post(path, json=body).json()["code"] for path, body in calls] == [0, 0]
 
     def begin(self, replicas: int) -> None:
         """Their cluster, with what a cluster has."""
@@ -78,10 +123,9 @@ class Adoption(PodStage):
         if colour == "green":
             return super().handle(colour)
         hosts = [self.theirs.host(self.namespace, number) for number in range(self.nodes["blue"])]
-        nodes = [
-            Node(name=f"{self.theirs.node}@{host}", api=f"http://{host}:18083", mqtt=f"{host}:1883") for host in hosts
-        ]
-        return ClusterHandle(colour="blue", nodes=tuple(nodes), version=VERSION, pods=self.place)
+        called, port = self.theirs.node, self.theirs.api
+        nodes = [Node(name=f"{called}@{host}", api=f"http://{host}:{port}", mqtt=f"{host}:1883") for host in hosts]
+        return ClusterHandle(colour="blue", nodes=tuple(nodes), version=self.theirs.version, pods=self.place)
 
     @property
     def mqtt(self) -> str:
@@ -128,6 +172,7 @@ def test_everybody_is_moved_to_green_who_came_before_there_was_a_balancer(stage:
     assert plan_and_act_agree(stage).clients == CLIENTS
     with stage.api("green") as api:
         assert api.get("/mqtt/retainer/message/config%2F7").raise_for_status().json()["topic"] == "config/7"
+    assert quiet(stage), "shares that the cutover has moved are no drift"
 
 
 def test_nothing_of_the_chart_was_changed_and_it_stays_when_blue_is_not_declared_any_more(stage: Adoption) -> None:

@@ -9,7 +9,7 @@ import pytest
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
-from tests.kubernetes.upgrade_bed import GATES, staged
+from tests.kubernetes.upgrade_bed import GATES, changes, staged
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 CLIENTS = 30
@@ -27,6 +27,16 @@ def stage(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterato
 def members(stage: PodStage) -> list[str]:
     with stage.api("blue") as api:
         return sorted(one["node"] for one in api.get("/nodes").raise_for_status().json())
+
+
+def test_another_label_and_more_nodes_recreate_nothing(stage: PodStage) -> None:
+    before = stage.pods, stage.nodes
+    stage.pods, stage.nodes = {**stage.pods, "labels": {"team": "sensors"}}, {**stage.nodes, "blue": 3}
+    stage.configure("blue", "blue")
+    lines = changes(stage)
+    assert [line for line in lines if "StatefulSet" in line]
+    assert {line.split()[0] for line in lines} == {"~"}
+    stage.pods, stage.nodes = before
 
 
 def test_a_node_that_is_declared_no_more_loses_its_clients_first_and_leaves_its_cluster(stage: PodStage) -> None:

@@ -40,13 +40,17 @@ def test_an_update_that_waits_for_a_node_of_the_cluster_that_is_lost_ends_with_t
         loop.close()
 
 
-def test_an_api_server_that_is_gone_for_a_while_finds_everything_running(own_cluster: Cluster) -> None:
+def test_an_api_server_that_is_gone_for_a_while_or_dies_finds_everything_running(own_cluster: Cluster) -> None:
     cluster, namespace = own_cluster, own_cluster.make_namespace("api-gone")
     cluster.apply(namespace, shell("runs", "echo $$; sleep 600"))
     cluster.kubectl("wait", "-n", namespace, "pod/runs", "--for=condition=Ready", "--timeout=120s")
     with cluster.without_api():
         cluster.until(lambda: reached(cluster), "refused")
     cluster.until(lambda: reached(cluster), "ok")
+    servers = [one for one in working_in(cluster.directory) if "kube-apiserver" in one.cmdline()[0]]
+    assert len(servers) == 1
+    servers[0].kill()
+    cluster.until(lambda: reached(cluster) if not servers[0].is_running() else "", "ok")
     cluster.kubectl("delete", "pod", "-n", namespace, "runs")
     cluster.apply(namespace, shell("after", "echo here"))
     cluster.until(lambda: cluster.kubectl("get", "pod", "-n", namespace, "after"), "Completed")
@@ -72,7 +76,7 @@ def test_nothing_of_a_cluster_is_left_when_its_owner_is_killed(tmp_path: Path) -
             f"--as-long-as={owner.pid}",
         ]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
-            while not any("etcd" in name for name in working_in(tmp_path)) and up.poll() is None:
+            while not any("etcd" in name for name in programs(tmp_path)) and up.poll() is None:
                 time.sleep(0.1)
             assert up.poll() is None
             owner.kill()
@@ -80,12 +84,20 @@ def test_nothing_of_a_cluster_is_left_when_its_owner_is_killed(tmp_path: Path) -
     assert working_in(tmp_path) == []
 
 
-def working_in(place: Path) -> list[str]:
-    """The programs that have a path below it among their arguments."""
+def programs(place: Path) -> list[str]:
+    """What works there."""
+    found = []
+    for process in working_in(place):
+        with contextlib.suppress(psutil.Error):
+            found.append(process.cmdline()[0])
+    return found
+
+
+def working_in(place: Path) -> list[psutil.Process]:
+    """Those that have a path below it among their arguments."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            words = process.cmdline()
-            if any(str(place) in word for word in words):
-                found.append(words[0])
+            if any(str(place) in word for word in process.cmdline()):
+                found.append(process)
     return found

@@ -20,6 +20,13 @@ class Theirs(NamedTuple):
     node: str
     service: str
     env: dict[str, str]
+    version: str = VERSION
+    api: int = 18083
+
+    @property
+    def old(self) -> bool:
+        """Whether it is of 4.x, whose key and password are its own variables."""
+        return self.version.startswith("4.")
 
     def host(self, namespace: str, number: int) -> str:
         """Of a node."""
@@ -33,8 +40,20 @@ class Theirs(NamedTuple):
             {**secret, "stringData": {"bootstrap_api_key": f"{key}\n"}},
             self._service(self.headless, clusterIP="None", publishNotReadyAddresses=True),
             self._service(self.service, type="LoadBalancer"),
-            self._stateful_set(namespace, replicas, {"EMQX_DASHBOARD__DEFAULT_PASSWORD": password}),
+            self._stateful_set(namespace, replicas, self._accounts(key, password)),
         ]
+
+    def _accounts(self, key: str, password: str) -> dict[str, str]:
+        if not self.old:
+            return {"EMQX_DASHBOARD__DEFAULT_PASSWORD": password}
+        name, secret, _ = key.split(":")
+        application = "EMQX_MANAGEMENT__DEFAULT_APPLICATION__"
+        return {
+            f"{application}ID": name,
+            f"{application}SECRET": secret,
+            "EMQX_DASHBOARD__DEFAULT_USER__PASSWORD": password,
+            "EMQX_ALLOW_ANONYMOUS": "false",
+        }
 
     def _service(self, name: str, **more: Any) -> Object:
         listed = [{"name": port, "port": number, "targetPort": port} for port, number in PORTS]
@@ -43,20 +62,18 @@ class Theirs(NamedTuple):
 
     def _stateful_set(self, namespace: str, replicas: int, more: dict[str, str]) -> Object:
         own = self.host(namespace, 0).partition(".")[2]
-        values = {
-            "EMQX_HOST": f"$(POD_NAME).{own}",
+        discovery = {
             "EMQX_NODE__COOKIE": f"theirs-{namespace}-{self.workload}",
             "EMQX_CLUSTER__DISCOVERY_STRATEGY": "dns",
             "EMQX_CLUSTER__DNS__RECORD_TYPE": "srv",
             "EMQX_CLUSTER__DNS__NAME": own,
             "EMQX_API_KEY__BOOTSTRAP_FILE": "/opt/emqx/keys/bootstrap_api_key",
-            **self.env,
-            **more,
         }
+        values = {"EMQX_HOST": f"$(POD_NAME).{own}", **({} if self.old else discovery), **self.env, **more}
         spec = {
             "securityContext": {"runAsUser": 1000, "fsGroup": 1000},
             "terminationGracePeriodSeconds": 10,
-            "containers": [_container(values)],
+            "containers": [self._container(values)],
             "volumes": [
                 {"name": "configs", "configMap": {"name": f"{self.workload}-configs"}},
                 {"name": "keys", "secret": {"secretName": f"{self.workload}-keys"}},
@@ -76,22 +93,21 @@ class Theirs(NamedTuple):
             },
         }
 
-
-def _container(values: dict[str, str]) -> Object:
-    pod_name = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    return {
-        "name": "emqx",
-        "image": f"emqx/emqx:{VERSION}",
-        "env": [pod_name, *({"name": name, "value": value} for name, value in values.items())],
-        "ports": [{"name": name, "containerPort": port} for name, port in PORTS],
-        "securityContext": CONFINED,
-        "readinessProbe": {"httpGet": {"path": "/status", "port": 18083}, "periodSeconds": 1},
-        "volumeMounts": [
-            {"name": "data", "mountPath": "/opt/emqx/data"},
-            {"name": "configs", "mountPath": "/opt/emqx/etc/emqx.conf", "subPath": "emqx.conf"},
-            {"name": "keys", "mountPath": "/opt/emqx/keys"},
-        ],
-    }
+    def _container(self, values: dict[str, str]) -> Object:
+        pod_name = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+        return {
+            "name": "emqx",
+            "image": f"emqx/emqx:{self.version}",
+            "env": [pod_name, *({"name": name, "value": value} for name, value in values.items())],
+            "ports": [{"name": name, "containerPort": port} for name, port in PORTS],
+            "securityContext": CONFINED,
+            "readinessProbe": {"httpGet": {"path": "/status", "port": self.api}, "periodSeconds": 1},
+            "volumeMounts": [
+                {"name": "data", "mountPath": "/opt/emqx/data"},
+                {"name": "configs", "mountPath": "/opt/emqx/etc/emqx.conf", "subPath": "emqx.conf"},
+                {"name": "keys", "mountPath": "/opt/emqx/keys"},
+            ],
+        }
 
 
 HELM = Theirs(
@@ -101,6 +117,8 @@ HELM = Theirs(
     node="fleet",
     service="fleet-emqx",
     env={"EMQX_NAME": "fleet"},
+    version="4.4.19",
+    api=8081,
 )
 OPERATOR = Theirs(
     workload="sensors-core-557c8b7684",

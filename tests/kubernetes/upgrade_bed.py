@@ -20,6 +20,7 @@ from tests.kubernetes.accounts import UPDATES, account, written
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
+WAIT_SECONDS = 600.0
 GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
 """No gate is tried here, and none is to judge how busy the machine is: a connect through a forward takes as long as this opens."""
 
@@ -45,6 +46,12 @@ def staged(
             loop.close()
             cluster.kubectl("delete", "namespace", namespace, "--wait=false")
             cluster.kubectl("delete", "pods", "--all", "-n", namespace, "--grace-period=1", "--wait=false")
+
+
+def quiet(stage: PodStage) -> bool:
+    """Whether a preview that looks at the world first finds it as the last update has left it; fails with what it shows."""
+    done = stage.workspace.start("preview", "--refresh", "--expect-no-changes").wait(WAIT_SECONDS)
+    return bool(done.good())
 
 
 def changes(stage: PodStage) -> list[str]:

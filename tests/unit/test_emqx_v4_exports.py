@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from components.cutover.versions import parse
+from components.emqx.answers import ExportFacts
 from components.emqx.base import Portion, exports_of
 from components.emqx.errors import NotNow, Refused, Rejected
-from components.emqx.models import ExportsAccess
+from components.emqx.models import ClusterHandle, ExportsAccess, Node
+from components.emqx.v4.exports import DataExports
+from components.emqx.v4.traits import traits_of
 from tests.unit.v4_replay import VERSIONS, Replay, api, names_of
 
 pytestmark = pytest.mark.unit
@@ -67,6 +72,21 @@ async def test_an_export_comes_from_where_the_stack_says(kind: str, tmp_path: Pa
     assert (tmp_path / "kept.json").read_text() == '{"version": "4.4"}'
     assert there.exists()
     assert (kind == "file") == (replay.asked == [])
+
+
+async def test_a_command_is_told_the_pod_of_a_node_that_is_reached_by_a_forward(tmp_path: Path) -> None:
+    script = tmp_path / "kubectl"
+    (tmp_path / "export").write_text('{"version": "4.4"}')
+    script.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\ncat {tmp_path}/export\n')
+    script.chmod(0o755)
+    name = "fleet@fleet-emqx-0.fleet-emqx-headless.mqtt.svc.cluster.local"
+    access = ExportsAccess(kind="command", command=(str(script), "{pod}", "{host}"))
+    node = Node(name=name, api="http://127.0.0.1:40000", mqtt="127.0.0.1:40001")
+    handle = ClusterHandle(colour="blue", nodes=(node,), version="4.4.19")
+    calls: Any = SimpleNamespace(handle=handle, node=lambda _: node)
+    reached = DataExports(calls, traits_of(parse("4.4.19")), access)
+    await reached.sha256(ExportFacts(filename="e", node=name, size=1))
+    assert (tmp_path / "asked").read_text().split() == ["fleet-emqx-0", name.partition("@")[2]]
 
 
 @pytest.mark.parametrize("command", [("false",), ("no-such-command-anywhere",), ("echo", "no export")])

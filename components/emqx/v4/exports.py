@@ -25,6 +25,7 @@ from components.emqx.models import ExportsAccess
 from components.emqx.reading import read
 from components.emqx.v4.calls import Calls, is_started
 from components.emqx.v4.traits import LineTraits
+from components.kubernetes.place import pod_of
 from components.migration.inventory import Inventory
 from components.migration.requests import Request
 from components.system.address import parsed
@@ -33,6 +34,8 @@ from components.system.files import replacing
 
 EVERYTHING = "everything"
 EXPORT_SECONDS = 300.0
+FORWARDED = "127.0.0.1"
+"""Where a pod is reached from outside of its cluster; for a command it is called by its name there."""
 APART_SECONDS = 0.005
 STARTED_SECONDS = 120.0
 _AGAIN_SECONDS = 0.5
@@ -239,11 +242,15 @@ class DataExports:
 
     async def _printed(self, access: ExportsAccess, facts: ExportFacts) -> bytes:
         backups = f"{access.directory.rstrip('/')}/{self.line.backups}".rstrip("/")
+        host, called = parsed(self.calls.node(facts.node).mqtt).host, facts.node.partition("@")[2]
+        if host == FORWARDED and pod_of(called) is not None:
+            host = called
         known = {
             "path": f"{backups}/{facts.filename}",
             "file": facts.filename,
             "node": facts.node,
-            "host": parsed(self.calls.node(facts.node).mqtt).host,
+            "host": host,
+            "pod": pod_of(host) or host,
         }
         try:
             return await output_of(filled(access.command, known), limit_seconds=EXPORT_SECONDS)
