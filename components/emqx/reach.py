@@ -13,6 +13,8 @@ from components.kubernetes import forward
 from components.kubernetes.place import Place, pod_of
 from components.system.address import bracketed, parsed
 
+HERE = "127.0.0.1"
+
 
 def reached(handle: ClusterHandle) -> ClusterHandle:
     """The handle with addresses that can be connected to from here.
@@ -32,6 +34,12 @@ def reached(handle: ClusterHandle) -> ClusterHandle:
     return handle.model_copy(update={"nodes": nodes, "pods": None})
 
 
+def host_there(node: Node) -> str:
+    """The host of a node for a command that runs elsewhere: a pod that is reached by a forward is called by its name."""
+    host, called = parsed(node.mqtt).host, node.name.partition("@")[2]
+    return called if host == HERE and pod_of(called) is not None else host
+
+
 def _node(place: Place, node: Node) -> Node:
     api = urlsplit(node.api)
     near = _near(place, f"{bracketed(api.hostname or '')}:{api.port or 80}")
@@ -42,4 +50,4 @@ def _node(place: Place, node: Node) -> Node:
 def _near(place: Place, address: str) -> str:
     host, number = parsed(address)
     pod = pod_of(host)
-    return address if pod is None else f"127.0.0.1:{forward.port(place, pod, number)}"
+    return address if pod is None else f"{HERE}:{forward.port(place, pod, number)}"

@@ -22,20 +22,18 @@ from components.emqx.answers import ExportFacts
 from components.emqx.base import Delayed, DelayedMessage, Export, Exports, Portion
 from components.emqx.errors import GaveUp, NotNow, Refused, Rejected
 from components.emqx.models import ExportsAccess
+from components.emqx.reach import host_there
 from components.emqx.reading import read
 from components.emqx.v4.calls import Calls, is_started
 from components.emqx.v4.traits import LineTraits
 from components.kubernetes.place import pod_of
 from components.migration.inventory import Inventory
 from components.migration.requests import Request
-from components.system.address import parsed
 from components.system.command import CommandFailed, filled, output_of
 from components.system.files import replacing
 
 EVERYTHING = "everything"
 EXPORT_SECONDS = 300.0
-FORWARDED = "127.0.0.1"
-"""Where a pod is reached from outside of its cluster; for a command it is called by its name there."""
 APART_SECONDS = 0.005
 STARTED_SECONDS = 120.0
 _AGAIN_SECONDS = 0.5
@@ -242,9 +240,7 @@ class DataExports:
 
     async def _printed(self, access: ExportsAccess, facts: ExportFacts) -> bytes:
         backups = f"{access.directory.rstrip('/')}/{self.line.backups}".rstrip("/")
-        host, called = parsed(self.calls.node(facts.node).mqtt).host, facts.node.partition("@")[2]
-        if host == FORWARDED and pod_of(called) is not None:
-            host = called
+        host = host_there(self.calls.node(facts.node))
         known = {
             "path": f"{backups}/{facts.filename}",
             "file": facts.filename,
