@@ -1,12 +1,14 @@
 """A colour's instances: found by their tags, waited for, and named with the reason where one does not come.
 
-The rule: a wait looks at instance and node together, and when it gives up it says what AWS and the instance's own console said last.
+The rule: a wait looks at instance and node together, and when it gives up it says what AWS and the instance's own console said last. Of two instances with one
+number that is the colour's which the parameter of its nodes names; the other one was left by an update that was killed, and is nobody's to wait for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,12 +18,12 @@ from components.aws import names
 from components.aws.clients import client
 from components.aws.place import AwsPlace
 from components.cutover.words import Colour, Edition
-from components.emqx.aws_told import told
+from components.emqx.aws_told import code_of, told
 from components.emqx.errors import GaveUp, Retryable, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import ClusterHandle, Credentials, KeeperHandle, Node
 from components.emqx.registry import cluster_of
-from components.machines.parameters import API, MQTT, WEBSOCKET, name_of
+from components.machines.parameters import API, MQTT, NODES, WEBSOCKET, name_of
 from components.value import Value
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ CLUSTER, NUMBER = "emqx-upgrade:cluster", "emqx-upgrade:node"
 KEPT = "emqx-upgrade:kept"
 """The tag of an instance that a node keeper has stopped: nobody waits for it, and nobody else starts it."""
 THERE = ("pending", "running", "stopping", "stopped")
+NO_PARAMETER = "ParameterNotFound"
 POLL_SECONDS = 2.0
 LINES = 4
 
@@ -74,12 +77,53 @@ class Watching(NamedTuple):
 
 
 def found(running: Running) -> list[Instance]:
-    """The instances that there are, in the order of their numbers.
+    """The colour's instances, in the order of their numbers.
 
     Raises:
         Unreachable, Unauthorized, NotNow, Refused: AWS.
 
     """
+    return _divided(running)[0]
+
+
+def strays(running: Running) -> list[str]:
+    """How the instances go that an update has left which was killed before it knew of them; they boot, and start no EMQX (``machines/boot.sh``).
+
+    Raises:
+        Unreachable, Unauthorized, NotNow, Refused: AWS.
+
+    """
+    return [
+        f"aws ec2 terminate-instances --region {running.region} --instance-ids {one.id}  # {running.cluster}-{one.number}"
+        for one in _divided(running)[1]
+    ]
+
+
+def _divided(running: Running) -> tuple[list[Instance], list[Instance]]:
+    """The colour's own, and others with the number of one of these."""
+    there = _tagged(running)
+    count = Counter(one.number for one in there)
+    twice = [one for one in there if count[one.number] > 1]
+    named = _named(running) if twice else set()
+    known_here = {one.number for one in twice if name_of(one.address) in named}
+    others = [one for one in twice if one.number in known_here and name_of(one.address) not in named]
+    return [one for one in there if one not in others], others
+
+
+def _named(running: Running) -> set[str]:
+    """The nodes that the parameter names; none where there is no such parameter yet."""
+    name = f"{names.parameters(running.prefix, running.colour)}/{NODES}"
+    with told(f"reading who is of {running.cluster}", name):
+        try:
+            value = client(running.region, "ssm").get_parameter(Name=name)["Parameter"]["Value"]
+        except ClientError as failure:
+            if code_of(failure) != NO_PARAMETER:
+                raise
+            return set()
+    return set(value.split())
+
+
+def _tagged(running: Running) -> list[Instance]:
     filters = [
         {"Name": f"tag:{CLUSTER}", "Values": [running.cluster]},
         {"Name": "instance-state-name", "Values": list(THERE)},

@@ -10,7 +10,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from components.emqx.errors import Retryable, UpgradeError
-from components.instances.nodes import Running, Watching, complete, wait_for, wake
+from components.instances.nodes import Running, Watching, complete, strays, wait_for, wake
 from components.instances.volumes import kept
 from components.resources import engine, progress
 from components.resources.props import State, own
@@ -45,6 +45,10 @@ class AwsClusterProvider(TypedProvider[AwsClusterInputs]):
 
     def act(self, inputs: AwsClusterInputs, olds: State | None) -> State:  # noqa: ARG002  -- the instances are looked at
         """Start what somebody has stopped, and wait until all nodes answer."""
+        if left := strays(inputs):
+            progress.warning(
+                "\n".join(["an update that was killed has left these, which are no nodes; they go by:", *left])
+            )
         for instance in wake(inputs):
             progress.progress(f"{instance} was stopped: starting it")
         watching = Watching(inputs.ready_seconds, engine.interrupted, progress.progress)
