@@ -16,6 +16,10 @@ from components.strategies import STRATEGIES
 from components.targets import TARGETS
 
 _WAYS = "api (4.2 and 4.3), target, {path: ...} or {command: [...]}: how an export comes from its node"
+_NOT_SHARED = (
+    "rolling (4.3 to 4.4, node by node in place) or two-cluster: old nodes leave a cluster of 4.x by emqx_ctl cluster force-leave only, for which its API"
+    " has no call"
+)
 
 
 def converts(old: ClusterSettings, new: ClusterSettings) -> bool:
@@ -41,6 +45,7 @@ def inputs_of(settings: Settings) -> dict[str, Any] | None:
                 "editions": [here.edition, there.edition],
                 "acknowledge": list(settings.cutover.acknowledge),
                 "ours": TARGETS[there.target].ours,
+                "carry_api_keys": settings.cutover.carry_api_keys,
             }
     return None
 
@@ -57,8 +62,10 @@ def birth(settings: Settings, colour: Colour) -> dict[str, Any] | None:
 
 def problems(clusters: Mapping[Colour, ClusterSettings], live: Colour, strategy: str) -> list[Problem]:
     """What is not said, or cannot be right, of the colours of 4.x."""
-    found: list[Problem] = []
     moves = STRATEGIES[strategy].route == "two-cluster"
+    found: list[Problem] = []
+    if len(clusters) > 1 and STRATEGIES[strategy].scope == "colour" and any(map(_is_4, clusters.values())):
+        found.append(Problem("emqx:cutover.strategy", strategy, _NOT_SHARED))
     for colour, cluster in sorted(clusters.items()):
         if not _is_4(cluster):
             found += _needless(colour, cluster)

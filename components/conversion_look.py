@@ -1,7 +1,7 @@
 """What a plan says of a conversion before anything is touched: from where an export comes, what is lost, who may do what afterwards.
 
 The rule: it makes no export and sends nothing; what lies there already is read into a directory that is gone afterwards, and what is not there
-is said to be unknown, since the update makes one and refuses the same.
+is said to be unknown, since the update makes one and refuses the same. The whole account is a file beside the plan, also when the plan is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,15 +21,27 @@ from components.emqx.errors import Refused, UpgradeError
 from components.emqx.known import known
 from components.emqx.models import Credentials, ExportsAccess
 from components.intent import observed, target_of
-from components.links.conversion import refuse_differing, summary, told, unacknowledged
+from components.links.conversion import (
+    BOOTSTRAP,
+    account_of,
+    keys_to_enter,
+    refuse_differing,
+    summary,
+    told,
+    unacknowledged,
+)
 from components.links.given import Birth, Wanted, apart_from, facts_of, refusing
 from components.links.retained import unread
 from components.migration.facts import Facts, read_export
+from components.migration.hop_44_5.people import KEY_FILE
 from components.migration.manifest import BadSource
-from components.migration.moving import Moving, moving
+from components.migration.moving import Keys, Moving, moving
 from components.settings import Settings
+from components.system.files import replace
 
 LOOK_SECONDS = 40.0
+APPENDIX = "plan-conversion.md"
+"""The whole account, in the work directory."""
 _MOST_EXPORTS = 3
 BEHAVIOUR = (
     "behaviour that changes for whoever owns the clients (docs/migrate-4.4-to-5.md, docs/migrate-4.2-to-4.3.md): TLS 1.3 and its ciphers, the order inside"
@@ -37,11 +50,21 @@ BEHAVIOUR = (
 
 
 class Look(NamedTuple):
-    """Lines for the plan, the files as facts (None where they were not read), and what nobody has acknowledged, by its word."""
+    """Lines for the plan, the files as facts (None where they were not read), what nobody has acknowledged, by its word, and the whole account."""
 
     lines: tuple[str, ...]
     facts: Facts | None
     missing: Mapping[str, str]
+    account: str = ""
+
+
+class _Made(NamedTuple):
+    """What the update would convert, with the name of the export (empty: none is there) and the account as text."""
+
+    facts: Facts
+    moving: Moving
+    name: str
+    account: str
 
 
 async def look(
@@ -67,7 +90,8 @@ async def look(
         f"  data of {source} are converted; its export comes from {way}, its configuration from {', '.join(old.configuration)}"
     ]
     wanted = Wanted.model_validate(inputs)
-    facts, more, missing = await _account(settings, source, blue, wanted)
+    made = await _converted(settings, source, blue, wanted, _keys(credentials.get(settings.live), wanted))
+    more, missing = _told(settings, made, wanted)
     lines += more
     lines += await _born(settings, apis.get(settings.live))
     kept, unreached = await _copies(settings, source)
@@ -80,7 +104,17 @@ async def look(
         fate = "read by an account and published again" if account else "lost: no account may read them"
         lines.append(f"  retained messages: {'unknown' if count is None else count}, {fate}")
         missing |= unread(count, account, acknowledged="retained" in wanted.acknowledge)
-    return Look((*lines, f"  {BEHAVIOUR}"), facts, missing)
+    lines.append(f"  {BEHAVIOUR}")
+    if isinstance(made, str):
+        return Look(tuple(lines), None, missing)
+    await asyncio.to_thread(_keep, Path(settings.work_directory), made.account)
+    return Look(tuple(lines), made.facts, missing, made.account)
+
+
+def _keep(place: Path, account: str) -> None:
+    with suppress(OSError):  # as the plan itself: whoever has to work there says so
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace(place / APPENDIX, account)
 
 
 async def _copies(settings: Settings, source: Colour) -> tuple[str, str]:
@@ -111,22 +145,20 @@ async def _born(settings: Settings, green: Cluster | None) -> list[str]:
     ]
 
 
-async def _account(
-    settings: Settings, source: Colour, blue: Cluster | None, wanted: Wanted
-) -> tuple[Facts | None, list[str], dict[str, str]]:
-    """The files as facts, what the conversion of what is there would lose, and what of it is not acknowledged."""
-    found = await _converted(settings, source, blue, wanted)
-    if isinstance(found, str):
-        return None, [f"  {found}; the update converts and refuses what it must"], {}
-    facts, made, name = found
-    short = summary(made)
-    where = (
-        f"by the export {name}"
-        if name
+def _told(settings: Settings, made: _Made | str, wanted: Wanted) -> tuple[list[str], dict[str, str]]:
+    """What the conversion of what is there would lose, and what of it is not acknowledged."""
+    if isinstance(made, str):
+        return [f"  {made}; the update converts and refuses what it must"], {}
+    short = summary(made.moving)
+    by = (
+        f"by the export {made.name}"
+        if made.name
         else "without an export: the update makes one, with which users, rules and bans are told"
     )
-    lines = [f"  {line}" for line in told(short, where)]
-    return facts, lines, unacknowledged(short, wanted.acknowledge) if name else {}
+    lines = [f"  {line}" for line in told(short, f"{by}; all of them in {APPENDIX} of the work directory")]
+    if KEY_FILE in made.moving.bootstrap:
+        lines.append(f"  {settings.live}: {keys_to_enter(f'{BOOTSTRAP}/{KEY_FILE} of the archive directory')}")
+    return lines, unacknowledged(short, wanted.acknowledge) if made.name else {}
 
 
 def refuse_missing(found: Look | None, live: Colour) -> None:
@@ -146,26 +178,31 @@ def refuse_missing(found: Look | None, live: Colour) -> None:
 
 
 async def _converted(
-    settings: Settings, source: Colour, blue: Cluster | None, wanted: Wanted
-) -> tuple[Facts, Moving, str] | str:
+    settings: Settings, source: Colour, blue: Cluster | None, wanted: Wanted, keys: Keys
+) -> _Made | str:
     """What the update would convert; in words why nobody knows."""
     versions = (settings.clusters[source].version, settings.clusters[settings.live].version)
     with tempfile.TemporaryDirectory(prefix="emqx-plan-") as place:
         export = None if blue is None else await known(_export(blue, Path(place)))
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                facts, made = await asyncio.to_thread(_made, versions, wanted, export, source)
+                made = await asyncio.to_thread(_made, versions, wanted, export, source, keys)
         except TimeoutError:
             return f"converting takes longer than the {LOOK_SECONDS:g} s of a preview"
     if blue is not None:
-        await refuse_differing(blue, facts)
-    return facts, made, "" if export is None else export.name
+        await refuse_differing(blue, made.facts)
+    return made
 
 
-def _made(versions: tuple[str, str], wanted: Wanted, export: Path | None, source: Colour) -> tuple[Facts, Moving]:
+def _keys(live: Credentials | None, wanted: Wanted) -> Keys:
+    return Keys() if live is None else Keys(imported=wanted.carry_api_keys and live.has_login, own=live.api_key)
+
+
+def _made(versions: tuple[str, str], wanted: Wanted, export: Path | None, source: Colour, keys: Keys) -> _Made:
     with refusing(source, "reading the configuration"):
         facts = facts_of(versions, wanted, [] if export is None else [export])
-        return facts, moving(facts, now=0.0, jwt_key=wanted.jwt_key or "")
+        made = moving(facts, now=0.0, jwt_key=wanted.jwt_key or "", keys=keys)
+        return _Made(facts, made, "" if export is None else export.name, account_of(made))
 
 
 async def _export(blue: Cluster, place: Path) -> Path | None:

@@ -10,13 +10,15 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from components.conversion_look import APPENDIX
 from components.cutover.outline_markdown import markdown, refused
 from components.emqx.errors import BadInput, UpgradeError
 from components.preview import Plan
 from components.system.files import replace
 
 VARIABLE = "EMQX_PLAN_FILE"
-"""Names the file that a CI job wants, with or without its ending: ``plan.md`` and ``plan.json`` are written."""
+"""Names the file that a CI job wants, with or without its ending: ``plan.md`` and ``plan.json`` are written, and
+beside them the account of a conversion (``plan-conversion.md``), of which the plan has the beginning."""
 
 
 def write_plan(plan: Plan, work_directory: str, wanted: str | None) -> None:
@@ -29,7 +31,7 @@ def write_plan(plan: Plan, work_directory: str, wanted: str | None) -> None:
     documents = _documents(plan)
     with suppress(OSError):  # whoever has to work there says so
         _write(Path(work_directory) / "plan", *documents)
-    _write_wanted(wanted, *documents)
+    _write_wanted(wanted, *documents, plan.account)
 
 
 def write_refusal(refusal: UpgradeError, wanted: str | None) -> None:
@@ -46,11 +48,13 @@ def _documents(plan: Plan) -> tuple[str, str]:
     return markdown(plan.outline, plan.text), json.dumps({**plan.numbers, "text": plan.text}, indent=1) + "\n"
 
 
-def _write_wanted(wanted: str | None, text: str, numbers: str) -> None:
+def _write_wanted(wanted: str | None, text: str, numbers: str, account: str = "") -> None:
     if not wanted:
         return
     try:
         _write(Path(wanted), text, numbers)
+        if account:
+            replace(Path(wanted).with_name(APPENDIX), account)
     except OSError as error:
         todo = "name a file that can be written, or unset it"
         raise BadInput(VARIABLE, seen=f"{wanted}: {error.strerror}", todo=todo) from None

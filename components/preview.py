@@ -60,12 +60,13 @@ SILENT = "  {0} could not be asked: {1}; what is to be known of {0} is unknown h
 
 
 class Plan(NamedTuple):
-    """What preview prints, what ``plan.json`` holds, the outline of it, and the versions that nodes were seen to run, by colour."""
+    """What preview prints, what ``plan.json`` holds, the outline of it, the versions that nodes were seen to run, by colour, and the account of a conversion."""
 
     text: str
     numbers: dict[str, Any]
     outline: Outline
     runs: Mapping[Colour, Sequence[str]] = {}
+    account: str = ""
 
 
 class Outlook(NamedTuple):
@@ -121,7 +122,7 @@ def plan_of(settings: Settings, credentials: str | None) -> Plan:
     numbers = {**outlook.forecast.model_dump(mode="json", by_alias=True), "outline": document(outline)}
     things = outlook.differing.things
     numbers |= {"advice": rules, "notAsked": list(outlook.silent), "configuration": things}
-    return Plan(text, numbers, outline, outlook.runs)
+    return Plan(text, numbers, outline, outlook.runs, outlook.conversion.account if outlook.conversion else "")
 
 
 def _refuse_move(settings: Settings, credentials: Mapping[str, Credentials]) -> None:

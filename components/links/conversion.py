@@ -22,8 +22,9 @@ from components.links.given import Birth, Wanted, apart_from, facts_of, refusing
 from components.links.live_questions import clients_of, kept
 from components.migration.declared import differing
 from components.migration.facts import Facts
+from components.migration.hop_44_5.people import KEY_FILE
 from components.migration.manifest import Item
-from components.migration.moving import Moving, converted
+from components.migration.moving import Keys, Moving, converted
 from components.migration.permissions.live import LiveQuestion, chosen
 from components.migration.requests import Request, pieces
 from components.run.run import Run
@@ -58,9 +59,10 @@ class Summary(Value):
 
 
 class ConversionResult(Summary):
-    """What was made; plain data for state and journal. ``requests`` and ``inventory`` name files of the archive directory, the latter what the new colour must show; ``apart`` are settings of its nodes that are not as the old files want them."""
+    """What was made; plain data for state and journal. ``requests`` and ``inventory`` name files of the archive directory, the latter what the new colour must show; ``apart`` are settings of its nodes that are not as the old files want them; ``keys`` is the archive with keys of applications."""
 
     archive: Archive
+    keys: Archive | None = None
     requests: str
     requests_sha256: str
     sent: int
@@ -73,6 +75,11 @@ class ConversionResult(Summary):
     manifest: str
     seconds: float
 
+    @property
+    def archives(self) -> tuple[Archive, ...]:
+        """What is imported, in this order."""
+        return (self.archive, *([self.keys] if self.keys else []))
+
 
 async def convert(
     run: Run,
@@ -82,8 +89,12 @@ async def convert(
     directory: Path,
     wanted: Wanted,
     accounts: Sequence[MqttAccount] = (),
+    *,
+    own_key: str = "",
 ) -> ConversionResult:
     """Convert what was exported, prove it, keep both, choose what ``accounts`` will ask, and refuse what nobody acknowledged.
+
+    ``own_key`` is the key by which we work on the new colour: no application of the old one replaces it.
 
     Raises:
         Refused: the declared configuration is not understood or not that of the old colour; or a loss is not acknowledged.
@@ -94,7 +105,8 @@ async def convert(
     await store.check(exported.archives)
     files = [store.file(one) for one in exported.archives]
     versions = (blue.handle.version, run.clusters[target].handle.version)
-    facts, made = await asyncio.to_thread(_converted, versions, wanted, files, began, source)
+    keys = Keys(imported=wanted.carry_api_keys and run.clusters[target].has_login, own=own_key)
+    facts, made = await asyncio.to_thread(_converted, versions, wanted, files, began, source, keys)
     await run.checkpoint()
     await refuse_differing(blue, facts)
     born = await apart_from(run.clusters[target], Birth(versions=versions, source=source, wanted=wanted))
@@ -105,16 +117,18 @@ async def convert(
     run.record("fact", section="conversion", **result.model_dump(mode="json"))
     for line in told(result, f"all of them in {result.manifest}"):
         run.progress(line)
+    if KEY_FILE in result.bootstrap:
+        run.warn(f"{target}: {keys_to_enter(f'{store.path / BOOTSTRAP / KEY_FILE}')}")
     refuse_unacknowledged(result, source, wanted.acknowledge)
     return result
 
 
 def _converted(
-    versions: tuple[str, str], wanted: Wanted, exports: Sequence[Path], now: float, source: Colour
+    versions: tuple[str, str], wanted: Wanted, exports: Sequence[Path], now: float, source: Colour, keys: Keys
 ) -> tuple[Facts, Moving]:
     with refusing(source, "the conversion"):
         facts = facts_of(versions, wanted, exports)
-        proved = converted(facts, now=now, jwt_key=wanted.jwt_key or "")
+        proved = converted(facts, now=now, jwt_key=wanted.jwt_key or "", keys=keys)
         facts = facts.without_logins()  # of 100,000 users 100 MB, which the proof does not need
         return facts, proved()
 
@@ -142,19 +156,16 @@ def _kept(
     store: ArchiveDirectory, made: Moving, asked: Sequence[LiveQuestion], run: Run, began: float
 ) -> ConversionResult:
     """Write everything, and say where it is."""
-    sha256 = store.keep(made.archive_name, made.archive)
-    archive = Archive(
-        name=made.archive_name, sha256=sha256, table_set="converted", size=len(made.archive), node="this machine"
-    )
-    store.remember(archive)
+    archive = _kept_archive(store, made.archive_name, made.archive, "converted")
     name = f"converted-{run.token[:12]}.json"
     for file, text in made.bootstrap.items():
         store.keep(f"{BOOTSTRAP}/{file}", text.encode())
-    ends = {"origin": made.origin, "target": made.target}
-    store.keep_pieces(ACCOUNT, (piece.encode() for piece in made.account.json_pieces(**ends)))
-    store.keep(MANIFEST, f"{made.account.to_markdown(**ends)}\n## Proof\n\n```\n{made.proof}\n```\n".encode())
+    rows = made.account.json_pieces(origin=made.origin, target=made.target)
+    store.keep_pieces(ACCOUNT, (piece.encode() for piece in rows))
+    store.keep(MANIFEST, account_of(made).encode())
     return ConversionResult(
         archive=archive,
+        keys=_kept_archive(store, *made.keys, "accounts") if made.keys else None,
         requests=REQUESTS,
         requests_sha256=store.keep_pieces(REQUESTS, pieces(made.requests)),
         sent=len(made.requests),
@@ -166,6 +177,27 @@ def _kept(
         **summary(made).model_dump(),
         manifest=str(store.path / MANIFEST),
         seconds=round(run.clock.now() - began, 3),
+    )
+
+
+def _kept_archive(store: ArchiveDirectory, name: str, content: bytes, table_set: str) -> Archive:
+    sha256 = store.keep(name, content)
+    archive = Archive(name=name, sha256=sha256, table_set=table_set, size=len(content), node="this machine")
+    store.remember(archive)
+    return archive
+
+
+def account_of(made: Moving) -> str:
+    """What became of each item, and the proof, for whoever reads it."""
+    whole = made.account.to_markdown(origin=made.origin, target=made.target)
+    return f"{whole}\n## Proof\n\n```\n{made.proof}\n```\n"
+
+
+def keys_to_enter(file: str) -> str:
+    """What a person does with keys that nobody may import."""
+    return (
+        f"keys of applications are in {file}, and not on it: give emqx:credentials a username and password of its dashboard before the import,"
+        " or name the file in api_key.bootstrap_file and restart its nodes"
     )
 
 

@@ -16,6 +16,7 @@ from components.cutover.words import Colour
 from components.emqx.base import Cluster, exports_of
 from components.emqx.errors import Refused
 from components.emqx.models import MqttAccount
+from components.keepers.base import NodeKeeper
 from components.keepers.registry import keeper_of
 from components.links.accounts import still_ours
 from components.links.archives import Archive, ArchiveDirectory
@@ -61,7 +62,7 @@ async def import_converted(
     began, green = run.clock.now(), run.clusters[target]
     store = ArchiveDirectory(directory)
     expected, others = await _ready(run, target, store, made)
-    done = await import_all(run, green, store, (made.archive,), limit_seconds)
+    done = await import_all(run, green, store, made.archives, limit_seconds)
     _refuse_half_done(done.failed, made, target)
     sent = await send_all(run, green, requests_of(store, made))
     await restart(run, target)
@@ -88,7 +89,7 @@ async def _ready(
     run: Run, target: Colour, store: ArchiveDirectory, made: ConversionResult
 ) -> tuple[Inventory, list[Difference]]:
     """What green must show afterwards, and what clients wrote on it, when the archive is whole and green is complete and empty."""
-    await store.check((made.archive,))
+    await store.check(made.archives)
     expected = store.inventory(made.inventory, made.inventory_sha256)
     await wait_until_joined(run, target)
     return expected, await refuse_unless_empty(run.clusters[target], expected, store)
@@ -129,17 +130,21 @@ async def restart(run: Run, target: Colour) -> None:
             f"restart the nodes of {target} yourself before the first client, one after the other: nobody keeps them here."
             " Recorded of 4.3.22: what was imported is in force without it"
         )
-        return
-    for node in green.node_names:
-        await run.act("restart", colour=target, node=node)
-        edition = green.handle.edition or "ee"
-        await keeper.stop(node)
-        await keeper.start(node, green.handle.version, edition)
-        await wait_until_ready(run, target)
+    else:
+        await _one_by_one(run, target, keeper)
     early = await green.connected_client_ids()
     if early:
         await run.act("loss", section="early clients", count=len(early), colour=target)
         await green.kick(early)
+
+
+async def _one_by_one(run: Run, target: Colour, keeper: NodeKeeper) -> None:
+    handle = run.clusters[target].handle
+    for node in run.clusters[target].node_names:
+        await run.act("restart", colour=target, node=node)
+        await keeper.stop(node)
+        await keeper.start(node, handle.version, handle.edition or "ee")
+        await wait_until_ready(run, target)
 
 
 async def _retained(

@@ -25,7 +25,8 @@ from components.value import Value
 class Wanted(Value):
     """What the stack says of a conversion: where the configuration of the old colour lies, its decisions, and the editions, old one first.
 
-    ``ours`` is whether the new nodes are made by a target of ours, whose doors are its own.
+    ``ours`` is whether the new nodes are made by a target of ours, whose doors are its own; ``carry_api_keys`` whether keys of applications are imported where
+    somebody may log in.
     """
 
     configuration: tuple[str, ...]
@@ -34,6 +35,7 @@ class Wanted(Value):
     editions: tuple[Edition, Edition]
     acknowledge: tuple[str, ...] = ()
     ours: bool = True
+    carry_api_keys: bool = True
 
 
 class Birth(Value):

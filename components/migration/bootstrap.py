@@ -37,12 +37,13 @@ class Bootstrap(NamedTuple):
     """What nodes are born with.
 
     ``config`` are roots of a 5.x configuration, all that the old files say; ``files`` are those of a 4.x node, by their place below its
-    ``etc``, which was ``etc`` on the old one.
+    ``etc``, which was ``etc`` on the old one. ``psk`` is whether clients came by PSK.
     """
 
     config: Mapping[str, Any]
     files: Mapping[str, str]
     etc: str = ""
+    psk: bool = False
 
     @property
     def ours(self) -> Json:
@@ -58,7 +59,7 @@ class Bootstrap(NamedTuple):
             for name, door in named.items():
                 if door.get("enable") is not False and (kind not in DOORS or name != "default"):
                     yield f"listeners.{kind}.{name} ({door.get('bind')}): a door of the balancer (emqx:balancer.listeners), not of the new nodes"
-        if self.config.get("psk_authentication"):
+        if self.psk:
             yield "psk_authentication: no door of the balancer takes PSK; such clients need a listener of your own"
 
     def told(self) -> Iterator[str]:
@@ -83,7 +84,7 @@ def bootstrap(facts: Facts, *, jwt_key: str = "") -> Bootstrap:
             str(plan.target),
             Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=0.0),
         )
-        return Bootstrap(made.nodes, {})
+        return Bootstrap(made.nodes, {}, psk="psk_authentication" in made.config)
     texts = convert_42(facts).texts if plan.source.line < (4, 3) else facts.files
     home = next((str(PurePath(name).parent) for name in texts if PurePath(name).name == OLD_FILES[0]), "")
     return Bootstrap({}, dict(_placed(texts)), home if PurePath(home).is_absolute() else "")

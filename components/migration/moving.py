@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.migration import hop_43_44, hop_44_5
 from components.migration.facts import Facts
@@ -49,6 +49,7 @@ class Moving:
         proof: who may do what, before and after.
         expected: what green must show, by keys.
         before: how blue decides.
+        keys: name and bytes of an archive with keys of applications, which only somebody who logs in may import; None where there is none.
 
     """
 
@@ -62,9 +63,22 @@ class Moving:
     proof: Proof
     expected: Inventory
     before: Before
+    keys: tuple[str, bytes] | None = field(default=None, repr=False)
 
 
-def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = ()) -> Moving:
+class Keys(NamedTuple):
+    """How keys of applications come to a green of 5.x: imported by somebody who logs in, or by a file of its nodes; ``own`` is the one by which we work there."""
+
+    imported: bool = False
+    own: str = ""
+
+
+_NO_LOGIN = Keys()
+
+
+def moving(
+    facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = (), keys: Keys = _NO_LOGIN
+) -> Moving:
     """Convert 4.4 to 5.x, 4.3 to 4.4, or 4.2 to 4.3, and prove it on the same data.
 
     Args:
@@ -72,15 +86,18 @@ def moving(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str]
         now: unix seconds: it names the archive and decides which bans are over.
         jwt_key: the one source of keys that 5.x holds, where blue has more.
         topics: further topics to ask for.
+        keys: how those of applications come to green.
 
     Raises:
         BadSource: the source is refused: file, place and remedy are in it.
 
     """
-    return converted(facts, now=now, jwt_key=jwt_key, topics=topics)()
+    return converted(facts, now=now, jwt_key=jwt_key, topics=topics, keys=keys)()
 
 
-def converted(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = ()) -> Callable[[], Moving]:
+def converted(
+    facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[str] = (), keys: Keys = _NO_LOGIN
+) -> Callable[[], Moving]:
     """The same with the proof still to be made, by a call; nothing of ``facts`` is held for it from 4.4 to 5.x, so whoever has them may let go first."""
     plan, source = facts.plan, source_of(facts)
     if plan.source.line < (4, 3) <= plan.target.line < (4, 4):
@@ -89,7 +106,7 @@ def converted(facts: Facts, *, now: float, jwt_key: str = "", topics: Sequence[s
         return partial(_to_44, facts, now, topics)
     if plan.source.line != (4, 4) or plan.target.major < 5:
         raise BadSource("emqx:clusters", str(plan.source), "no conversion inside an update", "go by way of 4.4")
-    options = hop_44_5.Options(credential=plan.credential or "", jwt_key=jwt_key, edition=plan.edition_to, now=now)
+    options = hop_44_5.Options(plan.credential or "", jwt_key, plan.edition_to, now, keys.imported, keys.own)
     made, before = hop_44_5.convert(source, str(plan.source), str(plan.target), options), before_of(source)
     return partial(_to_5, made, before, [*used(source.export or {}), *topics])
 
@@ -106,6 +123,7 @@ def _to_5(made: hop_44_5.Conversion, before: Before, topics: Sequence[str]) -> M
         proof=prove_conversion(made, before, topics, DECISIONS),
         expected=expected_of(made),
         before=before,
+        keys=made.keys,
     )
 
 

@@ -28,6 +28,7 @@ class ConversionInputs(LinkInputs):
     editions: tuple[Edition, Edition]
     acknowledge: tuple[str, ...] = ()
     ours: bool = True
+    carry_api_keys: bool = True
 
 
 class ConversionProvider(LinkProvider[ConversionInputs]):
@@ -42,7 +43,8 @@ class ConversionProvider(LinkProvider[ConversionInputs]):
         await count_or_refuse(run, source, secret.retained, acknowledged="retained" in inputs.acknowledge)
         wanted = Wanted.model_validate(inputs.model_dump(include=set(Wanted.model_fields)))
         exported = ExportResult.model_validate(inputs.exported)
-        result = await convert(run, source, inputs.to, exported, archives(inputs), wanted, secret.accounts)
+        own = credentials_of(inputs.to, self.credentials).api_key
+        result = await convert(run, source, inputs.to, exported, archives(inputs), wanted, secret.accounts, own_key=own)
         return result.model_dump(mode="json")
 
 

@@ -18,13 +18,14 @@ from components.links.converted_import import import_converted
 from components.links.data_export import ExportResult, export
 from components.links.data_import import ImportResult
 from components.links.given import Wanted
-from tests.lab.data_bed import Bed, Cluster, bed, cluster
+from tests.lab.data_bed import KEY, Bed, Cluster, bed, cluster
 from tests.unit.hop_44_5_bed import user
 
 NODE = "old@127.0.0.9"
 PLUGINS = ("emqx_auth_mnesia", "emqx_management", "emqx_retainer", "emqx_rule_engine")
 CONF = "allow_anonymous = false\nacl_nomatch = deny\nzone.external.enable_ban = on\nlistener.tcp.external = 0.0.0.0:1883\nacl_file = etc/acl.conf\n"
 USERS = 3
+SHOP_SECRET = "planted-shop-s3cret"
 ACCEPTED = ("conversion", "retained")
 
 
@@ -42,7 +43,7 @@ def rule(login: str | None, topic: str, action: str, access: str, at: int) -> di
 
 
 def document(**more: Any) -> dict[str, Any]:
-    """An export of 4.4: users with the password ``secret``, of whom user-0 may not read one topic below what it may."""
+    """An export of 4.4: users with the password ``secret``, of whom user-0 may not read one topic below what it may; applications, one with the name of our own key."""
     return {
         "version": "4.4",
         "auth_mnesia": [user(f"user-{number}") for number in range(USERS)],
@@ -50,6 +51,10 @@ def document(**more: Any) -> dict[str, Any]:
             rule("user-0", "plant/#", "pubsub", "allow", 1),
             rule("user-0", "plant/secret", "pubsub", "deny", 2),
             *(rule(f"user-{number}", f"own/{number}/#", "pubsub", "allow", 3) for number in range(USERS)),
+        ],
+        "apps": [
+            {"id": "shop", "secret": SHOP_SECRET, "name": "shop", "status": True, "expired": "undefined"},
+            {"id": KEY, "secret": "of-somebody-else", "name": "bed", "status": True, "expired": "undefined"},
         ],
         "blacklist": [{"who": {"clientid": "badguy"}, "by": "me", "reason": "lab", "at": 1, "until": 1_900_000_000}],
         **more,
@@ -122,7 +127,14 @@ class Move:
         """Export and convert."""
         self.exported = await export(self.bed.run, "blue", self.archives, accounts=False)
         return await convert(
-            self.bed.run, "blue", "green", self.exported, self.archives, self.old.wanted(*acknowledge), accounts
+            self.bed.run,
+            "blue",
+            "green",
+            self.exported,
+            self.archives,
+            self.old.wanted(*acknowledge),
+            accounts,
+            own_key=KEY,
         )
 
     async def bring(self, made: ConversionResult) -> ImportResult:
@@ -132,12 +144,14 @@ class Move:
 
 
 @asynccontextmanager
-async def moving(directory: Path, export: Mapping[str, Any] | None = None, **old: Any) -> AsyncIterator[Move]:
-    """The old cluster and a new one of one node."""
+async def moving(
+    directory: Path, export: Mapping[str, Any] | None = None, *, login: bool = True, **old: Any
+) -> AsyncIterator[Move]:
+    """The old cluster and a new one of one node, whose dashboard login we have or not."""
     source = Old(directory / "old", document() if export is None else export, **old)
     async with (
         cluster(directory / "green", "green", "--nodes", "1") as green,
         source.api() as blue,
-        green.api() as api,
+        green.api(login=login) as api,
     ):
         yield Move(source, green, bed(blue, api), directory / "archives")  # type: ignore[arg-type]  # any dialect

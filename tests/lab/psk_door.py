@@ -1,7 +1,7 @@
 """A TLS-PSK door in front of a lab node's MQTT port, made of what was converted, and a client that shakes hands with it.
 
 The lab node has no TLS. This door is what EMQX would open: ``listeners.ssl`` of the nodes' own configuration, with the identities that
-``psk_authentication`` makes of its ``init_file``. Both ends are Mbed TLS; whether a handshake succeeds is decided there.
+the node has after the import of the archive. Both ends are Mbed TLS; whether a handshake succeeds is decided there.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mbedtls import hashlib, pk, tls, x509
 from mbedtls.exceptions import TLSError
 
 from components.mqtt import Connack, Connect, Decoder, encode
+from lab.node.kept.store import Store
 
 PATIENCE_SECONDS = 60.0
-CHUNK_LINES = 50
 MOST_BYTES = 1 << 16
 
 
@@ -88,19 +88,10 @@ class Secured:
         self.buffer.receive_from_network(data)
 
 
-def identities(base: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, bytes]:
-    """Whom a node of 5.8 knows: fifty lines at a time, of one identity the first; what has no key ends it (emqx_psk.erl)."""
-    psk = base.get("psk_authentication", {})
-    if not psk.get("enable"):
-        return {}
-    known: dict[str, bytes] = {}
-    lines = files[psk["init_file"].removeprefix("etc/")].removesuffix("\n").split("\n")
-    for start in range(0, len(lines), CHUNK_LINES):
-        pairs = [line.partition(psk["separator"]) for line in lines[start : start + CHUNK_LINES]]
-        if not all(key for _, _, key in pairs):
-            return known
-        known |= {identity: key.encode() for identity, _, key in reversed(pairs)}
-    return known
+def identities(store: Store) -> dict[str, bytes]:
+    """Whom a node knows; nobody where PSK is off."""
+    known = {identity: bytes.fromhex(key) for identity, key in store.psk.items()}
+    return known if store.effective("psk_authentication")["enable"] else {}
 
 
 def suites(ciphers: Sequence[str]) -> tuple[str, ...]:
@@ -119,12 +110,12 @@ def certificate() -> Any:
     return (made,), key
 
 
-def _listener(bootstrap: Mapping[str, str]) -> tls.TLSConfiguration:
+def _listener(bootstrap: Mapping[str, str], store: Store) -> tls.TLSConfiguration:
     base = json.loads(bootstrap["base.hocon"])
     options = base["listeners"]["ssl"]["default"]["ssl_options"]
     assert options["versions"] == ["tlsv1.2"], "no PSK with TLS 1.3"
     return tls.TLSConfiguration(
-        pre_shared_key_store=identities(base, bootstrap),
+        pre_shared_key_store=identities(store),
         ciphers=suites(options["ciphers"]),
         certificate_chain=certificate(),
         validate_certificates=False,
@@ -132,9 +123,9 @@ def _listener(bootstrap: Mapping[str, str]) -> tls.TLSConfiguration:
 
 
 @asynccontextmanager
-async def door(bootstrap: Mapping[str, str], behind: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
-    """The address of the TLS listener ``default``; what comes through the handshake goes to ``behind``."""
-    context = tls.ServerContext(_listener(bootstrap))
+async def door(bootstrap: Mapping[str, str], store: Store, behind: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
+    """The address of the TLS listener ``default`` that knows whom ``store`` knows; what comes through the handshake goes to ``behind``."""
+    context = tls.ServerContext(_listener(bootstrap, store))
     served: set[asyncio.Task[Any] | None] = set()
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:

@@ -12,13 +12,14 @@ import httpx
 import pytest
 
 from components.emqx.errors import Refused, Stopped, VerificationFailed
-from components.emqx.models import MqttAccount, Node
+from components.emqx.models import Credentials, MqttAccount, Node
 from components.emqx.probes import opened
+from components.emqx.v5.cluster import ClusterApi
 from components.links.archives import ArchiveDirectory
 from components.links.conversion import ConversionResult
 from components.links.live_questions import Asked, ask_live, questions_of
 from components.mqtt import Connack, Connect, Suback, Subscribe, Subscription
-from tests.lab.converted_move_bed import ACCEPTED, PLUGINS, Move, document, moving
+from tests.lab.converted_move_bed import ACCEPTED, PLUGINS, SHOP_SECRET, Move, Old, document, moving
 
 pytestmark = pytest.mark.lab
 
@@ -59,9 +60,15 @@ async def test_clients_of_4_4_keep_their_logins_and_their_permissions(tmp_path: 
         assert done.sent == made.sent
         await holds(move)
         again = await move.bring(made)
-        assert again.adopted == 1
+        assert again.adopted == 2
         assert again.differences == ()
         await holds(move)
+        handle, shop = move.green.handle, Credentials(api_key="shop", api_secret=SHOP_SECRET)
+        async with ClusterApi(handle, shop) as theirs:
+            assert [node.name for node in await theirs.nodes()] == list(theirs.node_names), (
+                "an application of 4.4 is a key"
+            )
+        assert (made.keys is not None, made.bootstrap) == (True, ("base.hocon",)), "and no file of the nodes"
         kept = "".join(map(json.dumps, move.bed.events)) + made.model_dump_json() + done.model_dump_json()
         for secret in ("planted", *(row["password"] for row in move.old.export["auth_mnesia"])):
             assert secret not in kept
@@ -71,9 +78,12 @@ async def test_clients_of_4_4_keep_their_logins_and_their_permissions(tmp_path: 
         assert {one.stat().st_mode & 0o777 for one in move.archives.rglob("*") if one.is_file()} == {0o600}
 
 
-async def test_cut_off_after_each_request_the_next_run_completes_it_and_nothing_is_twice(tmp_path: Path) -> None:
+async def test_a_user_that_is_there_stops_the_import_and_cut_off_after_each_request_the_next_run_completes_it(
+    tmp_path: Path,
+) -> None:
     async with moving(tmp_path) as move:
         made = await move.convert(*ACCEPTED)
+        await refused_beside_a_user(move, made)
         exports: Any = move.bed.run.clusters["green"].exports
         send, sent = exports.send, 0
 
@@ -96,22 +106,22 @@ async def test_cut_off_after_each_request_the_next_run_completes_it_and_nothing_
         await holds(move)
 
 
-async def test_a_user_that_is_on_green_already_is_named_and_nothing_is_imported(tmp_path: Path) -> None:
-    async with moving(tmp_path) as move:
-        made = await move.convert(*ACCEPTED)
-        green: Any = move.bed.run.clusters["green"]
-        chain = {
-            "mechanism": "password_based",
-            "backend": "built_in_database",
-            "user_id_type": "username",
-            "password_hash_algorithm": {"name": "sha256"},
-        }
-        await green.http.call("POST", "/authentication", body=chain)
-        path = "/authentication/password_based%3Abuilt_in_database/users"
-        await green.http.call("POST", path, body={"user_id": "user-1", "password": "somebody-elses"})
-        with pytest.raises(Refused, match=r"user-1.*green must be empty"):
-            await move.bring(made)
-        assert await green.exports.archives() == []
+async def refused_beside_a_user(move: Move, made: ConversionResult) -> None:
+    """A user that is on green already is named and nothing is imported."""
+    green: Any = move.bed.run.clusters["green"]
+    chain = {
+        "mechanism": "password_based",
+        "backend": "built_in_database",
+        "user_id_type": "username",
+        "password_hash_algorithm": {"name": "sha256"},
+    }
+    path = "/authentication/password_based%3Abuilt_in_database"
+    await green.http.call("POST", "/authentication", body=chain)
+    await green.http.call("POST", f"{path}/users", body={"user_id": "user-1", "password": "somebody-elses"})
+    with pytest.raises(Refused, match=r"user-1.*green must be empty"):
+        await move.bring(made)
+    assert await green.exports.archives() == []
+    await green.http.call("DELETE", path)
 
 
 async def test_a_node_that_restarts_in_the_middle_of_the_requests_is_waited_for(tmp_path: Path) -> None:
@@ -151,35 +161,41 @@ async def acted(url: str, body: dict[str, Any] | None = None) -> None:
         assert answer.status_code < 300, answer.text
 
 
-async def test_a_loss_that_nobody_acknowledged_ends_before_green_is_touched(tmp_path: Path) -> None:
-    async with moving(tmp_path, document(users=[{"username": "boss", "tags": "viewer"}])) as move:
+RUNNING = dict.fromkeys(PLUGINS, True) | {"emqx_auth_mnesia": False, "emqx_web_hook": True}
+LOSS = "a loss"
+FOREIGN: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "an old copy": (
+        {"export": document(), "plugins": RUNNING},
+        ("loaded_plugins says emqx_auth_mnesia is on, and it is off", "emqx_web_hook is off, and it is on"),
+    ),
+    "of 4.3": ({"export": document(version="4.3")}, ("export of 4.3",)),
+    "of another cluster": (
+        {"export": document(), "conf": "listener.tcp.external = 0.0.0.0:1999\n"},
+        ("listener.tcp.external is 1999, and the nodes listen for tcp on 1883",),
+    ),
+    LOSS: ({"export": document(users=[{"username": "boss", "tags": "viewer"}])}, ("acknowledge: [conversion",)),
+}
+
+
+async def test_what_is_not_that_of_the_nodes_and_a_loss_that_nobody_acknowledged_end_before_green_is_touched(
+    tmp_path: Path,
+) -> None:
+    async with moving(tmp_path, login=False) as move:
         before = await move.bed.run.clusters["green"].inventory()
-        with pytest.raises(Refused, match=r"acknowledge: \[conversion"):
-            await move.convert()
+        for name, (given, seen) in FOREIGN.items():
+            move.old = Old(tmp_path / name, **given)
+            async with move.old.api() as blue:
+                move.bed.run.clusters["blue"] = blue  # type: ignore[index]  # any dialect
+                with pytest.raises(Refused) as caught:
+                    await move.convert(*(() if name == LOSS else ACCEPTED))
+            assert [text for text in seen if text not in str(caught.value)] == [], name
         assert (move.archives / "manifest.md").exists()
-        assert await move.bed.run.clusters["green"].inventory() == before
-
-
-async def test_files_that_are_not_those_of_the_nodes_are_refused_by_the_settings_that_differ(tmp_path: Path) -> None:
-    running = dict.fromkeys(PLUGINS, True) | {"emqx_auth_mnesia": False, "emqx_web_hook": True}
-    async with moving(tmp_path, plugins=running) as move:
-        with pytest.raises(Refused, match=r"loaded_plugins says emqx_auth_mnesia is on, and it is off") as caught:
-            await move.convert(*ACCEPTED)
-        assert "emqx_web_hook is off, and it is on" in str(caught.value)
-
-
-@pytest.mark.parametrize("wrong", ["version", "listener"])
-async def test_a_foreign_configuration_is_refused(wrong: str, tmp_path: Path) -> None:
-    export = document(version="4.3") if wrong == "version" else document()
-    conf = {"conf": "listener.tcp.external = 0.0.0.0:1999\n"} if wrong == "listener" else {}
-    async with moving(tmp_path, export, **conf) as move:
-        seen = (
-            r"export of 4\.3"
-            if wrong == "version"
-            else r"listener\.tcp\.external is 1999, and the nodes listen for tcp on 1883"
+        keys = move.archives / "bootstrap" / "api-keys.txt"
+        assert keys.read_text() == f"shop:{SHOP_SECRET}:administrator\n"
+        assert any(str(keys) in line and "username and password" in line for line in move.bed.warnings), (
+            "yours to enter"
         )
-        with pytest.raises(Refused, match=seen):
-            await move.convert(*ACCEPTED)
+        assert await move.bed.run.clusters["green"].inventory() == before
 
 
 ACCOUNT = MqttAccount(username="user-0", password=SECRET)
@@ -191,9 +207,13 @@ async def asked(move: Move, made: ConversionResult, *, narrower_allowed: bool = 
     return await ask_live(move.bed.run, "blue", "green", questions, [ACCOUNT], narrower_allowed=narrower_allowed)
 
 
-async def test_a_deny_that_green_has_lost_is_found_by_the_live_question_alone(tmp_path: Path) -> None:
+async def test_a_deny_that_green_has_lost_and_who_gets_in_with_any_password_are_found_by_the_live_question_alone(
+    tmp_path: Path,
+) -> None:
     async with moving(tmp_path) as move:
         made = await move.convert(*ACCEPTED, accounts=[ACCOUNT])
+        with pytest.raises(VerificationFailed, match=r"a stranger with a wrong password: expected refused"):
+            await asked(move, made, narrower_allowed=True)  # a new node lets everybody in
         await move.bring(made)
         assert (await asked(move, made)).questions > 2
         green: Any = move.bed.run.clusters["green"]
@@ -206,10 +226,3 @@ async def test_a_deny_that_green_has_lost_is_found_by_the_live_question_alone(tm
         with pytest.raises(VerificationFailed, match="expected allowed"):
             await asked(move, made)
         assert (await asked(move, made, narrower_allowed=True)).narrower
-
-
-async def test_whoever_gets_in_with_any_password_is_found(tmp_path: Path) -> None:
-    async with moving(tmp_path) as move:
-        made = await move.convert(*ACCEPTED, accounts=[ACCOUNT])
-        with pytest.raises(VerificationFailed, match=r"a stranger with a wrong password: expected refused"):
-            await asked(move, made, narrower_allowed=True)

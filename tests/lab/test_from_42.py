@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from components.emqx.errors import Refused
+from components.emqx.errors import Refused, Stopped
 from components.emqx.models import Credentials, ExportsAccess, MqttAccount
 from components.emqx.probes import opened
 from components.emqx.v4.cluster import ClusterApi
 from components.links.archives import ArchiveDirectory
-from components.links.conversion import convert
+from components.links.conversion import ConversionResult, convert
 from components.links.converted_import import import_converted
-from components.links.data_export import export
+from components.links.data_export import ExportResult, export
 from components.links.given import Wanted
 from components.links.live_questions import ask_live, questions_of
 from components.mqtt import Connack, Connect, Suback, Subscribe, Subscription
@@ -87,7 +87,9 @@ def of(blue: ClusterApi, green: ClusterApi) -> Bed:
     return bed(one, other)
 
 
-async def test_permissions_of_4_2_are_those_of_4_3_afterwards_and_what_was_cut_off_is_completed(tmp_path: Path) -> None:
+async def test_permissions_of_4_2_are_those_of_4_3_what_was_cut_off_is_completed_and_what_failed_is_made_anew(
+    tmp_path: Path,
+) -> None:
     archives = tmp_path / "archives"
     async with pair(tmp_path) as (_, blue, green):
         assert await answers(blue) == ASKED
@@ -95,11 +97,13 @@ async def test_permissions_of_4_2_are_those_of_4_3_afterwards_and_what_was_cut_o
         exported = await export(here.run, "blue", archives, accounts=False)
         made = await convert(here.run, "blue", "green", exported, archives, wanted(tmp_path), [ALICE])
         assert (made.wider, made.unknown) == (0, 0)
+        await green.http.ask("POST", "/auth_username", body={"username": "somebody", "password": "else"})
+        with pytest.raises(Refused, match=r"somebody.*green must be empty"):
+            await import_converted(here.run, "blue", "green", exported, made, archives, account=None)
+        await green.http.ask("DELETE", "/auth_username/somebody")
+        await cut_off_after_each_request(here, exported, made, archives)
         done = await import_converted(here.run, "blue", "green", exported, made, archives, account=None)
         assert done.differences == ()
-        assert await answers(green) == ASKED
-        again = await import_converted(here.run, "blue", "green", exported, made, archives, account=None)
-        assert again.differences == ()
         assert await answers(green) == ASKED
         assert any("restart the nodes of green yourself" in line for line in here.warnings)
         questions = questions_of(ArchiveDirectory(archives), made.questions, made.questions_sha256)
@@ -109,19 +113,33 @@ async def test_permissions_of_4_2_are_those_of_4_3_afterwards_and_what_was_cut_o
         assert "alice-pw" not in shown
         rows = json.loads((archives / exported.archives[0].name).read_text())["auth_mnesia"]
         assert not [row for row in rows if row["password"] in shown]
-
-
-async def test_an_import_that_fails_is_half_done_and_green_has_to_be_made_anew(tmp_path: Path) -> None:
-    archives = tmp_path / "archives"
-    async with pair(tmp_path) as (_, blue, green):
-        here = of(blue, green)
-        exported = await export(here.run, "blue", archives, accounts=False)
-        made = await convert(here.run, "blue", "green", exported, archives, wanted(tmp_path))
-        broken = {**json.loads((archives / made.archive.name).read_text()), "auth_mnesia": [{"login": 1}]}
-        store, content = ArchiveDirectory(archives), json.dumps(broken).encode()
-        sha256 = store.keep(made.archive.name, content)
-        bad = made.model_copy(
-            update={"archive": made.archive.model_copy(update={"sha256": sha256, "size": len(content)})}
-        )
         with pytest.raises(Refused, match=r"import_failed.*make green anew"):
-            await import_converted(here.run, "blue", "green", exported, bad, archives, account=None)
+            await import_converted(here.run, "blue", "green", exported, broken(archives, made), archives, account=None)
+
+
+def broken(archives: Path, made: ConversionResult) -> ConversionResult:
+    """The same with a document that 4.3 fails at in the middle."""
+    document = {**json.loads((archives / made.archive.name).read_text()), "auth_mnesia": [{"login": 1}]}
+    content = json.dumps(document).encode()
+    sha256 = ArchiveDirectory(archives).keep(made.archive.name, content)
+    return made.model_copy(update={"archive": made.archive.model_copy(update={"sha256": sha256, "size": len(content)})})
+
+
+async def cut_off_after_each_request(here: Bed, exported: ExportResult, made: ConversionResult, archives: Path) -> None:
+    """What was sent is there, and nobody wrote that down."""
+    exports: Any = here.run.clusters["green"].exports
+    send, sent = exports.send, 0
+
+    async def once_more(request: Any, **options: Any) -> bool:
+        nonlocal sent
+        here.stopped = sent == at
+        sent += 1
+        changed: bool = await send(request, **options)
+        return changed
+
+    exports.send = once_more
+    for at in range(made.sent - 1):  # noqa: B007 - once_more sees it
+        sent, here.stopped = 0, False
+        with pytest.raises(Stopped):
+            await import_converted(here.run, "blue", "green", exported, made, archives, account=None)
+    exports.send, here.stopped = send, False

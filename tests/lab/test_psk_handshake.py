@@ -9,6 +9,9 @@ import pytest
 
 from components.migration.hop_44_5 import Conversion
 from components.migration.hop_44_5.listeners import PSK_CIPHERS
+from lab.node.archive.backup import read
+from lab.node.archive.importing import restore
+from lab.node.kept.store import Store
 from lab.node.process import Managed
 from tests.lab.psk_door import comes_in, door
 from tests.lab.recordings.bed import cluster, host
@@ -39,6 +42,14 @@ def of_4_4(text: str, loaded: str) -> set[str]:
     return {line.partition(":")[0] for line in text.partition("\n\n")[0].split()} if loaded == LOADED["on"] else set()
 
 
+async def imported(conversion: Conversion) -> Store:
+    """What a new node has when the archive is imported."""
+    store = Store()
+    failed = await restore(store, read(conversion.archive_name, conversion.archive), path="", index_rate=0)
+    assert failed == []
+    return store
+
+
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[Managed]:
     async with cluster(tmp_path, nodes=1, edition="ce", version="5.8.9") as managed:
@@ -50,7 +61,7 @@ async def test_a_handshake_decides_as_4_4_did(node: Managed) -> None:
         for plugin, loaded in LOADED.items():
             ciphers = PSK_CIPHERS[:1] if plugin == "on" else PSK_CIPHERS
             conversion = converted(text, loaded, ",".join(ciphers))
-            async with door(conversion.bootstrap, (host(node), 1883)) as address:
+            async with door(conversion.bootstrap, await imported(conversion), (host(node), 1883)) as address:
                 came = {name for name, key in KNOWN.items() if await comes_in(address, name, key, ciphers)}
                 wrong = {name for name in KNOWN if await comes_in(address, name, "ffff", ciphers)}
             assert (came, wrong) == (of_4_4(text, loaded), set()), f"{file}, plugin {plugin}"
@@ -60,6 +71,6 @@ async def test_a_handshake_decides_as_4_4_did(node: Managed) -> None:
 async def test_each_cipher_that_4_4_took_is_taken(node: Managed, cipher: str) -> None:
     conversion = converted(EDITED, LOADED["on"], cipher)
     other = next(name for name in PSK_CIPHERS if name != cipher)
-    async with door(conversion.bootstrap, (host(node), 1883)) as address:
+    async with door(conversion.bootstrap, await imported(conversion), (host(node), 1883)) as address:
         assert await comes_in(address, "pump-7", "00ff", [cipher])
         assert not await comes_in(address, "pump-7", "00ff", [other])

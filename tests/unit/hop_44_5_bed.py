@@ -8,6 +8,8 @@ from typing import Any
 
 from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import Conversion, Options, Source, convert
+from components.migration.hop_44_5.result import read_archive
+from components.migration.hop_44_5.table import CLOSED_LOG, read_identities
 from components.migration.permissions.client import hashed
 
 HERE = Path(__file__).parent / "recordings" / "hop_44_5"
@@ -32,6 +34,12 @@ def run(
     given = [Setting("emqx.conf", line, key, value) for line, (key, value) in enumerate((settings or {}).items(), 1)]
     data = None if export is None else {"version": "4.4", **export}
     return convert(Source(data, "e.json", given, files or {}), "4.4.19", to, Options(**{"now": NOW, **options}))
+
+
+def identities(conversion: Conversion) -> str:
+    """Whom green knows by PSK, a line each."""
+    raw = read_archive(conversion.archive).get("mnesia/emqx_psk", CLOSED_LOG)
+    return "".join(f"{identity}:{key.decode()}\n" for identity, key in read_identities(raw))
 
 
 def verdicts(conversion: Conversion, section: str) -> list[str]:

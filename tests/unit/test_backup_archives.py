@@ -16,6 +16,7 @@ from lab.node.archive.backup import Archive, BackupError, check_fits, check_name
 from lab.node.kept.message import Message
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, ScramUser
 from lab.node.kept.store import PASSWORD_ID, Store
+from lab.node.rules.passwords import secret_fits
 
 pytestmark = pytest.mark.unit
 
@@ -174,7 +175,7 @@ WRITTEN_BY_EMQX = [(path.name, path.read_bytes()) for path in sorted(SAMPLES.glo
 
 
 @pytest.mark.parametrize(("sample", "raw"), WRITTEN_BY_EMQX, ids=[name for name, _ in WRITTEN_BY_EMQX])
-async def test_of_archives_that_emqx_wrote_meta_configuration_and_users_are_read_and_every_other_table_is_refused_by_name(
+async def test_of_archives_that_emqx_wrote_configuration_users_and_keys_are_read_and_every_other_table_is_refused_by_name(
     sample: str, raw: bytes
 ) -> None:
     with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
@@ -184,10 +185,13 @@ async def test_of_archives_that_emqx_wrote_meta_configuration_and_users_are_read
     assert archive.version.startswith("5.8.")
     target = Store()
     failures = await importing.restore(target, archive, path="", index_rate=0)
-    others = sorted(set(archive.tables) - {tables.USERS})
+    others = sorted(set(archive.tables) - {tables.USERS, "emqx_psk", "emqx_app"})
     assert [table for table in others if any(f"table: {table}, " in one for one in failures)] == others != []
     assert len(failures) == len(others)
     if sample == "export-by-token.tar.gz":
         assert archive.restricted() == ["api_keys", "dashboard_users"]
+        lab, app = (target.api_keys[name] for name in ("from_bootstrap_file_bd5920332d2f73b7", "app1"))
+        assert secret_fits("lab-secret-lab-secret", lab.secret_hash), "as recorded of the key that it was made with"
+        assert (lab.key, lab.role, lab.expires, app.key) == ("lab", "administrator", None, "458f3b5112d2ecf0")
         assert target.effective("rule_engine")["rules"]["r1"]["name"] == "rule one"
         assert target.effective("authorization")["sources"][0]["rules"].startswith("%%---")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,13 @@ from components.emqx.models import MqttAccount
 from components.links.conversion import Summary, summary, told, unacknowledged
 from components.links.retained import count_or_refuse, unread
 from components.migration.facts import Facts, Plan
+from components.migration.hop_44_5 import Conversion, Options, Source, convert
+from components.migration.hop_44_5.acl import RULES
 from components.migration.loading import add
 from components.migration.moving import moving
+from components.migration.prove import before_of, prove_conversion, used
 from tests.unit.fake_world import World
+from tests.unit.hop_44_5_bed import LOADED, NOW, user
 
 pytestmark = pytest.mark.unit
 
@@ -34,6 +39,43 @@ def test_the_proof_alone_stops_it(found: dict[str, int]) -> None:
     wider = NOTHING.model_copy(update=found)
     assert list(unacknowledged(wider, ["conversion"])) == ["permissions"]
     assert unacknowledged(wider, ["conversion", "permissions"]) == {}
+
+
+ROWS = [
+    {"type": "username", "type_value": "user-0", "topic": topic, "action": "pubsub", "access": access, "created_at": at}
+    for at, (topic, access) in enumerate((("plant/#", "allow"), ("plant/secret", "deny")), 1)
+]
+DENY = Source({"version": "4.4", "auth_mnesia": [user("user-0")], "acl_mnesia": ROWS}, "e.json", (), LOADED)
+
+
+def test_a_deny_that_was_not_written_is_found_by_the_proof_though_the_account_says_that_it_was_carried() -> None:
+    made = convert(DENY, "4.4.19", "5.8.9", Options(now=NOW))
+    assert widened(DENY, made) == 0
+    lost = [replace(one, body=without_denies(one.body)) if one.path.startswith(RULES) else one for one in made.requests]
+    assert lost != list(made.requests)
+    assert widened(DENY, replace(made, requests=tuple(lost))) > 0
+    assert not [one for one in made.account.losses() if one.section == "acl_mnesia"]
+
+
+def widened(source: Source, made: Conversion) -> int:
+    """How many decisions the proof finds wider."""
+    return prove_conversion(made, before_of(source), used(source.export or {}), 10_000).widened
+
+
+def without_denies(body: Any) -> Any:
+    """Rules as a conversion would send them that forgets what is denied."""
+    if isinstance(body, list):
+        return [without_denies(one) for one in body]
+    return {**body, "rules": [one for one in body["rules"] if one["permission"] != "deny"]}
+
+
+def test_what_only_a_hook_denied_is_found_by_the_account_alone() -> None:
+    hooked = replace(
+        DENY, export={**(DENY.export or {}), "modules": [{"type": "exhook", "enabled": True, "config": {}}]}
+    )
+    made = convert(hooked, "4.4.19", "5.8.9", Options(now=NOW))
+    assert widened(hooked, made) == 0, "a proof on the data cannot see it"
+    assert any("what they denied is not denied" in one.how for one in made.account.losses())
 
 
 def test_what_is_proven_and_whole_needs_no_word() -> None:

@@ -60,13 +60,14 @@ def test_4_2_does_not_go_to_5_8_at_once_and_the_path_is_named(tmp_path: Path) ->
     assert "4.2.14 -> 4.3.22 (two-cluster), then 4.3.22 -> 4.4.19" in told
 
 
-def test_nodes_that_join_need_no_files_of_those_that_they_join(tmp_path: Path) -> None:
+def test_a_cluster_of_4_x_is_not_shared_since_nobody_could_leave_it_and_what_goes_is_named(tmp_path: Path) -> None:
     raw = old(tmp_path, "4.3.22", exports="api")
     raw["clusters"]["green"]["version"] = "4.4.19"
-    del raw["clusters"]["blue"]["configuration"]
-    assert "emqx:clusters.blue.configuration: not said" in "\n".join(refusal(raw))
+    assert read(raw)
     raw["cutover"]["strategy"] = "same-cluster"
-    assert "configuration" not in "\n".join(refusal(raw))
+    (told,) = [line for line in refusal(raw) if "emqx:cutover.strategy" in line]
+    assert "allowed: rolling (4.3 to 4.4, node by node in place) or two-cluster" in told
+    assert "emqx_ctl cluster force-leave" in told
 
 
 def test_what_only_4_x_needs_is_refused_elsewhere() -> None:

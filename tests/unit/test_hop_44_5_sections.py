@@ -11,7 +11,7 @@ from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import Options, Source, convert, read_export
 from components.migration.hop_44_5.result import read_archive
 from components.migration.manifest import Verdict
-from tests.unit.hop_44_5_bed import HERE, LOADED, NOW, how, run, verdicts
+from tests.unit.hop_44_5_bed import HERE, LOADED, NOW, how, identities, run, verdicts
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +29,7 @@ class TestSections:
         }
         assert lost == {"backend_iotdb", "backend_lindorm"}
         assert len(conversion.config["connectors"]) == 22
-        assert conversion.bootstrap["init.psk"] == "dev1:S3CRETabc\ndev2:S3CRETdef\n"
+        assert identities(conversion) == "dev1:S3CRETabc\ndev2:S3CRETdef\n"
         assert [one["who"] for one in (r.body for r in conversion.requests if r.path == "/banned")] == [
             "bad",
             "10.0.0.1",

@@ -11,7 +11,7 @@ from components.migration.configs.flat import Setting
 from components.migration.hop_44_5 import Conversion, Options, Source, convert
 from components.migration.hop_44_5.listeners import PSK_CIPHERS
 from components.migration.manifest import Verdict
-from tests.unit.hop_44_5_bed import NOW, imported, run, user
+from tests.unit.hop_44_5_bed import NOW, identities, imported, run, user
 
 pytestmark = pytest.mark.unit
 
@@ -49,7 +49,7 @@ class TestPsk:
     ) -> None:
         conversion = with_psk(text, loaded, door)
         assert "psk_authentication" not in written(conversion)
-        assert "init.psk" not in conversion.bootstrap
+        assert identities(conversion) == ""
         for line in text.splitlines():
             identity, _, key = line.partition(":")
             assert account(conversion, "psk")[identity] == "dropped"
@@ -63,7 +63,7 @@ class TestPsk:
 
     def test_with_both_it_is_there_and_the_shipped_identities_are_pointed_at(self) -> None:
         conversion = with_psk(SAMPLE + EDITED, ON, DOOR)
-        assert conversion.bootstrap["init.psk"] == SAMPLE + EDITED
+        assert identities(conversion) == SAMPLE + EDITED
         assert account(conversion, "psk") == {"client1": "changed", "client2": "changed", "pump-7": "carried"}
 
     @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ class TestPsk:
         self, text: str, kept: str, gone: dict[str, str]
     ) -> None:
         conversion = with_psk(text, ON, DOOR)
-        assert conversion.bootstrap["init.psk"] == kept
+        assert identities(conversion) == kept
         assert account(conversion, "psk") == gone
 
     @pytest.mark.parametrize(

@@ -13,7 +13,11 @@ from components.cutover.versions import parse
 from components.migration.configs import hocon
 from components.migration.facts import Plan
 from components.migration.hop_44_5 import BadSource
+from components.migration.hop_44_5.result import read_archive
 from components.migration.loading import load
+from lab.node.archive import rows as tables
+from lab.node.kept.store import Store
+from lab.node.rules.passwords import secret_fits
 from tests.unit.other_sources_bed import SAMPLES, hows, run
 
 pytestmark = pytest.mark.unit
@@ -46,16 +50,12 @@ def test_topics_that_are_counted_are_counted_on_green() -> None:
     assert hows(run({"modules": [{**module, "config": {}}]}), "modules")[0][0] == "dropped"
 
 
-FILES = {
-    "apps": [{"id": "a", "secret": "s", "status": True}],
-    "modules": [{"type": "psk_authentication", "enabled": True, "config": {"psk_file": {"file": "c:k"}}}],
-}
+FILES = {"apps": [{"id": "a", "secret": "s", "status": True}]}
 
 
 def test_files_that_emqx_opens_as_they_are_named_have_no_variable_in_their_name() -> None:
     base = json.loads(run(FILES).bootstrap["base.hocon"])
     assert base["api_key"]["bootstrap_file"] == "etc/api-keys.txt"
-    assert base["psk_authentication"]["init_file"] == "etc/init.psk"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,29 @@ def test_files_that_emqx_opens_as_they_are_named_have_no_variable_in_their_name(
 )
 def test_a_key_has_a_role_from_the_version_on_that_has_roles(to: str, line: str) -> None:
     assert run(FILES, to=to).bootstrap["api-keys.txt"] == line
+
+
+def test_keys_are_imported_where_somebody_logs_in_with_their_ends_and_without_our_own() -> None:
+    apps = [*FILES["apps"], {"id": "b", "secret": "t", "status": True, "expired": 1_900_000_000, "name": "shop"}]
+    apps.append({"id": "upgrade-green", "secret": "planted", "status": True})
+    options: dict[str, Any] = {"keys_by_archive": True, "own_key": "upgrade-green"}
+    conversion = run({"apps": apps}, **options)
+    assert "api-keys.txt" not in conversion.bootstrap
+    assert "base.hocon" not in conversion.bootstrap, "no node needs a file of keys"
+    assert conversion.keys is not None
+    name, archive = conversion.keys
+    assert name != conversion.archive_name
+    parts = read_archive(archive)
+    assert set(parts) == {"META.hocon", "cluster.hocon", "mnesia/emqx_app"}, "what a key may import has none of it"
+    store = Store()
+    tables.restore(store, "emqx_app", tables.parse("emqx_app", parts["mnesia/emqx_app"]))
+    kept = {one.key: one for one in store.api_keys.values()}
+    assert (kept["a"].expires, kept["b"].expires) == (None, 1_900_000_000)
+    assert secret_fits("s", kept["a"].secret_hash)
+    assert not secret_fits("t", kept["a"].secret_hash)
+    assert hows(conversion, "apps")[2] == ("dropped", "green has a key of this name, by which this program works there")
+    assert b"planted" not in archive
+    assert run({"apps": apps}, to="5.3.2", **options).keys is None, "of a version before roles no row was ever seen"
 
 
 @pytest.mark.parametrize("to", ["5.1.6", "5.6.1", "5.8.3"])

@@ -70,6 +70,11 @@ def test_it_is_in_the_work_directory_and_where_it_is_wanted(tmp_path: Path, want
         assert json.loads((place / "plan.json").read_text()) == {**PLAN.numbers, "text": PLAN.text}
 
 
+def test_the_account_of_a_conversion_is_beside_the_plan_that_is_wanted(tmp_path: Path) -> None:
+    write_plan(PLAN._replace(account="# each item"), str(tmp_path / "work"), str(tmp_path / "ci" / "plan.md"))
+    assert (tmp_path / "ci" / "plan-conversion.md").read_text() == "# each item"
+
+
 def test_a_place_that_cannot_be_written_is_refused_where_it_was_asked_for_and_nowhere_else(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("a file")

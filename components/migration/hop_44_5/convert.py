@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 from components.migration.hop_44_5.acl import convert_acl
@@ -18,14 +19,21 @@ from components.migration.hop_44_5.gateways import convert_gateways
 from components.migration.hop_44_5.listeners import convert_listeners, stop_listeners
 from components.migration.hop_44_5.loaded import account_loaded
 from components.migration.hop_44_5.mqtt import convert_mqtt
-from components.migration.hop_44_5.people import KEY_FILE, convert_apps, convert_banned, convert_dashboard_users
+from components.migration.hop_44_5.people import (
+    KEY_FILE,
+    by_archive,
+    convert_apps,
+    convert_banned,
+    convert_dashboard_users,
+    key_file,
+)
 from components.migration.hop_44_5.plugins import MODULES, Plugin, is_known, read_plugins
 from components.migration.hop_44_5.rest import account_files, account_sections, account_settings
 from components.migration.hop_44_5.result import Conversion, archive_stem, hocon, write_archive
 from components.migration.hop_44_5.rules import convert_rules
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Options, Source, check_export, minor, patch
-from components.migration.hop_44_5.table import backup, users_header
+from components.migration.hop_44_5.table import IDENTITIES, KEYS, USERS, Key, Table, Term, backup, header, key_row
 from components.migration.hop_44_5.users import HASHES, Users, convert_users, shut_out
 from components.migration.hop_44_5.values import etc, filled
 from components.migration.manifest import BadSource, Ledger
@@ -49,7 +57,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     ledger.expect(MODULES, len((source.export or {}).get(MODULES, [])))
     account_loaded(source, settings, ledger)
     config, users, requests = _access(source, options, settings, ledger, to_version)
-    features, files = convert_features(source, settings, ledger)
+    features, identities = convert_features(source, settings, ledger)
     rest = _merged(convert_mqtt(settings, target), _with_delay(features, config.pop("delayed", {})))
     door = built_in(users) if any(one["enable"] for one in config["authentication"]) else None
     config |= (
@@ -58,16 +66,17 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
     config |= convert_telemetry(source, settings, options, target)
     keys = convert_apps(source, options, ledger, target)
     requests += _others(source, options, settings, ledger, target)
-    listeners, psk = convert_listeners(settings, target), config.pop("psk_authentication", {})
+    listeners = convert_listeners(settings, target)
     stop_listeners(source, ledger, listeners)
     account_settings(source, settings)
     account_sections(source, ledger)
     account_files(source, settings, ledger)
 
     stem = archive_stem(options.now)
-    archive = write_archive(stem, _parts(config, users, options, to_version), options.now)
-    nodes = filled({"listeners": listeners, "psk_authentication": psk})
-    texts = files | _texts(dict(nodes), keys, patch(to_version))
+    tables = {USERS: users.table_rows(), IDENTITIES: identities}
+    archive = write_archive(stem, _parts(config, tables, options, to_version), options.now)
+    nodes, imported = filled({"listeners": listeners}), by_archive(options, target)
+    texts = _texts(dict(nodes), "" if imported else key_file(keys, target), patch(to_version))
     return Conversion(
         from_version,
         to_version,
@@ -78,6 +87,7 @@ def convert(source: Source, from_version: str, to_version: str, options: Options
         texts,
         ledger.account(lacks(source, settings)),
         nodes,
+        _of_keys(keys, options, to_version) if imported and keys else None,
     )
 
 
@@ -184,12 +194,21 @@ def _merged(left: Json, right: Json) -> Json:
     return {**left, **right, **{root: {**left[root], **right[root]} for root in both if isinstance(left[root], dict)}}
 
 
-def _parts(config: Json, users: Users, options: Options, to_version: str) -> dict[str, bytes]:
+def _parts(config: Json, tables: Mapping[Table, Iterable[Term]], options: Options, to_version: str) -> dict[str, bytes]:
     meta = f'edition = {options.edition}\nversion = "{_plain(to_version)}"\n'.encode()
     parts = {"META.hocon": meta, "cluster.hocon": hocon(config)}
-    if any(True for _ in users.table_rows()):
-        parts["mnesia/emqx_authn_mnesia"] = b"".join(backup(users_header(options.now), users.table_rows()))
+    for table, rows in tables.items():
+        if first := list(islice(iter(given := iter(rows)), 1)):
+            whole = backup(header(table, options.now), chain(first, given))
+            parts[f"mnesia/{table.name}"] = b"".join(whole)
     return parts
+
+
+def _of_keys(keys: Iterable[Key], options: Options, to_version: str) -> tuple[str, bytes]:
+    """An archive of their own: one with keys in it is refused to whoever comes with a key (docs/emqx/backup.md#api-key-or-token)."""
+    stem = archive_stem(options.now + 0.001)
+    rows = [key_row(key, options.now) for key in keys]
+    return f"{stem}.tar.gz", write_archive(stem, _parts({}, {KEYS: rows}, options, to_version), options.now)
 
 
 def _plain(version: str) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.migration.hop_44_5.plugins import MODULES, is_loaded, module
-from components.migration.hop_44_5.psk import PSK_FILE, convert_psk
+from components.migration.hop_44_5.psk import convert_psk
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
+from components.migration.hop_44_5.table import Term
 from components.migration.hop_44_5.values import mappings, number, truth
 from components.migration.manifest import NOTHING, Ledger
 
@@ -42,10 +43,9 @@ GONE_MODULES = {
 }
 
 
-def convert_features(source: Source, settings: Settings, ledger: Ledger) -> tuple[Json, dict[str, str]]:
-    """The roots of the configuration, and the files of the bootstrap part."""
+def convert_features(source: Source, settings: Settings, ledger: Ledger) -> tuple[Json, list[Term]]:
+    """The roots of the configuration, and the rows of the identities of PSK."""
     config: Json = {}
-    files: dict[str, str] = {}
     _retainer(source, settings, ledger, config)
     _delayed(source, ledger, config)
     _rewrite(source, settings, ledger, config)
@@ -54,9 +54,9 @@ def convert_features(source: Source, settings: Settings, ledger: Ledger) -> tupl
     _slow(source, settings, ledger, config)
     psk, identities = convert_psk(source, settings, ledger)
     if psk:
-        config["psk_authentication"], files[PSK_FILE] = psk, identities
+        config["psk_authentication"] = psk
     _gone(source, ledger)
-    return config, files
+    return config, identities
 
 
 def _state(source: Source, name: str) -> bool | None:

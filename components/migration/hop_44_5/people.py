@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from components.migration.hop_44_5.settings import Settings, is_on
 from components.migration.hop_44_5.source import Options, Source
+from components.migration.hop_44_5.table import Key
 from components.migration.manifest import NOTHING, Ledger
 from components.migration.requests import Request
 
@@ -20,19 +21,22 @@ FOREVER = "infinity"
 ROLES_SINCE = (5, 4)  # before it a role would be read as a part of the secret
 
 
-def convert_apps(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> str:
-    """The key bootstrap file: ``id:secret:administrator``, one a line (docs/emqx/api.md#keys-and-roles)."""
-    role = ":administrator" if target >= ROLES_SINCE else ""
+def convert_apps(source: Source, options: Options, ledger: Ledger, target: tuple[int, int]) -> list[Key]:
+    """Its applications as keys, of one id the last."""
     apps = (source.export or {}).get("apps", [])
     ledger.expect("apps", len(apps))
-    lines: dict[str, str] = {}
+    imported = by_archive(options, target)
+    keys: dict[str, Key] = {}
     for at, app in enumerate(apps):
         name, secret = str(app.get("id", "")), app.get("secret")
-        why = _why_no_key(name, secret, app, options.now)
+        why = _why_no_key(name, secret, app, options)
         if why:
             ledger.dropped("apps", at, name, why, "make a key on green: POST /api_key")
             continue
-        if isinstance(app.get("expired"), int):
+        expires = app.get("expired") if isinstance(app.get("expired"), int) else None
+        if imported:
+            ledger.carried("apps", at, name, "as a key of green; port and paths of the API are others")
+        elif expires is not None:
             ledger.changed(
                 "apps", at, name, "a key of the bootstrap file does not expire", "set its end: PUT /api_key/{name}"
             )
@@ -43,11 +47,22 @@ def convert_apps(source: Source, options: Options, ledger: Ledger, target: tuple
                 name,
                 f"in {KEY_FILE}, which api_key.bootstrap_file must name; port and paths of the API are others",
             )
-        lines[name] = f"{name}:{secret}{role}\n"
-    return "".join(lines.values())
+        keys[name] = Key(name, str(secret), expires, str(app.get("name") or ""))
+    return list(keys.values())
 
 
-def _why_no_key(name: str, secret: Any, app: dict[str, Any], now: float) -> str:
+def by_archive(options: Options, target: tuple[int, int]) -> bool:
+    """Whether keys are imported; a row of a version before roles was never seen."""
+    return options.keys_by_archive and target >= ROLES_SINCE
+
+
+def key_file(keys: Iterable[Key], target: tuple[int, int]) -> str:
+    """The key bootstrap file: ``id:secret:administrator``, one a line (docs/emqx/api.md#keys-and-roles)."""
+    role = ":administrator" if target >= ROLES_SINCE else ""
+    return "".join(f"{one.key}:{one.secret}{role}\n" for one in keys)
+
+
+def _why_no_key(name: str, secret: Any, app: dict[str, Any], options: Options) -> str:
     expired = app.get("expired")
     if not name or not isinstance(secret, str) or not secret:
         return "it has no id or no secret"
@@ -55,8 +70,10 @@ def _why_no_key(name: str, secret: Any, app: dict[str, Any], now: float) -> str:
         return "its secret is the well-known default"
     if app.get("status") is not True:
         return "it is not on in 4.4"
-    if isinstance(expired, int) and expired <= now:
+    if isinstance(expired, int) and expired <= options.now:
         return "it has expired"
+    if name == options.own_key:
+        return "green has a key of this name, by which this program works there"
     if any(char in name + secret for char in "\r\n") or ":" in name or ":" in secret:
         return "a line of the key file cannot hold it (colon or line end)"
     return ""

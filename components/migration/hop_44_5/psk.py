@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from components.migration.hop_44_5.plugins import GIVE_LOADED, MODULES, find_file, is_loaded, module
 from components.migration.hop_44_5.settings import Settings
 from components.migration.hop_44_5.source import Source
-from components.migration.hop_44_5.values import etc, file_text
+from components.migration.hop_44_5.table import Term, identity_row
+from components.migration.hop_44_5.values import file_text
 from components.migration.manifest import NOTHING, Ledger
 
 Json = dict[str, Any]
-PSK_FILE = "init.psk"
-PSK_NAMES = ("psk.txt", PSK_FILE)
+PSK_NAMES = ("psk.txt", "init.psk")
 SECTION = "psk"
 PLUGIN = "emqx_psk_file"
 SAMPLES = frozenset({("client1", "1234"), ("client2", "abcd")})
@@ -38,18 +38,18 @@ class Found(NamedTuple):
     module: int | None
 
 
-def convert_psk(source: Source, settings: Settings, ledger: Ledger) -> tuple[Json, str]:
-    """The root ``psk_authentication`` and the text of ``init.psk``; both empty where no identity was in use."""
+def convert_psk(source: Source, settings: Settings, ledger: Ledger) -> tuple[Json, list[Term]]:
+    """The root ``psk_authentication`` and the rows of the table ``emqx_psk``; both empty where no identity was in use."""
     found = _of_module(source, settings) or _of_plugin(source, settings)
     if found is None:
-        return {}, ""
+        return {}, []
     separator = settings.peek("psk.file.delimiter") or ":"
     _account(settings, ledger, found)
     kept = list(_identities(found, separator, ledger))
     if found.why_not or not kept:
-        return {}, ""
-    text = "".join(f"{line}\n" for line in kept)
-    return {"enable": True, "separator": separator, "init_file": etc(PSK_FILE)}, text
+        return {}, []
+    pairs = (line.partition(separator) for line in kept)
+    return {"enable": True}, [identity_row(identity, key) for identity, _, key in pairs]
 
 
 def _of_module(source: Source, settings: Settings) -> Found | None:
@@ -93,7 +93,7 @@ def _without_door(settings: Settings) -> tuple[str, str]:
 
 def _account(settings: Settings, ledger: Ledger, found: Found) -> None:
     """The module or the settings."""
-    kind, carried = "psk_authentication", f"{PSK_FILE} of the nodes and psk_authentication"
+    kind, carried = "psk_authentication", "identities and psk_authentication in the archive"
     if found.module is not None and found.why_not:
         ledger.dropped(MODULES, found.module, kind, found.why_not, found.todo)
     elif found.module is not None:
@@ -127,10 +127,10 @@ def _identities(found: Found, separator: str, ledger: Ledger) -> Iterator[str]:
             ledger.dropped(SECTION, index, identity if has_key else f"line {at + 1}", *why)
             continue
         if (identity.strip(), key.strip()) in SAMPLES:
-            remedy = f"take it out of {PSK_FILE} unless a device of yours needs it"
+            remedy = "take it out of the PSK file unless a device of yours needs it"
             ledger.changed(SECTION, index, identity, SAMPLE, remedy)
         else:
-            ledger.carried(SECTION, index, identity, f"in {PSK_FILE}")
+            ledger.carried(SECTION, index, identity, "in the archive")
         yield line
 
 

@@ -34,9 +34,10 @@ class Conversion:
         archive_name: ``emqx-export-....tar.gz``, the name that it must keep.
         archive: its bytes; import it first.
         requests: what is sent after the import.
-        bootstrap: files for the nodes, by name: ``api-keys.txt``, ``base.hocon`` (or ``for-emqx.conf``), ``init.psk``; before their first start.
+        bootstrap: files for the nodes, by name: ``api-keys.txt``, ``base.hocon`` (or ``for-emqx.conf``); before their first start.
         account: what became of each item.
         nodes: what ``base.hocon`` says beside the file of API keys, whatever the version calls it.
+        keys: name and bytes of the archive of API keys, which only somebody who logs in may import; None where they are in a file, or none.
 
     """
 
@@ -49,6 +50,7 @@ class Conversion:
     bootstrap: Mapping[str, str]
     account: Account
     nodes: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, bytes] | None = field(default=None, repr=False)
 
     def files(self) -> dict[str, bytes]:
         """Everything to write, by path below the output directory."""

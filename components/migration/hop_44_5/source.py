@@ -79,6 +79,8 @@ class Options:
         jwt_key: ``jwks``, ``public-key`` or ``hmac-based``: the one key source that 5.x can hold; empty = refuse when there are more.
         edition: ``ee`` or ``ce``, of the target.
         now: the present time, unix seconds: it names the archive and decides which bans are over.
+        keys_by_archive: whether keys of applications are imported, for which somebody logs in, and not put into a file of the nodes.
+        own_key: a key that green has already, of whoever imports; no application may replace it.
 
     """
 
@@ -86,6 +88,8 @@ class Options:
     jwt_key: str = ""
     edition: str = "ee"
     now: float = 0.0
+    keys_by_archive: bool = False
+    own_key: str = ""
 
 
 SECTIONS_OF_43 = frozenset({"auth_clientid", "auth_username"})

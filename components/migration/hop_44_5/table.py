@@ -1,4 +1,4 @@
-"""Write a table of EMQX's database as a backup file, for what no API can carry: the salts of 4.4 are bytes, not text.
+"""Write a table of EMQX's database as a backup file, for what no API can carry: salts that are bytes, identities of PSK, keys with their secrets.
 
 The rule kept here: the bytes are those of `samples/export-by-token.tar.gz`; a test writes its rows again and compares.
 An entry is ``size:32, magic, Erlang external term``; the first two are the log header and the schema of the table.
@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 CLOSED_LOG = bytes([1, 2, 3, 4, 99, 88, 77, 11])
 MAGIC = b"bWLA"
@@ -32,7 +32,7 @@ class Chars:
     text: str
 
 
-Term = Atom | Chars | bool | int | bytes | list["Term"] | tuple["Term", ...]
+Term = Atom | Chars | bool | int | bytes | list["Term"] | tuple["Term", ...] | dict[Atom, "Term"]
 
 
 def encode(term: Term) -> bytes:
@@ -49,6 +49,9 @@ def encode(term: Term) -> bytes:
             return _integer(term)
         case bytes():
             return b"m" + struct.pack(">I", len(term)) + term
+        case dict():
+            pairs = (encode(key) + encode(value) for key, value in term.items())
+            return b"t" + struct.pack(">I", len(term)) + b"".join(pairs)
         case tuple():
             return b"h" + bytes([len(term)]) + b"".join(encode(part) for part in term)
         case list():
@@ -83,22 +86,41 @@ def backup(header: Iterable[Term], rows: Iterable[Term]) -> Iterator[bytes]:
         yield entry(encode(term))
 
 
-def users_header(now: float, node: str = "emqx@127.0.0.1") -> list[Term]:
-    """The log header and the schema of the table of built-in users; ``node`` is only a name there."""
+@dataclass(frozen=True)
+class Table:
+    """A table as an export of 5.8.11 has it (`samples/export-by-token.tar.gz`)."""
+
+    name: str
+    record: str
+    fields: tuple[str, ...]
+    ordered: bool = True
+
+
+USERS = Table("emqx_authn_mnesia", "user_info", ("user_id", "password_hash", "salt", "is_superuser"))
+IDENTITIES = Table("emqx_psk", "psk_entry", ("psk_id", "shared_secret", "extra"))
+KEYS = Table(
+    "emqx_app",
+    "emqx_app",
+    ("name", "api_key", "api_secret_hash", "enable", "extra", "expired_at", "created_at"),
+    ordered=False,
+)
+
+
+def header(table: Table, now: float, node: str = "emqx@127.0.0.1") -> list[Term]:
+    """The log header and the schema of the table; ``node`` is only a name there."""
     moment = (int(now) // 1_000_000, int(now) % 1_000_000, 0)
     return [
         (Atom("log_header"), Atom("backup_log"), Chars("1.2"), Chars("4.23.5"), Atom(node), moment),
-        (Atom("schema"), Atom("emqx_authn_mnesia"), users_schema(node, moment)),
+        (Atom("schema"), Atom(table.name), _schema(table, node, moment)),
     ]
 
 
-def users_schema(node: str, moment: tuple[int, int, int]) -> list[Term]:
-    """The properties that the table was made with, as an export of 5.8.11 has them."""
-    fields: list[Term] = [Atom(name) for name in ("user_id", "password_hash", "salt", "is_superuser")]
-    ets: list[Term] = [(Atom("ets"), [(Atom("read_concurrency"), True)])]
+def _schema(table: Table, node: str, moment: tuple[int, int, int]) -> list[Term]:
+    fields: list[Term] = [Atom(name) for name in table.fields]
+    ets: list[Term] = [(Atom("ets"), [(Atom("read_concurrency"), True)])] if table.ordered else []
     return [
-        (Atom("name"), Atom("emqx_authn_mnesia")),
-        (Atom("type"), Atom("ordered_set")),
+        (Atom("name"), Atom(table.name)),
+        (Atom("type"), Atom("ordered_set" if table.ordered else "set")),
         (Atom("ram_copies"), []),
         (Atom("disc_copies"), [Atom(node)]),
         (Atom("disc_only_copies"), []),
@@ -108,7 +130,7 @@ def users_schema(node: str, moment: tuple[int, int, int]) -> list[Term]:
         (Atom("index"), []),
         (Atom("snmp"), []),
         (Atom("local_content"), False),
-        (Atom("record_name"), Atom("user_info")),
+        (Atom("record_name"), Atom(table.record)),
         (Atom("attributes"), fields),
         (Atom("user_properties"), []),
         (Atom("frag_properties"), []),
@@ -121,7 +143,33 @@ def users_schema(node: str, moment: tuple[int, int, int]) -> list[Term]:
 def user_row(user: str, password_hash: bytes, salt: bytes) -> Term:
     """One built-in user of the global chain."""
     key = (Atom(GLOBAL_CHAIN), user.encode())
-    return (Atom("emqx_authn_mnesia"), key, password_hash, salt, False)
+    return (Atom(USERS.name), key, password_hash, salt, False)
+
+
+def identity_row(identity: str, key: str) -> Term:
+    """One identity of PSK; what stands in ``extra`` is EMQX's default (emqx_psk.erl of v5.8.0): no recorded table has a row."""
+    return (Atom(IDENTITIES.name), identity.encode(), key.encode(), Atom("undefined"))
+
+
+@dataclass(frozen=True)
+class Key:
+    """An application of 4.x as a key of 5.x; ``expires`` in unix seconds, None never."""
+
+    key: str
+    secret: str = field(repr=False)
+    expires: int | None = None
+    name: str = ""
+
+
+def key_row(key: Key, now: float) -> Term:
+    """One key, called as EMQX calls one of a bootstrap file, which then is the same key; hash as in recording 13_config_priority_and_api_key_bootstrap's export."""
+    digest = hashlib.sha512(key.key.encode()).hexdigest()
+    salt = digest[16:20].encode()
+    about: Term = {Atom("desc"): f"application {key.name or key.key} of 4.4".encode(), Atom("role"): b"administrator"}
+    stored = salt + hashlib.sha256(salt + key.secret.encode()).digest()
+    end: Term = Atom("infinity") if key.expires is None else key.expires
+    name = f"from_bootstrap_file_{digest[:16]}".encode()
+    return (Atom(KEYS.name), name, key.key.encode(), stored, True, about, end, int(now))
 
 
 class _Decoder:
@@ -157,16 +205,30 @@ class _Decoder:
                 return int.from_bytes(self._take(size), "little") * (-1 if sign else 1)
             case b"m":
                 return self._take(self._size(4))
+            case tag:
+                return self._of_parts(tag)
+
+    def _of_parts(self, tag: bytes) -> Term:
+        match tag:
             case b"h":
                 return tuple(self.term() for _ in range(self._size(1)))
+            case b"t":
+                return {self._atom(): self.term() for _ in range(self._size(4))}
             case b"j":
                 return []
             case b"l":
                 parts = [self.term() for _ in range(self._size(4))]
                 self._take(1)
                 return parts
-            case tag:
+            case _:
                 raise ValueError(f"an Erlang term of a kind that no such table has: {tag!r}")
+
+    def _atom(self) -> Atom:
+        match self.term():
+            case Atom() as name:
+                return name
+            case _:
+                raise ValueError("a map whose keys are no atoms")
 
 
 def read(data: bytes) -> Iterator[Term]:
@@ -192,3 +254,19 @@ def read_users(data: bytes) -> Iterator[tuple[str, bytes, bytes]]:
         match term:
             case (Atom("emqx_authn_mnesia"), (_, bytes(user)), bytes(stored), bytes(salt), bool()):
                 yield user.decode(), salt, stored
+
+
+def read_identities(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Identity and key of each row of a backup file."""
+    for term in read(data):
+        match term:
+            case (Atom("emqx_psk"), bytes(identity), bytes(key), _):
+                yield identity.decode(), key
+
+
+def read_keys(data: bytes) -> Iterator[tuple[str, str, bytes, bool, dict[Atom, Term], int | None]]:
+    """Name, key, salted hash, whether it is on, what is said of it and when it ends, of each row of a backup file."""
+    for term in read(data):
+        match term:
+            case (Atom("emqx_app"), bytes(name), bytes(key), bytes(stored), bool(on), dict(extra), end, int()):
+                yield name.decode(), key.decode(), stored, on, extra, end if isinstance(end, int) else None

@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from components.migration.hop_44_5.table import read_users
+from components.migration.hop_44_5.table import read_identities, read_keys, read_users
 from lab.node.archive.backup import MAGIC
 from lab.node.kept.message import Message
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, ScramUser
@@ -34,12 +34,12 @@ def dump(store: Store, table: str) -> bytes:
 
 
 def parse(table: str, raw: bytes) -> Rows:
-    """The rows of a table's file, ours or the one of users as EMQX itself writes it; raises UnreadableError for any other."""
+    """The rows of a table's file, ours or one of users, identities or keys as EMQX itself writes it; raises UnreadableError for any other."""
     if not raw.startswith(MAGIC):
-        if table != USERS:
+        if table not in _OF_EMQX:
             raise UnreadableError
         try:
-            return [_of_emqx(*one) for one in read_users(raw)]
+            return list(_OF_EMQX[table](raw))
         except (ValueError, IndexError, struct.error):
             raise UnreadableError from None
     try:
@@ -49,10 +49,39 @@ def parse(table: str, raw: bytes) -> Rows:
     return rows
 
 
-def _of_emqx(login: str, salt: bytes, stored: bytes) -> dict[str, Any]:
+def _users(raw: bytes) -> Iterator[dict[str, Any]]:
     """A user of 4.x has four bytes for a salt, which are no text."""
-    kept = (part.decode(errors="surrogateescape") for part in (stored, salt))
-    return dict(zip(("user_id", "password_hash", "salt"), (login, *kept), strict=True))
+    for login, salt, stored in read_users(raw):
+        kept = (part.decode(errors="surrogateescape") for part in (stored, salt))
+        yield dict(zip(("user_id", "password_hash", "salt"), (login, *kept), strict=True))
+
+
+def _identities(raw: bytes) -> Iterator[dict[str, Any]]:
+    for identity, key in read_identities(raw):
+        yield {"identity": identity, "secret": key.hex()}
+
+
+def _keys(raw: bytes) -> Iterator[dict[str, Any]]:
+    """A key's hash is four letters of salt and a sha256 (samples/export-by-token.tar.gz)."""
+    for name, key, stored, enable, extra, expires in read_keys(raw):
+        said = {atom.name: text.decode() for atom, text in extra.items() if isinstance(text, bytes)}
+        yield {
+            "name": name,
+            "key": key,
+            "secret_hash": f"{stored[:_SALT_BYTES].decode()}${stored[_SALT_BYTES:].hex()}",
+            "role": said.get("role"),
+            "enable": enable,
+            "description": said.get("desc", ""),
+            "expires": expires,
+        }
+
+
+_SALT_BYTES = 4
+_OF_EMQX: dict[str, Callable[[bytes], Iterator[dict[str, Any]]]] = {
+    USERS: _users,
+    "emqx_psk": _identities,
+    "emqx_app": _keys,
+}
 
 
 def restore(store: Store, table: str, rows: Rows) -> None:

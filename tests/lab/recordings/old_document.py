@@ -45,7 +45,7 @@ No recording exists of these; they follow EMQX's own documents, or what the sour
 | the kind of 4.2's users that an import names is remembered until the node stops; Enterprise asks for no version | `lab/node/v4/importing.py` |
 | Enterprise 4.3 and 4.4: `GET`, `POST /modules` (bare rows with `id`, `type`, `config`, `enabled`, `created_at`, as in its exports), and that passwords are checked by the module `mnesia_authentication`, which no list of plugins shows | `lab/node/v4/modules.py`; `components/emqx/v4/account.py` looks there |
 | exports of Enterprise have `modules`, and `schemas`, `configs`, `listeners_state`, which are always empty here | `lab/node/v4/data.py` |
-| Enterprise 4.x has no rebalance, no `emqx_ctl`, no running rule engine in the lab; its hop from 4.2 to 4.3 was never run | |
+| Enterprise 4.x has no rebalance, no `emqx_ctl`, no running rule engine in the lab, whose Enterprise 4.2 decides as open source does; its hop from 4.2 to 4.3 was run with an export as the published source of emqx-auth-mnesia e4.2 writes it, into a lab node (`tests/lab/test_samples_of_4x.py`) | |
 | a wildcard of a subscription is selected by `+` of a rule (`a/#` by `a/+`), read in the source | `lab/node/v4/judges.py` |
 | a leading wildcard of `acl.conf` reaches `$SYS`, one of a mnesia rule does not, read in the source | `lab/node/v4/judges.py` |
 | rules and resources of the engine are kept and shown, none runs | `lab/node/v4/engine.py` |
