@@ -30,7 +30,7 @@ from components.migration.permissions.compare import Proof, Question, Side, comp
 from components.migration.permissions.erlang import parse
 from components.migration.permissions.questions import questions
 from components.migration.permissions.reach import Reach
-from components.migration.permissions.written import Written
+from components.migration.permissions.written import SaltAndHash, Stored, Written
 from components.migration.surroundings import WORDS, BuiltIn, surroundings
 
 MOST_DECISIONS = 2_000_000
@@ -77,16 +77,18 @@ def after_of(conversion: Conversion, dialect: Dialect) -> After:
     )
 
 
-def converted_users(conversion: Conversion, hash_name: str = "sha256") -> dict[str, tuple[bytes, bytes]]:
+def converted_users(conversion: Conversion, hash_name: str = "sha256") -> Stored:
     """Salt and hash by login: those of the table, those that are sent, and those whose password is sent."""
     table = read_archive(conversion.archive).get("mnesia/emqx_authn_mnesia")
-    users = {login: (salt, stored) for login, salt, stored in (read_table(table) if table else ())}
+    users: dict[str, SaltAndHash | Mapping[str, Any]] = {
+        login: (salt, stored) for login, salt, stored in (read_table(table) if table else ())
+    }
     for request in conversion.requests:
         if "import_users" in request.path:
-            users |= {row["user_id"]: (row["salt"].encode(), row["password_hash"].encode()) for row in request.body}
+            users |= {row["user_id"]: row for row in request.body}
         elif request.path.endswith(f"/{AUTHENTICATOR}/users"):
             users[request.body["user_id"]] = (b"", hashed(hash_name, b"", request.body["password"]))
-    return users
+    return Stored(users)
 
 
 def _rows(conversion: Conversion) -> Written:

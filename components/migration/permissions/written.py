@@ -1,7 +1,7 @@
-"""Built-in rules of a conversion as 5.x decides by them, compiled login by login.
+"""Built-in users and rules of a conversion as 5.x decides by them, made login by login.
 
-The rule kept here: what 100,000 logins have written stands once in memory, in the requests; of the compiled rules only those that are asked
-for are there.
+The rule kept here: what 100,000 logins have written stands in memory once, in the requests; what is made of it lasts as long as
+it is asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.migration.permissions.after import Rule, compile_row
+
+SaltAndHash = tuple[bytes, bytes]
+
+
+class Stored(Mapping[str, SaltAndHash]):
+    """Salt and hash by login: as they are, or of a row that is sent (``salt``, ``password_hash``)."""
+
+    def __init__(self, users: Mapping[str, SaltAndHash | Mapping[str, Any]]) -> None:
+        """By login."""
+        self._users = users
+
+    def __getitem__(self, login: str) -> SaltAndHash:
+        """Of one login."""
+        one = self._users[login]
+        return one if isinstance(one, tuple) else (one["salt"].encode(), one["password_hash"].encode())
+
+    def __contains__(self, login: object) -> bool:
+        """Whether there is such a user."""
+        return login in self._users
+
+    def __iter__(self) -> Iterator[str]:
+        """All logins."""
+        return iter(self._users)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._users)
 
 
 class Written(Mapping[tuple[str, str], Sequence[Rule]]):
