@@ -20,9 +20,11 @@ import httpx
 
 from components.local import balancer as balancing
 from components.strategies import STRATEGIES
+from components.system.trusted import authorities
 from lab import filling
 from lab.engine_run import Finished, NotDone
 from lab.fleet.running import RunningFleet, SilentFleetError
+from lab.growing import GrowingLines
 from lab.node.v4 import etc
 from lab.node.v4.line import line_of
 from lab.workspace import Secret, Workspace
@@ -73,6 +75,7 @@ class Stage:
         self.scene, self.directory = scene, directory
         self.workspace = Workspace.create(directory, ROOT)
         self.work = self.workspace.project / WORK_DIRECTORY
+        self._journal = GrowingLines(self.work / "journal.jsonl")
         self.secrets = {name: secrets.token_urlsafe(24) for name in ("blue", "green", "admin", "device")}
         self.nodes = {"blue": scene.nodes, "green": scene.nodes}
         self._fleet: RunningFleet | None = None
@@ -173,7 +176,7 @@ class Stage:
         key = self.key_of(colour)
         auth = (f"upgrade-{key}", self.secrets[key])
         base = ready["nodes"][0]["api"] + filling.api_path(ready["version"])
-        return httpx.Client(base_url=base, auth=auth, timeout=30)
+        return httpx.Client(base_url=base, auth=auth, timeout=30, verify=authorities())
 
     def key_of(self, colour: str) -> str:
         """Whose key it has: nodes of one cluster have the same ones."""
@@ -186,7 +189,9 @@ class Stage:
 
     def control(self, colour: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """A call of the cluster's control port (faults)."""
-        answer = httpx.request(method, self.ready(colour)["control"] + path, json=body, timeout=30)
+        answer = httpx.request(
+            method, self.ready(colour)["control"] + path, json=body, timeout=30, verify=authorities()
+        )
         return answer.raise_for_status().json()
 
     def fill(self, colour: str) -> None:
@@ -228,7 +233,7 @@ class Stage:
 
     def journal(self) -> list[dict[str, Any]]:
         """All that the runs have written down."""
-        return whole_lines(self.work / "journal.jsonl")
+        return self._journal.values()
 
     def live(self) -> dict[str, int]:
         """Live connections by colour, as the brokers say."""
@@ -238,12 +243,6 @@ class Stage:
                 ready = self.ready(colour)
                 counts[colour] = filling.live(api, ready["version"], (node["name"] for node in ready["nodes"]))
         return counts
-
-
-def whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The values of a file of JSON lines, without one that is being written; none where there is no file yet."""
-    text = path.read_text() if path.exists() else ""
-    return [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
 
 
 @contextlib.contextmanager

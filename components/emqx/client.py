@@ -15,6 +15,7 @@ import stamina
 
 from components.emqx.errors import BadInput, NotNow, Rejected, Retryable, Unauthorized, Unreachable, UpgradeError
 from components.emqx.models import ClusterHandle, Credentials, Node
+from components.system.trusted import authorities
 
 LEAKS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, ssl.SSLError, OSError)
 """All that httpx can raise (a test enumerates its exceptions); none of them leaves this package."""
@@ -91,7 +92,12 @@ class EmqxHttp:
         # The server closes idle connections after 60 s without notice, so ours go first (docs/emqx/api.md#connections-and-keep-alive).
         limits = httpx.Limits(max_connections=32, keepalive_expiry=20.0)
         self._client = httpx.AsyncClient(
-            transport=transport, timeout=timeout_seconds, limits=limits, trust_env=False, follow_redirects=False
+            transport=transport,
+            timeout=timeout_seconds,
+            limits=limits,
+            trust_env=False,
+            follow_redirects=False,
+            verify=authorities(),
         )
 
     def __repr__(self) -> str:

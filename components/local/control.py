@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from components.emqx.errors import NotNow
+from components.system.trusted import authorities
 
 CONTROL_SECONDS = 30.0
 
@@ -21,7 +22,9 @@ def control(url: str, method: str, body: Mapping[str, Any] | None = None) -> Any
 
     """
     try:
-        answer = httpx.request(method, url, json=dict(body or {}), timeout=CONTROL_SECONDS, trust_env=False)
+        answer = httpx.request(
+            method, url, json=dict(body or {}), timeout=CONTROL_SECONDS, trust_env=False, verify=authorities()
+        )
         if answer.is_success:
             return answer.json()
         seen = answer.text.strip()[:300] or f"status {answer.status_code}"

@@ -15,6 +15,7 @@ from components.cutover.words import Edition
 from components.emqx.errors import GaveUp, NotNow
 from components.local.control import control, node_url
 from components.system.files import replace
+from components.system.trusted import authorities
 
 RUNS = "runs.json"
 START_SECONDS = 120.0
@@ -117,7 +118,7 @@ def start(
     while time.monotonic() < end:
         interrupted()
         try:
-            status = httpx.get(f"{api}/status", timeout=_ASK_SECONDS, trust_env=False).status_code
+            status = httpx.get(f"{api}/status", timeout=_ASK_SECONDS, trust_env=False, verify=authorities()).status_code
             if status == httpx.codes.OK:
                 return
             seen = f"/status answered {status}"

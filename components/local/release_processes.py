@@ -27,6 +27,7 @@ from components.local.release import Common, Place, Release
 from components.local.wanted import Wanted
 from components.system import detached, living
 from components.system.files import own_directory, replace
+from components.system.trusted import authorities
 
 START_SECONDS = 180.0
 END_SECONDS = 60.0
@@ -203,7 +204,9 @@ def _wait(place: Place, interrupted: Callable[[], None]) -> None:
         interrupted()
         alive = pid_of(place) is not None
         try:
-            status = httpx.get(f"{place.node.api}/status", timeout=_ASK_SECONDS, trust_env=False).status_code
+            status = httpx.get(
+                f"{place.node.api}/status", timeout=_ASK_SECONDS, trust_env=False, verify=authorities()
+            ).status_code
             if alive and status == httpx.codes.OK:
                 return
             seen = f"/status answered {status}"

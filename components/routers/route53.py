@@ -27,6 +27,7 @@ from components.ledger.base import require_parts
 from components.routers.asking import Asking
 from components.routers.base import Router, Server, ServerState
 from components.routers.blind import Blind
+from components.system.trusted import authorities
 
 if TYPE_CHECKING:
     from mypy_boto3_route53.type_defs import ChangeTypeDef, ResourceRecordSetOutputTypeDef, ResourceRecordSetTypeDef
@@ -233,7 +234,7 @@ class Route53Router(Asking, Blind):
             ]
             return sum(said) > HEALTHY_FRACTION * len(said)
         try:
-            async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as http:
+            async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False, verify=authorities()) as http:
                 return (await http.get(check)).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False

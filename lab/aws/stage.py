@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from components.system.trusted import authorities
 from lab.aws.account import PERSON
 from lab.aws.cloud import Cloud
 from lab.aws.standing_in import provided
@@ -135,6 +136,7 @@ class AwsStage(Stage):
             auth=(f"upgrade-{key}", self.secrets[key]),
             timeout=60,
             trust_env=False,
+            verify=authorities(),
         )
 
     def ready(self, colour: str) -> dict[str, Any]:

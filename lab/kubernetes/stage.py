@@ -16,6 +16,7 @@ import httpx
 
 from components.kubernetes import forward
 from components.kubernetes.place import Place, pod_of
+from components.system.trusted import authorities
 from components.workloads.nodes import Running, handle_of
 from lab import filling
 from lab.kubernetes.cluster import Cluster
@@ -85,6 +86,7 @@ class PodStage(Stage):
             auth=(f"upgrade-{key}", self.secrets[key]),
             timeout=60,
             trust_env=False,
+            verify=authorities(),
         )
 
     def ready(self, colour: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from components.routers.haproxy import process
 from components.routers.haproxy.runtime import ask
 from components.routers.registry import router_of
 from components.routers.share import set_share
+from components.system.trusted import authorities
 from tests.lab.balancer_bench import CONNACK, Connect
 from tests.lab.devices import SECONDS
 from tests.lab.local_bed import wanted
@@ -47,7 +48,7 @@ class Clusters:
     def fault(self, name: str, **fault: Any) -> None:
         ready = local.running(self.directory / name)
         assert ready is not None
-        httpx.post(f"{ready['control']}/faults", json=fault, timeout=SECONDS).raise_for_status()
+        httpx.post(f"{ready['control']}/faults", json=fault, timeout=SECONDS, verify=authorities()).raise_for_status()
 
     def heal(self) -> None:
         for name in self.handles:
@@ -55,11 +56,15 @@ class Clusters:
             if ready is None:
                 self.serve(name)
             else:
-                httpx.delete(f"{ready['control']}/faults", timeout=SECONDS).raise_for_status()
+                httpx.delete(f"{ready['control']}/faults", timeout=SECONDS, verify=authorities()).raise_for_status()
 
     def live(self, name: str) -> int:
         url = f"{self.handles[name]['nodes'][0]['api']}/api/v5/nodes"
-        nodes = httpx.get(url, auth=("key", "planted-secret"), timeout=SECONDS).raise_for_status().json()
+        nodes = (
+            httpx.get(url, auth=("key", "planted-secret"), timeout=SECONDS, verify=authorities())
+            .raise_for_status()
+            .json()
+        )
         return sum(node["live_connections"] for node in nodes)
 
 

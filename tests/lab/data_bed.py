@@ -20,6 +20,7 @@ from components.ledger.base import LEASE
 from components.links.data_export import ExportResult, export
 from components.links.data_import import import_
 from components.run.run import Run, SystemClock
+from components.system.trusted import authorities
 from tests.fake_balancer import FakeLedger, FakeRouter
 from tests.lab.node_process import node_process
 
@@ -44,19 +45,19 @@ class Cluster:
         return ClusterApi(self.handle, credentials, **more)
 
     async def fault(self, kind: str, **options: Any) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=authorities()) as client:
             answer = await client.post(f"{self.control}/faults", json={"kind": kind, **options})
             assert answer.status_code == 200, answer.text
 
     async def configure(self, hocon: str) -> None:
         """Set roots of the configuration, as an operator does it with a file."""
-        async with httpx.AsyncClient(trust_env=False, auth=(KEY, SECRET)) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=authorities(), auth=(KEY, SECRET)) as client:
             url, plain = f"{self.handle.nodes[0].api}/api/v5/configs", {"content-type": "text/plain"}
             answer = await client.put(url, content=hocon, headers=plain)
             assert answer.status_code == 200, answer.text
 
     async def heal(self) -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=authorities()) as client:
             await client.delete(f"{self.control}/faults")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from components.system.trusted import authorities
 from lab.node import network
 from lab.node.api.host import Settings
 from lab.node.boot import Joining
@@ -53,7 +54,7 @@ class Lines:
     def api(self, name: str) -> httpx.AsyncClient:
         """A client of one node's management API."""
         base = f"http://{name.partition('@')[2]}:18083/api/v5"
-        return httpx.AsyncClient(base_url=base, auth=AUTH, timeout=20, trust_env=False)
+        return httpx.AsyncClient(base_url=base, auth=AUTH, timeout=20, trust_env=False, verify=authorities())
 
     async def get(self, name: str, path: str) -> Any:
         """What a node answers; None while nobody answers there."""

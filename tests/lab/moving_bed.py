@@ -22,6 +22,7 @@ from components.emqx.models import ClusterHandle, Credentials
 from components.ledger.registry import ledger_of
 from components.local import balancer as balancing
 from components.local import cluster as local
+from components.local.control import control
 from components.resources.cutover import CutoverProvider
 from components.resources.data_export import DataExportProvider
 from components.resources.data_import import DataImportProvider
@@ -31,8 +32,9 @@ from components.routers.base import Router
 from components.routers.haproxy import runtime
 from components.routers.registry import router_of
 from components.routers.share import set_server, set_share
+from components.system.trusted import authorities
 from lab.fleet.mixture import Mixture
-from lab.stage import whole_lines
+from lab.growing import GrowingLines
 from tests.lab.devices import SECONDS, SOON, Devices
 from tests.lab.local_bed import VERSIONS, progress_into, wanted
 
@@ -55,6 +57,7 @@ class MovingBed:
         max_sessions: int = 0,
     ) -> None:
         self.directory, self.clients, self.nodes, self.kinds = directory, clients, nodes, kinds
+        self.journal = GrowingLines(directory / "journal.jsonl").values
         self.max_sessions = max_sessions
         self.proxied, self.persistent_fraction, self.max_connections = proxied, persistent_fraction, 2_000
         self.credentials: dict[str, Credentials] = {
@@ -121,34 +124,33 @@ class MovingBed:
     def fault(self, colour: Colour, kind: str, **options: Any) -> None:
         ready = local.running(self.directory / "clusters" / colour)
         assert ready is not None
-        httpx.post(f"{ready['control']}/faults", json={"kind": kind, **options}, timeout=SECONDS).raise_for_status()
+        control(f"{ready['control']}/faults", "POST", {"kind": kind, **options})
 
     def heal(self) -> None:
         for colour in COLOURS:
             ready = local.running(self.directory / "clusters" / colour)
             assert ready is not None
-            httpx.delete(f"{ready['control']}/faults", timeout=SECONDS).raise_for_status()
+            httpx.delete(f"{ready['control']}/faults", timeout=SECONDS, verify=authorities()).raise_for_status()
             self.fault(colour, "revive")
 
     def api(self, colour: Colour, method: str, path: str, body: Any = None) -> Any:
-        known = self.credentials[colour]
-        auth = (known.api_key, known.api_secret)
-        url = f"{self.handles[colour].nodes[0].api}/api/v5{path}"
+        auth, url = self._key(colour), f"{self.handles[colour].nodes[0].api}/api/v5{path}"
         for _ in range(20):
-            answer = httpx.request(method, url, json=body, auth=auth, timeout=SECONDS)
+            answer = httpx.request(method, url, json=body, auth=auth, timeout=SECONDS, verify=authorities())
             if answer.status_code != 500:
                 break
             time.sleep(0.25)  # two seconds around a join are normal
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def _key(self, colour: Colour) -> tuple[str, str]:
+        return self.credentials[colour].api_key, self.credentials[colour].api_secret
+
     def configure(self, colour: Colour, text: str) -> None:
         """Lay HOCON on the colour's configuration."""
-        known = self.credentials[colour]
         url = f"{self.handles[colour].nodes[0].api}/api/v5/configs?mode=merge"
-        head = {"content-type": "text/plain"}
-        auth = (known.api_key, known.api_secret)
-        httpx.put(url, content=text, headers=head, auth=auth, timeout=SECONDS).raise_for_status()
+        head, auth = {"content-type": "text/plain"}, self._key(colour)
+        httpx.put(url, content=text, headers=head, auth=auth, timeout=SECONDS, verify=authorities()).raise_for_status()
 
     def node(self, colour: Colour, number: int) -> str:
         return self.handles[colour].nodes[number].name
@@ -160,9 +162,6 @@ class MovingBed:
             colour: sum(node.get("live_connections", 0) for node in self.api(colour, "GET", "/nodes"))
             for colour in COLOURS
         }
-
-    def journal(self) -> list[dict[str, Any]]:
-        return whole_lines(self.directory / "journal.jsonl")
 
     def last_run(self) -> list[dict[str, Any]]:
         """What the run that was begun last has written."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from components.system.trusted import authorities
 from lab.node.kept.terms import SIGNATURE
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
@@ -81,7 +82,7 @@ class Roll(Stage):
     def api_of(self, node: dict[str, Any]) -> httpx.Client:
         """The management API of one node."""
         auth = ("upgrade-blue", self.secrets["blue"])
-        return httpx.Client(base_url=f"{node['api']}/api/v5", auth=auth, timeout=30)
+        return httpx.Client(base_url=f"{node['api']}/api/v5", auth=auth, timeout=30, verify=authorities())
 
     def api(self, colour: str) -> httpx.Client:
         """That of a node that answers: the first one may be out."""
@@ -103,6 +104,6 @@ class Roll(Stage):
 
 def _answers(node: dict[str, Any]) -> bool:
     try:
-        return httpx.get(f"{node['api']}/status", timeout=5).status_code == httpx.codes.OK
+        return httpx.get(f"{node['api']}/status", timeout=5, verify=authorities()).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False

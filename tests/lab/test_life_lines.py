@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from components.system.living import ended
+from components.system.trusted import authorities
 from lab.node import network
 from tests.lab.node_process import NodeProcess, node_process, until
 
@@ -25,7 +26,9 @@ CALL_SECONDS = 20.0
 def rows(of: NodeProcess) -> list[dict[str, str]]:
     """What the first node says of its cluster's nodes; nothing while it does not answer."""
     with contextlib.suppress(httpx.HTTPError):
-        answer = httpx.get(f"{of.ready['nodes'][0]['api']}/api/v5/nodes", auth=KEY, timeout=CALL_SECONDS)
+        answer = httpx.get(
+            f"{of.ready['nodes'][0]['api']}/api/v5/nodes", auth=KEY, timeout=CALL_SECONDS, verify=authorities()
+        )
         if answer.status_code == 200:
             found: list[dict[str, str]] = answer.json()
             return found
@@ -37,7 +40,10 @@ def shown(of: NodeProcess) -> dict[str, str]:
 
 
 def states(control: str) -> list[str]:
-    return [node["state"] for node in httpx.get(f"{control}/state", timeout=CALL_SECONDS).json()["nodes"]]
+    return [
+        node["state"]
+        for node in httpx.get(f"{control}/state", timeout=CALL_SECONDS, verify=authorities()).json()["nodes"]
+    ]
 
 
 def names(of: NodeProcess) -> set[str]:
@@ -153,4 +159,4 @@ async def test_a_life_line_whose_nodes_do_not_join_says_where_they_are_and_gets_
 
 
 def posted(url: str, **body: Any) -> httpx.Response:
-    return httpx.post(url, json=body, timeout=CALL_SECONDS).raise_for_status()
+    return httpx.post(url, json=body, timeout=CALL_SECONDS, verify=authorities()).raise_for_status()

@@ -23,6 +23,7 @@ from components.intent import load
 from components.local import cluster as local
 from components.local import processes
 from components.resources.local_cluster import LocalClusterProvider
+from components.system.trusted import authorities
 from tests.lab.devices import SECONDS, Devices
 from tests.lab.local_bed import wanted
 from tests.lab.node_process import ROOT
@@ -193,7 +194,9 @@ class Colour:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         url = f"{self.state['handle']['nodes'][0]['api']}/api/v5{path}"
-        answer = httpx.request(method, url, json=body, auth=("key", "planted-secret"), timeout=SECONDS)
+        answer = httpx.request(
+            method, url, json=body, auth=("key", "planted-secret"), timeout=SECONDS, verify=authorities()
+        )
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
