@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lab.kubernetes.outside import CONTROL, READY
 from lab.lasting import ended, started
 
@@ -32,6 +34,12 @@ class Cluster:
         ready = json.loads((directory / READY).read_text(encoding="utf-8"))
         self.directory, self.kubeconfig, self.program = directory, Path(ready["kubeconfig"]), ready["kubectl"]
         self.nodes = tuple(ready["nodes"])
+
+    @property
+    def server(self) -> str:
+        """The URL of its API server."""
+        config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        return str(config["clusters"][0]["cluster"]["server"])
 
     @classmethod
     def of(cls, directory: Path, owner: int) -> Cluster:

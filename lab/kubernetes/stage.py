@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from components.kubernetes import forward
+from components.kubernetes.names import ADMIN_PORT
 from components.kubernetes.place import Place, pod_of
 from components.system.trusted import authorities
 from components.workloads.nodes import Running, handle_of
@@ -127,6 +129,24 @@ class PodStage(Stage):
         """The volumes that nodes have, by their claims."""
         found = self.cluster.get(self.namespace, "pvc")["items"]
         return {one["metadata"]["name"]: one["spec"]["volumeName"] for one in found}
+
+    def shares(self) -> dict[str, str]:
+        """What the pods of the balancer that are ready, stay and answer go by now, as their admin sockets say: ``green 5000``."""
+        found = {}
+        for pod in self.cluster.get(self.namespace, "pods", "-l", "app.kubernetes.io/name=haproxy")["items"]:
+            conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+            if conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]:
+                name = pod["metadata"]["name"]
+                found[name] = self._share(forward.port(self.place, name, ADMIN_PORT))
+        return {name: share for name, share in found.items() if share}
+
+    def _share(self, port: int) -> str:
+        """Empty where nobody answers."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 60) as asked:
+            asked.sendall(b"show map /etc/emqx-upgrade/share/share.map\n")
+            with asked.makefile() as answer:
+                return " ".join(answer.read().split()[1:])
+        return ""
 
     def ledger(self) -> dict[str, str]:
         """What a person sees of it."""

@@ -29,8 +29,11 @@ def account(cluster: Cluster, namespace: str, role: str) -> dict[str, Any]:
     return config
 
 
-def written(config: dict[str, Any], path: Path) -> Path:
-    """The file of a kubeconfig."""
+def written(config: dict[str, Any], path: Path, server: str | None = None) -> Path:
+    """The file of a kubeconfig, which leads to ``server`` where that is another way to the same one."""
+    if server is not None:
+        named = config["clusters"][0]
+        config = {**config, "clusters": [{**named, "cluster": {**named["cluster"], "server": server}}]}
     path.touch(mode=0o600)
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path

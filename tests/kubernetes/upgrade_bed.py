@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from components.kubernetes import loop
+from lab.engine_run import EngineRun
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
@@ -24,6 +26,8 @@ WAIT_SECONDS = 600.0
 GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
 """No gate is tried here, and none is to judge how busy the machine is: a connect through a forward takes as long as this opens."""
 
+RUN_SECONDS = 600.0
+
 
 @contextlib.contextmanager
 def staged(
@@ -32,12 +36,13 @@ def staged(
     cluster: Cluster,
     namespace: str,
     kind: type[PodStage] = PodStage,
+    server: str | None = None,
 ) -> Iterator[PodStage]:
-    """A stage of a kind in a namespace of its own; what runs in it ends with it."""
+    """A stage of a kind in a namespace of its own, which reaches the API server at ``server``; what runs in it ends with it."""
     with pytest.MonkeyPatch.context() as patch:
         cluster.make_namespace(namespace)
         cluster.kubectl("label", "namespace", namespace, RESTRICTED)
-        config = written(account(cluster, namespace, UPDATES), directory / "kubeconfig")
+        config = written(account(cluster, namespace, UPDATES), directory / "kubeconfig", server)
         patch.setenv("KUBECONFIG", str(config))
         try:
             with kind(directory, scene, cluster, namespace) as stage:
@@ -58,3 +63,17 @@ def changes(stage: PodStage) -> list[str]:
     """The lines of a preview that are about a change."""
     output = stage.workspace.preview().good().output
     return [line for line in output.splitlines() if re.match(r"\s*(\+|~|-|\+-)", line)]
+
+
+def until(run: EngineRun, seen: Callable[[], bool], every_seconds: float = 0.05) -> None:
+    """Wait while the update works."""
+    end = time.monotonic() + RUN_SECONDS
+    while not seen():
+        assert run.running, run.output()[-4000:]
+        assert time.monotonic() < end, run.output()[-4000:]
+        time.sleep(every_seconds)
+
+
+def told(stage: PodStage, **wanted: str) -> bool:
+    """Whether a line of the journal has these words."""
+    return any(wanted.items() <= line.items() for line in stage.journal())
