@@ -37,7 +37,7 @@ def claim(name: str, size: str) -> Object:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 
 
-def fleet(namespace: str, replicas: int, configuration: str = CONFIGURATION) -> list[Object]:
+def fleet(namespace: str, replicas: int) -> list[Object]:
     """EMQX as a StatefulSet that finds itself by DNS, with the key ``key:secret``."""
     volumes = [
         {"name": "configuration", "configMap": {"name": "configuration"}},
@@ -56,7 +56,7 @@ def fleet(namespace: str, replicas: int, configuration: str = CONFIGURATION) -> 
     }
     held = {"api-keys": "key:secret\n"}
     return [
-        config("configuration", emqx_conf=configuration),
+        config("configuration", emqx_conf=CONFIGURATION),
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": held},
         service("emqx", 1883, clusterIP="None", publishNotReadyAddresses=True),
         {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "emqx"}, "spec": spec},

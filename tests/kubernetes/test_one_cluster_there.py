@@ -17,7 +17,7 @@ from lab.kubernetes.snapshots import CLASS
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
 from tests.kubernetes.manifests import Object, shell
-from tests.kubernetes.upgrade_bed import GATES, changes, staged
+from tests.kubernetes.upgrade_bed import GATES, WAIT_SECONDS, changes, staged, told, until
 from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
@@ -76,11 +76,20 @@ def reader(claim: str) -> Object:
     return pod
 
 
-def test_a_roll_brings_the_declared_version_to_each_pod_and_its_volume_stays(stage: PodStage) -> None:
+def test_a_roll_brings_the_declared_version_to_each_pod_and_its_volume_stays_though_a_node_crashes_in_a_step(
+    stage: PodStage,
+) -> None:
     assert nodes(stage, "blue", "version") == dict.fromkeys(BLUE, "5.8.6")
     claims = stage.claims()
     stage.change()
-    stage.workspace.up().good()
+    run = stage.workspace.start_up()
+    until(run, lambda: told(stage, event="roll", step="roll-1", does="ready"))
+    crash = "--force", "--grace-period=0", "--wait=false"
+    stage.cluster.kubectl("delete", "pod", BLUE[1], "-n", stage.namespace, *crash)
+    if (done := run.wait(WAIT_SECONDS)).code:  # it did not come back within what a node may take
+        assert BLUE[1] in done.output
+        stage.workspace.up().good()
+    assert changes(stage) == []
     assert nodes(stage, "blue", "version") == dict.fromkeys(BLUE, "5.8.8")
     assert stage.live() == {"blue": CLIENTS}
     assert stage.claims() == claims
@@ -129,6 +138,7 @@ def test_everybody_is_taken_over_by_pods_that_have_joined(stage: PodStage) -> No
     assert stage.live() == {"blue": 0, "green": CLIENTS}
     assert nodes(stage, "green") == dict.fromkeys(BLUE + GREEN, "running")
     assert nodes(stage, "green", "version") == dict.fromkeys(BLUE, "5.8.8") | dict.fromkeys(GREEN, "5.8.9")
+    assert changes(stage) == []
     assert "memory.servers" not in stage.ledger(), "every node is in service"
     assert plan_and_act_agree(stage).clients == CLIENTS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.kubernetes.cluster import Cluster
-from tests.kubernetes.manifests import Object, claim, config, fleet, shell
+from tests.kubernetes.manifests import Object, claim, config, shell
 
 pytestmark = pytest.mark.kubernetes
 
@@ -93,19 +93,6 @@ def test_a_claim_is_full_when_it_is_and_outlives_its_pod(cluster: Cluster, names
     assert "a\n" in cluster.kubectl("logs", "-n", namespace, "finds")
 
 
-def test_a_node_whose_claim_is_full_ends_with_the_reason_and_starts_when_there_is_room(
-    cluster: Cluster, namespace: str
-) -> None:
-    fills = with_claim(shell("fills", "cat /dev/zero > /data/big; exit 1"), "data-emqx-0")
-    cluster.apply(namespace, claim("data-emqx-0", "1Mi"), fills)
-    cluster.until(lambda: describe(cluster, namespace, "fills"), "Exit Code")
-    cluster.apply(namespace, *fleet(namespace, 1))
-    cluster.until(lambda: cluster.kubectl("get", "pods", "-n", namespace), "CrashLoopBackOff")
-    assert "No space left on device" in cluster.kubectl("logs", "-n", namespace, "emqx-0", "--previous")
-    cluster.apply(namespace, with_claim(shell("empties", "rm /data/big"), "data-emqx-0"))
-    cluster.until(lambda: cluster.kubectl("get", "statefulset", "emqx", "-n", namespace), "1/1")
-
-
 def test_a_pod_of_a_claim_that_is_lost_says_so(cluster: Cluster, namespace: str) -> None:
     cluster.apply(namespace, with_claim(shell("needs", "true"), "nowhere"))
     cluster.until(lambda: describe(cluster, namespace, "needs"), 'persistentvolumeclaim "nowhere" not found')
@@ -138,9 +125,3 @@ def test_the_grace_of_a_pod_is_for_its_hook_and_its_signal(cluster: Cluster, nam
     cluster.apply(namespace, with_claim(shell("reads", "cat /data/said"), "kept"))
     cluster.until(lambda: describe(cluster, namespace, "reads"), "Completed")
     assert cluster.kubectl("logs", "-n", namespace, "reads") == "hook\nterm\n"
-
-
-def test_a_configuration_that_emqx_refuses_ends_the_container_with_the_reason(cluster: Cluster, namespace: str) -> None:
-    cluster.apply(namespace, *fleet(namespace, 1, "listeners { tcp.default { bind = 1883 }\n"))
-    cluster.until(lambda: cluster.kubectl("get", "pods", "-n", namespace), "CrashLoopBackOff")
-    assert "failed_to_load_hocon_file" in cluster.kubectl("logs", "-n", namespace, "emqx-0", "--previous")

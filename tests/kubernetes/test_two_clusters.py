@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from lab.engine_run import EngineRun
-from lab.kubernetes.cluster import Cluster
+from lab.kubernetes.cluster import Cluster, NotSeenError
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
 from tests.kubernetes import accounts
-from tests.kubernetes.upgrade_bed import GATES, RUN_SECONDS, changes, staged, told, until
+from tests.kubernetes.upgrade_bed import GATES, WAIT_SECONDS, changes, staged, told, until
 from tests.kubernetes.way import Way
 from tests.lab.agreement import plan_and_act_agree
 
@@ -73,11 +73,18 @@ def everybody(stage: PodStage) -> None:
 
 
 def evict(cluster: Cluster, namespace: str, pod: str) -> None:
-    """As `kubectl drain` does: within its disruption budget."""
+    """As `kubectl drain` does: again, while its disruption budget forbids it."""
     meta = {"name": pod, "namespace": namespace}
     wanted = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta}
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
-    cluster.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(wanted))
+
+    def answer() -> str:
+        try:
+            return cluster.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(wanted))
+        except NotSeenError as refused:
+            return str(refused)
+
+    cluster.until(answer, '"Success"')
 
 
 def written(stage: PodStage) -> dict[str, str]:
@@ -149,12 +156,12 @@ def test_of_two_updates_at_once_the_newer_one_acts_and_ends_though_the_api_serve
     with way.cut():
         time.sleep(API_AWAY_SECONDS)
     evict(cluster, stage.namespace, "emqx-blue-1")
-    run.wait(RUN_SECONDS).good()
+    run.wait(WAIT_SECONDS).good()
     assert stage.live() == {"blue": 0, "green": CLIENTS}
     assert stage.ledger()["share.map"] == "green 10000\n"
     with stage.api("green") as api:
         assert api.get("/mqtt/retainer/message/config%2F7").raise_for_status().json()["topic"] == "config/7"
-    older = going["held"].wait(RUN_SECONDS)
+    older = going["held"].wait(WAIT_SECONDS)
     assert older.code
     assert "the lease of this run" in older.output, older.output[-4000:]
 
@@ -164,6 +171,8 @@ def test_a_preview_right_after_it_is_empty_also_from_the_empty_directory_and_wri
 ) -> None:
     clone.scene = stage.scene
     clone.configure("green", "blue", "green")
+    workload = "statefulset/emqx-blue", "-n", stage.namespace
+    stage.cluster.until(lambda: stage.cluster.kubectl("get", *workload), "2/2")
     before = written(stage)
     assert changes(clone) == []
     assert written(stage) == before

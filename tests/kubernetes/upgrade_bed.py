@@ -26,8 +26,6 @@ WAIT_SECONDS = 600.0
 GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
 """No gate is tried here, and none is to judge how busy the machine is: a connect through a forward takes as long as this opens."""
 
-RUN_SECONDS = 600.0
-
 
 @contextlib.contextmanager
 def staged(
@@ -67,7 +65,7 @@ def changes(stage: PodStage) -> list[str]:
 
 def until(run: EngineRun, seen: Callable[[], bool], every_seconds: float = 0.05) -> None:
     """Wait while the update works."""
-    end = time.monotonic() + RUN_SECONDS
+    end = time.monotonic() + WAIT_SECONDS
     while not seen():
         assert run.running, run.output()[-4000:]
         assert time.monotonic() < end, run.output()[-4000:]
