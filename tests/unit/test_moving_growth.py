@@ -6,11 +6,13 @@ import base64
 import json
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.cutover.versions import parse
+from components.links.archives import looked_at
 from components.migration import moving as module
 from components.migration.declared import Shown, differing
 from components.migration.facts import Facts, Plan
@@ -76,6 +78,19 @@ def test_a_further_user_or_rule_needs_less_than_1600_bytes_at_the_peak() -> None
     peak_bytes(10)  # what is made once
     less, more = peak_bytes(200), peak_bytes(500)
     assert (more - less) / (3 * 300) < 1_600
+
+
+async def test_whether_an_export_is_whole_is_seen_without_its_rows_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "emqx-export-1.json"
+    path.write_text(json.dumps(export(2_000)), encoding="utf-8")
+    tracemalloc.start()
+    try:
+        assert await looked_at(path) == ""
+        assert tracemalloc.get_traced_memory()[1] < 3 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
+    path.write_text(json.dumps({"data": {"version": "4.4"}}), encoding="utf-8")
+    assert await looked_at(path) == "it has no version, so it is no export"
 
 
 def test_what_is_left_without_logins_says_the_same_of_plugins_and_doors() -> None:
