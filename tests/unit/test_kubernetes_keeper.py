@@ -245,6 +245,24 @@ async def test_the_copy_of_a_held_node_is_an_archive_that_its_manifest_says_how_
     assert (tmp_path / "given").read_bytes() == (copy.place / ARCHIVE).read_bytes()
 
 
+def test_what_lies_there_is_moved_aside_when_a_copy_is_put_back(tmp_path: Path) -> None:
+    data = tmp_path / "there" / "data"
+    for name in ("spoilt/table", ".aside-1/older", "lost+found/inode"):
+        (data / name).parent.mkdir(parents=True)
+        (data / name).write_text(name)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "users.DCD").write_text("old users")
+    packed = subprocess.run(["tar", "-C", str(tmp_path), "-cf", "-", "data"], capture_output=True, check=True)
+    here = [word.replace(HOME, str(tmp_path / "there")) for word in subject.PUT_BACK]
+    subprocess.run(here, input=packed.stdout, check=True)
+    assert (data / "users.DCD").read_text() == "old users"
+    assert not (data / "spoilt").exists()
+    (aside,) = (one for one in data.glob(".aside-*") if one.name != ".aside-1")
+    assert [one.name for one in aside.iterdir()] == ["spoilt"]
+    assert (data / ".aside-1" / "older").exists()
+    assert (data / "lost+found" / "inode").exists()
+
+
 async def test_where_snapshots_are_taken_its_volume_is_written_out_and_nothing_is_read_from_it(
     api: FakeApi, pods: Pods, clock: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
