@@ -5,17 +5,35 @@ The rule: what is declared and not there is refused here, before the first resou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from botocore.exceptions import ClientError
 
 from components.aws.clients import client
 from components.emqx.aws_told import code_of, told
 from components.emqx.errors import BadInput
-from components.machines.words import Machines
 
 NO_SUBNET, NO_PARAMETER, NO_IMAGE = "InvalidSubnetID", "ParameterNotFound", "InvalidAMIID"
+
+
+class Wanted(Protocol):
+    """Instances that are declared."""
+
+    @property
+    def region(self) -> str:
+        """Where."""
+        ...
+
+    @property
+    def subnets(self) -> Sequence[str]:
+        """In which subnets."""
+        ...
+
+    @property
+    def image(self) -> str:
+        """Of which image."""
+        ...
 
 
 class Ground(NamedTuple):
@@ -27,7 +45,7 @@ class Ground(NamedTuple):
     image: str
 
 
-def ground_of(machines: Machines) -> Ground:
+def ground_of(machines: Wanted) -> Ground:
     """What the settings mean.
 
     Raises:
@@ -68,7 +86,7 @@ def subnets_of(region: str, subnets: Collection[str]) -> tuple[str, Mapping[str,
     return vpcs[0], {one["SubnetId"]: one["AvailabilityZone"] for one in found}
 
 
-def _image(machines: Machines) -> str:
+def _image(machines: Wanted) -> str:
     """The id; of a public parameter the one that it has now, which an instance that there is does not hear of."""
     image = machines.image
     with told("looking up the image", image):

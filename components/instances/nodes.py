@@ -253,7 +253,7 @@ def reasons(running: Running) -> str:
             f"{one.id} ({one.address}) is {one.state}{f': {one.reason}' if one.reason else ''}{checks.get(one.id, '')}"
             for one in instances
         ]
-        consoles = filter(None, (_console(running.region, one.id) for one in instances))
+        consoles = filter(None, (console(running.region, one.id) for one in instances))
         return "; ".join([*told_by, *list(consoles)[:1]]) or "no instance is there"
     except (UpgradeError, ClientError, BotoCoreError) as failure:
         return f"AWS could not be asked why: {failure}"
@@ -277,8 +277,11 @@ def _checks(region: str, ids: Sequence[str]) -> Mapping[str, str]:
     return bad
 
 
-def _console(region: str, instance: str) -> str:
-    """The last lines that our own script printed there, else the last of all."""
-    lines = client(region, "ec2").get_console_output(InstanceId=instance).get("Output", "").splitlines()
+def console(region: str, instance: str) -> str:
+    """The last lines that our own script printed there, else the last of all; never a reason to fail by itself."""
+    try:
+        lines = client(region, "ec2").get_console_output(InstanceId=instance).get("Output", "").splitlines()
+    except (ClientError, BotoCoreError) as failure:
+        return f"its console could not be read: {failure}"
     ours = [line.strip() for line in lines if "emqx-upgrade:" in line] or [line.strip() for line in lines]
     return f"console of {instance}: {' | '.join(ours[-LINES:])[:600]}" if ours else ""

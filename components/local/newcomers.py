@@ -6,14 +6,19 @@ in, and every health check says that it is well (recording A1_static_join_ce_5.8
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 from components.cutover.cohort import share_percent
 from components.cutover.words import Colour
-from components.emqx.models import ClusterHandle
-from components.ledger.base import Ledger
+from components.emqx.models import ClusterHandle, Credentials
+from components.ledger.base import STATES, Ledger
+from components.ledger.remembered import EXTERNAL, STACK
 from components.routers.base import ServerState
-from components.routers.share import remembering
+from components.routers.fronting import begun
+from components.routers.haproxy.servers import listed
+from components.routers.share import out_of_service, remembering
+from components.system.address import parsed
 
 
 async def keep_out(ledger: Ledger, clusters: Mapping[Colour, ClusterHandle], newcomers: Collection[Colour]) -> None:
@@ -28,3 +33,47 @@ async def keep_out(ledger: Ledger, clusters: Mapping[Colour, ClusterHandle], new
         }
         if states:
             await writing.write(remembering(writing.record.memory, states))
+
+
+class Beginning(Protocol):
+    """A balancer before its replicas: who is behind it, who was there before it, whose clusters are not ours, and who joins the other one's cluster."""
+
+    @property
+    def stack(self) -> str:
+        """Whose it is."""
+        ...
+
+    @property
+    def live(self) -> Colour:
+        """Who gets the first share where nobody has clients."""
+        ...
+
+    @property
+    def clusters(self) -> Mapping[Colour, ClusterHandle]:
+        """By colour."""
+        ...
+
+    @property
+    def standing(self) -> Sequence[Colour]:
+        """Who was there before."""
+        ...
+
+    @property
+    def external(self) -> Sequence[Colour]:
+        """Whose clusters are not ours."""
+        ...
+
+
+async def prepare(
+    ledger: Ledger, begins: Beginning, newcomers: Collection[Colour], credentials: Mapping[str, Credentials]
+) -> None:
+    """Make the ledger of a balancer whose replicas begin by themselves, with the first share where there is none; who is new and joins is kept out before any replica knows it."""
+    words = {STACK: begins.stack, EXTERNAL: " ".join(sorted(begins.external)) or None}
+    await begun(ledger, words, begins.live, begins.clusters, credentials, begins.standing)
+    if newcomers:
+        await keep_out(ledger, begins.clusters, newcomers)
+    ports = {(colour, one.name): parsed(one.mqtt).port for colour, it in begins.clusters.items() for one in it.nodes}
+    memory = (await ledger.read()).memory
+    if memory.get(STATES) != listed(ports, out_of_service(memory)):
+        async with ledger.held(None) as writing:
+            await writing.write({STATES: listed(ports, out_of_service(writing.record.memory))})

@@ -6,13 +6,32 @@ The rule: whoever may connect is said here, and nobody may who is not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.machines.words import Name, Range, Region, Subnet
-from components.problems import Whole
+from components.machines.words import AMAZON_LINUX, Arn, Image, InstanceType, Name, Range, Region, S3Package, Subnet
+from components.problems import Whole, matching
 from components.value import Value
+
+
+class HaproxyInstances(Value):
+    """The instances of balancer `aws`, which run HAProxy.
+
+    ``version`` is which HAProxy they have (2.8 is any 2.8.x), ``package`` where it comes from: the repositories of the image's own package manager, a file in S3, or the image, which has it.
+    ``key_pair`` is for people, ``kms_key`` the key of the secret parameters, ``boundary`` the permissions boundary of the role, ``boot_seconds`` how long a booting one
+    waits for its parameters and for green's share.
+    """
+
+    version: Annotated[str, matching(r"\d+\.\d+(\.\d+)?", "a version like 2.8")] = "2.8"
+    package: S3Package | Literal["repository", "image"] = "repository"
+    instance_type: InstanceType = "c7i.large"
+    image: Image = AMAZON_LINUX
+    root_gib: Whole = Field(default=20, ge=8, le=1_024)
+    key_pair: str | None = Field(default=None, min_length=1, max_length=255)
+    kms_key: Arn | None = None
+    boundary: Arn | None = None
+    boot_seconds: Whole = Field(default=600, ge=30, le=3_600)
 
 
 class Front(Value):
@@ -21,6 +40,7 @@ class Front(Value):
     ``name`` is where names begin, before the environment. ``sources`` are the ranges of addresses whose devices may connect; an ``internal`` one has private addresses only.
     ``idle_seconds`` is how long a connection may be silent (longer than any keep-alive; a listener whose TLS ends here has 350 s, which AWS does not let change), ``check_seconds`` how often
     each node is asked whether it takes clients, ``ready_seconds`` how long the first nodes may take until the balancer has them up.
+    ``instances`` are those of balancer `aws`.
     """
 
     region: Region = "eu-central-1"
@@ -35,3 +55,4 @@ class Front(Value):
     )
     ready_seconds: float = Field(default=900, ge=5, le=7_200)
     tags: Mapping[str, str] = {}
+    instances: HaproxyInstances = HaproxyInstances()

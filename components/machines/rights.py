@@ -30,15 +30,27 @@ def partition_of(region: str) -> str:
 
 def role_policy(machines: Machines, what: Declared, account: str) -> str:
     """The document of the role's one policy."""
-    partition = partition_of(machines.region)
     below = names.parameters(what.prefix, what.colour)
-    parameters = [f"arn:{partition}:ssm:{machines.region}:{account}:parameter{below}/{name}" for name in ALL]
-    statements: list[dict[str, Any]] = [_allow("ssm:GetParameter", parameters)]
-    if machines.kms_key is not None:
-        statements.append(_allow("kms:Decrypt", [machines.kms_key]))
-    if isinstance(machines.package, S3Package):
-        statements.append(_allow("s3:GetObject", [machines.package.arn.format(partition=partition)]))
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, sort_keys=True)
+    parameters = [f"ssm parameter{below}/{name}" for name in ALL]
+    told = [statement("ssm:GetParameter", machines.region, account, *parameters)]
+    return text_of(told, machines.region, machines.kms_key, machines.package)
+
+
+def statement(action: str, region: str, account: str, *resources: str) -> dict[str, Any]:
+    """One action on things of this account and region: ``ssm parameter/NAME``."""
+    split = [one.partition(" ") for one in resources]
+    named = [f"arn:{partition_of(region)}:{service}:{region}:{account}:{name}" for service, _, name in split]
+    return _allow(action, named)
+
+
+def text_of(statements: list[dict[str, Any]], region: str, kms_key: str | None, package: S3Package | str) -> str:
+    """The document, with the key of the secret parameters and the package's file where there are such."""
+    more: list[dict[str, Any]] = []
+    if kms_key is not None:
+        more.append(_allow("kms:Decrypt", [kms_key]))
+    if isinstance(package, S3Package):
+        more.append(_allow("s3:GetObject", [package.arn.format(partition=partition_of(region))]))
+    return json.dumps({"Version": "2012-10-17", "Statement": [*statements, *more]}, sort_keys=True)
 
 
 def _allow(action: str, resources: list[str]) -> dict[str, Any]:

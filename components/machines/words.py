@@ -22,6 +22,7 @@ Image = Annotated[
         "the id of an image (ami-..), or the name of a public parameter that has one (/aws/service/..)",
     ),
 ]
+InstanceType = Annotated[str, matching(r"[a-z0-9-]+\.[a-z0-9-]+", "a type like m7i.large")]
 AMAZON_LINUX = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 Arn = Annotated[str, matching(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+", "an ARN with an account in it")]
 Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "64 hexadecimal digits")]
@@ -71,7 +72,7 @@ class Machines(Value):
     region: Region
     name: Name = "emqx"
     subnets: tuple[Subnet, ...] = Field(min_length=1, max_length=20)
-    instance_type: Annotated[str, matching(r"[a-z0-9-]+\.[a-z0-9-]+", "a type like m7i.large")] = "m7i.large"
+    instance_type: InstanceType = "m7i.large"
     image: Image = AMAZON_LINUX
     package: S3Package | Literal["repository", "image"] = "repository"
     volume: Volume = Volume()

@@ -103,6 +103,7 @@ def configuration(
         max_connections=fronting.max_connections,
         back_seconds=fronting.back_seconds,
         ready_port=names.READY_PORT,
+        pod=True,
     )
     return render(settings)
 

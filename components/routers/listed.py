@@ -5,18 +5,16 @@ The rule: groups are told apart by their tags, never by their names, since a gro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
+from components.aws import names
 from components.aws.clients import client
 from components.aws.place import AwsPlace
-from components.cutover.words import COLOURS, Colour
+from components.cutover.words import COLOURS
 from components.emqx.aws_told import code_of, told
-from components.emqx.models import BalancerHandle, Weighed
-
-if TYPE_CHECKING:
-    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+from components.emqx.models import BalancerHandle, Tier, Weighed
 
 COLOUR, PORT = "emqx-upgrade:colour", "emqx-upgrade:port"
 """Tags of a target group; public, since they stand in accounts."""
@@ -30,6 +28,19 @@ class _Listener(NamedTuple):
     arn: str
 
 
+class Found(NamedTuple):
+    """A balancer: its address (ARN), the host that devices connect to, and its listeners by their ports."""
+
+    arn: str
+    host: str
+    listeners: list[_Listener]
+
+    @property
+    def first(self) -> str:
+        """Where devices connect."""
+        return f"{self.host}:{self.listeners[0].port}"
+
+
 def listed(region: str, name: str, table: str) -> BalancerHandle | None:
     """The handle, without the names of nodes; None where there is no such balancer, or one without a listener.
 
@@ -37,51 +48,79 @@ def listed(region: str, name: str, table: str) -> BalancerHandle | None:
         Unreachable, Unauthorized, NotNow, Refused: AWS.
 
     """
-    api = client(region, "elbv2")
     with told("looking for the load balancer", name):
-        try:
-            (found,) = api.describe_load_balancers(Names=[name])["LoadBalancers"]
-        except ClientError as failure:
-            if code_of(failure) == NO_BALANCER:
-                return None
-            raise
-        arn, host = found.get("LoadBalancerArn", ""), found.get("DNSName", "")
-        listeners = sorted(
-            _Listener(one.get("Port", 0), one.get("ListenerArn", ""))
-            for one in api.describe_listeners(LoadBalancerArn=arn)["Listeners"]
-        )
-        groups = _groups(api, arn)
-    if not listeners:
+        found = _found(region, name)
+        groups = {} if found is None else _groups(region, found.arn)
+    if found is None:
         return None
-    ports = [one.port for one in listeners]
+    ports = [one.port for one in found.listeners]
     return BalancerHandle(
         router="network_load_balancer",
         ledger="dynamodb",
-        mqtt=f"{host}:{ports[0]}",
+        mqtt=found.first,
         admin=(),
         maps=table,
         aws=AwsPlace(region=region),
         weighed=Weighed(
-            listeners=tuple(one.arn for one in listeners),
+            listeners=tuple(one.arn for one in found.listeners),
             groups={
                 colour: tuple(by_port[port] for port in ports)
-                for colour, by_port in groups.items()
-                if by_port.keys() >= set(ports)
+                for colour in COLOURS
+                if (by_port := groups.get(colour, {})).keys() >= set(ports)
             },
         ),
     )
 
 
-def _groups(api: ElasticLoadBalancingv2Client, balancer: str) -> dict[Colour, dict[int, str]]:
-    """The groups behind it by colour and port of their listener."""
+def tier_listed(region: str, name: str, table: str) -> BalancerHandle | None:
+    """That of instances of HAProxy behind such a balancer; None where there is none.
+
+    Raises:
+        Unreachable, Unauthorized, NotNow, Refused: AWS.
+
+    """
+    with told("looking for the load balancer", name):
+        found = _found(region, name)
+        groups = {} if found is None else _groups(region, found.arn).get(names.BALANCER, {})
+    if found is None:
+        return None
+    return BalancerHandle(
+        router="haproxy_instances",
+        ledger="dynamodb",
+        mqtt=found.first,
+        admin=(),
+        maps=table,
+        aws=AwsPlace(region=region),
+        tier=Tier(name=name, groups=tuple(arn for _, arn in sorted(groups.items()))),
+    )
+
+
+def _found(region: str, name: str) -> Found | None:
+    api = client(region, "elbv2")
+    try:
+        (balancer,) = api.describe_load_balancers(Names=[name])["LoadBalancers"]
+    except ClientError as failure:
+        if code_of(failure) == NO_BALANCER:
+            return None
+        raise
+    arn = balancer.get("LoadBalancerArn", "")
+    listeners = sorted(
+        _Listener(one.get("Port", 0), one.get("ListenerArn", ""))
+        for one in api.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    )
+    return Found(arn, balancer.get("DNSName", ""), listeners) if listeners else None
+
+
+def _groups(region: str, balancer: str) -> dict[str, dict[int, str]]:
+    """The groups behind it by what their tag says (a colour, or that they are of the balancer's own instances), and the port of their listener."""
+    api = client(region, "elbv2")
     arns = [
         one.get("TargetGroupArn", "") for one in api.describe_target_groups(LoadBalancerArn=balancer)["TargetGroups"]
     ]
-    groups: dict[Colour, dict[int, str]] = {}
+    groups: dict[str, dict[int, str]] = {}
     for first in range(0, len(arns), AT_ONCE):
         for one in api.describe_tags(ResourceArns=arns[first : first + AT_ONCE])["TagDescriptions"]:
             tags = {tag["Key"]: tag.get("Value", "") for tag in one.get("Tags", ())}
-            for colour in COLOURS:
-                if tags.get(COLOUR) == colour and tags.get(PORT, "").isdigit():
-                    groups.setdefault(colour, {})[int(tags[PORT])] = one.get("ResourceArn", "")
+            if tags.get(COLOUR) and tags.get(PORT, "").isdigit():
+                groups.setdefault(tags[COLOUR], {})[int(tags[PORT])] = one.get("ResourceArn", "")
     return groups

@@ -38,14 +38,7 @@ def open_ports(
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
     """The rules of a colour's group; ``beside`` is the handle of the colour whose cluster it joins, whose group is opened to it as well."""
-    out = SecurityGroupEgressRule(
-        f"{what.colour}-out",
-        security_group_id=group.id,
-        ip_protocol="-1",
-        cidr_ipv4="0.0.0.0/0",
-        tags=dict(tags),
-        opts=opts,
-    )
+    out = let_out(f"{what.colour}-out", group.id, tags, opts)
     doors = [*_among_nodes(group.id, beside), *_from_outside(group.id, machines)]
     return [out, *(_opened(what, door, tags, opts) for door in doors)]
 
@@ -72,15 +65,36 @@ def _from_outside(group: pulumi.Output[str], machines: Machines) -> Iterator[_Do
 def _opened(
     what: Declared, door: _Door, tags: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> SecurityGroupIngressRule:
+    return let_in(f"{what.colour}-{door.name}", door.into, door.port, tags, opts, **door.source)
+
+
+def let_in(
+    name: str,
+    into: pulumi.Input[str],
+    port: pulumi.Input[int],
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+    **source: pulumi.Input[str],
+) -> SecurityGroupIngressRule:
+    """A rule for one port of a group; ``source`` is a range, or another group."""
     return SecurityGroupIngressRule(
-        f"{what.colour}-{door.name}",
-        security_group_id=door.into,
+        name,
+        security_group_id=into,
         ip_protocol="tcp",
-        from_port=door.port,
-        to_port=door.port,
+        from_port=port,
+        to_port=port,
         tags=dict(tags),
         opts=opts,
-        **door.source,
+        **source,
+    )
+
+
+def let_out(
+    name: str, group: pulumi.Input[str], tags: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> SecurityGroupEgressRule:
+    """A rule for whatever begins inside."""
+    return SecurityGroupEgressRule(
+        name, security_group_id=group, ip_protocol="-1", cidr_ipv4="0.0.0.0/0", tags=dict(tags), opts=opts
     )
 
 

@@ -17,19 +17,18 @@ from pulumi_aws.ec2.instance import Instance
 from pulumi_aws.ec2.security_group import SecurityGroup
 from pulumi_aws.ec2.volume_attachment import VolumeAttachment
 from pulumi_aws.iam.instance_profile import InstanceProfile
-from pulumi_aws.iam.role import Role
-from pulumi_aws.iam.role_policy import RolePolicy
 from pulumi_aws.provider import Provider
 
 from components.aws import names
 from components.emqx.models import Credentials
 from components.instances.ground import Ground, ground_of
 from components.instances.nodes import CLUSTER, NUMBER
-from components.machines.rights import TRUST, partition_of, role_policy
+from components.machines.rights import partition_of, role_policy
 from components.machines.user_data import Boot, user_data
 from components.machines.words import Declared, Machines
 from components.targets.aws_network import open_ports
 from components.targets.aws_parameters import before_nodes, begins, of_nodes
+from components.targets.aws_profile import profile_of
 
 METADATA = InstanceMetadataOptionsArgs(
     http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1, instance_metadata_tags="enabled"
@@ -116,28 +115,8 @@ def declare(
 
 def _profile(colour: Colour, own: str) -> InstanceProfile:
     what, machines = colour.what, colour.machines
-    role = Role(
-        f"{what.colour}-role",
-        name=f"{own}-{machines.region}",
-        assume_role_policy=TRUST,
-        permissions_boundary=machines.boundary,
-        tags=colour.tags(own),
-        opts=colour.opts,
-    )
-    policy = RolePolicy(
-        f"{what.colour}-rights",
-        name="parameters",
-        role=role.name,
-        policy=role_policy(machines, what, colour.ground.account),
-        opts=colour.opts,
-    )
-    return InstanceProfile(
-        f"{what.colour}-profile",
-        name=f"{own}-{machines.region}",
-        role=role.name,
-        tags=colour.tags(own),
-        opts=colour.but(policy),
-    )
+    policy = role_policy(machines, what, colour.ground.account)
+    return profile_of(what.colour, f"{own}-{machines.region}", policy, machines.boundary, colour.tags(own), colour.opts)
 
 
 class _Node(NamedTuple):

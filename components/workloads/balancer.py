@@ -18,15 +18,11 @@ from components.kubernetes import api, names
 from components.kubernetes.api import ApiError
 from components.kubernetes.place import Place
 from components.kubernetes.pods import why
-from components.ledger.base import STATES, Ledger
+from components.ledger.base import Ledger
 from components.ledger.config_map import ConfigMapLedger
-from components.ledger.remembered import EXTERNAL, STACK
-from components.local.newcomers import keep_out
+from components.local import newcomers
 from components.manifests.haproxy import address
-from components.routers.fronting import begun, settled
-from components.routers.haproxy.servers import listed
-from components.routers.share import out_of_service
-from components.system.address import parsed
+from components.routers.fronting import settled
 from components.value import Value
 from components.workloads.nodes import Watching
 from components.workloads.waiting import POLL_SECONDS, Awaited, ready
@@ -57,17 +53,9 @@ def ledger_at(place: Place, name: str) -> Ledger:
 
 
 async def prepare(fronted: Fronted, credentials: Mapping[str, Credentials]) -> None:
-    """Make the ledger with the first share where there is none; who is new and joins is kept out before any pod knows it."""
+    """Make the ledger, before any pod."""
     ledger = ledger_at(fronted.place, fronted.name)
-    words = {STACK: fronted.stack, EXTERNAL: " ".join(sorted(fronted.external)) or None}
-    await begun(ledger, words, fronted.live, fronted.clusters, credentials, fronted.standing)
-    if fronted.newcomers:
-        await keep_out(ledger, fronted.clusters, fronted.newcomers)
-    ports = {(colour, one.name): parsed(one.mqtt).port for colour, it in fronted.clusters.items() for one in it.nodes}
-    memory = (await ledger.read()).memory
-    if memory.get(STATES) != listed(ports, out_of_service(memory)):
-        async with ledger.held(None) as writing:
-            await writing.write({STATES: listed(ports, out_of_service(writing.record.memory))})
+    await newcomers.prepare(ledger, fronted, fronted.newcomers, credentials)
 
 
 async def settle(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.machines.user_data import SCRIPT
+from components.machines.user_data import script
 
 PLANTED = "planted-cookie"
 PARAMETERS = {
@@ -51,7 +51,7 @@ esac
     "curl": """
 for last; do :; done
 case $last in
-  */token) echo a-token ;;
+  */token) [ -z "${ALONE:-}" ] || exit 7; echo a-token ;;
   */emqx-upgrade-aside) cat "$BED/aside" 2>/dev/null || exit 22 ;;
 esac
 """,
@@ -78,7 +78,7 @@ class Machine:
         for name, value in PARAMETERS.items():
             self.parameter(name, value)
         self.script = directory / "boot.sh"
-        self.script.write_text(SCRIPT.read_text().replace("/etc/", f"{directory}/etc/"))
+        self.script.write_text(script("boot.sh").replace("/etc/", f"{directory}/etc/"))
 
     def facts(self, **more: Any) -> None:
         """What the instance was given."""

@@ -147,3 +147,13 @@ def test_data_of_a_node_that_has_left_are_set_aside_once(tmp_path: Path) -> None
     (data / "mnesia").mkdir()
     machine.boot()
     assert (data / "mnesia").exists(), "the word is of one time"
+
+
+def test_without_its_metadata_service_nobody_knows_whether_data_are_to_be_set_aside_and_nothing_is_started(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(tmp_path)
+    done = machine.boot(ALONE="yes")
+    assert done.returncode == 1
+    assert "gave up waiting for the metadata service" in done.stderr
+    assert not machine.started

@@ -58,7 +58,7 @@ class HaproxySettings(Value):
     ``admin`` are ``host:port``; a unix admin socket ``admin.sock`` beside the configuration is always there.
     Who reaches an admin port may move every client, it knows no password: only for networks that nobody else is in.
     ``maps`` is the directory of the maps, absolute or relative to the configuration. ``max_connections`` counts clients (two
-    files each); without it HAProxy takes what its file limit allows. ``back_seconds`` is how long a node that was down answers its check first. With a ``ready_port`` it says there whether it listens; what is a pod has nothing beside
+    files each); without it HAProxy takes what its file limit allows. ``back_seconds`` is how long a node that was down answers its check first. With a ``ready_port`` (of ``ready_host``) it says there whether it listens; what is a ``pod`` has nothing beside
     its configuration that it could write to, so no unix socket and no states of before.
     """
 
@@ -70,6 +70,8 @@ class HaproxySettings(Value):
     back_seconds: float = Field(default=BACK_SECONDS, ge=1)
     log: bool = False
     ready_port: int | None = Field(default=None, gt=0)
+    ready_host: str = "*"
+    pod: bool = False
 
     @property
     def websocket(self) -> bool:
@@ -93,7 +95,7 @@ def render(settings: HaproxySettings) -> str:
     colours = [side.cluster.colour for side in settings.sides]
     blocks = [_global(settings), _defaults(settings), *frontends(settings.binds, colours, settings.maps)]
     if settings.ready_port is not None:
-        blocks.append(_ready(settings.ready_port))
+        blocks.append(_ready(settings.ready_host, settings.ready_port))
     blocks += [_backend(side, settings) for side in settings.sides]
     if settings.websocket:
         blocks += [_backend_ws(side, names_clients=settings.names_clients) for side in settings.sides]
@@ -137,7 +139,7 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
     yield "global"
     yield "  master-worker"
     yield "  default-path config"  # names relative to this file, so that no path is too long or has odd characters
-    if settings.ready_port is None:
+    if not settings.pod:
         yield f"  stats socket unix@{ADMIN} mode 600 level admin expose-fd listeners"
         yield f"  server-state-file {STATE}"
     else:
@@ -180,9 +182,9 @@ def _defaults(settings: HaproxySettings) -> Iterator[str]:
     yield "  option redispatch 1"  # a node that refuses is left for the next one at once
 
 
-def _ready(port: int) -> list[str]:
-    """Where a kubelet asks: it is answered as long as new clients are taken."""
-    return ["frontend ready", "  mode http", f"  bind *:{port}", "  timeout client 5s", "  monitor-uri /ready"]
+def _ready(host: str, port: int) -> list[str]:
+    """Where a kubelet asks, or a Network Load Balancer connects: it is answered as long as new clients are taken."""
+    return ["frontend ready", "  mode http", f"  bind {host}:{port}", "  timeout client 5s", "  monitor-uri /ready"]
 
 
 def _backend(side: Side, settings: HaproxySettings) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What runs beside HAProxy, where its admin socket cannot be reached from elsewhere: asks one line of commands, prints the answer packed.
+"""What runs beside HAProxy, where its admin socket cannot be reached from elsewhere: asks one line of commands, prints the answer packed (or plain: SOCKET COMMAND).
 
 The rule: it is one small file with nothing but the standard library of any Python from 3.7, since an instance has no other; it decides nothing. 0 is an answer, 3 is none.
 """
@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-NO_ANSWER = 3
+NO_ANSWER, SECONDS = 3, 5.0
 
 
 def answered(asked: dict[str, Any]) -> str:
@@ -43,13 +43,18 @@ def answered(asked: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Ask what the one argument says."""
+    """Ask what the arguments say."""
+    plain = len(sys.argv) > 2
     try:
-        text = answered(json.loads(gzip.decompress(base64.b64decode(sys.argv[1]))))
+        if plain:
+            asked = {"socket": sys.argv[1], "command": sys.argv[2], "seconds": SECONDS, "closing": False, "only": ""}
+        else:
+            asked = json.loads(gzip.decompress(base64.b64decode(sys.argv[1])))
+        text = answered(asked)
     except OSError as error:
         sys.stderr.write(f"{error or type(error).__name__}\n")
         sys.exit(NO_ANSWER)
-    sys.stdout.write(base64.b64encode(gzip.compress(text.encode(), 9)).decode() + "\n")
+    sys.stdout.write(text if plain else base64.b64encode(gzip.compress(text.encode(), 9)).decode() + "\n")
 
 
 if __name__ == "__main__":
