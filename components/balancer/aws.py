@@ -21,6 +21,8 @@ from components.routers import certificates
 from components.routers.listeners import Listener
 from components.settings import Settings
 
+INSTANCES = 2
+
 
 class AwsBalancer(NetworkLoadBalancer):
     """Found by the name of its Network Load Balancer; what it remembers is where that of the other one is."""
@@ -34,15 +36,18 @@ class AwsBalancer(NetworkLoadBalancer):
         from components.balancer import aws_ledger
         from components.balancer.tier_objects import Plan, declare
         from components.resources.instances_balancer import InstancesBalancer
-        from components.resources.instances_share import InstancesShare
+        from components.resources.instances_share import InstancesShare  # what AWS needs takes long to be imported
 
         front, own, doors = settings.balancer.aws, own_name(settings), doors_of(settings)
+        count = replicas_of(settings)
         tags = {**front.tags, "environment": settings.environment, "Name": own}
         table, table_name = aws_ledger.declare(name, own, tags, protect=settings.protect, opts=opts)
         at = {"region": front.region, "name": own, "table": table_name, "clusters": dict(fronted.clusters)}
         after_table = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[table]))
         share = InstancesShare(
-            f"{name}-share", {**at, "stack": pulumi.get_stack(), **judged(settings, fronted)}, after_table
+            f"{name}-share",
+            {**at, "stack": pulumi.get_stack(), **judged(settings, fronted), "replicas": count},
+            after_table,
         )
         text, secret = _text(settings, fronted), secret_files(doors, pulumi.runtime.config.get_config, time.time())
         plan = Plan(
@@ -50,7 +55,7 @@ class AwsBalancer(NetworkLoadBalancer):
             own,
             _ground(settings),
             front,
-            settings.balancer.replicas,
+            count,
             doors,
             fronted.clusters,
             [colour for colour in fronted.clusters if settings.clusters[colour].target == "aws"],
@@ -87,6 +92,11 @@ class AwsBalancer(NetworkLoadBalancer):
         host = found.mqtt.rpartition(":")[0]
         served = [Endpoint(protocol=one.protocol, address=f"{host}:{one.port}") for one in doors_of(settings)]
         return found.model_copy(update={"endpoints": tuple(served)})
+
+
+def replicas_of(settings: Settings) -> int:
+    """How many instances: two where nothing is declared, since one is no tier."""
+    return settings.balancer.replicas if "replicas" in settings.balancer.model_fields_set else INSTANCES
 
 
 def secret_files(doors: tuple[Listener, ...], config: Any, now: float) -> dict[str, str]:

@@ -14,7 +14,7 @@ from components.routers import certificates
 from components.routers.certificates import UnfitError
 from components.routers.listeners import Listener
 from components.settings import Settings
-from components.targets import BALANCERS_ON_AWS
+from components.targets import AWS, BALANCERS_ON_AWS
 
 PATH = "emqx:balancer.listeners"
 KUBERNETES = "kubernetes"
@@ -34,7 +34,9 @@ def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list
     for index, one in enumerate(listeners):
         path = f"{PATH}[{index}]"
         found += _twice(path, one, listeners[:index])
-        if settings.balancer.target in BALANCERS_ON_AWS:
+        if settings.balancer.target == AWS:
+            found += _behind_another(path, one)
+        elif settings.balancer.target in BALANCERS_ON_AWS:
             found += _on_aws(path, one)
             continue
         found += _elsewhere(path, one, on_kubernetes=settings.balancer.target in PODS)
@@ -88,6 +90,16 @@ def _on_aws(path: str, one: Listener) -> Iterator[Problem]:
     if one.node_port is not None and not passes:
         allowed = "no value but where TLS is passed on: otherwise it is the nodes' port for MQTT, or for WebSocket"
         yield Problem(f"{path}.nodePort", str(one.node_port), allowed)
+
+
+def _behind_another(path: str, one: Listener) -> Iterator[Problem]:
+    """What HAProxy has not where a Network Load Balancer brings it its connections."""
+    if one.host != "*":
+        yield Problem(f"{path}.host", one.host, "no value on AWS: the balancer listens at its own addresses")
+    if one.accept_proxy:
+        yield Problem(
+            f"{path}.acceptProxy", "true", "false: a Network Load Balancer takes no PROXY header, and writes its own"
+        )
 
 
 def _words(path: str, one: Listener) -> Iterator[Problem]:

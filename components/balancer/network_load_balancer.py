@@ -39,7 +39,7 @@ class NetworkLoadBalancer:
         from components.instances.ground import subnets_of
         from components.resources.weighed_balancer import WeighedBalancer
 
-        front, own = settings.balancer.aws, _own(settings)
+        front, own = settings.balancer.aws, own_name(settings)
         tags = {**front.tags, "environment": settings.environment, "Name": own}
         table, table_name = aws_ledger.declare(name, own, tags, protect=settings.protect, opts=opts)
         vpc, _ = subnets_of(front.region, front.subnets)
@@ -88,7 +88,7 @@ class NetworkLoadBalancer:
         from components.routers.listed import listed
 
         front = settings.balancer.aws
-        return listed(front.region, _own(settings), names.table(_own(settings)))
+        return listed(front.region, own_name(settings), names.table(own_name(settings)))
 
 
 def doors_of(settings: Settings) -> tuple[Listener, ...]:
@@ -96,14 +96,15 @@ def doors_of(settings: Settings) -> tuple[Listener, ...]:
     return settings.balancer.listeners or DEFAULT
 
 
-def _own(settings: Settings) -> str:
+def own_name(settings: Settings) -> str:
+    """Where its names begin, and its own."""
     return names.prefix(settings.balancer.aws.name, settings.environment)
 
 
 def _record(settings: Settings) -> Record:
     from components.ledger.dynamodb import DynamodbLedger  # what AWS needs takes long to be imported
 
-    ledger = DynamodbLedger(settings.balancer.aws.region, names.table(_own(settings)))
+    ledger = DynamodbLedger(settings.balancer.aws.region, names.table(own_name(settings)))
     return aside(ledger.read())
 
 

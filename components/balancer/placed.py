@@ -9,7 +9,7 @@ from components.manifests.entrance import TARGETS
 from components.settings import Settings
 from components.strategies import STRATEGIES
 from components.system.address import parsed
-from components.targets import BALANCERS_ON_AWS, KUBERNETES
+from components.targets import AWS, BALANCERS_ON_AWS, KUBERNETES
 
 SERVICE = "service"
 STRATEGIES_THERE = ("two-cluster",)
@@ -41,9 +41,9 @@ def problems(settings: Settings) -> list[Problem]:
 
 def _on_aws(settings: Settings) -> Iterator[Problem]:
     """Instances, and somebody's own nodes by their addresses; only what was run there from end to end."""
-    word, front = settings.cutover.strategy, settings.balancer.aws
-    if word not in STRATEGIES_THERE:
-        allowed = f"{', '.join(STRATEGIES_THERE)} behind {settings.balancer.target}; {word} is not yet built there"
+    word, front, balancer = settings.cutover.strategy, settings.balancer.aws, settings.balancer.target
+    if balancer != AWS and word not in STRATEGIES_THERE:
+        allowed = f"{', '.join(STRATEGIES_THERE)} behind {balancer}; {word} is not yet built there"
         yield Problem("emqx:cutover.strategy", word, allowed)
     if not front.subnets:
         yield Problem("emqx:balancer.aws.subnets", "none", "the subnets of its addresses, in the nodes' VPC")
@@ -51,8 +51,11 @@ def _on_aws(settings: Settings) -> Iterator[Problem]:
         if cluster.target not in {"aws", "external"}:
             allowed = "aws or external: the balancer is in a VPC, and reaches nodes by their private addresses"
             yield Problem(f"emqx:clusters.{colour}.target", cluster.target, allowed)
+        if balancer == AWS and not cluster.proxy_protocol:
+            allowed = "true: clients are found at the balancer by their own addresses, which nodes learn by the PROXY header alone"
+            yield Problem(f"emqx:clusters.{colour}.proxyProtocol", "false", allowed)
         nodes = getattr(cluster, "nodes", ())
-        for index, node in enumerate(nodes if isinstance(nodes, tuple) else ()):
+        for index, node in enumerate(nodes if isinstance(nodes, tuple) and balancer != AWS else ()):
             if parsed(node.mqtt).is_name:
                 allowed = "ADDRESS:PORT: a target group knows private addresses, and no names"
                 yield Problem(f"emqx:clusters.{colour}.nodes[{index}].mqtt", node.mqtt, allowed)

@@ -106,9 +106,7 @@ def declare(plan: Plan, before: pulumi.Resource, opts: pulumi.ResourceOptions) -
         for door, one in zip(plan.doors, groups, strict=True)
         for number, instance in enumerate(instances)
     ]
-    listeners = [
-        _listener(plan, balancer, door, one, opts) for door, one in zip(plan.doors, groups, strict=True)
-    ]
+    listeners = [_listener(plan, balancer, door, one, opts) for door, one in zip(plan.doors, groups, strict=True)]
     return Made(balancer, group, groups, instances, [*parameters, *attached, *listeners])
 
 
@@ -192,7 +190,12 @@ def _instance(
         table=names.table(plan.own),
         wait_seconds=wanted.boot_seconds,
     )
-    tags = {**plan.tags, "Name": names.node(plan.own, names.BALANCER, number), names.TIER: plan.own}
+    tags = {
+        **plan.tags,
+        "Name": names.node(plan.own, names.BALANCER, number),
+        names.TIER: plan.own,
+        "colour": names.BALANCER,
+    }
     root = InstanceRootBlockDeviceArgs(encrypted=True, volume_type="gp3", volume_size=wanted.root_gib)
     return Instance(
         f"{plan.name}-{number}",

@@ -36,6 +36,14 @@ class Wanted(Protocol):
         ...
 
 
+class Place(NamedTuple):
+    """The same, where nothing else is told of them."""
+
+    region: str
+    subnets: Sequence[str]
+    image: str
+
+
 class Ground(NamedTuple):
     """The account's number, the VPC of the subnets, the zone of each, the image's id."""
 

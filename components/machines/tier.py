@@ -50,6 +50,7 @@ def configuration(
         back_seconds=fronting.back_seconds,
         ready_port=READY_PORT,
         ready_host=OWN,
+        beside=f"{DIRECTORY}/",
     )
     return render(settings)
 

@@ -14,7 +14,7 @@ from components.targets.kubernetes import Kubernetes
 from components.targets.local import Local
 
 KUBERNETES, AWS = "kubernetes", "aws"
-BALANCERS_ON_AWS = frozenset({"network_load_balancer"})
+BALANCERS_ON_AWS = frozenset({"network_load_balancer", AWS})
 """The balancers that Pulumi's provider for AWS declares."""
 
 

@@ -72,15 +72,15 @@ class Instance:
 
         return await asyncio.to_thread(shell.run, words, client, lambda path: Path(machine.outside(path)))
 
-    async def command(self, lines: list[str]) -> tuple[int, str]:
-        """Run a script in it: exit status and what it said."""
+    async def command(self, lines: list[str]) -> tuple[int, str, str]:
+        """Run a script in it: exit status, and what it said on its two outputs."""
         process = await self.machine.enter("/bin/sh", "-c", "\n".join(lines), output=asyncio.subprocess.PIPE)
         try:
             said, wrong = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
         except TimeoutError:
             process.kill()
-            return 124, "timed out"
-        return process.returncode or 0, (said + wrong).decode(errors="replace")
+            return 124, "", "timed out"
+        return process.returncode or 0, said.decode(errors="replace"), wrong.decode(errors="replace")
 
 
 class Instances:

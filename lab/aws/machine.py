@@ -19,7 +19,7 @@ from lab.aws.cloud_init import NotUnderstoodError, Wanted, read
 from lab.kubernetes.sandbox import OWN, PATHS, ROOT, Mount, elsewhere, first, layers, mounted, with_pid
 
 STANDINS = (
-    *("aws", "curl", "apt-get", "dnf", "yum", "dpkg", "dpkg-query", "rpm", "systemctl", "id", "chown"),
+    *("aws", "curl", "apt-get", "dnf", "yum", "dpkg", "dpkg-query", "rpm", "systemctl", "id", "chown", "haproxy"),
     *("blkid", "mkfs.xfs", "mkfs.ext4", "mount", "umount", "mountpoint"),
 )
 PRIVATE = (
@@ -201,6 +201,11 @@ class Machine:
         """Start a service, which runs as long as the machine."""
         await self.halt(name)
         self.services[name] = Service(name, await self.enter(*words, environment=environment))
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a service's first process."""
+        process = self.services[name].process
+        with_pid(first(process.pid) or process.pid, number)
 
     async def halt(self, name: str) -> None:
         """Stop a service."""

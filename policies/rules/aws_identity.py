@@ -12,6 +12,13 @@ from typing import Any
 from rules.base import CRITICAL, Rule, Seen, Setting, fields, items
 from rules.tokens import IAM_ATTACHMENT, IAM_POLICY, IAM_ROLE, IAM_ROLE_POLICY
 
+_AGENT = (
+    "ssm:UpdateInstanceInformation",
+    *(f"ssmmessages:{verb}{word}Channel" for verb in ("Create", "Open") for word in ("Control", "Data")),
+    *(f"ec2messages:{one}Message" for one in ("Acknowledge", "Delete", "Fail")),
+    *(f"ec2messages:{one}" for one in ("GetEndpoint", "GetMessages", "SendReply")),
+)
+"""What the agent of Systems Manager calls to get its commands."""
 _WIDE = ("AdministratorAccess", "PowerUserAccess", "FullAccess")
 
 
@@ -74,7 +81,7 @@ RULES = (
             "anyResource": Setting(
                 "Actions that AWS knows no resource for, so that they may be allowed on all.",
                 {"type": "array", "items": {"type": "string"}},
-                ["ec2:DescribeVolumes", "ec2:DescribeInstances", "ec2:DescribeTags"],
+                ["ec2:DescribeVolumes", "ec2:DescribeInstances", "ec2:DescribeTags", *_AGENT],
             )
         },
     ),

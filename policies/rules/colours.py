@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rules.base import CRITICAL, Rule, Seen, fields, items, number, whole
-from rules.tokens import BLUE_GREEN, CLUSTER_GUARD, CUTOVER, KUBERNETES_SHARE, MQTT_BALANCER, WEIGHED_BALANCER
+from rules.tokens import (
+    BLUE_GREEN,
+    CLUSTER_GUARD,
+    CUTOVER,
+    INSTANCES_SHARE,
+    KUBERNETES_SHARE,
+    MQTT_BALANCER,
+    WEIGHED_BALANCER,
+)
 from rules.versions import declared, rank
 
 
@@ -81,7 +89,7 @@ RULES = (
     Rule(
         "old-colour-declared",
         "The old colour stays declared while it may serve, and both are never taken away.",
-        {MQTT_BALANCER, KUBERNETES_SHARE, WEIGHED_BALANCER},
+        {MQTT_BALANCER, INSTANCES_SHARE, KUBERNETES_SHARE, WEIGHED_BALANCER},
         _declared_while_serving,
         "Keep both colours in emqx:clusters until the old one is drained and soaked; remove it in a change of its own.",
         CRITICAL,

@@ -24,6 +24,8 @@ KUBERNETES_SHARE = f"{PREFIX}KubernetesShare"
 KUBERNETES_TAKEN = f"{PREFIX}KubernetesTaken"
 AWS_CLUSTER = f"{PREFIX}AwsCluster"
 AWS_DECLARED = f"{PREFIX}AwsDeclared"
+INSTANCES_BALANCER = f"{PREFIX}InstancesBalancer"
+INSTANCES_SHARE = f"{PREFIX}InstancesShare"
 WEIGHED_BALANCER = f"{PREFIX}WeighedBalancer"
 STACK = "pulumi:pulumi:Stack"
 
@@ -50,6 +52,8 @@ DYNAMIC = frozenset(
         KUBERNETES_TAKEN,
         AWS_CLUSTER,
         AWS_DECLARED,
+        INSTANCES_BALANCER,
+        INSTANCES_SHARE,
         WEIGHED_BALANCER,
     }
 )

@@ -134,7 +134,9 @@ def test_a_command_runs_in_the_machine(node: Node, cloud: Cloud) -> None:
     sent = ssm.send_command(
         InstanceIds=[node.id], DocumentName="AWS-RunShellScript", Parameters={"commands": ["hostname", "exit 3"]}
     )
-    answer = ssm.get_command_invocation(CommandId=sent["Command"]["CommandId"], InstanceId=node.id)
+    asked = {"CommandId": sent["Command"]["CommandId"], "InstanceId": node.id}
+    until(lambda: ssm.get_command_invocation(**asked)["Status"] != "InProgress", "the command's end")
+    answer = ssm.get_command_invocation(**asked)
     assert answer["StandardOutputContent"].startswith("ip-127-")
     assert (answer["ResponseCode"], answer["Status"]) == (3, "Failed")
 

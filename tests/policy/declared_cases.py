@@ -107,6 +107,7 @@ HITS = [
     ("no-downgrade", tokens.CUTOVER, cutover(to="blue", holding=["blue", "green"], origin="green"), "must not be older"),
     ("no-downgrade", tokens.CUTOVER, cutover(green={"version": "5.8.6", "edition": "ce"}), "green has 5.8.6 (ce) and blue"),
     ("old-colour-declared", tokens.KUBERNETES_SHARE, balancer("green", holding=["blue"]), "blue is not declared, but clients may"),
+    ("old-colour-declared", tokens.INSTANCES_SHARE, balancer("green", holding=["blue"]), "blue is not declared, but clients may"),
     ("old-colour-declared", tokens.MQTT_BALANCER, balancer("blue"), "green is not declared, but it is live (blue is"),
     ("old-colour-declared", tokens.MQTT_BALANCER, balancer("green", holding=["blue", "green"]), "blue is not declared, but clients may"),
     ("steps-rise", tokens.CUTOVER, cutover(steps=[{"share": 50.0}, {"share": 50.0}, {"share": 100.0}]), "50 comes after 50"),

@@ -56,6 +56,10 @@ class Recorder(pulumi.runtime.Mocks):
             outputs = {**place, "mqtt": "127.0.0.1:1883", "admin": []}
         if args.typ.startswith("aws:lb/"):
             outputs = {"arn": f"arn-of-{args.name}", "dnsName": "nlb.test"}
+        if args.typ.endswith("InstancesBalancer"):
+            place = {"router": "haproxy_instances", "ledger": "dynamodb", "maps": inputs["table"]}
+            outputs = {**place, "mqtt": "nlb.test:1883", "admin": [], "aws": {"region": inputs["region"]}}
+            outputs["tier"] = {"name": inputs["name"], "groups": inputs["groups"]}
         if args.typ.endswith("WeighedBalancer"):
             weighed = {"listeners": inputs["listeners"], "groups": inputs["groups"]}
             place = {"router": inputs["kind"], "ledger": "dynamodb", "maps": inputs["table"], "weighed": weighed}

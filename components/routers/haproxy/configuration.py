@@ -59,7 +59,7 @@ class HaproxySettings(Value):
     Who reaches an admin port may move every client, it knows no password: only for networks that nobody else is in.
     ``maps`` is the directory of the maps, absolute or relative to the configuration. ``max_connections`` counts clients (two
     files each); without it HAProxy takes what its file limit allows. ``back_seconds`` is how long a node that was down answers its check first. With a ``ready_port`` (of ``ready_host``) it says there whether it listens; what is a ``pod`` has nothing beside
-    its configuration that it could write to, so no unix socket and no states of before.
+    its configuration that it could write to, so no unix socket and no states of before. ``beside`` (with its slash) stands before the socket and the states of before, which HAProxy looks for where it was started.
     """
 
     binds: tuple[Bind, ...] = Field(min_length=1)
@@ -72,6 +72,7 @@ class HaproxySettings(Value):
     ready_port: int | None = Field(default=None, gt=0)
     ready_host: str = "*"
     pod: bool = False
+    beside: str = ""
 
     @property
     def websocket(self) -> bool:
@@ -140,8 +141,8 @@ def _global(settings: HaproxySettings) -> Iterator[str]:
     yield "  master-worker"
     yield "  default-path config"  # names relative to this file, so that no path is too long or has odd characters
     if not settings.pod:
-        yield f"  stats socket unix@{ADMIN} mode 600 level admin expose-fd listeners"
-        yield f"  server-state-file {STATE}"
+        yield f"  stats socket unix@{settings.beside}{ADMIN} mode 600 level admin expose-fd listeners"
+        yield f"  server-state-file {settings.beside}{STATE}"
     else:
         yield f"  server-state-file {settings.maps}/{MEMORY}{STATES}"
     for place in settings.admin:
