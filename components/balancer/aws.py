@@ -34,11 +34,11 @@ class AwsBalancer(NetworkLoadBalancer):
     ) -> pulumi.Output[dict[str, Any]]:
         """Declare the table, the share in it, then the instances with what is before them, and that each is as the ledger says."""
         from components.balancer import aws_ledger
-        from components.balancer.tier_objects import Plan, declare
+        from components.balancer.tier_objects import declare
         from components.resources.instances_balancer import InstancesBalancer
         from components.resources.instances_share import InstancesShare  # what AWS needs takes long to be imported
 
-        front, own, doors = settings.balancer.aws, own_name(settings), doors_of(settings)
+        front, own = settings.balancer.aws, own_name(settings)
         count = replicas_of(settings)
         tags = {**front.tags, "environment": settings.environment, "Name": own}
         table, table_name = aws_ledger.declare(name, own, tags, protect=settings.protect, opts=opts)
@@ -49,22 +49,7 @@ class AwsBalancer(NetworkLoadBalancer):
             {**at, "stack": pulumi.get_stack(), **judged(settings, fronted), "replicas": count},
             after_table,
         )
-        text, secret = _text(settings, fronted), secret_files(doors, pulumi.runtime.config.get_config, time.time())
-        plan = Plan(
-            name,
-            own,
-            _ground(settings),
-            front,
-            count,
-            doors,
-            fronted.clusters,
-            [colour for colour in fronted.clusters if settings.clusters[colour].target == "aws"],
-            secret,
-            text,
-            _digest(settings, text, secret),
-            settings.protect,
-            tags,
-        )
+        plan = _plan(name, settings, fronted, tags)
         made = declare(plan, share, opts)
         inputs = {
             **at,
@@ -74,7 +59,7 @@ class AwsBalancer(NetworkLoadBalancer):
             "instances": [one.id for one in made.instances],
             "digest": plan.digest,
             "doors": [
-                Endpoint(protocol=one.protocol, address=f"*:{one.port}").model_dump(mode="json") for one in doors
+                Endpoint(protocol=one.protocol, address=f"*:{one.port}").model_dump(mode="json") for one in plan.doors
             ],
             "ready_seconds": front.ready_seconds,
         }
@@ -116,6 +101,28 @@ def secret_files(doors: tuple[Listener, ...], config: Any, now: float) -> dict[s
         if authorities is not None and one.client_ca is not None:
             found[authorities] = certificates.authorities(one.client_ca, now).text.decode()
     return found
+
+
+def _plan(name: str, settings: Settings, fronted: Fronted, tags: Mapping[str, str]) -> Any:
+    from components.balancer.tier_objects import Plan  # the same
+
+    doors = doors_of(settings)
+    text, secret = _text(settings, fronted), secret_files(doors, pulumi.runtime.config.get_config, time.time())
+    return Plan(
+        name,
+        own_name(settings),
+        _ground(settings),
+        settings.balancer.aws,
+        replicas_of(settings),
+        doors,
+        fronted.clusters,
+        [colour for colour in fronted.clusters if settings.clusters[colour].target == "aws"],
+        secret,
+        text,
+        _digest(settings, text, secret),
+        settings.protect,
+        tags,
+    )
 
 
 def _ground(settings: Settings) -> Any:
