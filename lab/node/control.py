@@ -56,7 +56,7 @@ class Control:
         self._refused: set[str] = set()
 
     async def start(self, host: str) -> str:
-        """Listen on a free port; returns its URL."""
+        """Listen on a free port; returns its URL, once it answers."""
         listening = bound(host, 0)
         routes = [
             Route("/state", self._state),
@@ -77,6 +77,7 @@ class Control:
             uvicorn.Config(application, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
         )
         self._task = asyncio.create_task(self._server.serve([listening]))
+        await self._server.until_started(self._task, "the control port")
         return f"http://{Address(host, listening.getsockname()[1])}"
 
     async def stop(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -39,6 +41,17 @@ async def bed(tmp_path: Path) -> AsyncIterator[Bed]:
         try:
             async with httpx.AsyncClient(base_url=address, timeout=60) as client:
                 yield Bed(managed, client)
+        finally:
+            await control.stop()
+
+
+async def test_the_control_port_is_told_of_once_it_takes_connections(tmp_path: Path) -> None:
+    """Who has read the ready file calls it at once; without a turn of the server's loop in between, as another process may be quicker."""
+    async with cluster(tmp_path) as managed:
+        control = Control(Membership(managed, {}))
+        try:
+            told = urlsplit(await control.start(host(managed)))
+            socket.create_connection((str(told.hostname), told.port or 0), timeout=60).close()
         finally:
             await control.stop()
 

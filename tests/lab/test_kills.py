@@ -98,7 +98,7 @@ def in_the_middle(stage: Stage, run: EngineRun, link: str, seen: int) -> None:
                 journal.seek(seen)
                 if begun.search(journal.read()):
                     return
-        time.sleep(0.005)
+        time.sleep(0.01)
     raise AssertionError(f"{link} did not begin:\n{run.output()[-3000:]}")
 
 

@@ -77,6 +77,14 @@ class QuietServer(uvicorn.Server):
         """Nothing is captured."""
         yield
 
+    async def until_started(self, serving: asyncio.Task[None], what: str) -> None:
+        """Until connections are taken, before which they are refused; whatever ended it meanwhile is raised."""
+        while not self.started:
+            if serving.done():
+                await serving
+                raise OSError(f"{what} did not start")
+            await asyncio.sleep(0.01)
+
 
 class Api(Protocol):
     """An ASGI application of a node that may change its cluster."""
@@ -121,11 +129,7 @@ class ApiServer:
         )
         self._server = QuietServer(config)
         self._task = asyncio.create_task(self._server.serve([listening]))
-        while not self._server.started:
-            if self._task.done():
-                await self._task
-                raise OSError(f"the API of {self.host}:{self.port} did not start")
-            await asyncio.sleep(0.01)
+        await self._server.until_started(self._task, f"the API of {self.host}:{self.port}")
 
     async def stop(self) -> None:
         """Close the port and every connection at once."""
