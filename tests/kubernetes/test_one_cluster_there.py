@@ -83,11 +83,14 @@ def test_a_roll_brings_the_declared_version_to_each_pod_and_its_volume_stays_tho
     claims = stage.claims()
     stage.change()
     run = stage.workspace.start_up()
-    until(run, lambda: told(stage, event="roll", step="roll-1", does="ready"))
+    booting = {"event": "roll", "step": "roll-1", "does": "ready"}
+    until(run, lambda: told(stage, **booting))
+    node = next(str(one["node"]) for one in stage.journal() if booting.items() <= one.items())
+    pod = next(one for one in BLUE if one in node)
     crash = "--force", "--grace-period=0", "--wait=false"
-    stage.cluster.kubectl("delete", "pod", BLUE[1], "-n", stage.namespace, *crash)
+    stage.cluster.kubectl("delete", "pod", pod, "-n", stage.namespace, *crash)
     if (done := run.wait(WAIT_SECONDS)).code:  # it did not come back within what a node may take
-        assert BLUE[1] in done.output
+        assert pod in done.output
         stage.workspace.up().good()
     assert changes(stage) == []
     assert nodes(stage, "blue", "version") == dict.fromkeys(BLUE, "5.8.8")
