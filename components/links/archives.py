@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from components.emqx.errors import BadInput, Refused
+from components.emqx.reading import outline
 from components.migration.inventory import Inventory
 from components.system.files import replace, replacing
 from components.value import Value
@@ -230,17 +231,12 @@ def _sha256(path: Path, stopped: threading.Event) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _without_rows(one: dict[str, Any]) -> dict[str, Any] | None:
-    """An object, if it has a version: the rows of 100,000 users would need 120 MB to be looked at and forgotten."""
-    return one if "version" in one else None
-
-
 def _incomplete(path: Path, stopped: threading.Event) -> str:
     """Why this is no complete archive of EMQX, or nothing: gzip to its end, and a META.hocon inside; of 4.x, a document with a version."""
     if path.suffix == ".json":
         try:
             with _Stoppable(path, stopped) as file:
-                document = json.loads(b"".join(iter(lambda: file.read(_PIECE), b"")), object_hook=_without_rows)
+                document = outline(b"".join(iter(lambda: file.read(_PIECE), b"")))
         except ValueError:
             return "it is cut off or no JSON"
         return "" if isinstance(document, dict) and "version" in document else "it has no version, so it is no export"

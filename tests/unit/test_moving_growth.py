@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from components.cutover.versions import parse
+from components.emqx.answers import ExportFacts
+from components.emqx.models import ExportsAccess
+from components.emqx.v4.calls import Calls
+from components.emqx.v4.exports import DataExports
+from components.emqx.v4.traits import traits_of
 from components.links.archives import looked_at
 from components.migration import moving as module
 from components.migration.declared import Shown, differing
@@ -83,9 +89,14 @@ def test_a_further_user_or_rule_needs_less_than_1600_bytes_at_the_peak() -> None
 async def test_whether_an_export_is_whole_is_seen_without_its_rows_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "emqx-export-1.json"
     path.write_text(json.dumps(export(2_000)), encoding="utf-8")
+    exports = DataExports(
+        cast("Calls", None), traits_of(parse("4.4.19")), ExportsAccess(kind="path", path=str(tmp_path))
+    )
+    facts = ExportFacts(filename=path.name, node="emqx@a", size=path.stat().st_size)
     tracemalloc.start()
     try:
         assert await looked_at(path) == ""
+        assert await exports.sha256(facts) == hashlib.sha256(path.read_bytes()).hexdigest()
         assert tracemalloc.get_traced_memory()[1] < 3 * path.stat().st_size
     finally:
         tracemalloc.stop()

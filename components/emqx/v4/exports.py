@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -23,7 +22,7 @@ from components.emqx.base import Delayed, DelayedMessage, Export, Exports, Porti
 from components.emqx.errors import GaveUp, NotNow, Refused, Rejected
 from components.emqx.models import ExportsAccess
 from components.emqx.reach import host_there
-from components.emqx.reading import read
+from components.emqx.reading import outline, read
 from components.emqx.v4.calls import Calls, is_started
 from components.emqx.v4.traits import LineTraits
 from components.kubernetes.place import pod_of
@@ -272,7 +271,7 @@ def _moment(filename: str) -> list[int]:
 
 def _is_whole(content: bytes) -> bool:
     try:
-        found = json.loads(content)
+        found = outline(content)
     except ValueError:
         return False
     return isinstance(found, dict) and isinstance(found.get("version"), str)
