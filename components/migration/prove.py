@@ -46,7 +46,8 @@ def before_of(source: Source) -> Before:
     users = {(user.kind, user.login): divide(user.stored, name) for user in read_users(source)}
     for kind, login, password in default_users(settings):
         users.setdefault((kind, login), (b"", hashed(name or "sha256", b"", password)))
-    rows = {key: [placed.row for placed in listed] for key, listed in read_rows(source).items()}
+    placed = read_rows(source)
+    rows = {key: [one.row for one in placed.pop(key)] for key in list(placed)}
     known = surroundings(source, settings, BuiltIn(asks_rows=uses, asks_users=uses))
     return Reach(users=users, hash_name=name or "sha256", rows=rows, **known.fields())
 

@@ -77,7 +77,7 @@ def read_rows(source: Source) -> dict[Key, list[Placed]]:
     for index, data in enumerate((source.export or {}).get(SECTION, [])):
         for row in _read(source.export_name, index, data):
             logins.setdefault((row.kind, row.value), []).append(Placed(index, row))
-    return {key: _ordered(placed) for key, placed in logins.items()}
+    return {key: _ordered(logins.pop(key)) for key in list(logins)}
 
 
 def _read(file: str, index: int, data: dict[str, Any]) -> list[Row]:
