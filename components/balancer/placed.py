@@ -45,6 +45,8 @@ def _on_aws(settings: Settings) -> Iterator[Problem]:
     if balancer != AWS and word not in STRATEGIES_THERE:
         allowed = f"{', '.join(STRATEGIES_THERE)} behind {balancer}; {word} is not yet built there"
         yield Problem("emqx:cutover.strategy", word, allowed)
+    if balancer != AWS and "instances" in front.model_fields_set:
+        yield Problem("emqx:balancer.aws.instances", "given", f"no value: {balancer} has no instances of its own")
     if not front.subnets:
         yield Problem("emqx:balancer.aws.subnets", "none", "the subnets of its addresses, in the nodes' VPC")
     for colour, cluster in sorted(settings.clusters.items()):

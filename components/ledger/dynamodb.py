@@ -51,6 +51,15 @@ class DynamodbLedger(VersionedLedger):
         super().__init__(DynamodbStore(region, table), **bounds, fresh_seconds=FRESH_SECONDS)
 
 
+SLOW_STALE_SECONDS, SLOW_PATIENCE_SECONDS = 90.0, 240.0
+"""Behind a router whose orders go by Systems Manager: a share is set and read back in two of them, each bounded by 25 s, while the ledger is held."""
+
+
+def slow(region: str, table: str) -> DynamodbLedger:
+    """The ledger of such a balancer; all of its writers have to use this one."""
+    return DynamodbLedger(region, table, stale_seconds=SLOW_STALE_SECONDS, patience_seconds=SLOW_PATIENCE_SECONDS)
+
+
 class DynamodbStore:
     """The item; read consistently, written on its stamp."""
 

@@ -22,9 +22,10 @@ def _config_map(handle: BalancerHandle) -> Ledger:
 def _dynamodb(handle: BalancerHandle) -> Ledger:
     if handle.aws is None:
         raise BadInput("the balancer's ledger", seen="a table without a region", todo="give its place (aws)")
-    from components.ledger.dynamodb import DynamodbLedger  # what AWS needs takes long to be imported
+    from components.ledger.dynamodb import DynamodbLedger, slow  # what AWS needs takes long to be imported
 
-    return DynamodbLedger(handle.aws.region, handle.maps)
+    make = DynamodbLedger if handle.tier is None else slow
+    return make(handle.aws.region, handle.maps)
 
 
 LEDGERS: Mapping[str, Callable[[BalancerHandle], Ledger]] = {

@@ -12,7 +12,7 @@ from pulumi.dynamic import Resource
 from components.cutover.words import Colour
 from components.emqx.errors import Refused
 from components.emqx.models import BalancerHandle, ClusterHandle
-from components.ledger.dynamodb import DynamodbLedger
+from components.ledger.dynamodb import slow
 from components.local.newcomers import prepare
 from components.resources.fronted import SIZES, credentials_by, refuse_leavers, refuse_too_small
 from components.resources.props import State, changed, clusters_before
@@ -75,8 +75,9 @@ class InstancesShareProvider(TypedProvider[InstancesShareInputs]):
         self.refuse(inputs, olds or {})
         before = {one.colour for one in clusters_before(olds)}
         joining = sorted(inputs.clusters.keys() - before) if inputs.in_one_cluster else ()
-        ledger = DynamodbLedger(inputs.region, inputs.table)
-        asyncio.run(prepare(ledger, inputs, joining, credentials_by(inputs, self.credentials)))
+        asyncio.run(
+            prepare(slow(inputs.region, inputs.table), inputs, joining, credentials_by(inputs, self.credentials))
+        )
         return {}
 
 

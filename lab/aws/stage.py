@@ -65,8 +65,9 @@ class AwsStage(Stage):
             "sources": ANYBODY,
             "checkSeconds": 10,
             "readySeconds": SECONDS,
-            "instances": {"image": place.image, "instanceType": "t3.small"},
         }
+        if scene.balancer.get("target") == "aws":
+            self.front["instances"] = {"image": place.image, "instanceType": "t3.small"}
 
     def __exit__(self, *_: object) -> None:
         """End what works here, and what this stage has left in the account."""

@@ -19,7 +19,9 @@ import pytest
 from components.aws.place import AwsPlace
 from components.emqx.errors import GaveUp, Refused, Unreachable
 from components.emqx.models import BalancerHandle, Tier
+from components.ledger import dynamodb, versioned
 from components.ledger.base import Record
+from components.ledger.registry import ledger_of
 from components.routers import commands
 from components.routers.haproxy import by_command, far_end
 from components.routers.haproxy import instances as subject
@@ -264,3 +266,13 @@ def test_a_far_end_without_an_answer_says_so_and_ends_with_3(
         far_end.main()
     assert ended.value.code == far_end.NO_ANSWER
     assert capsys.readouterr().err == "closed without an answer\n"
+
+
+def test_a_ledger_behind_slow_orders_is_not_taken_over_while_a_share_is_set() -> None:
+    """Two orders, each at its bound, and each tried for as long as an instance may be silent."""
+    longest = 2 * (subject.TIMEOUT_SECONDS + by_command.SLOW_SECONDS + subject.PATIENCE_SECONDS)
+    assert longest < dynamodb.SLOW_STALE_SECONDS < dynamodb.SLOW_PATIENCE_SECONDS
+    made = vars(ledger_of(HANDLE))
+    assert (made["_stale_seconds"], made["_patience_seconds"]) == (90.0, 240.0)
+    plain = vars(ledger_of(HANDLE.model_copy(update={"tier": None})))
+    assert plain["_stale_seconds"] == versioned.STALE_SECONDS
