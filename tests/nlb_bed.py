@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from components.aws import clients
 from components.aws.place import AwsPlace
 from components.emqx.models import BalancerHandle, Weighed
+from components.routers.listed import COLOUR, PORT
 from components.routers.network_load_balancer import NetworkLoadBalancerRouter
 from tests.aws_bed import REGION, account
 
@@ -68,8 +69,9 @@ def balancer() -> Iterator[Cloud]:
         listeners = []
         for port in PORTS:
             for number, colour in enumerate(groups):
+                tags: Any = [{"Key": COLOUR, "Value": colour}, {"Key": PORT, "Value": str(port)}]
                 made = api.create_target_group(
-                    Name=f"{colour}-{port}", Protocol="TCP", Port=1883, VpcId=vpc, TargetType="ip"
+                    Name=f"{colour}-{port}", Protocol="TCP", Port=1883, VpcId=vpc, TargetType="ip", Tags=tags
                 )
                 arn = made["TargetGroups"][0]["TargetGroupArn"]
                 groups[colour].append(arn)

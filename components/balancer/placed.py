@@ -56,6 +56,10 @@ def _on_aws(settings: Settings) -> Iterator[Problem]:
         if balancer == AWS and not cluster.proxy_protocol:
             allowed = "true: clients are found at the balancer by their own addresses, which nodes learn by the PROXY header alone"
             yield Problem(f"emqx:clusters.{colour}.proxyProtocol", "false", allowed)
+        region = getattr(cluster, "region", front.region)
+        if region != front.region:
+            allowed = f"{front.region}, as emqx:balancer.aws.region has it: a balancer and its nodes are in one VPC"
+            yield Problem(f"emqx:clusters.{colour}.region", region, allowed)
         nodes = getattr(cluster, "nodes", ())
         for index, node in enumerate(nodes if isinstance(nodes, tuple) and balancer != AWS else ()):
             if parsed(node.mqtt).is_name:

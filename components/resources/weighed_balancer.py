@@ -72,10 +72,10 @@ async def _drifted(handle: BalancerHandle) -> bool:
 
 
 def _handle(olds: State) -> BalancerHandle:
-    """The one of the last update."""
-    return BalancerHandle.model_validate(
-        {key: olds.get(key) for key in BalancerHandle.model_fields if olds.get(key) is not None}
-    )
+    """The one of the last update, by its inputs: a check has no outputs."""
+    return WeighedBalancerInputs.model_validate(
+        {key: olds[key] for key in WeighedBalancerInputs.model_fields if key in olds}
+    ).handle
 
 
 class WeighedBalancer(Resource, module="emqx", name="WeighedBalancer"):

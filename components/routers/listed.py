@@ -1,10 +1,11 @@
 """A Network Load Balancer as an account has it, found by its name: what is known of it before an update, and when nothing of it is in any state.
 
-The rule: groups are told apart by their tags, never by their names, since a group that replaces another one has another name.
+The rule: groups are those that its listeners name, told apart by their tags, never by their names, since a group that replaces another one has another name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from botocore.exceptions import ClientError
@@ -15,6 +16,7 @@ from components.aws.place import AwsPlace
 from components.cutover.words import COLOURS
 from components.emqx.aws_told import code_of, told
 from components.emqx.models import BalancerHandle, Tier, Weighed
+from components.routers.forwarding import weights_in
 
 COLOUR, PORT = "emqx-upgrade:colour", "emqx-upgrade:port"
 """Tags of a target group; public, since they stand in accounts."""
@@ -29,11 +31,11 @@ class _Listener(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A balancer: its address (ARN), the host that devices connect to, and its listeners by their ports."""
+    """A balancer: the host that devices connect to, its listeners by their ports, and the groups that these name."""
 
-    arn: str
     host: str
     listeners: list[_Listener]
+    groups: list[str]
 
     @property
     def first(self) -> str:
@@ -50,7 +52,7 @@ def listed(region: str, name: str, table: str) -> BalancerHandle | None:
     """
     with told("looking for the load balancer", name):
         found = _found(region, name)
-        groups = {} if found is None else _groups(region, found.arn)
+        groups = {} if found is None else _groups(region, found.groups)
     if found is None:
         return None
     ports = [one.port for one in found.listeners]
@@ -81,7 +83,7 @@ def tier_listed(region: str, name: str, table: str) -> BalancerHandle | None:
     """
     with told("looking for the load balancer", name):
         found = _found(region, name)
-        groups = {} if found is None else _groups(region, found.arn).get(names.BALANCER, {})
+        groups = {} if found is None else _groups(region, found.groups).get(names.BALANCER, {})
     if found is None:
         return None
     return BalancerHandle(
@@ -104,19 +106,15 @@ def _found(region: str, name: str) -> Found | None:
             return None
         raise
     arn = balancer.get("LoadBalancerArn", "")
-    listeners = sorted(
-        _Listener(one.get("Port", 0), one.get("ListenerArn", ""))
-        for one in api.describe_listeners(LoadBalancerArn=arn)["Listeners"]
-    )
-    return Found(arn, balancer.get("DNSName", ""), listeners) if listeners else None
+    there = api.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    listeners = sorted(_Listener(one.get("Port", 0), one.get("ListenerArn", "")) for one in there)
+    groups = sorted({group for one in there for group in weights_in(one)})
+    return Found(balancer.get("DNSName", ""), listeners, groups) if listeners else None
 
 
-def _groups(region: str, balancer: str) -> dict[str, dict[int, str]]:
-    """The groups behind it by what their tag says (a colour, or that they are of the balancer's own instances), and the port of their listener."""
+def _groups(region: str, arns: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Groups by what their tag says (a colour, or that they are of the balancer's own instances), and the port of their listener."""
     api = client(region, "elbv2")
-    arns = [
-        one.get("TargetGroupArn", "") for one in api.describe_target_groups(LoadBalancerArn=balancer)["TargetGroups"]
-    ]
     groups: dict[str, dict[int, str]] = {}
     for first in range(0, len(arns), AT_ONCE):
         for one in api.describe_tags(ResourceArns=arns[first : first + AT_ONCE])["TagDescriptions"]:

@@ -22,11 +22,11 @@ from components.ledger.base import require_parts
 from components.routers.asking import Asking
 from components.routers.base import Router, Server, ServerState
 from components.routers.blind import Blind
+from components.routers.forwarding import weights_in
 
 if TYPE_CHECKING:
     from mypy_boto3_elbv2.type_defs import (
         ActionTypeDef,
-        ListenerTypeDef,
         TargetGroupTupleTypeDef,
         TargetHealthDescriptionTypeDef,
     )
@@ -166,7 +166,7 @@ class NetworkLoadBalancerRouter(Asking, Blind):
 
         def look() -> dict[str, dict[str, int]]:
             found = client(self._region, "elbv2").describe_listeners(ListenerArns=list(self._weighed.listeners))
-            return {one["ListenerArn"]: _action(one) for one in found["Listeners"]}
+            return {one["ListenerArn"]: weights_in(one) for one in found["Listeners"]}
 
         return await self._fresh("listeners", "reading green's share", look, 0.0 if fresh else FRESH_SECONDS)
 
@@ -190,17 +190,6 @@ class NetworkLoadBalancerRouter(Asking, Blind):
         ]
         forward: ActionTypeDef = {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
         client(self._region, "elbv2").modify_listener(ListenerArn=arn, DefaultActions=[forward])
-
-
-def _action(listener: ListenerTypeDef) -> dict[str, int]:
-    """The weights of its action; a plain one has a single group."""
-    for action in listener.get("DefaultActions", ()):
-        groups = action.get("ForwardConfig", {}).get("TargetGroups", ())
-        if groups:
-            return {one.get("TargetGroupArn", ""): one.get("Weight", 1) for one in groups}
-        if "TargetGroupArn" in action:
-            return {action["TargetGroupArn"]: 1}
-    return {}
 
 
 def _state(one: TargetHealthDescriptionTypeDef) -> tuple[str, str]:

@@ -1,25 +1,43 @@
-"""A fleet on AWS is upgraded to another cluster behind a Network Load Balancer, back and forth, and its old colour goes: the real engine, 300 clients."""
+"""A fleet on AWS is upgraded to another cluster behind a Network Load Balancer, on bad days of its API and cut off half-way, and back: 300 clients.
+
+What the updates call is counted by an access key of their own, so that it can be held against the documented rights.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab.aws.cloud import Cloud
 from lab.aws.stage import AwsStage, at
-from lab.stage import Scene
+from lab.stage import ROOT, Scene
+from tests.aws.waiting import until
 from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(1800)]
 
-CLIENTS = 300
+CLIENTS, SECONDS = 300, 900.0
+WHO = "AKIALABTWOCLUSTERS00"
+SOME_STAY_AWAY = "plain=19,libmosquitto-old=1"
+"""A DISCONNECT, as a kick sends it, ends an old libmosquitto for good where it speaks MQTT 5: one device in forty."""
+TAGGED = {"elasticloadbalancing:AddTags", "dynamodb:TagResource"}
+"""What IAM asks for beside a call that makes something with tags; no call of its own."""
+FINALIZE = {"elasticloadbalancing:DeleteTargetGroup", "elasticloadbalancing:DeregisterTargets"}
+"""What takes a colour's groups away."""
+GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
+"""How busy the machine is is no gate's to judge."""
 SCENE = Scene(
     clients=CLIENTS,
     budget_per_second=100,
     edition="ce",
+    kinds=SOME_STAY_AWAY,
     nodes=2,
-    steps=({"share": 20}, {"share": 100}),
+    steps=({"share": 20}, {"gate": True}, {"share": 100}),
+    gates=GATES,
     cutover={"portions": [30, 100]},
 )
 
@@ -27,19 +45,82 @@ SCENE = Scene(
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Iterator[AwsStage]:
     directory = tmp_path_factory.mktemp("two")
-    with at(cloud, directory), AwsStage(directory, SCENE, cloud, "two") as stage:
+    with at(cloud, directory, WHO), AwsStage(directory, SCENE, cloud, "two") as stage:
         stage.configure("blue", "blue")
         stage.workspace.up().good()
         stage.start_fleet()
         yield stage
 
 
-def test_devices_connect_to_blue_by_the_balancer(stage: AwsStage) -> None:
+def changes(stage: AwsStage) -> list[str]:
+    """What a preview that looks at everything finds to do."""
+    said = stage.workspace.start("preview", "--refresh").wait(SECONDS).good().output
+    assert re.search(r"^ +\d+ unchanged", said, re.MULTILINE), said
+    return re.findall(r"^ +[-+~]+ \d+ to \w+", said, re.MULTILINE)
+
+
+def bad_days(cloud: Cloud) -> None:
+    """Throttled, answered late, and answers that got lost, each of this stack's own calls."""
+    cloud.play("elasticloadbalancing:ModifyListener", "Throttling", times=2, about="two-lab")
+    cloud.play("elasticloadbalancing:DescribeListeners", times=3, skip=2, about="two-lab")
+    cloud.play("dynamodb:PutItem", "InternalServerError", status=500, after=True, skip=2, about="two-lab")
+    cloud.play("dynamodb:GetItem", "ThrottlingException", times=2, skip=3, about="two-lab")
+    cloud.play("ec2:DescribeInstances", "RequestLimitExceeded", times=2, about="two-lab-green")
+    cloud.play("ec2:DescribeInstances", times=2, about="two-lab-green")
+
+
+def test_a_preview_right_after_the_first_update_is_empty(stage: AwsStage) -> None:
     assert stage.live() == {"blue": CLIENTS}
+    assert changes(stage) == []
 
 
-def test_everybody_is_moved_to_green_with_one_disconnect(stage: AwsStage) -> None:
+def test_cut_off_between_two_portions_it_is_gone_on_with_from_an_empty_directory(
+    stage: AwsStage, tmp_path: Path
+) -> None:
     stage.configure("green", "blue", "green")
+    bad_days(stage.cloud)
+    run = stage.workspace.start_up()
+
+    def in_a_portion() -> bool:
+        return any(one["event"] == "move" for one in stage.journal()) or not run.running
+
+    until(in_a_portion, "the first portion", SECONDS)
+    assert run.running, run.output()
+    run.kill_all()
+    stage.workspace.cancel().good()
+    bad_days(stage.cloud)
+    with stage.elsewhere(tmp_path / "empty") as there:
+        there.workspace.up().good()
+    live = stage.live()
+    away = CLIENTS - live["green"]
+    assert live["blue"] == 0
+    assert 0 < away <= CLIENTS // 20, "a spot that a kick has ended for good, and fewer than a gate allows"
+
+
+def test_a_preview_after_the_cutover_is_empty_too(stage: AwsStage) -> None:
+    assert changes(stage) == []
+
+
+def test_the_way_back(stage: AwsStage) -> None:
+    here = stage.live()["green"]
+    stage.configure("blue", "blue", "green")
     stage.workspace.up().good()
-    assert stage.live() == {"blue": 0, "green": CLIENTS}
-    assert plan_and_act_agree(stage).clients == CLIENTS
+    assert stage.live() == {"blue": here, "green": 0}
+    assert plan_and_act_agree(stage).direction == "back"
+
+
+def test_nobody_lost_more_than_one_connection_for_each_move(stage: AwsStage) -> None:
+    here = stage.live()["blue"]
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] == 2, "one for each move"
+    assert fleet["stayed_away"] == CLIENTS - here
+
+
+def test_the_documented_rights_are_exactly_what_was_called(stage: AwsStage) -> None:
+    document = json.loads((ROOT / "docs" / "aws-rights.json").read_text())
+    by_word = {
+        word: {action for one in document["Statement"] if one["Sid"].startswith(word) for action in one["Action"]}
+        for word in ("Nodes", "Balancer", "Ledger")
+    }
+    called = set(stage.cloud.calls(WHO))
+    assert called - by_word["Nodes"] == (by_word["Balancer"] | by_word["Ledger"]) - TAGGED - FINALIZE

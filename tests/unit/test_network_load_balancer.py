@@ -12,6 +12,7 @@ from components.aws import clients
 from components.emqx.errors import BadInput, NotNow, Refused
 from components.emqx.models import BalancerHandle
 from components.routers import network_load_balancer
+from components.routers.listed import listed
 from components.routers.network_load_balancer import NetworkLoadBalancerRouter
 from tests.aws_bed import REGION
 from tests.nlb_bed import Cloud, balancer
@@ -90,6 +91,15 @@ async def test_however_often_a_run_asks_aws_is_asked_once_in_a_while(
     now[0] += network_load_balancer.FRESH_SECONDS
     await router.share()
     assert cloud.calls["DescribeListeners"] == 2
+
+
+async def test_a_group_that_a_cutover_has_brought_in_is_known_before_the_next_update(cloud: Cloud) -> None:
+    await cloud.router().set_share(10_000)
+    found = listed(REGION, "nlb", "table")
+    assert found is not None
+    assert found.weighed is not None
+    assert found.weighed.groups == cloud.weighed.groups
+    assert await NetworkLoadBalancerRouter(found).share() == 10_000
 
 
 async def test_what_was_set_is_what_is_told_next_whatever_was_seen_before(cloud: Cloud) -> None:

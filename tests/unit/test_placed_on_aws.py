@@ -27,9 +27,13 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stack(
-    *doors: dict[str, Any], subnets: list[str] = SUBNETS, strategy: str = "two-cluster", **cluster: Any
+    *doors: dict[str, Any],
+    subnets: list[str] = SUBNETS,
+    strategy: str = "two-cluster",
+    blue: dict[str, Any] | None = None,
+    **cluster: Any,
 ) -> Settings:
-    external = {"target": "external", "version": "5.8.6", "nodes": [NODE], **cluster}
+    external = blue or {"target": "external", "version": "5.8.6", "nodes": [NODE], **cluster}
     balancer = {"target": "network_load_balancer", "listeners": list(doors), "aws": {"subnets": subnets}}
     return declared(
         {
@@ -79,6 +83,16 @@ def test_nodes_behind_it_are_reached_by_addresses_in_its_vpc() -> None:
     local = placed.problems(stack(target="local", nodes=1))
     assert [one.path for one in local] == ["emqx:clusters.blue.target"]
     assert [one.path for one in placed.problems(stack(subnets=[]))] == ["emqx:balancer.aws.subnets"]
+
+
+def test_nodes_are_in_the_region_of_their_balancer_which_is_that_of_pulumis_provider() -> None:
+    def instances(region: str) -> Settings:
+        where = {"region": region, "subnets": SUBNETS, "management": {"ranges": ["10.0.0.0/8"]}}
+        return stack(blue={"target": "aws", "version": "5.8.6", "edition": "ee", "nodes": 1, **where})
+
+    assert placed.problems(instances("eu-central-1")) == []
+    (problem,) = placed.problems(instances("eu-west-1"))
+    assert (problem.path, problem.value) == ("emqx:clusters.blue.region", "eu-west-1")
 
 
 def test_a_strategy_that_was_not_run_behind_it_is_refused() -> None:

@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 
 from components.aws import clients
 from components.cutover.words import COLOURS, Colour
-from components.emqx.models import ClusterHandle, Credentials, Endpoint, Node
+from components.emqx.models import BalancerHandle, ClusterHandle, Credentials, Endpoint, Node
 from components.ledger.dynamodb import DynamodbLedger
+from components.resources import fronted
 from components.resources.weighed_balancer import WeighedBalancerProvider
 from components.resources.weighed_inputs import WeighedBalancerInputs
 from components.routers import network_load_balancer
@@ -99,3 +100,19 @@ def test_a_balancer_that_cannot_be_asked_is_no_reason_for_an_update(
     monkeypatch.setattr(clients.client(REGION, "elbv2"), "describe_listeners", throttled)
     state = declared.model_dump(mode="json")
     assert WeighedBalancerProvider().diff("emqx-prod", state, state).changes is False
+
+
+def test_a_colour_that_leaves_is_judged_by_the_balancer_that_there_is_also_in_a_check_which_has_no_outputs(
+    declared: WeighedBalancerInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[BalancerHandle] = []
+
+    async def judged(_: Any, balancer: BalancerHandle, __: float) -> None:
+        asked.append(balancer)
+
+    monkeypatch.setattr(fronted, "refuse_leaving", judged)
+    provider = WeighedBalancerProvider()
+    provider.credentials = dict.fromkeys(COLOURS, Credentials(api_key="key", api_secret="secret"))
+    alone = declared.model_copy(update={"clusters": {"blue": declared.clusters["blue"]}})
+    assert provider.check(declared.model_dump(mode="json"), alone.model_dump(mode="json")).failures == []
+    assert asked == [declared.handle]
