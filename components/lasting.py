@@ -5,7 +5,10 @@ The rule: read from the capabilities of the declared router, for the plan before
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.balancer import BALANCERS
+from components.cutover.capabilities import Capabilities
 from components.cutover.limits import Limits, limits_of
 from components.cutover.portions import Weighed
 from components.intent import mover_of
@@ -15,7 +18,15 @@ from components.settings import Settings
 
 def limits(settings: Settings, clients: int | None) -> Limits | None:
     """What a plan for so many clients says of it; None behind a balancer that knows clients."""
-    return limits_of(capabilities_of(BALANCERS[settings.balancer.target].router), weighed_of(settings), clients)
+    return limits_of(can_of(settings), weighed_of(settings), clients)
+
+
+def can_of(settings: Settings) -> Capabilities:
+    """What the declared balancer can do, with what depends on its settings."""
+    can, records = capabilities_of(BALANCERS[settings.balancer.target].router), settings.balancer.aws.records
+    if not can.spreads or records is None:
+        return can
+    return replace(can, spread_seconds=records.spread_seconds)
 
 
 def weighed_of(settings: Settings) -> Weighed | None:
@@ -30,4 +41,5 @@ def weighed_of(settings: Settings) -> Weighed | None:
         budget_per_second=cutover.budget_per_second,
         wait_seconds=cutover.evacuation.wait_health_check_seconds,
         thresholds=cutover.gates,
+        spread_seconds=can_of(settings).spread_seconds,
     )

@@ -16,7 +16,7 @@ from components import counting
 from components.balancer import BALANCERS
 from components.conversion_look import Look, look, refuse_missing
 from components.cutover.decide import Decision, decide
-from components.cutover.forecast import Carries, Fleet, Forecast, forecast
+from components.cutover.forecast import Carries, Fleet, Forecast, forecast, spreading
 from components.cutover.gates import names
 from components.cutover.outline import Outline
 from components.cutover.outline_of import of_cutover
@@ -33,7 +33,7 @@ from components.guards.declared import refuse_route, refuse_without_exports
 from components.guards.outlasting import refuse_outlasting
 from components.intent import links_of, mover_of, observed, remembered, standing, target_of
 from components.keys import refuse_credentials
-from components.lasting import limits
+from components.lasting import can_of, limits
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
 from components.links.accounts import carried, refuse_same_accounts
@@ -203,6 +203,7 @@ def _forecast(
         keeps_sessions=settings.cutover.keep_stale_sessions,
         accepts=accepts_per_second,
     )
+    plan = spreading(plan, can_of(settings).spread_seconds)
     return plan.model_copy(update={"limits": limits(settings, fleet.clients)})
 
 

@@ -78,6 +78,7 @@ class Stage:
         self._journal = GrowingLines(self.work / "journal.jsonl")
         self.secrets = {name: secrets.token_urlsafe(24) for name in ("blue", "green", "admin", "device")}
         self.nodes = {"blue": scene.nodes, "green": scene.nodes}
+        self.fleet_options: list[str] = []
         self._fleet: RunningFleet | None = None
         self._configured = False
 
@@ -208,7 +209,7 @@ class Stage:
         options = ["--address", self.mqtt, "--clients", str(scene.clients), "--username", filling.DEVICE_USER]
         options += ["--password-file", str(password), "--processes", str(-(-scene.clients // CLIENTS_A_PROCESS))]
         options += ["--kinds", scene.kinds, "--persistent-fraction", str(scene.persistent_fraction)]
-        options += ["--publish-interval-seconds", str(scene.publish_interval_seconds)]
+        options += ["--publish-interval-seconds", str(scene.publish_interval_seconds), *self.fleet_options]
         try:
             self._fleet = RunningFleet.start(self.fleet_log, options)
         except SilentFleetError as silent:

@@ -14,7 +14,7 @@ import pulumi
 
 from components.aws import names
 from components.balancer.base import Fronted, judged
-from components.balancer.network_load_balancer import NetworkLoadBalancer, doors_of, own_name
+from components.balancer.on_aws import OnAws, doors_of, own_name
 from components.cutover.words import COLOURS
 from components.emqx.models import BalancerHandle, ClusterHandle, Endpoint
 from components.routers import certificates
@@ -24,7 +24,7 @@ from components.settings import Settings
 INSTANCES = 2
 
 
-class AwsBalancer(NetworkLoadBalancer):
+class AwsBalancer(OnAws):
     """Found by the name of its Network Load Balancer; what it remembers is where that of the other one is."""
 
     router = "haproxy_instances"

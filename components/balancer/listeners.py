@@ -14,7 +14,7 @@ from components.routers import certificates
 from components.routers.certificates import UnfitError
 from components.routers.listeners import Listener
 from components.settings import Settings
-from components.targets import AWS, BALANCERS_ON_AWS
+from components.targets import AWS, BALANCERS_ON_AWS, ROUTE53
 
 PATH = "emqx:balancer.listeners"
 KUBERNETES = "kubernetes"
@@ -34,6 +34,8 @@ def problems(settings: Settings, secrets: Mapping[str, str], now: float) -> list
     for index, one in enumerate(listeners):
         path = f"{PATH}[{index}]"
         found += _twice(path, one, listeners[:index])
+        if settings.balancer.target == ROUTE53:
+            continue  # held against the nodes, whose listeners they are (``by_name``)
         if settings.balancer.target == AWS:
             found += _behind_another(path, one)
         elif settings.balancer.target in BALANCERS_ON_AWS:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from components.balancer import by_name
 from components.cutover.steps import Problem
 from components.manifests.entrance import TARGETS
 from components.settings import Settings
 from components.strategies import STRATEGIES
 from components.system.address import parsed
-from components.targets import AWS, BALANCERS_ON_AWS, KUBERNETES
+from components.targets import AWS, BALANCERS_ON_AWS, KUBERNETES, ROUTE53
 
 SERVICE = "service"
 STRATEGIES_THERE = ("two-cluster",)
@@ -45,8 +46,10 @@ def _on_aws(settings: Settings) -> Iterator[Problem]:
     if balancer != AWS and word not in STRATEGIES_THERE:
         allowed = f"{', '.join(STRATEGIES_THERE)} behind {balancer}; {word} is not yet built there"
         yield Problem("emqx:cutover.strategy", word, allowed)
-    if balancer != AWS and "instances" in front.model_fields_set:
-        yield Problem("emqx:balancer.aws.instances", "given", f"no value: {balancer} has no instances of its own")
+    yield from _of_others(settings)
+    if balancer == ROUTE53:
+        yield from by_name.problems(settings)
+        return
     if not front.subnets:
         yield Problem("emqx:balancer.aws.subnets", "none", "the subnets of its addresses, in the nodes' VPC")
     for colour, cluster in sorted(settings.clusters.items()):
@@ -65,6 +68,15 @@ def _on_aws(settings: Settings) -> Iterator[Problem]:
             if parsed(node.mqtt).is_name:
                 allowed = "ADDRESS:PORT: a target group knows private addresses, and no names"
                 yield Problem(f"emqx:clusters.{colour}.nodes[{index}].mqtt", node.mqtt, allowed)
+
+
+def _of_others(settings: Settings) -> Iterator[Problem]:
+    """Settings of another balancer on AWS."""
+    front, balancer = settings.balancer.aws, settings.balancer.target
+    if balancer != AWS and "instances" in front.model_fields_set:
+        yield Problem("emqx:balancer.aws.instances", "given", f"no value: {balancer} has no instances of its own")
+    if balancer != ROUTE53 and front.records is not None:
+        yield Problem("emqx:balancer.aws.records", "given", f"no value: {balancer} is no name")
 
 
 def _behind_a_service(settings: Settings) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ class Capabilities:
 
     ``closes_clients``: it can end the connection of one client. ``late_clients``: those whose cohort it cannot know, so that they move in
     the last step. A share is a multiple of ``finest_parts``. ``keeps_seconds`` is how long connections of before a change of the share live on
-    (None: as long as they like). ``spread_seconds`` is how long after a change of the share devices may still be told the one of before: nobody is moved before that
+    (None: as long as they like). ``spreads`` is whether the share reaches devices by answers that others keep, ``spread_seconds`` how long after a change of the share devices may still be told the one of before: nobody is moved before that
     is over. ``up_seconds`` is how long it may take to see that a node is well. ``unseen`` is what it cannot see, for the plan.
     ``act_seconds`` is how long an order to it takes on its way: clients are closed in groups of what the budget earns meanwhile.
     """
@@ -32,6 +32,7 @@ class Capabilities:
     late_clients: frozenset[Late] = frozenset()
     finest_parts: int = 1
     keeps_seconds: float | None = None
+    spreads: bool = False
     spread_seconds: float = 0.0
     up_seconds: float = UP_SECONDS
     unseen: str = ""
@@ -56,12 +57,13 @@ NETWORK_LOAD_BALANCER = Capabilities(
 """An hour after a listener was changed AWS ends connections of before (docs.aws.amazon.com, "Update a listener for your Network Load Balancer"); a new target takes minutes."""
 ROUTE53 = Capabilities(
     "new-connections",
-    finest_parts=1,
+    finest_parts=50,
+    spreads=True,
     up_seconds=300.0,
     unseen="a name does not see who is told what: neither resolvers that keep an answer for longer than its TTL, nor devices that never look a name up again, nor"
     " how many connections there are; the brokers are asked",
 )
-"""``finest_parts`` is what weights of 0 to 255 can have nearly; connections live as long as they like, since nothing stands between a device and its node."""
+"""``finest_parts`` is what weights of 0 to 255 have exactly; connections live as long as they like, since nothing stands between a device and its node."""
 SERVICE = Capabilities(
     "all-or-nothing",
     finest_parts=PARTS,

@@ -162,7 +162,7 @@ def forecast(
         losses=_losses(fleet, rows, keeps=keeps_sessions) if carries is None else _left(fleet, carries),
         carried=None if carries is None else _carried(fleet, carries),
         carries=carries,
-        expected_seconds=_sum(row.expected_seconds for row in rows if not row.name.startswith("gate")),
+        expected_seconds=_expected(rows),
         limit_seconds=None if fleet.clients is None else limit_seconds(fleet.clients, budget_per_second),
         sample=fleet.sample,
     )
@@ -200,6 +200,21 @@ def _cohorts(steps: Sequence[Step], fleet: Fleet, to: Colour, start: float) -> I
             high = emptied if passed else max(step.share, start)
             clients, emptied = _clients(fleet, to, start, emptied, high), high
         yield step, clients
+
+
+def spreading(plan: Forecast, seconds: float) -> Forecast:
+    """The same with a wait of so many seconds after each share."""
+    rows = tuple(
+        row
+        if row.share is None or row.expected_seconds is None
+        else row.model_copy(update={"expected_seconds": row.expected_seconds + seconds})
+        for row in plan.steps
+    )
+    return plan.model_copy(update={"steps": rows, "expected_seconds": _expected(rows)}) if seconds else plan
+
+
+def _expected(rows: Sequence[StepForecast]) -> float | None:
+    return _sum(row.expected_seconds for row in rows if not row.name.startswith("gate"))
 
 
 def _sum(seconds: Iterable[float | None]) -> float | None:

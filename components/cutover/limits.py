@@ -40,5 +40,7 @@ def _sentences(can: Capabilities) -> Iterator[str]:
         yield "it cannot close one client's connection: the brokers themselves disconnect everybody, after the whole share is set"
     if can.keeps_seconds is not None:
         yield f"it ends connections of before a change of its weights by itself after {can.keeps_seconds:g} s"
+    if can.spread_seconds:
+        yield f"after each change of the share it waits {can.spread_seconds:g} s, until nobody is told the one of before any more"
     if can.unseen:
         yield can.unseen

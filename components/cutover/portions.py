@@ -74,13 +74,14 @@ def too_fine(steps: Sequence[Step], finest_parts: int) -> Iterator[Problem]:
 
 
 class Weighed(Value):
-    """A cutover behind a router that does not know clients, as far as its length depends on it; ``wait_seconds`` is node evacuation's for the health check, before each portion."""
+    """A cutover behind a router that does not know clients, as far as its length depends on it; ``wait_seconds`` is node evacuation's for the health check, before each portion, ``spread_seconds`` the router's after each share."""
 
     steps: tuple[Step, ...]
     portions: tuple[float, ...]
     mover: Mover
     budget_per_second: int
     wait_seconds: float = 0.0
+    spread_seconds: float = 0.0
     thresholds: Thresholds = Thresholds()
 
     def most_seconds(self, clients: int) -> float:
@@ -90,7 +91,8 @@ class Weighed(Value):
         """
         bounds = self.thresholds
         back = max(bounds.clients_away_seconds, bounds.settle_seconds) + bounds.gate_seconds
-        waits = sum(self._waits()) + back * max(0, len(self.portions) - 1)
+        shares = sum(step.kind == "share" for step in self.steps) * self.spread_seconds
+        waits = sum(self._waits()) + shares + back * max(0, len(self.portions) - 1)
         return waits + self._moving_seconds(clients)
 
     def _waits(self) -> Iterator[float]:

@@ -18,10 +18,10 @@ from components.guards.proxied import refuse_wrong_proxy
 from components.ledger.base import BEGAN_AT, DRAINED_AT, IMPORTED, OPENED_AT, ORIGIN, SCOPE, WEIGHED_AT, drained, origin
 from components.links.carrying import left_behind, not_carried
 from components.links.reach import within
+from components.links.spreading import settled
 from components.links.storage import refuse_without_sites
 from components.links.target import missing, open_target, refuse_too_small
 from components.movers.paced import batches
-from components.routers.share import settle
 from components.run.hour import ends_at
 from components.run.run import Run
 from components.value import Value
@@ -60,7 +60,7 @@ async def open_run(
         GaveUp: the balancer does not see every node of the target fully up.
 
     """
-    await settle(run.router, run.ledger)
+    await settled(run)
     memory = await run.memory()
     live = {colour: total(await known(run.clusters[colour].live_connections())) for colour in declared}
     decision = decide(to, await run.router.share(), origin(memory), live, declared, drained(memory))

@@ -6,11 +6,12 @@ The rule: until when is remembered with the share, so that a run which was kille
 from __future__ import annotations
 
 from components.emqx.errors import NotNow
-from components.ledger.base import SPREADS_UNTIL
-from components.routers.base import Spreads
-from components.run.run import IN_SYNC_SECONDS, Run
+from components.ledger.base import SPREADS_UNTIL, Ledger
+from components.routers.base import Router, Spreads
+from components.routers.share import settle
+from components.run.run import IN_SYNC_SECONDS, Clock, Run
 
-SLICE_SECONDS, ASK_SECONDS = 0.95, 2.0
+SLICE_SECONDS = 0.95
 MOST_SECONDS = 86_400.0
 """No wait is longer, whatever the clock of the machine that remembered it said."""
 
@@ -25,9 +26,7 @@ async def spread(run: Run, step: str) -> None:
     """
     if not isinstance(run.router, Spreads):
         return
-    kept = await _in_sync(run, run.router)
-    if kept:
-        await run.remember({SPREADS_UNTIL: f"{run.clock.now() + kept:.3f}"})
+    await noted(run.router, run.ledger, run.clock, run.token)
     until = float((await run.memory()).get(SPREADS_UNTIL) or 0)
     seconds = min(until - run.clock.now(), MOST_SECONDS)
     if seconds <= 0:
@@ -39,14 +38,31 @@ async def spread(run: Run, step: str) -> None:
     await _rest(run, seconds)
 
 
-async def _in_sync(run: Run, router: Spreads) -> float:
-    end = run.clock.now() + IN_SYNC_SECONDS
+async def settled(run: Run) -> None:
+    """Every replica as the ledger says, and what that changed is waited for as any change of the share."""
+    await settle(run.router, run.ledger)
+    await noted(run.router, run.ledger, run.clock)
+
+
+async def noted(router: Router, ledger: Ledger, clock: Clock, holder: str | None = None) -> None:
+    """Wait until every name server has the router's last change of the share, and remember until when answers of before may be kept.
+
+    Raises:
+        NotNow: not everybody who answers devices has it.
+        LeaseLost: another run than ``holder`` may act.
+
+    """
+    if not isinstance(router, Spreads):
+        return
+    end = clock.now() + IN_SYNC_SECONDS
     while (kept := await router.in_sync()) is None:
-        if run.clock.now() >= end:
+        if clock.now() >= end:
             seen = f"after {IN_SYNC_SECONDS:g} s not every name server has the change of the share"
             raise NotNow("spreading the share", node="the balancer", seen=seen, todo="run the update again")
-        await _rest(run, ASK_SECONDS)
-    return kept
+        await clock.sleep(SLICE_SECONDS)
+    if kept:
+        async with ledger.held(holder) as writing:
+            await writing.write({SPREADS_UNTIL: f"{clock.now() + kept:.3f}"})
 
 
 async def _rest(run: Run, seconds: float) -> None:

@@ -10,7 +10,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.machines.words import AMAZON_LINUX, Arn, Image, InstanceType, Name, Range, Region, S3Package, Subnet
+from components.machines.words import (
+    AMAZON_LINUX,
+    Arn,
+    Domain,
+    Image,
+    InstanceType,
+    Name,
+    Range,
+    Region,
+    S3Package,
+    Subnet,
+    Zone,
+)
 from components.problems import Whole, matching
 from components.value import Value
 
@@ -34,13 +46,32 @@ class HaproxyInstances(Value):
     boot_seconds: Whole = Field(default=600, ge=30, le=3_600)
 
 
+class Records(Value):
+    """A name in a hosted zone, by which devices find the nodes themselves.
+
+    ``ttl_seconds`` is for how long an answer may be kept; after ``wait_ttls`` such times everybody is taken to have asked again. ``checks`` is whether Route 53's checkers, which come from the
+    internet, ask each node whether it takes clients: without them a node that is down is told to devices all the same.
+    """
+
+    zone: Zone
+    name: Domain
+    ttl_seconds: Whole = Field(default=60, ge=1, le=86_400)
+    wait_ttls: Whole = Field(default=3, ge=1, le=20)
+    checks: bool = True
+
+    @property
+    def spread_seconds(self) -> float:
+        """How long devices may be told the share of before, after a change of it."""
+        return float(self.ttl_seconds * self.wait_ttls)
+
+
 class Front(Value):
     """A Network Load Balancer in subnets of one VPC, the nodes' own.
 
     ``name`` is where names begin, before the environment. ``sources`` are the ranges of addresses whose devices may connect; an ``internal`` one has private addresses only.
     ``idle_seconds`` is how long a connection may be silent (longer than any keep-alive; a listener whose TLS ends here has 350 s, which AWS does not let change), ``check_seconds`` how often
-    each node is asked whether it takes clients, ``ready_seconds`` how long the first nodes may take until the balancer has them up.
-    ``instances`` are those of balancer `aws`.
+    each node is asked whether it takes clients, ``ready_seconds`` how long the first nodes may take until the balancer has them up. ``records`` are of `route53`, which has none of the rest but
+    ``region``, ``name``, ``ready_seconds`` and ``tags``. ``instances`` are those of balancer `aws`.
     """
 
     region: Region = "eu-central-1"
@@ -56,3 +87,4 @@ class Front(Value):
     ready_seconds: float = Field(default=900, ge=5, le=7_200)
     tags: Mapping[str, str] = {}
     instances: HaproxyInstances = HaproxyInstances()
+    records: Records | None = None

@@ -23,6 +23,14 @@ Image = Annotated[
     ),
 ]
 InstanceType = Annotated[str, matching(r"[a-z0-9-]+\.[a-z0-9-]+", "a type like m7i.large")]
+Zone = Annotated[str, matching(r"[A-Z0-9]{5,32}", "the id of a hosted zone, like Z0123456789ABCDEFGHIJ")]
+Domain = Annotated[
+    str,
+    matching(
+        r"(?=.{4,200}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?){2,}",
+        "a name below a hosted zone, in small letters, like mqtt.example.com",
+    ),
+]
 AMAZON_LINUX = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 Arn = Annotated[str, matching(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+", "an ARN with an account in it")]
 Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "64 hexadecimal digits")]

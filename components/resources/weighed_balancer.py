@@ -13,6 +13,7 @@ from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import BalancerHandle, Credentials
 from components.guards.leaving import is_over
 from components.ledger.registry import ledger_of
+from components.links.spreading import noted
 from components.resources import engine, progress
 from components.resources.fronted import credentials_by, refuse_leavers
 from components.resources.props import State, clusters_before
@@ -21,13 +22,14 @@ from components.resources.weighed_inputs import WeighedBalancerInputs
 from components.routers.fronting import begun, settled
 from components.routers.registry import router_of
 from components.routers.up import wait_until_up
+from components.run.run import SystemClock
 
 
 class WeighedBalancerProvider(TypedProvider[WeighedBalancerInputs]):
     """Settles weights; what has them was made by Pulumi's own resources."""
 
     TRIGGERS: ClassVar[frozenset[str]] = frozenset(
-        {"clusters", "listeners", "groups", "doors", "host", "external", "stack"}
+        {"clusters", "listeners", "groups", "doors", "told", "host", "external", "stack"}
     )
 
     def identity(self, inputs: WeighedBalancerInputs) -> str:
@@ -63,7 +65,8 @@ async def _settle(
     inputs: WeighedBalancerInputs, handle: BalancerHandle, credentials: Mapping[str, Credentials], *, ended: bool
 ) -> None:
     await begun(ledger_of(handle), inputs.words, inputs.live, inputs.clusters, credentials, inputs.standing)
-    await settled(handle, inputs.clusters, ended=ended)
+    router = await settled(handle, inputs.clusters, ended=ended)
+    await noted(router, ledger_of(handle), SystemClock())
 
 
 async def _drifted(handle: BalancerHandle) -> bool:
@@ -88,7 +91,8 @@ class WeighedBalancer(Resource, module="emqx", name="WeighedBalancer"):
     admin: pulumi.Output[Sequence[str]]
     maps: pulumi.Output[str]
     aws: pulumi.Output[Mapping[str, Any]]
-    weighed: pulumi.Output[Mapping[str, Any]]
+    weighed: pulumi.Output[Mapping[str, Any] | None]
+    named: pulumi.Output[Mapping[str, Any] | None]
 
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the balancer."""

@@ -15,6 +15,7 @@ from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.emqx.registry import cluster_of
 from components.ledger.base import CUTOVER, Ledger
 from components.ledger.registry import ledger_of
+from components.routers.base import Router
 from components.routers.registry import router_of
 from components.routers.share import out_of_service, remembering, set_share, settle
 
@@ -87,8 +88,8 @@ async def begun(
             await writing.write(words, share=share if fresh else None)
 
 
-async def settled(handle: BalancerHandle, clusters: Mapping[Colour, ClusterHandle], *, ended: bool) -> None:
-    """All replicas as the ledger says; a colour that is alone has everybody, and nothing of a cutover that is over is remembered."""
+async def settled(handle: BalancerHandle, clusters: Mapping[Colour, ClusterHandle], *, ended: bool) -> Router:
+    """All replicas as the ledger says; a colour that is alone has everybody, and nothing of a cutover that is over is remembered. The router that did it."""
     router, ledger = router_of(handle), ledger_of(handle)
     if len(clusters) == 1:
         await set_share(router, ledger, everybody(next(iter(clusters))), holder=None)
@@ -101,3 +102,4 @@ async def settled(handle: BalancerHandle, clusters: Mapping[Colour, ClusterHandl
         if gone or over:
             left = remembering(writing.record.memory, dict.fromkeys(gone, "ready"))
             await writing.write({**over, **left})
+    return router

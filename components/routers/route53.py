@@ -184,14 +184,14 @@ class Route53Router(Asking, Blind):
     def _changes(
         self, found: Mapping[Colour, ResourceRecordSetOutputTypeDef], weights: Mapping[Colour, int]
     ) -> list[ChangeTypeDef]:
-        """What brings the records to these weights; one of a colour that leaves is weighed and not made anew."""
+        """What brings the records to these weights and the declared TTL; one of a colour that leaves is weighed and not made anew."""
         changes: list[ChangeTypeDef] = []
         for colour in COLOURS:
             before = found.get(colour)
             if before is None and colour not in self._named.colours:
                 continue
             if before is not None:
-                if before.get("Weight") == weights[colour]:
+                if (before.get("Weight"), before.get("TTL")) == (weights[colour], self._named.ttl_seconds):
                     continue
                 changes.append({"Action": "DELETE", "ResourceRecordSet": before})
             changes.append({"Action": "CREATE", "ResourceRecordSet": self._record(colour, weights[colour])})

@@ -14,7 +14,8 @@ from components.targets.kubernetes import Kubernetes
 from components.targets.local import Local
 
 KUBERNETES, AWS = "kubernetes", "aws"
-BALANCERS_ON_AWS = frozenset({"network_load_balancer", AWS})
+ROUTE53 = "route53"
+BALANCERS_ON_AWS = frozenset({"network_load_balancer", ROUTE53, AWS})
 """The balancers that Pulumi's provider for AWS declares."""
 
 

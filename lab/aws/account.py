@@ -37,6 +37,7 @@ class Place:
     subnets: tuple[str, ...]
     image: str
     zone: str
+    resolver: str
     domain: str = DOMAIN
     bucket: str = BUCKET
     region: str = REGION
@@ -131,8 +132,8 @@ class Account:
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def furnish(self, first: str) -> Place:
-        """Make what is there before anybody comes."""
+    def furnish(self, first: str, resolver: str) -> Place:
+        """Make what is there before anybody comes; ``resolver`` is where the account's name servers answer."""
         ec2, route53, s3 = (self.client(name) for name in ("ec2", "route53", "s3"))
         vpc = str(ec2.create_vpc(CidrBlock=f"{first}.0.0/16")["Vpc"]["VpcId"])
         zones = zip("abc", NETS[1:], strict=True)
@@ -143,7 +144,7 @@ class Account:
         zone = route53.create_hosted_zone(Name=DOMAIN, CallerReference="lab")["HostedZone"]["Id"].rpartition("/")[2]
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         subnets = tuple(str(one["Subnet"]["SubnetId"]) for one in made)
-        return Place(self.endpoint, first, vpc, subnets, IMAGE, zone)
+        return Place(self.endpoint, first, vpc, subnets, IMAGE, zone, resolver)
 
     def client(self, service: str, who: str = PERSON) -> Any:
         """A client of boto3, as somebody."""

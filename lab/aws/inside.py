@@ -20,9 +20,12 @@ from lab.aws.account import PERSON, REGION, Account, network, prepared
 from lab.aws.balancers import Balancers
 from lab.aws.cloud import READY
 from lab.aws.disks import Disks
+from lab.aws.endpoints import Endpoints
 from lab.aws.front import ACCOUNT
 from lab.aws.instances import Instances
+from lab.aws.names import Names, serve
 from lab.aws.played import play
+from lab.aws.zones import Zones
 from lab.kubernetes.processes import run
 
 STATE = Path("/run/lab-aws")
@@ -44,6 +47,7 @@ class Inside:
         prepared()
         from moto.ec2.models import ec2_backends
         from moto.elbv2.models import elbv2_backends
+        from moto.route53.models import route53_backends
 
         loop = asyncio.get_running_loop()
         account = Account(self._policies, lambda path, asked: self._control(path, asked, loop))
@@ -52,9 +56,16 @@ class Inside:
         self._instances = Instances(STATE, account, ec2, Disks(STATE, ec2))
         self._balancers = Balancers(first, elbv2, ec2, STATE)
         play(self._instances, self._balancers, loop)
-        place = await asyncio.to_thread(account.furnish, first)
+        route53 = route53_backends[ACCOUNT]["aws"]
+        zones, endpoints = Zones(), Endpoints(route53)
+        zones.play()
+        endpoints.play()
+        names = Names(
+            lambda: [one for zone in list(route53.zones.values()) for one in zones.served(zone)], endpoints.well
+        )
+        place = await asyncio.to_thread(account.furnish, first, await serve(names, f"{first}.0.2"))
         replace(self._directory / READY, place.text())
-        await asyncio.gather(self._instances.watch(), self._balancers.watch())
+        await asyncio.gather(self._instances.watch(), self._balancers.watch(), endpoints.watch())
 
     def _policies(self, who: str) -> list[Mapping[str, Any]] | None:
         """Of a machine those of its profile; of the person those that a test has given (None: all rights)."""

@@ -41,6 +41,7 @@ def fleet(
     expiry_seconds: Annotated[int, typer.Option(help="session expiry of persistent MQTT 5 devices")] = 7200,
     ready_within_seconds: Annotated[float, typer.Option(help="give up when not all are connected by then")] = 300.0,
     source: Annotated[str, typer.Option(help="local addresses to connect from, with commas")] = "",
+    resolver: Annotated[str, typer.Option(help="HOST:PORT of the name server that knows the address's host")] = "",
     log_messages: Annotated[bool, typer.Option("--log-messages", help="a line for every message")] = False,
     seed: Annotated[int, typer.Option(help="of the jitter")] = 0,
 ) -> None:
@@ -60,9 +61,9 @@ def fleet(
             connects_per_second=connects_per_second,
             sources=_sources(source, clients, _addresses(address)),
             log_messages=log_messages,
+            resolver=_addresses(resolver)[0] if resolver else None,
         )
-        parts = Parts(settings, processes, log.absolute(), seed)
-        asyncio.run(_run(parts, clients, ready_within_seconds, summary or log.with_name("summary.json")))
+        asyncio.run(_run(Parts(settings, processes, log.absolute(), seed), clients, ready_within_seconds, summary, log))
 
 
 @contextmanager
@@ -106,7 +107,8 @@ def _sources(text: str, clients: int, addresses: tuple[tuple[str, int], ...]) ->
     return ()
 
 
-async def _run(parts: Parts, clients: int, ready_within_seconds: float, summary: Path) -> None:
+async def _run(parts: Parts, clients: int, ready_within_seconds: float, summary_file: Path | None, log: Path) -> None:
+    summary = summary_file or log.with_name("summary.json")
     loop = asyncio.get_running_loop()
     wanted: asyncio.Queue[str] = asyncio.Queue()
     for number, word in ((signal.SIGTERM, "stop"), (signal.SIGINT, "stop"), (signal.SIGUSR1, "summary")):

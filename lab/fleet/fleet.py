@@ -12,6 +12,7 @@ from lab.fleet.device import AWAY, SERVING, SUBSCRIBING, Device
 from lab.fleet.kind import End, decide
 from lab.fleet.ledger import Counts
 from lab.fleet.log import EventLog
+from lab.fleet.resolving import Resolver
 from lab.fleet.settings import FleetError, FleetSettings
 from lab.fleet.tally import OfKind, Tally
 
@@ -44,6 +45,7 @@ class Fleet:
         self._log = EventLog(log, now)
         self._chance = chance or random.Random()
         self._tally = Tally(kinds={kind.name: OfKind() for kind in settings.kinds.kinds})
+        self._resolver = Resolver(*settings.resolver) if settings.resolver else None
         self._started: set[int] = set()
         self._ready = asyncio.Event()
         self._stopping = self._closing = False
@@ -192,11 +194,12 @@ class Fleet:
 
     async def _dial(self, device: Device) -> None:
         settings, number = self.settings, device.spec.number
-        host, port = settings.addresses[(number + device.tries.failed) % len(settings.addresses)]
+        name, port = settings.addresses[(number + device.tries.failed) % len(settings.addresses)]
         source = (settings.sources[number % len(settings.sources)], 0) if settings.sources else None
         device.dialling()
         try:
             async with asyncio.timeout(settings.answer_timeout_seconds):
+                host = await self._resolver.address(number, name, device.tries.failed) if self._resolver else name
                 await asyncio.get_running_loop().create_connection(lambda: device, host, port, local_addr=source)
         except TimeoutError:
             device.failed("no answer")

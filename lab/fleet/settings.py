@@ -40,7 +40,7 @@ class FleetSettings:
     """A fleet, or the part of one that a process holds (``first`` to ``first + clients``).
 
     Times are seconds. ``addresses`` are ``host, port`` pairs of the balancer's replicas: a device keeps to one and goes to the
-    next when it does not answer. ``sources`` are local addresses to connect from; none lets the system choose.
+    next when it does not answer. ``resolver`` is the name server that the devices ask for the hosts of their addresses (None: the machine's own way). ``sources`` are local addresses to connect from; none lets the system choose.
     ``publish_interval_seconds`` 0 publishes nothing. ``expiry_seconds`` is the session expiry of persistent MQTT 5 devices.
     """
 
@@ -60,6 +60,7 @@ class FleetSettings:
     settle_seconds: float = 5.0
     sources: tuple[str, ...] = ()
     log_messages: bool = False
+    resolver: tuple[str, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, with the numbers."""

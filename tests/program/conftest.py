@@ -61,8 +61,9 @@ class Recorder(pulumi.runtime.Mocks):
             outputs = {**place, "mqtt": "nlb.test:1883", "admin": [], "aws": {"region": inputs["region"]}}
             outputs["tier"] = {"name": inputs["name"], "groups": inputs["groups"]}
         if args.typ.endswith("WeighedBalancer"):
-            weighed = {"listeners": inputs["listeners"], "groups": inputs["groups"]}
+            weighed = {key: inputs[key] for key in ("listeners", "groups") if key in inputs} or None
             place = {"router": inputs["kind"], "ledger": "dynamodb", "maps": inputs["table"], "weighed": weighed}
+            place["named"] = None if weighed else {"name": inputs["host"]}
             outputs = {**place, "mqtt": "nlb.test:1883", "admin": [], "aws": {"region": inputs["region"]}}
         if args.typ.endswith("MqttBalancer"):
             outputs = {"router": "haproxy", "mqtt": "127.0.0.1:1883", "admin": ["a.sock"], "maps": "maps"}

@@ -19,7 +19,7 @@ from components.routers import route53
 from components.routers.base import Spreads
 from components.routers.registry import capabilities_of, router_of
 from components.routers.route53 import Route53Router
-from lab.aws import zones
+from lab.aws.zones import Zones
 from tests.aws_bed import REGION, account
 
 pytestmark = pytest.mark.unit
@@ -64,10 +64,13 @@ class Zone:
 @pytest.fixture
 def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
     from moto.route53.models import Route53Backend
+    from moto.route53.responses import Route53
 
-    monkeypatch.setattr(Route53Backend, "change_resource_record_sets", Route53Backend.change_resource_record_sets)
+    for owner, name in ((Route53Backend, "change_resource_record_sets"), (Route53, "change_resource_record_sets")):
+        monkeypatch.setattr(owner, name, vars(owner)[name])
+    monkeypatch.setattr(Route53, "get_change", Route53.get_change)
     monkeypatch.setattr(route53, "POLL_SECONDS", 0.0)
-    zones.exact()
+    Zones(sync=0.0).play()
     with account():
         made = Zone()
         made.write("CREATE", "blue", 1)
