@@ -75,6 +75,8 @@ class Made(NamedTuple):
 def declare(plan: Plan, opts: pulumi.ResourceOptions) -> Made:
     """Everything of it."""
     group, rules = _reached(plan, opts)
+    # What is of a colour goes with it.
+    goes = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=False))
     balancer = LoadBalancer(
         f"{plan.name}-nlb",
         name=plan.own,
@@ -90,9 +92,9 @@ def declare(plan: Plan, opts: pulumi.ResourceOptions) -> Made:
     groups: dict[Colour, list[TargetGroup]] = {}
     attached: list[pulumi.Resource] = []
     for colour, behind in plan.colours.items():
-        groups[colour] = [_group(plan, colour, door, opts) for door in plan.doors]
+        groups[colour] = [_group(plan, colour, door, goes) for door in plan.doors]
         for door, one in zip(plan.doors, groups[colour], strict=True):
-            attached += _attached(f"{plan.name}-{colour}-{door.port}", behind, door, one, opts)
+            attached += _attached(f"{plan.name}-{colour}-{door.port}", behind, door, one, goes)
     listeners = [
         _listener(plan, balancer, door, {colour: groups[colour][number] for colour in groups}, opts)
         for number, door in enumerate(plan.doors)
@@ -123,12 +125,13 @@ def _reached(plan: Plan, opts: pulumi.ResourceOptions) -> tuple[SecurityGroup, l
         for number, source in enumerate(plan.front.sources):
             kind = "cidr_ipv6" if ":" in source else "cidr_ipv4"
             rules.append(_let_in(plan, f"{door.port}-{number}", group.id, door.port, opts, **{kind: source}))
+    goes = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=False))
     for colour, behind in plan.colours.items():
         if behind.settings.target == "aws":
             nodes = behind.handle.apply(lambda handle: str(handle["aws"]["group"]))
             for word in sorted({"api", *map(_word, plan.doors)}):
                 source_of = {"referenced_security_group_id": group.id}
-                rules.append(_let_in(plan, f"to-{colour}-{word}", nodes, _port(behind, word), opts, **source_of))
+                rules.append(_let_in(plan, f"to-{colour}-{word}", nodes, _port(behind, word), goes, **source_of))
     return group, rules
 
 

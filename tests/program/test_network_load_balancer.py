@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.balancer import BALANCERS
+from components.balancer import BALANCERS, nlb_objects
 from components.balancer.network_load_balancer import NetworkLoadBalancer
 from components.intent import load
 from components.ledger.dynamodb import DynamodbLedger
@@ -202,3 +202,25 @@ def test_what_the_balancer_declares_passes_every_policy(recorder: Recorder, subn
         tokens.WEIGHED_BALANCER,
     }
     assert [said for token, inputs in declared for said in ask_all(token, inputs)] == []
+
+
+def test_what_is_of_a_colour_is_not_protected_so_that_a_finalize_can_take_it_away(
+    recorder: Recorder, subnets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, bool | None] = {}
+
+    def watched(kind: Any) -> Any:
+        def made(name: str, /, *, opts: pulumi.ResourceOptions, **more: Any) -> Any:
+            kept[name] = opts.protect
+            return kind(name, opts=opts, **more)
+
+        return made
+
+    for word in ("TargetGroup", "TargetGroupAttachment", "SecurityGroupIngressRule", "LoadBalancer"):
+        monkeypatch.setattr(nlb_objects, word, watched(getattr(nlb_objects, word)))
+    configure(subnets, "green", "blue", "green")
+    declare()
+    assert kept.pop("balancer-nlb") is not False
+    of_colours = {name: protect for name, protect in kept.items() if "blue" in name or "green" in name}
+    assert len(of_colours) == 8
+    assert set(of_colours.values()) == {False}
