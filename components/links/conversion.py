@@ -28,6 +28,7 @@ from components.migration.moving import Keys, Moving, converted
 from components.migration.permissions.live import LiveQuestion, chosen
 from components.migration.requests import Request, pieces
 from components.run.run import Run
+from components.system.memory import give_back
 from components.value import Value
 
 MANIFEST, ACCOUNT, REQUESTS, BOOTSTRAP, QUESTIONS = (
@@ -127,9 +128,12 @@ def _converted(
     versions: tuple[str, str], wanted: Wanted, exports: Sequence[Path], now: float, source: Colour, keys: Keys
 ) -> tuple[Facts, Moving]:
     with refusing(source, "the conversion"):
+        give_back()
         facts = facts_of(versions, wanted, exports)
+        give_back()
         proved = converted(facts, now=now, jwt_key=wanted.jwt_key or "", keys=keys)
         facts = facts.without_logins()  # of 100,000 users 100 MB, which the proof does not need
+        give_back()
         return facts, proved()
 
 
