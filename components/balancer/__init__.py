@@ -6,6 +6,7 @@ from components.balancer.base import BalancerTarget
 from components.balancer.kubernetes import KubernetesBalancer
 from components.balancer.local import LocalBalancer
 from components.balancer.network_load_balancer import NetworkLoadBalancer
+from components.balancer.route53 import Route53
 from components.balancer.service import ServiceBalancer
 
 BALANCERS: dict[str, BalancerTarget] = {
@@ -13,4 +14,5 @@ BALANCERS: dict[str, BalancerTarget] = {
     "kubernetes": KubernetesBalancer(),
     "service": ServiceBalancer(),
     "network_load_balancer": NetworkLoadBalancer(),
+    "route53": Route53(),
 }
