@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Mapping
 
 from components.balancer import BALANCERS
+from components.balancer.able import closes
 from components.cutover.forecast import Fleet
 from components.cutover.sample import Looked, fleet_of
 from components.cutover.words import Colour, other
 from components.emqx.base import Cluster
 from components.emqx.errors import UpgradeError
 from components.emqx.known import known
-from components.routers.registry import capabilities_of, router_of
+from components.routers.registry import router_of
 from components.settings import Settings
 
 ANSWER_SECONDS = 8.0
@@ -65,7 +66,7 @@ async def counted(
 
 async def past(settings: Settings, colour: Colour, clients: int | None) -> int | None:
     """The clients of a colour whose connections the balancer does not have; where it does not run that is everybody, and where it closes nobody it does not matter."""
-    if not capabilities_of(BALANCERS[settings.balancer.target].router).closes_clients:
+    if not closes(settings, colour):
         return 0
     handle = BALANCERS[settings.balancer.target].observed(settings)
     if clients is None or handle is None:

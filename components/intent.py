@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from components import conversion
 from components.balancer import BALANCERS, listeners, placed, weighed
+from components.balancer.able import can_of
 from components.cutover.movers import Choice, Circumstances, choose
 from components.cutover.steps import Problem, StepsError, parse_steps
 from components.cutover.versions import BadVersion, parse, require_known
@@ -28,7 +29,6 @@ from components.ledger.remembered import Remembered
 from components.movers import MOVERS
 from components.problems import problems_of
 from components.routers.certificates import by_name
-from components.routers.registry import capabilities_of
 from components.run.keeping import problem
 from components.settings import CERTIFICATES, CREDENTIALS, KEYS, RENAMED, Settings, given_twice, settings_of
 from components.strategies import STRATEGIES
@@ -147,13 +147,13 @@ def theirs(settings: Settings) -> list[Colour]:
 def mover_of(settings: Settings) -> Choice:
     """The mover of the cutover that these settings ask for; plan and links have it from here."""
     old = settings.clusters.get(other(settings.live), settings.clusters[settings.live])
-    can = capabilities_of(BALANCERS[settings.balancer.target].router)
+    can = can_of(settings)
     shared = STRATEGIES[settings.cutover.strategy].scope == "colour"
     open_source = shared and settings.clusters[settings.live].edition == "ce"  # an evacuation needs nodes that receive
     here = Circumstances(
         movers=[mover for mover in STRATEGIES[settings.cutover.strategy].movers if mover in MOVERS],
         knows_clients=can.cohorts,
-        closes_clients=can.closes_clients,
+        closes_clients=can.closes(proxied=old.proxy_protocol),
         edition="ce" if open_source else old.edition,
         nodes=old.size,
         budget_per_second=settings.cutover.budget_per_second,

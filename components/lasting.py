@@ -5,28 +5,16 @@ The rule: read from the capabilities of the declared router, for the plan before
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from components.balancer import BALANCERS
-from components.cutover.capabilities import Capabilities
+from components.balancer.able import can_of
 from components.cutover.limits import Limits, limits_of
 from components.cutover.portions import Weighed
 from components.intent import mover_of
-from components.routers.registry import capabilities_of
 from components.settings import Settings
 
 
 def limits(settings: Settings, clients: int | None) -> Limits | None:
     """What a plan for so many clients says of it; None behind a balancer that knows clients."""
     return limits_of(can_of(settings), weighed_of(settings), clients)
-
-
-def can_of(settings: Settings) -> Capabilities:
-    """What the declared balancer can do, with what depends on its settings."""
-    can, records = capabilities_of(BALANCERS[settings.balancer.target].router), settings.balancer.aws.records
-    if not can.spreads or records is None:
-        return can
-    return replace(can, spread_seconds=records.spread_seconds)
 
 
 def weighed_of(settings: Settings) -> Weighed | None:

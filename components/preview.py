@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from components import counting
 from components.balancer import BALANCERS
+from components.balancer.able import can_of
 from components.conversion_look import Look, look, refuse_missing
 from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Carries, Fleet, Forecast, forecast, spreading
@@ -33,7 +34,7 @@ from components.guards.declared import refuse_route, refuse_without_exports
 from components.guards.outlasting import refuse_outlasting
 from components.intent import links_of, mover_of, observed, remembered, standing, target_of
 from components.keys import refuse_credentials
-from components.lasting import can_of, limits
+from components.lasting import limits
 from components.ledger.base import drained, origin
 from components.ledger.registry import ledger_of
 from components.links.accounts import carried, refuse_same_accounts

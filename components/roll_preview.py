@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from components import counting
 from components.balancer import BALANCERS
+from components.balancer.able import closes
 from components.cutover.outline import Outline
 from components.cutover.outline_of import of_roll, unasked
 from components.cutover.roll import Release, RollNode
@@ -37,7 +38,7 @@ from components.migration.manifest import BadSource
 from components.migration.rules import UnknownRuleError
 from components.outlining import around, document, licence_limit
 from components.routers.base import Server
-from components.routers.registry import capabilities_of, router_of
+from components.routers.registry import router_of
 from components.settings import Settings, is_rule
 
 PATIENCE_SECONDS = 2.0
@@ -103,13 +104,13 @@ async def _asked(settings: Settings, api: Cluster, wanted: Wanted) -> RollPlan:
     nodes: tuple[RollNode, ...] = await nodes_of(api, colour, await _servers(settings), memory)
     if any(not node.done(wanted.declared) for node in nodes):
         await refuse(api, colour, nodes, wanted, ours=in_work(memory, colour) is not None)
-    closes = capabilities_of(BALANCERS[settings.balancer.target].router).closes_clients
+    closed = closes(settings, colour)
     evacuates = await api.has_evacuation()
     plan = forecast(
         nodes,
         wanted.declared,
-        by=mover(closes=closes, evacuates=evacuates),
-        evens=evener(closes=closes, rebalances=await api.has_rebalance()),
+        by=mover(closes=closed, evacuates=evacuates),
+        evens=evener(closes=closed, rebalances=await api.has_rebalance()),
         budget_per_second=settings.cutover.budget_per_second,
         counted=True,
         past=await counting.past(settings, colour, sum(node.clients for node in nodes)),

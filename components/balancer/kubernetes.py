@@ -106,7 +106,10 @@ def fronting_of(settings: Settings) -> Fronting:
 
 def endpoints_of(settings: Settings) -> list[Endpoint]:
     """The declared listeners, as far as they are known before there is an address."""
-    return [Endpoint(protocol=one.protocol, address=f"*:{one.port}") for one in settings.balancer.listeners]
+    return [
+        Endpoint(protocol=one.protocol, address=f"*:{one.port}", behind=one.accept_proxy)
+        for one in settings.balancer.listeners
+    ]
 
 
 def _clusters(found: Mapping[str, Any]) -> dict[Colour, ClusterHandle]:

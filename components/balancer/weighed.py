@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.balancer import BALANCERS
+from components.balancer.able import can_of
 from components.cutover import portions
 from components.cutover.capabilities import Capabilities
 from components.cutover.steps import Problem
-from components.routers.registry import capabilities_of
 from components.settings import Settings
 from components.strategies import STRATEGIES
 
@@ -19,7 +18,7 @@ from components.strategies import STRATEGIES
 def problems(settings: Settings) -> list[Problem]:
     """One for each thing that cannot be."""
     cutover = settings.cutover
-    can = capabilities_of(BALANCERS[settings.balancer.target].router)
+    can = can_of(settings)
     wrong = [one._replace(path=f"emqx:cutover.portions{one.path}") for one in portions.problems(cutover.portions)]
     fine = portions.too_fine(cutover.steps, can.finest_parts)
     wrong += [one._replace(path=f"emqx:cutover.steps{one.path}") for one in fine]
@@ -30,7 +29,8 @@ def _without_mover(settings: Settings, can: Capabilities) -> Iterator[Problem]:
     """In one cluster a kick ends the session, so where the balancer closes nobody the nodes have to evacuate, which the open source edition cannot."""
     strategy = STRATEGIES[settings.cutover.strategy]
     editions = {cluster.edition for cluster in settings.clusters.values()}
-    if can.closes_clients or "kick" in strategy.movers or editions == {"ee"}:
+    closed = all(can.closes(proxied=cluster.proxy_protocol) for cluster in settings.clusters.values())
+    if closed or "kick" in strategy.movers or editions == {"ee"}:
         return
     allowed = "a strategy of two clusters: behind this balancer, open source nodes have nobody who moves their clients and keeps the sessions"
     yield Problem("emqx:cutover.strategy", settings.cutover.strategy, allowed)

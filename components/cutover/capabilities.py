@@ -20,7 +20,8 @@ UP_SECONDS = 60.0
 class Capabilities:
     """What a router can do.
 
-    ``closes_clients``: it can end the connection of one client. ``late_clients``: those whose cohort it cannot know, so that they move in
+    ``closes_clients``: it can end the connection of one client; where it ``hides_clients`` (it shows the balancer in front of it for each) only of
+    those whom the nodes know by its own address too (``closes``). ``late_clients``: those whose cohort it cannot know, so that they move in
     the last step. A share is a multiple of ``finest_parts``. ``keeps_seconds`` is how long connections of before a change of the share live on
     (None: as long as they like). ``spreads`` is whether the share reaches devices by answers that others keep, ``spread_seconds`` how long after a change of the share devices may still be told the one of before: nobody is moved before that
     is over. ``up_seconds`` is how long it may take to see that a node is well. ``unseen`` is what it cannot see, for the plan.
@@ -29,6 +30,7 @@ class Capabilities:
 
     knows_clients: Knows
     closes_clients: bool = False
+    hides_clients: bool = False
     late_clients: frozenset[Late] = frozenset()
     finest_parts: int = 1
     keeps_seconds: float | None = None
@@ -42,6 +44,10 @@ class Capabilities:
     def cohorts(self) -> bool:
         """Whether a share is always the same clients."""
         return self.knows_clients == "client-id"
+
+    def closes(self, *, proxied: bool) -> bool:
+        """Whether it can close the clients of nodes one by one, which know them by its PROXY header (``proxied``) or by its own address."""
+        return self.closes_clients and not (self.hides_clients and proxied)
 
 
 HAPROXY = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))

@@ -83,12 +83,13 @@ class ClusterHandle(Value):
 class Endpoint(Value):
     """A listener of a balancer as it is served.
 
-    ``certificate`` and ``client_ca`` are the sha256 of the chains (of what is public in them), ``until`` is when the balancer's own certificate
+    ``behind`` is whether its connections begin with the PROXY header of a balancer in front. ``certificate`` and ``client_ca`` are the sha256 of the chains (of what is public in them), ``until`` is when the balancer's own certificate
     expires (ISO 8601, UTC).
     """
 
     protocol: Carried
     address: str
+    behind: bool = False
     certificate: str | None = None
     client_ca: str | None = None
     until: str | None = None
@@ -153,6 +154,11 @@ class BalancerHandle(Value):
     def websocket(self) -> bool:
         """Whether clients come through it by WebSocket."""
         return any(one.protocol in WEBSOCKET for one in self.endpoints)
+
+    @property
+    def behind(self) -> bool:
+        """Whether everybody comes to it from a balancer in front."""
+        return bool(self.endpoints) and all(one.behind for one in self.endpoints)
 
 
 class MqttAccount(Value):

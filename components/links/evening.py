@@ -37,10 +37,10 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
     run = rolling.run
     began, moved, loads = run.clock.now(), 0, await _settled(rolling, 0)
     rebalances = await run.clusters[rolling.colour].has_rebalance()
-    step = step_of(STEP, evener(closes=run.router.can.closes_clients, rebalances=rebalances))
+    step = step_of(STEP, evener(closes=run.closes(rolling.colour), rebalances=rebalances))
     run.record("step", **step, phase="begin")
     async with bounded(run, last=True):
-        if run.router.can.closes_clients:
+        if run.closes(rolling.colour):
             moved, loads = await _by_closing(rolling, loads)
         elif not even(loads) and rebalances:
             moved, loads = await _by_rebalance(rolling, loads)

@@ -55,7 +55,7 @@ async def shut(run: Run, away: Away) -> None:
 async def means(run: Run, colour: Colour) -> By:
     """By what clients leave a node of the colour."""
     evacuates = await run.clusters[colour].has_evacuation()
-    return mover(closes=run.router.can.closes_clients, evacuates=evacuates)
+    return mover(closes=run.closes(colour), evacuates=evacuates)
 
 
 async def move(run: Run, away: Away) -> Counter[str]:
@@ -66,7 +66,7 @@ async def move(run: Run, away: Away) -> Counter[str]:
 
     """
     before = sum((await run.clusters[away.colour].live_connections()).values())
-    moved: Counter[str] = Counter(close=await close(run, away, None) if run.router.can.closes_clients else 0)
+    moved: Counter[str] = Counter(close=await close(run, away, None) if run.closes(away.colour) else 0)
     if moved["close"]:
         await _until_back(run, away, before)
     if await run.clusters[away.colour].has_evacuation():

@@ -68,7 +68,7 @@ async def open_roll(run: Run, colour: Colour, wanted: Wanted) -> Opened:
         if todo
         else "the loads are not even yet"
     )
-    evens = run.router.can.closes_clients or await run.clusters[colour].has_rebalance()
+    evens = run.closes(colour) or await run.clusters[colour].has_rebalance()
     played = moves(order(nodes, wanted.declared), {node.name: node.clients for node in nodes}, evens=evens)
     most = max((one.most_disconnects for one in played.nodes), default=1)
     facts = {"direction": "roll", "reason": reason, "declared": str(wanted.declared), "most_disconnects": most}

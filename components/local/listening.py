@@ -36,6 +36,7 @@ class Listening:
         return Endpoint(
             protocol=self.listener.protocol,
             address=self.listener.address,
+            behind=self.listener.accept_proxy,
             certificate=self.certificate.sha256 if self.certificate else None,
             client_ca=self.client_ca.sha256 if self.client_ca else None,
             until=self.certificate.until.isoformat() if self.certificate else None,

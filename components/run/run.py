@@ -127,6 +127,10 @@ class Run:
         """Take a node out of service at the balancer, or put it back, under this run's lease; a balancer that restarts keeps it so."""
         await share.set_server(self.router, self.ledger, colour, node, state, holder=self.token)
 
+    def closes(self, colour: Colour) -> bool:
+        """Whether the balancer can close clients of the colour one by one."""
+        return self.router.can.closes(proxied=self.clusters[colour].handle.proxy_protocol)
+
     async def late(self, source: Colour, parts: int) -> frozenset[str]:
         """Who stays on ``source`` when green has ``parts`` though its id says otherwise: clients whose id the router cannot see, until everybody leaves."""
         if "websocket" not in self.router.can.late_clients or parts == everybody(other(source)):

@@ -71,6 +71,24 @@ def test_in_one_cluster_open_source_nodes_have_no_mover_behind_it(blind: Declare
     assert wrong(blind(**ce)) == {}
 
 
+def test_behind_a_balancer_that_hides_the_clients_from_ours_nobody_is_closed_one_by_one() -> None:
+    """docs/emqx/balancer.md#behind-another-balancer: unless the nodes know them by our balancer's own address."""
+    ce = {"clusters__blue__edition": "ce", "clusters__green__edition": "ce"}
+    plain, hidden = {"port": 1883, "protocol": "mqtt"}, {"port": 1884, "protocol": "mqtt", "acceptProxy": True}
+    own = {"clusters__blue__proxyProtocol": False, "clusters__green__proxyProtocol": False}
+
+    def stack(*listeners: dict[str, Any], **changes: Any) -> Settings:
+        raw = {**config(**ce, **changes, balancer__listeners=list(listeners)), "workDirectory": "w"}
+        assert replace_steps(raw) == []
+        return declared(raw)
+
+    assert mover_of(stack(hidden)).mover == "kick"
+    assert "emqx:cutover.strategy" in wrong(stack(hidden, cutover__strategy="same-cluster"))
+    for found in (stack(plain, hidden), stack(hidden, **own)):
+        assert mover_of(found).mover == "close"
+    assert wrong(stack(hidden, cutover__strategy="same-cluster", **own)) == {}
+
+
 def test_on_enterprise_the_nodes_move_their_clients_and_on_open_source_a_kick_does_both_in_portions(
     blind: Declare,
 ) -> None:

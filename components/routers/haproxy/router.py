@@ -35,9 +35,9 @@ T = TypeVar("T")
 
 
 def capabilities_of(handle: BalancerHandle) -> Capabilities:
-    """What HAProxy can do wherever it runs; nobody comes by WebSocket where it does not listen for it."""
+    """What HAProxy can do wherever it runs; nobody comes by WebSocket where it does not listen for it, and behind a balancer it shows that one's address (docs/emqx/balancer.md#behind-another-balancer)."""
     late = HAPROXY.late_clients if handle.websocket else HAPROXY.late_clients - {"websocket"}
-    return replace(HAPROXY, late_clients=late)
+    return replace(HAPROXY, late_clients=late, hides_clients=handle.behind)
 
 
 class HaproxyRouter:
