@@ -40,7 +40,7 @@ class Passing:
     def replace(self, patch: pytest.MonkeyPatch, module: Any) -> None:
         """Let a module have this clock for its own."""
         patch.setattr(module, "time", SimpleNamespace(monotonic=self.monotonic, time=self.time))
-        more = {name: getattr(module.asyncio, name) for name in ("to_thread", "gather")}
+        more = {name: getattr(module.asyncio, name) for name in ("to_thread", "gather", "Lock")}
         patch.setattr(module, "asyncio", SimpleNamespace(sleep=self.sleep, **more))
 
 

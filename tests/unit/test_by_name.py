@@ -13,10 +13,11 @@ import pytest
 from pydantic import ValidationError
 
 from components.balancer import BALANCERS, listeners, placed, weighed
+from components.balancer.able import can_of
 from components.balancer.route53 import Route53
 from components.emqx.models import ClusterHandle, Node
 from components.intent import declared, replace_steps
-from components.balancer.able import can_of, limits, weighed_of
+from components.lasting import limits, weighed_of
 from components.machines.front import Records
 from components.resources.weighed_inputs import WeighedBalancerInputs
 from components.settings import Settings

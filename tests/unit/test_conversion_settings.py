@@ -77,5 +77,6 @@ def test_what_only_4_x_needs_is_refused_elsewhere() -> None:
 def test_a_balancer_that_carries_websocket_needs_the_listeners_of_a_4_x(tmp_path: Path) -> None:
     raw = old(tmp_path) | {"balancer": {"listeners": [{"port": 8083, "protocol": "ws", "host": "127.0.0.1"}]}}
     assert "emqx:clusters.blue.nodes[0].ws: missing" in "\n".join(refusal(raw))
-    raw["clusters"]["blue"]["nodes"][0]["ws"] = "10.0.0.1:8083"
+    blue = raw["clusters"]["blue"]
+    blue["nodes"] = [{**node, "ws": "10.0.0.1:8083"} for node in blue["nodes"]]
     assert read(raw).balancer.websocket

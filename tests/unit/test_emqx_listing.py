@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -127,6 +128,7 @@ def test_a_client_and_its_address_need_little_more_than_their_letters() -> None:
     tracemalloc.start()
     try:
         listed = whereabouts(answer)
+        gc.collect()
         held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -93,7 +93,7 @@ def test_images_are_programs(name: str) -> None:
         "emqx/emqx:latest",
         "emqx/emqx:5.8",
         "nginx:1.27",
-        "emqx/emqx:4.4.19",
+        "emqx/emqx:4.1.5",
         "emqx/emqx:5.7.2",
         "emqx/emqx:6.0.0",
         "emqx/emqx:does-not-exist",
