@@ -22,7 +22,7 @@ from components.cutover.gates import names
 from components.cutover.outline import Outline
 from components.cutover.outline_of import of_cutover
 from components.cutover.plan_text import render
-from components.cutover.words import COLOURS, Colour, other
+from components.cutover.words import COLOURS, Colour, Direction, other
 from components.differing import Differing, differing
 from components.emqx.base import Cluster
 from components.emqx.errors import BadInput, Refused, Retryable, UpgradeError
@@ -278,7 +278,8 @@ async def _decision(settings: Settings, live: dict[Colour, int | None]) -> _Held
         try:
             share, memory = await router_of(handle).share(), (await ledger_of(handle).read()).memory
         except UpgradeError as unreachable:
-            return _Held(share, memory, Decision("forward", f"the balancer cannot be asked: {unreachable.seen}"))
+            way: Direction = "back" if origin(memory) == settings.live else "forward"
+            return _Held(share, memory, Decision(way, f"the balancer cannot be asked: {unreachable.seen}"))
     decision = decide(settings.live, share, origin(memory), live, settings.clusters, drained(memory))
     return _Held(share, memory, decision)
 

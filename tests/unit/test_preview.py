@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from components import preview
+from components.balancer import BALANCERS
 from components.cutover.forecast import Fleet
 from components.cutover.words import Colour
-from components.emqx.errors import BadInput, Refused
+from components.emqx.errors import BadInput, Refused, Unreachable
+from components.emqx.models import BalancerHandle
 from components.intent import declared
 from components.preview import _advice, plan_of
 from components.settings import Settings
@@ -45,6 +48,24 @@ def test_a_dead_balancer_is_known_by_its_files(tmp_path: Path) -> None:
     assert "cutover forward to green" in plan_of(settings(tmp_path), credentials()).text
     assert "green has 50 %" in plan_of(settings(tmp_path), credentials()).text
     assert "cutover back to blue" in plan_of(settings(tmp_path, "blue"), credentials()).text
+
+
+def test_a_balancer_that_is_there_and_cannot_be_asked_does_not_turn_the_way_back_into_a_downgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    balancer(tmp_path, 5_000, "origin =blue", "run =x")
+    handle = BalancerHandle(mqtt="127.0.0.1:1883", admin=(), maps=str(tmp_path / "balancer"))
+
+    def away(_: BalancerHandle) -> Any:
+        raise Unreachable("asking for the share", node="i-0a1b", seen="it is gone", todo="wait")
+
+    monkeypatch.setattr(type(BALANCERS["local"]), "observed", lambda _self, _settings: handle)
+    monkeypatch.setattr(preview, "router_of", away)
+    ways: dict[Colour, str] = {"blue": "back", "green": "forward"}
+    for live, way in ways.items():
+        text = plan_of(settings(tmp_path, live), credentials()).text
+        assert f"cutover {way} to {live}" in text
+        assert "the balancer cannot be asked: it is gone" in text
 
 
 def test_the_plan_says_that_nothing_is_carried_after_the_export(tmp_path: Path) -> None:
