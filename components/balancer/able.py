@@ -24,8 +24,9 @@ def can_of(settings: Settings) -> Capabilities:
 
 
 def closes(settings: Settings, colour: Colour) -> bool:
-    """Whether it can close clients of the colour one by one."""
-    return can_of(settings).closes(proxied=settings.clusters[colour].proxy_protocol)
+    """Whether it can close clients of the colour one by one, as those of one that is not declared."""
+    cluster = settings.clusters.get(colour)
+    return can_of(settings).closes(proxied=cluster is not None and cluster.proxy_protocol)
 
 
 def _behind(settings: Settings) -> bool:

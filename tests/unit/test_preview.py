@@ -68,6 +68,11 @@ def test_a_balancer_that_is_there_and_cannot_be_asked_does_not_turn_the_way_back
         assert "the balancer cannot be asked: it is gone" in text
 
 
+def test_one_colour_alone_has_a_plan(tmp_path: Path) -> None:
+    alone = {"live": "blue", "clusters": {"blue": {"target": "local", "version": OLD, "nodes": 1}}}
+    assert "blue is the only colour" in plan_of(declared({**alone, "workDirectory": str(tmp_path)}), credentials()).text
+
+
 def test_the_plan_says_that_nothing_is_carried_after_the_export(tmp_path: Path) -> None:
     assert "after the export" not in plan_of(settings(tmp_path), credentials()).text
     balancer(tmp_path, 1_000)
