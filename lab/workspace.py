@@ -206,7 +206,8 @@ def environment(directory: Path) -> dict[str, str]:
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
         "PULUMI": str(pulumi),
         "PULUMI_HOME": str(directory / "home"),
-        "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",
+        # an engine killed while it writes a file's attributes would leave a state that nobody can read (docs/environments.md)
+        "PULUMI_BACKEND_URL": f"file://{directory / 'state'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(directory / "passphrase"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
