@@ -131,10 +131,16 @@ def test_a_machine_may_read_what_its_profile_allows_and_nothing_else(node: Node)
 
 def test_a_command_runs_in_the_machine(node: Node, cloud: Cloud) -> None:
     ssm = cloud.client("ssm")
-    sent = ssm.send_command(
-        InstanceIds=[node.id], DocumentName="AWS-RunShellScript", Parameters={"commands": ["hostname", "exit 3"]}
-    )
-    asked = {"CommandId": sent["Command"]["CommandId"], "InstanceId": node.id}
+
+    def sent() -> str | None:
+        try:
+            commands = {"commands": ["hostname", "exit 3"]}
+            told = ssm.send_command(InstanceIds=[node.id], DocumentName="AWS-RunShellScript", Parameters=commands)
+        except ssm.exceptions.InvalidInstanceId:
+            return None
+        return str(told["Command"]["CommandId"])
+
+    asked = {"CommandId": str(until(sent, "an agent that takes commands")), "InstanceId": node.id}
     until(lambda: ssm.get_command_invocation(**asked)["Status"] != "InProgress", "the command's end")
     answer = ssm.get_command_invocation(**asked)
     assert answer["StandardOutputContent"].startswith("ip-127-")
