@@ -32,7 +32,7 @@ async def begun(directory: Path, files: dict[str, str], *brokers: Broker) -> Asy
         await broker.serve()
     for name, text in files.items():
         (directory / name).write_text(text)
-    one = {"admin": (f"{admin}:9777",), "ready_port": ready}
+    one = {"admin": (f"{admin}:9777",), "ready_port": ready, "pod": True}
     settings = settings_of(address, [*brokers], maps=str(directory)).model_copy(update=one)
     (directory / "haproxy.cfg").write_text(render(settings))
     handle = BalancerHandle(mqtt=f"{address}:1883", admin=settings.admin, maps=str(directory))
