@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components.balancer import BALANCERS
+from components.balancer.able import can_of
 from components.balancer.base import Fronted
 from components.balancer.mqtt_balancer import MqttBalancer
 from components.cluster.emqx_cluster import EmqxCluster
@@ -22,7 +23,6 @@ from components.resources.chain import KINDS
 from components.resources.cluster_guard import ClusterGuard
 from components.resources.cutover import Cutover
 from components.resources.link import Link
-from components.routers.registry import capabilities_of
 from components.settings import Settings
 from components.strategies import STRATEGIES
 from components.targets import KUBERNETES, providers_of
@@ -68,7 +68,7 @@ class BlueGreen(pulumi.ComponentResource):
                 environment=settings.environment,
                 birth=birth(settings, colour),
                 in_work=work.node if (work := in_work(known.memory, colour)) else None,
-                direct=not capabilities_of(BALANCERS[settings.balancer.target].router).cohorts,
+                direct=not can_of(settings).cohorts,
                 front=self._front(colour),
             )
             self.clusters[colour] = EmqxCluster(place, self._child(protect=self._serves(colour, known)))

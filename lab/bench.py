@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, NoReturn, TypeVar
 
 import psutil
 import typer
@@ -60,7 +60,11 @@ def bench(
     console.print(_needs(found))
     growth = bytes_a_client(*found)
     console.print(f"provider memory: {growth:.0f} bytes for each further client (at most {MOST_BYTES_A_CLIENT})")
-    over = missed(*found)
+    judge(console, missed(*found))
+
+
+def judge(console: Console, over: Sequence[str]) -> NoReturn:
+    """Say which bounds do not hold, and end; status 1 where there is one."""
     console.print("missed: " + "; ".join(over) if over else "all figures are within their bounds")
     raise typer.Exit(int(bool(over)))
 

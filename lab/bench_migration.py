@@ -16,7 +16,7 @@ from rich.table import Table
 
 from components.report.files import read_fleet, write_report
 from components.report.model import Report
-from lab.bench import MOST_RATIO, Need, Watch
+from lab.bench import MOST_RATIO, Need, Watch, judge
 from lab.stage import Scene, Stage, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -74,9 +74,7 @@ def bench(
         report, needs, journal, minutes = measure(scene, users)
     console = Console(width=120)
     console.print(_table(users, report, needs, journal, minutes))
-    over = missed(report, needs)
-    console.print("missed: " + "; ".join(over) if over else "all figures are within their bounds")
-    raise typer.Exit(int(bool(over)))
+    judge(console, missed(report, needs))
 
 
 def measure(scene: Scene, users: int) -> tuple[Report, dict[str, Need], list[dict[str, Any]], float]:

@@ -13,10 +13,10 @@ from typing import Any
 import pulumi
 
 from components.aws import names
-from components.balancer.base import Fronted, judged
-from components.balancer.on_aws import OnAws, doors_of, own_name
+from components.balancer.base import Fronted, handle_from, judged
+from components.balancer.on_aws import OnAws, doors_of, endpoints_of, own_name
 from components.cutover.words import COLOURS
-from components.emqx.models import BalancerHandle, ClusterHandle, Endpoint
+from components.emqx.models import BalancerHandle, ClusterHandle
 from components.routers import certificates
 from components.routers.listeners import Listener
 from components.settings import Settings
@@ -58,13 +58,11 @@ class AwsBalancer(OnAws):
             "groups": [one.arn for one in made.groups],
             "instances": [one.id for one in made.instances],
             "digest": plan.digest,
-            "doors": [
-                Endpoint(protocol=one.protocol, address=f"*:{one.port}").model_dump(mode="json") for one in plan.doors
-            ],
+            "doors": [one.model_dump(mode="json") for one in endpoints_of(settings)],
             "ready_seconds": front.ready_seconds,
         }
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[share, *made.all]))
-        return _handle(InstancesBalancer(f"{name}-haproxy", inputs, waits))
+        return handle_from(InstancesBalancer(f"{name}-haproxy", inputs, waits), "aws", "tier")
 
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle of the one of this name."""
@@ -75,8 +73,7 @@ class AwsBalancer(OnAws):
         if found is None:
             return None
         host = found.mqtt.rpartition(":")[0]
-        served = [Endpoint(protocol=one.protocol, address=f"{host}:{one.port}") for one in doors_of(settings)]
-        return found.model_copy(update={"endpoints": tuple(served)})
+        return found.model_copy(update={"endpoints": tuple(endpoints_of(settings, host))})
 
 
 def replicas_of(settings: Settings) -> int:
@@ -152,17 +149,3 @@ def _digest(settings: Settings, text: pulumi.Output[str], secret: Mapping[str, s
     from components.machines.tier import digest
 
     return text.apply(lambda known: digest(settings.balancer.aws.instances, known, secret))
-
-
-def _handle(made: Any) -> pulumi.Output[dict[str, Any]]:
-    endpoints = made.endpoints.apply(lambda some: [dict(one) for one in some or ()])
-    return pulumi.Output.all(
-        router=made.router,
-        ledger=made.ledger,
-        mqtt=made.mqtt,
-        endpoints=endpoints,
-        admin=made.admin,
-        maps=made.maps,
-        aws=made.aws,
-        tier=made.tier,
-    )

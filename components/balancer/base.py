@@ -72,3 +72,17 @@ def judged(settings: Settings, fronted: Fronted) -> dict[str, Any]:
         "sessions_may_end": "sessions" in settings.cutover.acknowledge,
         "in_one_cluster": STRATEGIES[settings.cutover.strategy].scope == "colour",
     }
+
+
+def handle_from(made: Any, *fields: str) -> pulumi.Output[dict[str, Any]]:
+    """The handle that a balancer's own resource has put out; ``fields`` are those of its kind: another one has no value, which a preview would take for unknown."""
+    endpoints = made.endpoints.apply(lambda some: [dict(one) for one in some or ()])
+    return pulumi.Output.all(
+        router=made.router,
+        ledger=made.ledger,
+        mqtt=made.mqtt,
+        endpoints=endpoints,
+        admin=made.admin,
+        maps=made.maps,
+        **{field: getattr(made, field) for field in fields},
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components.balancer.base import Fronted, judged
+from components.balancer.base import Fronted, handle_from, judged
 from components.cutover.words import COLOURS, Colour
 from components.emqx.models import BalancerHandle, ClusterHandle, Endpoint
 from components.kubernetes import loop
@@ -60,7 +60,7 @@ class KubernetesBalancer:
             waits,
         )
         _take(name, settings, pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[ready])))
-        return handle_from(ready)
+        return handle_from(ready, "pods")
 
     def remembered(self, settings: Settings) -> Remembered:
         """What the ConfigMap says."""
@@ -114,20 +114,6 @@ def endpoints_of(settings: Settings) -> list[Endpoint]:
 
 def _clusters(found: Mapping[str, Any]) -> dict[Colour, ClusterHandle]:
     return {colour: ClusterHandle.model_validate(found[colour]) for colour in COLOURS if colour in found}
-
-
-def handle_from(ready: Ready) -> pulumi.Output[dict[str, Any]]:
-    """The handle that comes out of the last resource."""
-    endpoints = ready.endpoints.apply(lambda some: [dict(one) for one in some or ()])
-    return pulumi.Output.all(
-        router=ready.router,
-        ledger=ready.ledger,
-        mqtt=ready.mqtt,
-        endpoints=endpoints,
-        admin=ready.admin,
-        maps=ready.maps,
-        pods=ready.pods,
-    )
 
 
 def share_of(

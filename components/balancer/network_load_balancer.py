@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 
 from components.aws import names
-from components.balancer.base import Fronted
-from components.balancer.on_aws import OnAws, doors_of, first_share, handle_from, own_name, wanted
+from components.balancer.base import Fronted, handle_from
+from components.balancer.on_aws import OnAws, doors_of, first_share, own_name, wanted
 from components.cutover.words import COLOURS
 from components.emqx.models import BalancerHandle
 from components.settings import Settings
@@ -52,7 +52,7 @@ class NetworkLoadBalancer(OnAws):
             "groups": {colour: [one.arn for one in groups] for colour, groups in made.groups.items()},
         }
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[table, *made.all]))
-        return handle_from(WeighedBalancer(f"{name}-weights", inputs, waits), "weighed")
+        return handle_from(WeighedBalancer(f"{name}-weights", inputs, waits), "aws", "weighed")
 
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle of the one of this name."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pulumi
 from pulumi_aws.ec2.security_group import SecurityGroup
@@ -72,23 +72,57 @@ class Made(NamedTuple):
     all: list[pulumi.Resource]
 
 
+class Placed(Protocol):
+    """What a Network Load Balancer is made with."""
+
+    @property
+    def name(self) -> str:
+        """Where the names of Pulumi's begin."""
+        ...
+
+    @property
+    def own(self) -> str:
+        """Its own name."""
+        ...
+
+    @property
+    def front(self) -> Front:
+        """Where it stands."""
+        ...
+
+    @property
+    def protect(self) -> bool:
+        """Whether AWS refuses to delete it."""
+        ...
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        ...
+
+
+def network_load_balancer(placed: Placed, group: SecurityGroup, opts: pulumi.ResourceOptions) -> LoadBalancer:
+    """The balancer itself, which spreads over all zones."""
+    return LoadBalancer(
+        f"{placed.name}-nlb",
+        name=placed.own,
+        load_balancer_type="network",
+        internal=placed.front.internal,
+        subnets=list(placed.front.subnets),
+        security_groups=[group.id],
+        enable_cross_zone_load_balancing=True,
+        enable_deletion_protection=placed.protect,
+        tags=dict(placed.tags),
+        opts=opts,
+    )
+
+
 def declare(plan: Plan, opts: pulumi.ResourceOptions) -> Made:
     """Everything of it."""
     group, rules = _reached(plan, opts)
     # What is of a colour goes with it.
     goes = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=False))
-    balancer = LoadBalancer(
-        f"{plan.name}-nlb",
-        name=plan.own,
-        load_balancer_type="network",
-        internal=plan.front.internal,
-        subnets=list(plan.front.subnets),
-        security_groups=[group.id],
-        enable_cross_zone_load_balancing=True,
-        enable_deletion_protection=plan.protect,
-        tags=dict(plan.tags),
-        opts=opts,
-    )
+    balancer = network_load_balancer(plan, group, opts)
     groups: dict[Colour, list[TargetGroup]] = {}
     attached: list[pulumi.Resource] = []
     for colour, behind in plan.colours.items():

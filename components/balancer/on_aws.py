@@ -47,6 +47,11 @@ def doors_of(settings: Settings) -> tuple[Listener, ...]:
     return settings.balancer.listeners or DEFAULT
 
 
+def endpoints_of(settings: Settings, host: str = "*") -> list[Endpoint]:
+    """The listeners, as far as they are known before there is a host."""
+    return [Endpoint(protocol=one.protocol, address=f"{host}:{one.port}") for one in doors_of(settings)]
+
+
 def own_name(settings: Settings) -> str:
     """Where names of its things begin."""
     return names.prefix(settings.balancer.aws.name, settings.environment)
@@ -70,13 +75,12 @@ def first_share(settings: Settings, fronted: Fronted, share: int | None) -> int:
 def wanted(settings: Settings, fronted: Fronted, kind: str, table: str) -> Mapping[str, Any]:
     """What its own resource is told of the stack, of itself (``kind`` is the router's word) and of its table."""
     front = settings.balancer.aws
-    doors = [Endpoint(protocol=one.protocol, address=f"*:{one.port}") for one in doors_of(settings)]
     return {
         "name": own_name(settings),
         "kind": kind,
         "region": front.region,
         "table": table,
-        "doors": [one.model_dump(mode="json") for one in doors],
+        "doors": [one.model_dump(mode="json") for one in endpoints_of(settings)],
         "ready_seconds": front.ready_seconds,
         "stack": pulumi.get_stack(),
         "live": settings.live,
@@ -88,18 +92,3 @@ def wanted(settings: Settings, fronted: Fronted, kind: str, table: str) -> Mappi
         "soak_seconds": settings.cutover.soak_seconds,
         "sessions_may_end": "sessions" in settings.cutover.acknowledge,
     }
-
-
-def handle_from(made: Any, divides: str) -> pulumi.Output[dict[str, Any]]:
-    """The handle that its own resource has put out; ``divides`` is the field that says between what it divides devices: another one has no value, which a preview would take for unknown."""
-    endpoints = made.endpoints.apply(lambda some: [dict(one) for one in some or ()])
-    return pulumi.Output.all(
-        router=made.router,
-        ledger=made.ledger,
-        mqtt=made.mqtt,
-        endpoints=endpoints,
-        admin=made.admin,
-        maps=made.maps,
-        aws=made.aws,
-        **{divides: getattr(made, divides)},
-    )

@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 
 from components.aws import names
-from components.balancer.base import Fronted
-from components.balancer.on_aws import OnAws, doors_of, first_share, handle_from, own_name, wanted
+from components.balancer.base import Fronted, handle_from
+from components.balancer.on_aws import OnAws, doors_of, first_share, own_name, wanted
 from components.cutover.words import COLOURS
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
@@ -51,7 +51,7 @@ class Route53(OnAws):
             "told": {"records": records.model_dump(mode="json"), "checks": made.checks},
         }
         waits = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[table, *made.all]))
-        return handle_from(WeighedBalancer(f"{name}-weights", inputs, waits), "named")
+        return handle_from(WeighedBalancer(f"{name}-weights", inputs, waits), "aws", "named")
 
     def observed(self, settings: Settings) -> BalancerHandle | None:
         """The handle of the records of this name; None where there are none."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pulumi
 
-from components.balancer.base import Fronted
-from components.balancer.kubernetes import KubernetesBalancer, endpoints_of, handle_from, place_of, share_of
+from components.balancer.base import Fronted, handle_from
+from components.balancer.kubernetes import KubernetesBalancer, endpoints_of, place_of, share_of
 from components.cutover.words import COLOURS
 from components.kubernetes import names
 from components.manifests import entrance
@@ -53,4 +53,4 @@ class ServiceBalancer(KubernetesBalancer):
             },
             waits,
         )
-        return handle_from(ready)
+        return handle_from(ready, "pods")

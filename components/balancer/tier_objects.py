@@ -25,6 +25,7 @@ from pulumi_aws.lb.target_group_attachment import TargetGroupAttachment
 from pulumi_aws.ssm.parameter import Parameter
 
 from components.aws import names
+from components.balancer.nlb_objects import DELAY_SECONDS, HEALTHY, UNHEALTHY, network_load_balancer
 from components.cutover.words import Colour
 from components.instances.ground import Ground
 from components.machines import tier
@@ -37,9 +38,6 @@ from components.targets.aws_network import let_in, let_out
 from components.targets.aws_objects import METADATA
 from components.targets.aws_profile import profile_of
 
-DELAY_SECONDS = 3_599
-"""The deregistration delay, just below the most that AWS takes: an instance that leaves keeps its connections for as long as it is there."""
-HEALTHY, UNHEALTHY = 2, 2
 REFERENCE = "referenced_security_group_id"
 
 
@@ -82,18 +80,7 @@ def declare(plan: Plan, before: pulumi.Resource, opts: pulumi.ResourceOptions) -
     parameters = _parameters(plan, opts)
     last = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[before, *rules, *parameters]))
     instances = [_instance(plan, number, group, profile.name, last) for number in range(plan.replicas)]
-    balancer = LoadBalancer(
-        f"{plan.name}-nlb",
-        name=plan.own,
-        load_balancer_type="network",
-        internal=plan.front.internal,
-        subnets=list(plan.front.subnets),
-        security_groups=[front.id],
-        enable_cross_zone_load_balancing=True,
-        enable_deletion_protection=plan.protect,
-        tags=dict(plan.tags),
-        opts=opts,
-    )
+    balancer = network_load_balancer(plan, front, opts)
     groups = [_targets(plan, door, opts) for door in plan.doors]
     attached = [
         TargetGroupAttachment(

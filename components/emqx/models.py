@@ -11,6 +11,7 @@ from components.aws.place import AwsPlace
 from components.cutover.words import WEBSOCKET, Carried, Colour, Edition
 from components.emqx.errors import BadInput
 from components.kubernetes.place import Place
+from components.system.address import parsed
 from components.value import Value
 
 
@@ -93,6 +94,10 @@ class Endpoint(Value):
     certificate: str | None = None
     client_ca: str | None = None
     until: str | None = None
+
+    def at(self, host: str) -> Endpoint:
+        """The same, at this host."""
+        return self.model_copy(update={"address": f"{host}:{parsed(self.address).port}"})
 
 
 class Weighed(Value):

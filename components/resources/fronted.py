@@ -12,15 +12,32 @@ from contextlib import suppress
 from typing import Protocol
 
 from components.cutover.words import Colour
-from components.emqx.errors import Retryable
+from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Credentials
 from components.guards.leaving import Leaving, left, refuse_leaving
+from components.ledger.registry import ledger_of
 from components.resources.props import State, clusters_before
 from components.resources.world import credentials_of
 from components.routers.fronting import live_counts, refuse_small
+from components.routers.registry import router_of
 
 SIZES = frozenset({"max_connections", "replicas", "clusters"})
 """The inputs after whose change the balancer may be too small."""
+
+
+def drifted(handle: BalancerHandle) -> bool:
+    """Whether it has another share than its ledger; who cannot be asked is no reason for an update."""
+    try:
+        return asyncio.run(_apart(handle))
+    except Retryable:
+        return False
+    except UpgradeError:
+        return True
+
+
+async def _apart(handle: BalancerHandle) -> bool:
+    wanted = (await ledger_of(handle).read()).share
+    return wanted is None or await router_of(handle).share() != wanted
 
 
 class Fronting(Protocol):

@@ -11,19 +11,17 @@ from pulumi.dynamic import Resource
 
 from components.aws.place import AwsPlace
 from components.cutover.words import Colour
-from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import BalancerHandle, ClusterHandle, Endpoint, Tier
 from components.guards.leaving import is_over
 from components.instances.nodes import Watching
 from components.instances.tier import brought
-from components.ledger.registry import ledger_of
 from components.resources import engine, progress
+from components.resources.fronted import drifted
 from components.resources.props import State, clusters_before
 from components.resources.provider import TypedProvider
 from components.routers.fronting import settled
 from components.routers.registry import router_of
 from components.routers.up import wait_until_up
-from components.system.address import parsed
 from components.value import Value
 
 
@@ -45,7 +43,7 @@ class InstancesBalancerInputs(Value):
     @property
     def handle(self) -> BalancerHandle:
         """Where devices connect, and how its instances are found."""
-        served = [one.model_copy(update={"address": f"{self.host}:{parsed(one.address).port}"}) for one in self.doors]
+        served = [one.at(self.host) for one in self.doors]
         return BalancerHandle(
             router="haproxy_instances",
             ledger="dynamodb",
@@ -69,12 +67,7 @@ class InstancesBalancerProvider(TypedProvider[InstancesBalancerInputs]):
 
     def stale(self, inputs: InstancesBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the instances are asked
         """Whether they do not have the ledger's share; who cannot be asked is no reason for an update."""
-        try:
-            return asyncio.run(_drifted(inputs.handle))
-        except Retryable:
-            return False
-        except UpgradeError:
-            return True
+        return drifted(inputs.handle)
 
     def act(self, inputs: InstancesBalancerInputs, olds: State | None) -> State:
         """Bring each instance to what is declared and to what the ledger says; the first time, wait until the nodes behind it are up."""
@@ -91,11 +84,6 @@ async def _settle(inputs: InstancesBalancerInputs, watching: Watching, *, first:
     await settled(handle, inputs.clusters, ended=ended)
     if first:
         await wait_until_up(router_of(handle), *watching)
-
-
-async def _drifted(handle: BalancerHandle) -> bool:
-    wanted = (await ledger_of(handle).read()).share
-    return wanted is None or await router_of(handle).share() != wanted
 
 
 class InstancesBalancer(Resource, module="emqx", name="InstancesBalancer"):

@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 import pulumi
 from pulumi.dynamic import Resource
 
-from components.emqx.errors import Retryable, UpgradeError
 from components.emqx.models import BalancerHandle, Credentials
 from components.guards.leaving import is_over
 from components.ledger.registry import ledger_of
 from components.links.spreading import noted
 from components.resources import engine, progress
-from components.resources.fronted import credentials_by, refuse_leavers
+from components.resources.fronted import credentials_by, drifted, refuse_leavers
 from components.resources.props import State, clusters_before
 from components.resources.provider import TypedProvider
 from components.resources.weighed_inputs import WeighedBalancerInputs
@@ -42,12 +41,7 @@ class WeighedBalancerProvider(TypedProvider[WeighedBalancerInputs]):
 
     def stale(self, inputs: WeighedBalancerInputs, olds: State) -> bool:  # noqa: ARG002  -- the listeners are looked at
         """Whether somebody has changed the weights; who cannot be asked is no reason for an update."""
-        try:
-            return asyncio.run(_drifted(inputs.handle))
-        except Retryable:
-            return False
-        except UpgradeError:
-            return True
+        return drifted(inputs.handle)
 
     def act(self, inputs: WeighedBalancerInputs, olds: State | None) -> State:
         """Bring every listener to what the ledger says; the first time, wait until the nodes behind it are up."""
@@ -67,11 +61,6 @@ async def _settle(
     await begun(ledger_of(handle), inputs.words, inputs.live, inputs.clusters, credentials, inputs.standing)
     router = await settled(handle, inputs.clusters, ended=ended)
     await noted(router, ledger_of(handle), SystemClock())
-
-
-async def _drifted(handle: BalancerHandle) -> bool:
-    wanted = (await ledger_of(handle).read()).share
-    return wanted is None or await router_of(handle).share() != wanted
 
 
 def _handle(olds: State) -> BalancerHandle:

@@ -73,7 +73,7 @@ class WeighedBalancerInputs(Value):
     @property
     def handle(self) -> BalancerHandle:
         """Where devices connect, and what divides them."""
-        served = [one.model_copy(update={"address": f"{self.host}:{parsed(one.address).port}"}) for one in self.doors]
+        served = [one.at(self.host) for one in self.doors]
         return BalancerHandle(
             router=self.kind,
             ledger="dynamodb",

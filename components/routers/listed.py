@@ -50,11 +50,10 @@ def listed(region: str, name: str, table: str) -> BalancerHandle | None:
         Unreachable, Unauthorized, NotNow, Refused: AWS.
 
     """
-    with told("looking for the load balancer", name):
-        found = _found(region, name)
-        groups = {} if found is None else _groups(region, found.groups)
-    if found is None:
+    looked = _looked(region, name)
+    if looked is None:
         return None
+    found, groups = looked
     ports = [one.port for one in found.listeners]
     return BalancerHandle(
         router="network_load_balancer",
@@ -81,11 +80,10 @@ def tier_listed(region: str, name: str, table: str) -> BalancerHandle | None:
         Unreachable, Unauthorized, NotNow, Refused: AWS.
 
     """
-    with told("looking for the load balancer", name):
-        found = _found(region, name)
-        groups = {} if found is None else _groups(region, found.groups).get(names.BALANCER, {})
-    if found is None:
+    looked = _looked(region, name)
+    if looked is None:
         return None
+    found, groups = looked[0], looked[1].get(names.BALANCER, {})
     return BalancerHandle(
         router="haproxy_instances",
         ledger="dynamodb",
@@ -95,6 +93,13 @@ def tier_listed(region: str, name: str, table: str) -> BalancerHandle | None:
         aws=AwsPlace(region=region),
         tier=Tier(name=name, groups=tuple(arn for _, arn in sorted(groups.items()))),
     )
+
+
+def _looked(region: str, name: str) -> tuple[Found, dict[str, dict[int, str]]] | None:
+    """The balancer, and its groups by what they are of and the port of their listener; None where there is none."""
+    with told("looking for the load balancer", name):
+        found = _found(region, name)
+        return None if found is None else (found, _groups(region, found.groups))
 
 
 def _found(region: str, name: str) -> Found | None:

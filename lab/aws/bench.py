@@ -17,7 +17,7 @@ from rich.table import Table
 
 from lab.aws.cloud import Cloud
 from lab.aws.stage import AwsStage, at
-from lab.bench import Measured, figures, told, unclean
+from lab.bench import Measured, figures, judge, told, unclean
 from lab.stage import Scene, told_in_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -50,9 +50,7 @@ def bench(
     console = Console(width=120)
     console.print(figures([one.measured for one in found]))
     console.print(_calls(found))
-    over = missed(*found)
-    console.print("missed: " + "; ".join(over) if over else "all figures are within their bounds")
-    raise typer.Exit(int(bool(over)))
+    judge(console, missed(*found))
 
 
 def missed(less: Asked, more: Asked) -> list[str]:

@@ -23,10 +23,11 @@ from lab.aws.disks import Disks
 from lab.aws.endpoints import Endpoints
 from lab.aws.front import ACCOUNT
 from lab.aws.instances import Instances
-from lab.aws.names import Names, serve
+from lab.aws.names import Names
 from lab.aws.played import play
 from lab.aws.zones import Zones
 from lab.kubernetes.processes import run
+from lab.name_server import serve
 
 STATE = Path("/run/lab-aws")
 """A short place, since the names of sockets are: in a mount of the lab's own."""
@@ -63,7 +64,7 @@ class Inside:
         names = Names(
             lambda: [one for zone in list(route53.zones.values()) for one in zones.served(zone)], endpoints.well
         )
-        place = await asyncio.to_thread(account.furnish, first, await serve(names, f"{first}.0.2"))
+        place = await asyncio.to_thread(account.furnish, first, await serve(names.answered, f"{first}.0.2"))
         replace(self._directory / READY, place.text())
         await asyncio.gather(self._instances.watch(), self._balancers.watch(), endpoints.watch())
 

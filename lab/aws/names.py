@@ -5,7 +5,6 @@ The rule: each question is answered anew; who keeps an answer, and for how long,
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -65,25 +64,3 @@ class Names:
         if healthy and healthy[0].multi_value_answer:
             return self._chance.sample(healthy, min(MOST, len(healthy)))
         return healthy
-
-
-class _Server(asyncio.DatagramProtocol):
-    def __init__(self, names: Names) -> None:
-        self._names = names
-
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        try:
-            answer = self._names.answered(data)
-        except (dns.exception.DNSException, IndexError):
-            return
-        self._transport.sendto(answer, addr)
-
-
-async def serve(names: Names, host: str) -> str:
-    """Answer at a free port of this address from now on; ``host:port``."""
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: _Server(names), local_addr=(host, 0))
-    return "{}:{}".format(*transport.get_extra_info("sockname")[:2])

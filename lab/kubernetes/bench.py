@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab.bench import Measured, figures, told, unclean
+from lab.bench import Measured, figures, judge, told, unclean
 from lab.bench_preview import best
 from lab.kubernetes.demo import in_pods
 from lab.kubernetes.requests import KINDS, by_kind, requests
@@ -76,9 +76,7 @@ def bench(
     console = Console(width=120)
     console.print(figures([one.measured for one in found]))
     console.print(_asked(found))
-    over = missed(*found)
-    console.print("missed: " + "; ".join(over) if over else "all figures are within their bounds")
-    raise typer.Exit(int(bool(over)))
+    judge(console, missed(*found))
 
 
 def missed(less: Cost, more: Cost) -> list[str]:

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 from components.system.files import replace
@@ -19,13 +20,14 @@ from lab.kubernetes.agent import Node
 from lab.kubernetes.api import RefusedError
 from lab.kubernetes.control_plane import API_PORT, ControlPlane
 from lab.kubernetes.grounds import Grounds
-from lab.kubernetes.names import Names, serve
+from lab.kubernetes.names import PORT, Names, answered
 from lab.kubernetes.network import DNS, NODE, SPACES, Network, prepare
 from lab.kubernetes.outside import CONTROL, READY
 from lab.kubernetes.processes import run
 from lab.kubernetes.relay import Relay
 from lab.kubernetes.services import Doors, Services
 from lab.kubernetes.storage import Storage
+from lab.name_server import serve
 
 NODES = ("lab-1", "lab-2", "lab-3")
 POLL_SECONDS = 0.1
@@ -80,7 +82,8 @@ class Inside:
         await self.plane.api.ensure(
             "/api/v1/namespaces/kube-system/services", {"metadata": {"name": "kube-dns"}, "spec": spec}
         )
-        await serve(Names(services.services.items, services.slices.items))
+        names = Names(services.services.items, services.slices.items)
+        await serve(partial(answered, names), DNS, PORT)
 
     async def _account(self) -> None:
         """Until pods may be made: the default namespace has its account a moment after the API server is there."""

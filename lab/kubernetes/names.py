@@ -5,7 +5,6 @@ The rule: an answer is what the EndpointSlices say now, for as long as a second;
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from lab.kubernetes.network import DNS, DOMAIN
+from lab.kubernetes.network import DOMAIN
 
 Object = dict[str, Any]
 TTL, PORT = 1, 53
@@ -98,24 +97,3 @@ def answered(names: Names, wire: bytes) -> bytes:
     elif question.rdtype in {dns.rdatatype.A, dns.rdatatype.SRV} and (records := list(found)):
         answer.answer.append(dns.rrset.from_text_list(question.name, TTL, "IN", question.rdtype, records))
     return answer.to_wire(max_size=65000)
-
-
-class _Server(asyncio.DatagramProtocol):
-    def __init__(self, names: Names) -> None:
-        self._names = names
-
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        try:
-            answer = answered(self._names, data)
-        except (dns.exception.DNSException, IndexError):
-            return
-        self._transport.sendto(answer, addr)
-
-
-async def serve(names: Names) -> None:
-    """Answer on the cluster's address from now on."""
-    loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(lambda: _Server(names), local_addr=(DNS, PORT))

@@ -17,12 +17,11 @@ from components.aws.clients import client
 from components.cutover.capabilities import HAPROXY_INSTANCES
 from components.cutover.words import Colour
 from components.emqx.aws_told import told
-from components.emqx.errors import BadInput, NotNow, Refused, Unreachable
+from components.emqx.errors import BadInput, NotNow, Unreachable
 from components.emqx.models import BalancerHandle, Tier
 from components.ledger import files as maps
-from components.ledger.base import require_parts
 from components.ledger.dynamodb import DynamodbLedger
-from components.routers.base import Bound, Capabilities, Mark, Router, SeenAs, ServerState
+from components.routers.base import Bound, Capabilities, Mark, Router, SeenAs
 from components.routers.haproxy.by_command import DIRECTORY, ByCommand
 from components.routers.haproxy.router import HaproxyRouter, capabilities_of
 from components.routers.haproxy.several import Several
@@ -82,26 +81,6 @@ class InstancesRouter(Several):
         """A router for each instance that takes clients."""
         return self._over([one for one in listed(self._region, self._tier) if one.healthy]).replicas()
 
-    async def share(self) -> int:
-        """Green's share in parts of 10,000; an instance with another one than the ledger's gets the ledger's first."""
-        try:
-            return await (await self._now()).share()
-        except Refused:
-            wanted = (await DynamodbLedger(self._region, self._handle.maps).read()).share
-            if wanted is None:
-                raise
-            await self.set_share(wanted)
-            return wanted
-
-    async def set_share(self, parts: int) -> None:
-        """Set green's share on every instance that runs, and read it back."""
-        require_parts(parts)
-        await self._on_each(lambda router: router.set_share(parts))
-
-    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
-        """Set a node's state on every instance that runs, and read it back."""
-        await self._on_each(lambda router: router.set_server(colour, node, state))
-
     async def bound(self, bounds: Sequence[Bound]) -> None:
         """Let no more clients in than this, over the instances that take any."""
         await (await self._now()).bound(bounds)
@@ -123,6 +102,9 @@ class InstancesRouter(Several):
 
     async def _asked(self, ask: Callable[[HaproxyRouter], Awaitable[T]]) -> T:
         return await ask(await self._now())
+
+    async def _remembered(self) -> int | None:
+        return (await DynamodbLedger(self._region, self._handle.maps).read()).share
 
     async def _now(self) -> HaproxyRouter:
         """The router over the instances that take clients.
@@ -158,7 +140,7 @@ class InstancesRouter(Several):
             self._seen = now, await asyncio.to_thread(listed, self._region, self._tier)
         return self._seen[1]
 
-    async def _on_each(self, act: _Act) -> None:
+    async def _ordered(self, act: _Act) -> None:
         """Act on every instance that runs, and once more on those that have begun to take clients meanwhile.
 
         Raises:

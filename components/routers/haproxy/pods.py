@@ -12,17 +12,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from components.cutover.words import Colour
-from components.emqx.errors import NotNow, Refused, Retryable, Unreachable, UpgradeError
+from components.emqx.errors import NotNow, Retryable, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle
 from components.emqx.told import told
 from components.kubernetes import forward, names, patience
 from components.kubernetes.loop import wait
 from components.kubernetes.place import Place
 from components.kubernetes.pods import Pod, listed, why
-from components.ledger.base import require_parts
 from components.ledger.config_map import ConfigMapLedger
-from components.routers.base import Bound, Capabilities, Router, ServerState
+from components.routers.base import Bound, Capabilities, Router
 from components.routers.haproxy.router import HaproxyRouter, capabilities_of
 from components.routers.haproxy.several import Several
 from components.routers.haproxy.workers import MASTER
@@ -75,26 +73,6 @@ class PodsRouter(Several):
         except (UpgradeError, OSError):
             return [self]
 
-    async def share(self) -> int:
-        """Green's share in parts of 10,000; a pod with another one than the ledger's gets the ledger's first."""
-        try:
-            return await self._asked(lambda router: router.share())
-        except Refused:
-            wanted = (await ConfigMapLedger(self._place, names.ledger(self._handle.maps)).read()).share
-            if wanted is None:
-                raise
-            await self.set_share(wanted)
-            return wanted
-
-    async def set_share(self, parts: int) -> None:
-        """Set green's share on every pod that runs, and read it back."""
-        require_parts(parts)
-        await self._lasting(lambda: self._on_each(lambda router: router.set_share(parts)))
-
-    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
-        """Set a node's state on every pod that runs, and read it back."""
-        await self._lasting(lambda: self._on_each(lambda router: router.set_server(colour, node, state)))
-
     async def bound(self, bounds: Sequence[Bound]) -> None:
         """Let no more clients in than this, over the pods that take any."""
         await (await self._now()).bound(bounds)
@@ -104,6 +82,12 @@ class PodsRouter(Several):
             return await ask(await self._now())
 
         return await self._lasting(once)
+
+    async def _ordered(self, act: _Act) -> None:
+        await self._lasting(lambda: self._on_each(act))
+
+    async def _remembered(self) -> int | None:
+        return (await ConfigMapLedger(self._place, names.ledger(self._handle.maps)).read()).share
 
     async def _lasting(self, work: Callable[[], Awaitable[T]]) -> T:
         """The result; what was lost because the API server was away is done anew once it is back."""

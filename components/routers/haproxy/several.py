@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
 from components.cutover.words import Colour
-from components.routers.base import Mark, SeenAs, Server
+from components.emqx.errors import Refused
+from components.ledger.base import require_parts
+from components.routers.base import Mark, SeenAs, Server, ServerState
 from components.routers.haproxy.router import HaproxyRouter
 
 T = TypeVar("T")
@@ -21,6 +23,34 @@ class Several:
     async def _asked(self, ask: Callable[[HaproxyRouter], Awaitable[T]]) -> T:
         """What ``ask`` makes of the router over those that there are."""
         raise NotImplementedError
+
+    async def _ordered(self, act: Callable[[HaproxyRouter], Awaitable[None]]) -> None:
+        """Act on each of them that runs."""
+        raise NotImplementedError
+
+    async def _remembered(self) -> int | None:
+        """Green's share as the ledger has it."""
+        raise NotImplementedError
+
+    async def share(self) -> int:
+        """Green's share in parts of 10,000; one of them with another one than the ledger's gets the ledger's first."""
+        try:
+            return await self._asked(lambda router: router.share())
+        except Refused:
+            wanted = await self._remembered()
+            if wanted is None:
+                raise
+            await self.set_share(wanted)
+            return wanted
+
+    async def set_share(self, parts: int) -> None:
+        """Set green's share on every one that runs, and read it back."""
+        require_parts(parts)
+        await self._ordered(lambda router: router.set_share(parts))
+
+    async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
+        """Set a node's state on every one that runs, and read it back."""
+        await self._ordered(lambda router: router.set_server(colour, node, state))
 
     async def health(self) -> Mapping[Colour, Mapping[str, bool]]:
         """As each of them says that takes clients."""
