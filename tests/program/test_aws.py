@@ -11,15 +11,14 @@ import pulumi
 import pytest
 
 from components.hocon.document import loads
-from components.intent import load
 from components.machines.parameters import NOTHING
 from components.machines.user_data import LIMIT_BYTES
 from components.targets import TARGETS
 from components.targets.aws import Aws
-from components.upgrade import BlueGreen
 from tests.aws_bed import REGION, account, make_image, make_subnets
 from tests.policy.asking import ask_all, tokens
 from tests.program.conftest import SECRET, Recorder
+from tests.program.declaring import VERSIONS, declare, tell
 from tests.program.test_kubernetes_policies import plain
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -42,7 +41,6 @@ def subnets(recorder: Recorder, network: list[str], monkeypatch: pytest.MonkeyPa
 
 
 def configure(subnets: list[str], live: str, *colours: str, strategy: str = "two-cluster", **blue: Any) -> None:
-    versions = {"blue": "5.8.6", "green": "5.8.9"}
     cluster = {
         "target": "aws",
         "edition": "ee",
@@ -53,21 +51,9 @@ def configure(subnets: list[str], live: str, *colours: str, strategy: str = "two
         "management": {"ranges": ["10.0.0.0/16"]},
         "tags": {"team": "iot"},
     }
-    clusters = {colour: {**cluster, "version": versions[colour], **blue} for colour in colours}
+    clusters = {colour: {**cluster, "version": VERSIONS[colour], **blue} for colour in colours}
     key = {"apiKey": "key", "apiSecret": PLANTED, "username": "admin", "password": 'planted-"password'}
-    values: dict[str, Any] = {
-        "live": live,
-        "clusters": json.dumps(clusters),
-        "cutover": json.dumps({"strategy": strategy, "steps": [{"share": 100}]}),
-        "environment": "prod",
-        "credentials": json.dumps(dict.fromkeys(colours, key)),
-    }
-    pulumi.runtime.set_all_config({f"emqx:{key}": value for key, value in values.items()})
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
+    tell(live, clusters, key, cutover={"strategy": strategy, "steps": [{"share": 100}]})
 
 
 def of_type(recorder: Recorder, token: str) -> dict[str, dict[str, Any]]:

@@ -6,23 +6,20 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import pulumi
 import pytest
 
 from components.balancer import BALANCERS
 from components.balancer.aws import AwsBalancer
-from components.intent import load
 from components.machines.words import S3Package
 from components.routers.haproxy.by_command import unpacked
 from components.targets import TARGETS
 from components.targets.aws import Aws
-from components.upgrade import BlueGreen
 from tests.aws_bed import REGION, account, make_image, make_subnets
 from tests.certificates import issued
 from tests.policy.asking import ask_all, tokens
 from tests.program.conftest import Recorder
+from tests.program.declaring import VERSIONS, declare, of_type, tell
 from tests.program.test_kubernetes_policies import plain
-from tests.program.test_network_load_balancer import of_type
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SERVER = issued("mqtts")
@@ -46,34 +43,23 @@ def subnets(recorder: Recorder, network: list[str], monkeypatch: pytest.MonkeyPa
 def configure(
     subnets: list[str], live: str, *colours: str, instances: dict[str, Any] | None = None, **balancer: Any
 ) -> None:
-    versions = {"blue": "5.8.6", "green": "5.8.9"}
     image = make_image()
     cluster = {"target": "aws", "edition": "ee", "nodes": 1, "region": REGION, "subnets": subnets, "image": image}
     cluster["management"] = {"ranges": ["10.0.0.0/16"]}
-    clusters = {colour: {**cluster, "version": versions[colour]} for colour in colours}
+    clusters = {colour: {**cluster, "version": VERSIONS[colour]} for colour in colours}
     front = {
         "region": REGION,
         "subnets": subnets,
         "sources": ["10.0.0.0/8"],
         "instances": {"image": image, **(instances or {})},
     }
-    key = {"apiKey": "key", "apiSecret": "secret", "username": "admin", "password": "password"}
-    values: dict[str, Any] = {
-        "live": live,
-        "clusters": json.dumps(clusters),
-        "balancer": json.dumps({"target": "aws", "aws": front, **balancer}),
-        "cutover": json.dumps({"steps": [{"share": 10}, {"share": 100}]}),
-        "environment": "prod",
-        "credentials": json.dumps(dict.fromkeys(colours, key)),
-        "certificates": json.dumps({"mqtts": SERVER.chain + SERVER.key_text()}),
-    }
-    pulumi.runtime.set_all_config({f"emqx:{key}": value for key, value in values.items()})
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    certificates = pulumi.runtime.config.get_config("emqx:certificates")
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test", certificates=certificates))
+    tell(
+        live,
+        clusters,
+        balancer={"target": "aws", "aws": front, **balancer},
+        cutover={"steps": [{"share": 10}, {"share": 100}]},
+        certificates={"mqtts": SERVER.chain + SERVER.key_text()},
+    )
 
 
 def mine(recorder: Recorder, word: str) -> dict[str, dict[str, Any]]:

@@ -13,11 +13,10 @@ import pulumi
 import pytest
 
 from components.emqx.errors import BadInput
-from components.intent import load
 from components.kubernetes import loop
-from components.upgrade import BlueGreen
 from tests.lab.kubernetes_bed import FakeKubernetes, pod, served
 from tests.program.conftest import SECRET, Recorder
+from tests.program.declaring import VERSIONS, declare, tell
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 ORDER = ("blue-declared", "blue-pods", "blue-nodes", "balancer-share", "balancer-pods", "balancer-haproxy", "cutover")
@@ -37,24 +36,16 @@ def world(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def configure(
     live: str, *colours: str, strategy: str = "two-cluster", balancer: str = "kubernetes", **blue: Any
 ) -> None:
-    versions = {"blue": "5.8.6", "green": "5.8.9"}
     cluster = {"target": "kubernetes", "edition": "ce", "nodes": 2, "namespace": "mqtt"}
-    clusters = {colour: {**cluster, "version": versions[colour], **blue} for colour in colours}
+    clusters = {colour: {**cluster, "version": VERSIONS[colour], **blue} for colour in colours}
     key = {"apiKey": "key", "apiSecret": PLANTED, "username": "admin", "password": "planted-password"}
-    values: dict[str, Any] = {
-        "live": live,
-        "clusters": json.dumps(clusters),
-        "balancer": json.dumps({"target": balancer, "replicas": 2, "kubernetes": {"namespace": "mqtt"}}),
-        "cutover": json.dumps({"strategy": strategy, "steps": [{"share": 100}]}),
-        "environment": "prod",
-        "credentials": json.dumps(dict.fromkeys(colours, key)),
-    }
-    pulumi.runtime.set_all_config({f"emqx:{key}": value for key, value in values.items()})
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
+    tell(
+        live,
+        clusters,
+        key,
+        balancer={"target": balancer, "replicas": 2, "kubernetes": {"namespace": "mqtt"}},
+        cutover={"strategy": strategy, "steps": [{"share": 100}]},
+    )
 
 
 def kinds(recorder: Recorder, colour: str) -> set[str]:

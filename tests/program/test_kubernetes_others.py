@@ -11,7 +11,8 @@ import pytest
 from components.emqx.errors import BadInput
 from tests.lab.kubernetes_bed import FakeKubernetes, pod
 from tests.program.conftest import Recorder
-from tests.program.test_kubernetes import configure, declare, world
+from tests.program.declaring import declare
+from tests.program.test_kubernetes import configure, world
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 __all__ = ["world"]

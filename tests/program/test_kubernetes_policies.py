@@ -11,7 +11,8 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 from tests.lab.kubernetes_bed import FakeKubernetes
 from tests.policy.asking import ask, ask_all, ask_stack, tokens
 from tests.program.conftest import SECRET, Recorder
-from tests.program.test_kubernetes import configure, declare, world
+from tests.program.declaring import declare
+from tests.program.test_kubernetes import configure, world
 from tests.program.test_kubernetes_others import behind_a_service
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

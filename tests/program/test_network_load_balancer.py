@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,15 +10,14 @@ import pytest
 
 from components.balancer import BALANCERS, nlb_objects
 from components.balancer.network_load_balancer import NetworkLoadBalancer
-from components.intent import load
 from components.ledger.dynamodb import DynamodbLedger
 from components.system.aside import aside
 from components.targets import TARGETS
 from components.targets.aws import Aws
-from components.upgrade import BlueGreen
 from tests.aws_bed import REGION, account, make_image, make_subnets, make_table
 from tests.policy.asking import ask_all, tokens
 from tests.program.conftest import Recorder
+from tests.program.declaring import VERSIONS, declare, of_type, tell
 from tests.program.test_kubernetes_policies import plain
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -50,7 +48,6 @@ def configure(
     proxied: bool = True,
     **front: Any,
 ) -> None:
-    versions = {"blue": "5.8.6", "green": "5.8.9"}
     cluster = {
         "target": "aws",
         "edition": "ee",
@@ -61,27 +58,14 @@ def configure(
         "image": make_image(),
         "management": {"ranges": ["10.0.0.0/16"]},
     }
-    clusters = {colour: {**cluster, "version": versions[colour]} for colour in colours}
+    clusters = {colour: {**cluster, "version": VERSIONS[colour]} for colour in colours}
     balancer = {"target": "network_load_balancer", "aws": {"region": REGION, "subnets": subnets, **front}}
-    key = {"apiKey": "key", "apiSecret": "secret", "username": "admin", "password": "password"}
-    values: dict[str, Any] = {
-        "live": live,
-        "clusters": json.dumps(clusters),
-        "balancer": json.dumps({**balancer, "listeners": listeners or []}),
-        "cutover": json.dumps({"steps": [{"share": 10}, {"share": 100}]}),
-        "environment": "prod",
-        "credentials": json.dumps(dict.fromkeys(colours, key)),
-    }
-    pulumi.runtime.set_all_config({f"emqx:{key}": value for key, value in values.items()})
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
-
-
-def of_type(recorder: Recorder, word: str) -> dict[str, dict[str, Any]]:
-    return {one.name: one.inputs for one in recorder.seen if one.type.endswith(f":{word}")}
+    tell(
+        live,
+        clusters,
+        balancer={**balancer, "listeners": listeners or []},
+        cutover={"steps": [{"share": 10}, {"share": 100}]},
+    )
 
 
 AVAILABILITY = {

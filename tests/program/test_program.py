@@ -12,9 +12,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.intent import load
-from components.upgrade import BlueGreen
 from tests.program.conftest import Recorder
+from tests.program.declaring import declare
 
 pytestmark = pytest.mark.program
 
@@ -31,11 +30,6 @@ CHAIN = [
     ("TrafficShift", "cutover-shift-100"),
     ("Drain", "cutover-drain"),
 ]
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
 
 
 def chain(recorder: Recorder) -> list[tuple[str, str]]:

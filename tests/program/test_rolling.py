@@ -13,8 +13,8 @@ from components.emqx.errors import BadInput
 from components.intent import load
 from components.strategies import STRATEGIES
 from components.strategies.rolling import Rolling
-from components.upgrade import BlueGreen
 from tests.program.conftest import Recorder
+from tests.program.declaring import declare
 
 pytestmark = pytest.mark.program
 
@@ -31,11 +31,6 @@ CHAIN = [
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STRATEGIES, "rolling", Rolling())
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
 
 
 def test_a_roll_is_a_link_for_each_node_behind_a_backup_and_evens_out_at_the_end(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-import pulumi
 import pytest
 
 from components.aws.clients import client
 from components.balancer import BALANCERS
 from components.balancer.route53 import Route53
 from components.emqx.errors import BadInput
-from components.intent import load
-from components.upgrade import BlueGreen
 from tests.aws_bed import REGION, account
 from tests.policy.asking import ask_all
 from tests.program.conftest import Recorder
+from tests.program.declaring import VERSIONS, declare, of_type, tell
 from tests.program.test_kubernetes_policies import plain
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -40,7 +37,7 @@ def records(recorder: Recorder, zone: str, monkeypatch: pytest.MonkeyPatch) -> d
 
 
 def configure(records: dict[str, Any], live: str, *colours: str) -> None:
-    versions, clusters = {"blue": "5.8.6", "green": "5.8.9"}, {}
+    clusters = {}
     for number, colour in enumerate(colours):
         nodes = [
             {
@@ -50,26 +47,13 @@ def configure(records: dict[str, Any], live: str, *colours: str) -> None:
             }
             for node in (1, 2)
         ]
-        clusters[colour] = {"target": "external", "edition": "ee", "version": versions[colour], "nodes": nodes}
-    key = {"apiKey": "key", "apiSecret": "secret", "username": "admin", "password": "password"}
-    values: dict[str, Any] = {
-        "live": live,
-        "clusters": json.dumps(clusters),
-        "balancer": json.dumps({"target": "route53", "aws": {"region": REGION, "records": records}}),
-        "cutover": json.dumps({"steps": [{"share": 10}, {"share": 100}]}),
-        "environment": "prod",
-        "credentials": json.dumps(dict.fromkeys(colours, key)),
-    }
-    pulumi.runtime.set_all_config({f"emqx:{key}": value for key, value in values.items()})
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
-
-
-def of_type(recorder: Recorder, word: str) -> dict[str, dict[str, Any]]:
-    return {one.name: one.inputs for one in recorder.seen if one.type.endswith(f":{word}")}
+        clusters[colour] = {"target": "external", "edition": "ee", "version": VERSIONS[colour], "nodes": nodes}
+    tell(
+        live,
+        clusters,
+        balancer={"target": "route53", "aws": {"region": REGION, "records": records}},
+        cutover={"steps": [{"share": 10}, {"share": 100}]},
+    )
 
 
 def test_the_name_leads_to_colours_by_weight_and_these_to_their_nodes_as_long_as_they_take_clients(

@@ -33,10 +33,10 @@ from components.strategies.base import LinkSpec
 from components.strategies.two_cluster import manner_of
 from components.targets import TARGETS
 from components.targets.base import Site
-from components.upgrade import BlueGreen
 from tests.fake_balancer import FakeLedger, FakeRouter
 from tests.handles import cluster_at
 from tests.program.conftest import Recorder
+from tests.program.declaring import declare
 from tests.unit.fake_api import FakeApi
 from tests.unit.fake_run import as_declared, one_millisecond
 from tests.unit.fake_world import UNFINISHED, World
@@ -170,11 +170,6 @@ def stack(**blue: Any) -> dict[str, Any]:
         "balancer": {"target": "paper"},
         "cutover": {"strategy": "straight", "steps": [{"share": 100}], "budgetPerSecond": 50},
     }
-
-
-@pulumi.runtime.test
-def declare() -> None:
-    BlueGreen("fleet", load(pulumi.Config("emqx").get, stack="test"))
 
 
 def test_the_program_declares_what_is_registered(recorder: Recorder, paper: World) -> None:
