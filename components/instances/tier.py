@@ -9,6 +9,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from components.aws.clients import client
 from components.emqx.errors import GaveUp, Retryable
 from components.emqx.models import Tier
 from components.instances.nodes import POLL_SECONDS, Watching, console
@@ -18,6 +21,8 @@ from components.routers.haproxy.by_command import DIRECTORY
 from components.routers.haproxy.instances import listed
 
 LOOK_SECONDS, APPLY_SECONDS = 30.0, 300.0
+OVER = frozenset({"shutting-down", "terminated", "stopping", "stopped"})
+"""States in which nobody waits for an instance."""
 
 
 async def brought(region: str, tier: Tier, instances: Sequence[str], digest: str, watching: Watching) -> None:
@@ -35,7 +40,7 @@ async def brought(region: str, tier: Tier, instances: Sequence[str], digest: str
 
 async def _applied(region: str, instance: str, digest: str, watching: Watching, end: float) -> None:
     """Wait for its boot; where that was with something else it takes over what is declared now."""
-    told = ""
+    told, tried = "", False
     while True:
         watching.interrupted()
         try:
@@ -43,19 +48,16 @@ async def _applied(region: str, instance: str, digest: str, watching: Watching, 
             has = (await commands.run(region, instance, [line], "asking what it runs with", LOOK_SECONDS)).strip()
             if has == digest:
                 return
-            if has:
+            if has and not tried:
                 watching.progress(f"{instance} takes over what is declared")
                 await commands.run(region, instance, [BALANCER], "taking over what is declared", APPLY_SECONDS)
+                tried = True
                 continue
-            seen = f"{instance} boots"
+            seen = f"{instance} runs with {has}, declared is {digest}" if has else f"{instance} boots"
+            tried = False
         except Retryable as passing:
             seen = f"{instance} does not answer yet: {passing.seen}"
-        if seen != told:
-            watching.progress(seen)
-            told = seen
-        if time.monotonic() > end:
-            raise await _gave_up(region, instance, seen, watching.seconds)
-        await asyncio.sleep(POLL_SECONDS)
+        told = await _went_on(region, instance, seen, told, watching, end)
 
 
 async def _healthy(region: str, tier: Tier, instances: Sequence[str], watching: Watching, end: float) -> None:
@@ -67,15 +69,35 @@ async def _healthy(region: str, tier: Tier, instances: Sequence[str], watching: 
         if not missing:
             return
         seen = f"the Network Load Balancer does not yet send clients to {', '.join(missing)}"
-        if seen != told:
-            watching.progress(seen)
-            told = seen
-        if time.monotonic() > end:
-            raise await _gave_up(region, missing[0], seen, watching.seconds)
-        await asyncio.sleep(POLL_SECONDS)
+        told = await _went_on(region, missing[0], seen, told, watching, end)
 
 
-async def _gave_up(region: str, instance: str, seen: str, seconds: float) -> GaveUp:
-    said = await asyncio.to_thread(console, region, instance)
-    todo = "see the instance's console in EC2, correct the cause, then run pulumi up again"
-    return GaveUp("waiting for the balancer", node=instance, seen=f"{seen} after {seconds:g} s; {said}", todo=todo)
+async def _went_on(region: str, instance: str, seen: str, told: str, watching: Watching, end: float) -> str:
+    """Tell what is new, and wait a moment; what was told.
+
+    Raises:
+        GaveUp: the time is over, or somebody has ended or stopped the instance.
+
+    """
+    state = await asyncio.to_thread(_state, region, instance)
+    if state in OVER:
+        todo = "run pulumi refresh, then pulumi up, which makes another one; start it first if it is only stopped"
+        raise GaveUp("waiting for the balancer", node=instance, seen=f"the instance is {state}; {seen}", todo=todo)
+    if seen != told:
+        watching.progress(seen)
+    if time.monotonic() > end:
+        said = await asyncio.to_thread(console, region, instance)
+        todo = "see the instance's console in EC2, correct the cause, then run pulumi up again"
+        why = f"{seen} after {watching.seconds:g} s; {said}"
+        raise GaveUp("waiting for the balancer", node=instance, seen=why, todo=todo)
+    await asyncio.sleep(POLL_SECONDS)
+    return seen
+
+
+def _state(region: str, instance: str) -> str:
+    """As EC2 has it; nothing where it does not say (an instance that is new may not be known everywhere yet)."""
+    try:
+        answer = client(region, "ec2").describe_instances(InstanceIds=[instance])
+    except (ClientError, BotoCoreError):
+        return ""
+    return next((one["State"]["Name"] for group in answer["Reservations"] for one in group["Instances"]), "")
