@@ -8,7 +8,6 @@ provider's process only, never in the program's.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import threading
@@ -19,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from components.emqx.errors import Stopped
+from components.system.memory import collect_briefly
 
 T = TypeVar("T")
 POLL_SECONDS = 0.2
@@ -40,7 +40,7 @@ def attach() -> None:
         # The servicer answers a failure with traceback.format_exc(), which is what the person sees.
         vars(main)["traceback"] = SimpleNamespace(format_exc=one_line)
     # A full collection that walks all of Pulumi stops every thread for 0.1 to 0.3 s, in which nobody is moved.
-    gc.freeze()
+    collect_briefly()
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True, name="engine-watch").start()
 
 

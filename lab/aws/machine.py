@@ -87,6 +87,13 @@ class Machine:
         """Whether it has power."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def power(self) -> str:
+        """What became of its first process, in words."""
+        if self._process is None:
+            return "never had power"
+        return "has power" if self.running else f"its first process ended with {self._process.returncode}"
+
     def outside(self, path: str) -> str:
         """Where a file of the machine is for whoever is not in it."""
         one = Path(path)

@@ -94,14 +94,21 @@ def _commands(instances: Instances, loop: asyncio.AbstractEventLoop) -> None:
     def invocation(self: Any, instance_id: str, plugin_name: str) -> dict[str, Any]:
         one = instances.known.get(instance_id)
         if one is None or not one.machine.running:
-            raise JsonRESTError("InvalidInstanceId", f"Instances [[{instance_id}]] not in a valid state for account")
+            seen = "not known" if one is None else one.machine.power
+            raise JsonRESTError(
+                "InvalidInstanceId", f"Instances [[{instance_id}]] not in a valid state for account: {seen}"
+            )
         told: dict[str, Any] = {**original(self, instance_id, plugin_name), **_state("InProgress")}
         lines = self.parameters.get("commands", [])
         asyncio.run_coroutine_threadsafe(_run(instances, instance_id, lines, told), loop)
         return told
 
-    original = Command.invocation_response
+    def targets(self: Any) -> list[str]:
+        return all_of(self) if self.targets else []  # moto's own takes no target for every instance of the account
+
+    original, all_of = Command.invocation_response, Command._get_instance_ids_from_targets  # noqa: SLF001
     instead(Command, "invocation_response", invocation)
+    instead(Command, "_get_instance_ids_from_targets", targets)
 
 
 async def _run(instances: Instances, id_: str, lines: list[str], told: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ import uvloop
 
 from components.system.files import replace
 from components.system.locks import held_meanwhile
+from components.system.memory import collect_briefly
 from lab.node.api.host import Settings
 from lab.node.control import Control
 from lab.node.membership import Membership
@@ -45,6 +46,7 @@ class Line:
 
 def run(settings: Settings, environment: Mapping[str, str], tie: socket.socket) -> int:
     """Be the ground until the last life line is gone; ``tie`` is that of the first.  Returns the exit status."""
+    collect_briefly()  # a real node, whose processes have memory of their own, never stands still for that
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Ground(settings, environment).serve(tie))
 

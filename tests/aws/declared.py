@@ -156,7 +156,7 @@ check = HealthCheck(
 Record(
     "mqtt",
     zone_id=place["zone"],
-    name="mqtt.lab.test",
+    name="declared.lab.test",
     type="CNAME",
     ttl=30,
     records=[balancer.dns_name],
@@ -164,7 +164,7 @@ Record(
     weighted_routing_policies=[{"weight": 10 if second else 100}],
     health_check_id=check.id,
 )
-Record("node", zone_id=place["zone"], name="node", type="A", ttl=30, records=[node.private_ip])
+Record("node", zone_id=place["zone"], name="node.declared", type="A", ttl=30, records=[node.private_ip])
 pulumi.export("node", node.id)
 pulumi.export("address", node.private_ip)
 pulumi.export("group", group.name)

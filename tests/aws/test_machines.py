@@ -129,18 +129,16 @@ def test_a_machine_may_read_what_its_profile_allows_and_nothing_else(node: Node)
     assert "is not authorized to perform: ssm:GetParameter" in node.console()
 
 
-def test_a_command_runs_in_the_machine(node: Node, cloud: Cloud) -> None:
+def test_a_command_runs_in_the_machine_that_is_named_and_in_no_other(node: Node, cloud: Cloud) -> None:
     ssm = cloud.client("ssm")
+    there = node.ec2.run_instances(ImageId=cloud.place.image, MinCount=1, MaxCount=1, SubnetId=cloud.place.subnets[0])
+    other = there["Instances"][0]["InstanceId"]
+    node.ec2.terminate_instances(InstanceIds=[other])
 
-    def sent() -> str | None:
-        try:
-            commands = {"commands": ["hostname", "exit 3"]}
-            told = ssm.send_command(InstanceIds=[node.id], DocumentName="AWS-RunShellScript", Parameters=commands)
-        except ssm.exceptions.InvalidInstanceId:
-            return None
-        return str(told["Command"]["CommandId"])
-
-    asked = {"CommandId": str(until(sent, "an agent that takes commands")), "InstanceId": node.id}
+    commands = {"commands": ["hostname", "exit 3"]}
+    told = ssm.send_command(InstanceIds=[node.id], DocumentName="AWS-RunShellScript", Parameters=commands)
+    assert told["Command"]["InstanceIds"] == [node.id]
+    asked = {"CommandId": told["Command"]["CommandId"], "InstanceId": node.id}
     until(lambda: ssm.get_command_invocation(**asked)["Status"] != "InProgress", "the command's end")
     answer = ssm.get_command_invocation(**asked)
     assert answer["StandardOutputContent"].startswith("ip-127-")
