@@ -6,6 +6,8 @@ MANAGED = "emqx-upgrade"
 NODE_CONTAINER, BALANCER_CONTAINER = "emqx", "haproxy"
 ADMIN_PORT, MASTER_PORT, READY_PORT = 9777, 9778, 8404
 """HAProxy's sockets for its worker and for its master, on the loopback of its pod; where it says that it is ready."""
+SHARE_DIRECTORY = "/etc/emqx-upgrade/share"
+"""Where its pod has the map of the share."""
 
 COLOUR, SERVES, YES = "emqx-upgrade/colour", "emqx-upgrade/serves", "yes"
 """The labels of a node's pod: whose it is, and whether a Service of ours may lead to it."""

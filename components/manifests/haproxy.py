@@ -24,7 +24,7 @@ from components.value import Value
 USER = 99
 """``haproxy`` in the official image."""
 ETC, CONFIG = "/usr/local/etc/haproxy", "haproxy.cfg"
-SHARE, TLS = "/etc/emqx-upgrade/share", "/etc/emqx-upgrade/tls"
+SHARE, TLS = names.SHARE_DIRECTORY, "/etc/emqx-upgrade/tls"
 """Beside the configuration's directory, not in it: nothing can be mounted into a volume that is read-only."""
 DEFAULT_PORT = 1883
 REPOSITORY = "docker.io/library/haproxy"

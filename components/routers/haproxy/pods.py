@@ -19,8 +19,10 @@ from components.kubernetes import forward, names, patience
 from components.kubernetes.loop import wait
 from components.kubernetes.place import Place
 from components.kubernetes.pods import Pod, listed, why
+from components.ledger import files as maps
 from components.ledger.config_map import ConfigMapLedger
 from components.routers.base import Bound, Capabilities, Router
+from components.routers.haproxy.kept import Kept
 from components.routers.haproxy.router import HaproxyRouter, capabilities_of
 from components.routers.haproxy.several import Several
 from components.routers.haproxy.workers import MASTER
@@ -31,6 +33,9 @@ FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
 TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.3
+MAP = f"{names.SHARE_DIRECTORY}/{maps.SHARE}"
+KEPT = Kept()
+"""Of the process, as the forwards below are: each link has a router of its own."""
 T = TypeVar("T")
 _Act = Callable[[HaproxyRouter], Awaitable[None]]
 
@@ -118,7 +123,9 @@ class PodsRouter(Several):
                 todo="run pulumi up, which brings it back",
             )
         leaving = [pod for pod in pods if pod.leaving and pod.running]
-        return self._over(await self._paths(ready), await self._paths(leaving))
+        paths = await self._paths(ready)
+        KEPT.only(paths)
+        return self._over(paths, await self._paths(leaving))
 
     async def _reason(self, pods: Iterable[Pod]) -> str:
         for pod in pods:
@@ -144,7 +151,12 @@ class PodsRouter(Several):
     def _over(self, admin: Sequence[str], leaving: Sequence[str]) -> HaproxyRouter:
         handle = self._handle.model_copy(update={"admin": tuple(admin)})
         return HaproxyRouter(
-            handle, timeout_seconds=TIMEOUT_SECONDS, patience_seconds=self._patience_seconds, leaving=leaving
+            handle,
+            timeout_seconds=TIMEOUT_SECONDS,
+            patience_seconds=self._patience_seconds,
+            leaving=leaving,
+            way=KEPT,
+            map_=MAP,
         )
 
     async def _on_each(self, act: _Act) -> None:

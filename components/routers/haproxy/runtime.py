@@ -45,15 +45,20 @@ def read(
         Unreachable: no connection, no answer in time, or an empty one (a real answer ends with an empty line).
 
     """
-    reached = place if "/" in place else _port(place)
     deadline = time.monotonic() + timeout_seconds
+    with failing(place, command), opened(place, deadline) as stream:
+        # a way that cannot tell of one direction that ended (a forward to a pod) tells of a word
+        stream.sendall(command.encode() + (b"\nquit\n" if closing else b"\n"))
+        if closing:
+            stream.shutdown(socket.SHUT_WR)
+        return take(_lines(received(stream, deadline)))
+
+
+@contextmanager
+def failing(place: str, command: str) -> Iterator[None]:
+    """Whatever goes wrong with a connection is Unreachable."""
     try:
-        with _connected(reached, deadline) as stream:
-            # a way that cannot tell of one direction that ended (a forward to a pod) tells of a word
-            stream.sendall(command.encode() + (b"\nquit\n" if closing else b"\n"))
-            if closing:
-                stream.shutdown(socket.SHUT_WR)
-            return take(_lines(_received(stream, deadline)))
+        yield
     except OSError as error:  # TimeoutError is one
         raise _unreachable(place, command, str(error) or type(error).__name__) from error
 
@@ -76,16 +81,19 @@ def _unreachable(place: str, command: str, seen: str) -> Unreachable:
     )
 
 
-@contextmanager
-def _connected(reached: Address | str, deadline: float) -> Iterator[socket.socket]:
-    if isinstance(reached, Address):
-        with socket.create_connection(reached, _left(deadline)) as stream:
-            yield stream
-        return
-    with _short(reached) as path, socket.socket(socket.AF_UNIX) as stream:
-        stream.settimeout(_left(deadline))
-        stream.connect(path)
-        yield stream
+def opened(place: str, deadline: float) -> socket.socket:
+    """A connection to a socket, which is the caller's to close."""
+    if "/" not in place:
+        return socket.create_connection(_port(place), _left(deadline))
+    with _short(place) as path:
+        stream = socket.socket(socket.AF_UNIX)
+        try:
+            stream.settimeout(_left(deadline))
+            stream.connect(path)
+        except OSError:
+            stream.close()
+            raise
+        return stream
 
 
 @contextmanager
@@ -101,7 +109,8 @@ def _short(path: str) -> Iterator[str]:
         os.close(directory)
 
 
-def _received(stream: socket.socket, deadline: float) -> Iterator[bytes]:
+def received(stream: socket.socket, deadline: float) -> Iterator[bytes]:
+    """What comes until the other end has nothing more."""
     empty = True
     while True:
         stream.settimeout(_left(deadline))
