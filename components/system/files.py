@@ -16,14 +16,18 @@ PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 
 
 @contextmanager
-def replacing(path: Path, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
-    """A new file beside ``path``, which takes its place when the block ends well and is gone when it does not."""
+def replacing(path: Path, mode: int = PRIVATE_FILE, *, lasting: bool = True) -> Iterator[BinaryIO]:
+    """A new file beside ``path``, which takes its place when the block ends well and is gone when it does not.
+
+    Without ``lasting`` it is not waited for the disk: a crash of the machine may take it, one of the process does not.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                stream.flush()
+                os.fsync(stream.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from lab.node.api.server import STOP_SECONDS, ApiServer
 from lab.node.boot import Boot, Delays
 from lab.node.broker.member import AuthPhase
 from lab.node.broker.node import BrokerNode
-from lab.node.kept.persistence import write_all
+from lab.node.kept.persistence import pieces, write_all
 from lab.node.kept.store import Store
 from lab.node.kept.terms import Terms
 from lab.node.network import LOOPBACK_6, free_port, single
@@ -105,7 +105,7 @@ class Managed(Host):
         super().__init__(settings, environment, prefix, store)
         self.servers: dict[str, ApiServer] = {}
         self.lodging = Lodging(prefix, settings)
-        self.whole, self.since = store is None, 0
+        self.whole, self.since, self._saves = store is None, 0, 0
         self._keeper: asyncio.Task[None] | None = None
         line = line_of(settings.version)
         if line is not None:
@@ -200,7 +200,7 @@ class Managed(Host):
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
         paths = self._paths()
         await self.cluster.stop()
-        write_all(self.store, paths)
+        write_all(pieces(self.store), paths)
 
     async def kill_node(self, name: str, busy: int | None = None, cut: int | None = None) -> None:
         """A node dies: sockets reset, sessions lost; the others stumble for a moment (`busy`, `cut`: see `BrokerNode.die`)."""
@@ -230,8 +230,18 @@ class Managed(Host):
 
     def save(self) -> None:
         """Write the tables now: a copy for every node that runs, and one for its life line, whose nodes begin with it when none runs."""
-        self.dirty = False
-        write_all(self.store, self._paths())
+        self.dirty, self._saves = False, self._saves + 1
+        write_all(pieces(self.store), self._paths())
+
+    async def _save_slowly(self) -> None:
+        """As `save`, with everybody else's turn after each piece; what was written at one stroke meanwhile is newer."""
+        self.dirty, before = False, self._saves
+        lines = []
+        for line in pieces(self.store):
+            lines.append(line)
+            await asyncio.sleep(0)
+        if self._saves == before:
+            write_all(lines, self._paths())
 
     def _paths(self) -> list[Path]:
         places = [self.place(node.name) for node in self.cluster.running_nodes()]
@@ -247,7 +257,7 @@ class Managed(Host):
             self.sampler.look(self.cluster, self.clock.now())
             if self.dirty:
                 try:
-                    self.save()
+                    await self._save_slowly()
                 except OSError as error:  # a disk is full: the node goes on, as EMQX does
                     self.log(f"msg: failed_to_write, file: {error.filename}, reason: {error.strerror}")
             # Large tables are written less often, so that writing never takes more than a tenth of the time.

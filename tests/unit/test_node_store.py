@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lab.node.kept.message import Message
-from lab.node.kept.persistence import read, write
+from lab.node.kept.old import OldUser
+from lab.node.kept.persistence import ROWS, pieces, read, write
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
 from lab.node.kept.store import PASSWORD_ID, Store, merged
 
@@ -67,7 +69,7 @@ def full_store() -> Store:
 
 def test_a_saved_store_comes_back_as_it_was(tmp_path: Path) -> None:
     store, path = full_store(), tmp_path / "deep" / "store.json"
-    write(store, path)
+    write(pieces(store), path)
     again = read(path)
     for name in (
         "config_file", "overrides", "authn_users", "scram_users", "acl_users", "acl_clients", "acl_all", "banned", "delayed", "api_keys",
@@ -78,9 +80,32 @@ def test_a_saved_store_comes_back_as_it_was(tmp_path: Path) -> None:
     assert again.effective() == store.effective()
 
 
+def test_long_tables_are_told_in_pieces_as_they_were_when_the_first_was_told(tmp_path: Path) -> None:
+    store, path = full_store(), tmp_path / "store.json"
+    store.authn_users[PASSWORD_ID] = {f"u{one}": AuthnUser(f"u{one}", "h", "s", False) for one in range(3 * ROWS)}
+    store.old.users = {("login", f"u{one}"): OldUser(f"u{one}", b"h") for one in range(ROWS + 1)}
+    users, old = dict(store.authn_users[PASSWORD_ID]), dict(store.old.users)
+    lines = pieces(store)
+    told = [next(lines)]
+    store.authn_users[PASSWORD_ID]["late"] = AuthnUser("late", "h", "s", False)
+    store.old.users.clear()
+    told += lines
+    assert max(len(json.loads(line).get("rows", ())) for line in told) == ROWS
+    write(told, path)
+    again = read(path)
+    assert again.authn_users[PASSWORD_ID] == users
+    assert again.old.users == old
+
+
+def test_an_authenticator_without_users_stays_one(tmp_path: Path) -> None:
+    store, path = Store(authn_users={PASSWORD_ID: {}}), tmp_path / "store.json"
+    write(pieces(store), path)
+    assert read(path).authn_users == {PASSWORD_ID: {}}
+
+
 def test_the_file_is_for_its_owner_only_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "store.json"
-    write(full_store(), path)
+    write(pieces(full_store()), path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
 

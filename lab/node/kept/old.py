@@ -6,6 +6,7 @@ The rule: rows are kept as 4.x exports them (docs/emqx/v4-data.md#export), so th
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -82,13 +83,9 @@ class OldTables:
     plugins: list[str] | None = None
     modules: list[dict[str, Any]] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
-        """As the store's file keeps it."""
+    def head(self) -> dict[str, Any]:
+        """The short tables, as the store's file keeps them."""
         return {
-            "users": [[kind, _user_row(user)] for (kind, _), user in self.users.items()],
-            "clientids": [_user_row(user) for user in self.clientids.values()],
-            "usernames": [_user_row(user) for user in self.usernames.values()],
-            "rules": [[kind, login, [asdict(rule) for rule in rules]] for (kind, login), rules in self.rules.items()],
             "apps": [asdict(app) for app in self.apps.values()],
             "admins": [asdict(one) | {"secret": b64encode(one.secret).decode()} for one in self.admins.values()],
             "resources": self.resources,
@@ -97,22 +94,32 @@ class OldTables:
             "modules": self.modules,
         }
 
+    def tables(self) -> dict[str, tuple[list[Any], Callable[[Any], Any]]]:
+        """The long ones: their rows as they are now, and how the store's file keeps a row."""
+
+        def ruled(row: tuple[tuple[str, str], list[OldRule]]) -> Any:
+            return *row[0], [asdict(rule) for rule in row[1]]
+
+        return {
+            "old_users": (list(self.users.items()), lambda row: (row[0][0], _user_row(row[1]))),
+            "old_clientids": (list(self.clientids.values()), _user_row),
+            "old_usernames": (list(self.usernames.values()), _user_row),
+            "old_rules": (list(self.rules.items()), ruled),
+        }
+
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> OldTables:
-        """What `to_json` made."""
-        users = [(kind, _user(row)) for kind, row in document["users"]]
-        admins = [Admin(**row | {"secret": b64decode(row["secret"])}) for row in document["admins"]]
+    def of(cls, head: Mapping[str, Any], rows: Mapping[str, list[Any]]) -> OldTables:
+        """What `head` and `tables` made."""
+        users = [(kind, _user(row)) for kind, row in rows["old_users"]]
+        admins = [Admin(**row | {"secret": b64decode(row["secret"])}) for row in head["admins"]]
         return cls(
             users={(kind, user.login): user for kind, user in users},
-            clientids={row["login"]: _user(row) for row in document["clientids"]},
-            usernames={row["login"]: _user(row) for row in document["usernames"]},
-            rules={(kind, login): [OldRule(**row) for row in rows] for kind, login, rows in document["rules"]},
-            apps={row["app_id"]: App(**row) for row in document["apps"]},
+            clientids={row["login"]: _user(row) for row in rows["old_clientids"]},
+            usernames={row["login"]: _user(row) for row in rows["old_usernames"]},
+            rules={(kind, login): [OldRule(**row) for row in of_one] for kind, login, of_one in rows["old_rules"]},
+            apps={row["app_id"]: App(**row) for row in head["apps"]},
             admins={one.username: one for one in admins},
-            resources=document["resources"],
-            engine=document["engine"],
-            plugins=document["plugins"],
-            modules=document.get("modules", []),
+            **{name: head[name] for name in ("resources", "engine", "plugins", "modules")},
         )
 
 

@@ -1,4 +1,4 @@
-"""The store as one JSON file: written whole and atomically, read back exactly; passwords are in it as hashes only.
+"""The store as one file of JSON lines: written whole and atomically, read back exactly; passwords are in it as hashes only.
 
 Connectors' secrets stand in the configuration in clear, as in EMQX's own ``cluster.hocon``: the file is readable by its owner only.
 """
@@ -9,53 +9,75 @@ import errno
 import json
 import shutil
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from components.mqtt import Property
-from components.system.files import replace
+from components.system.files import replacing
 from lab.node.kept.message import Message
 from lab.node.kept.old import OldTables
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
 from lab.node.kept.store import Store
 
-_FORMAT = "emqx-lab-store-1"
+_FORMAT = "emqx-lab-store-2"
 _BINARY = frozenset({Property.CORRELATION_DATA, Property.AUTH_DATA})
+ROWS = 500
 
 
-def write(store: Store, path: Path) -> None:
-    """Write all tables at one stroke, readable by the owner only; a reader sees the old file or the new one."""
-    document = {
+def pieces(store: Store) -> Iterator[str]:
+    """The lines of the file, of at most ROWS rows each; tables are told as they are at the first of them."""
+    head = {
         "format": _FORMAT,
         "config_file": store.config_file,
         "overrides": store.overrides,
-        "authn_users": {key: [asdict(user) for user in users.values()] for key, users in store.authn_users.items()},
-        "scram_users": [asdict(user) for user in store.scram_users.values()],
-        "acl_users": {name: [rule.to_json() for rule in rules] for name, rules in store.acl_users.items()},
-        "acl_clients": {name: [rule.to_json() for rule in rules] for name, rules in store.acl_clients.items()},
+        "authenticators": list(store.authn_users),
         "acl_all": [rule.to_json() for rule in store.acl_all],
-        "banned": [asdict(ban) for ban in store.banned.values()],
-        "retained": [message_row(message) for message in store.retained.values()],
-        "delayed": [
-            {"message": message_row(one.message), "due": one.due, "interval": one.interval, "node": one.node}
-            for one in store.delayed.values()
-        ],
-        "api_keys": [asdict(key) for key in store.api_keys.values()],
-        "dashboard_users": [asdict(user) for user in store.dashboard_users.values()],
         "psk": store.psk,
         "reindexing": store.reindexing,
-        "old": store.old.to_json(),
+        "old": store.old.head(),
     }
+    tables = _tables(store)
+    yield f"{json.dumps(head)}\n"
+    for name, (rows, told) in tables.items():
+        for first in range(0, len(rows), ROWS):
+            yield f"{json.dumps({'table': name, 'rows': [told(row) for row in rows[first : first + ROWS]]})}\n"
+
+
+def _tables(store: Store) -> dict[str, tuple[list[Any], Callable[[Any], Any]]]:
+    """Each one's rows as they are now, and how a row is told."""
+
+    def ruled(row: tuple[str, list[AclRule]]) -> Any:
+        return row[0], [rule.to_json() for rule in row[1]]
+
+    users = [(key, user) for key, of_one in store.authn_users.items() for user in of_one.values()]
+    return {
+        "authn_users": (users, lambda row: (row[0], asdict(row[1]))),
+        "scram_users": (list(store.scram_users.values()), asdict),
+        "acl_users": (list(store.acl_users.items()), ruled),
+        "acl_clients": (list(store.acl_clients.items()), ruled),
+        "banned": (list(store.banned.values()), asdict),
+        "retained": (list(store.retained.values()), message_row),
+        "delayed": (list(store.delayed.values()), _delayed_row),
+        "api_keys": (list(store.api_keys.values()), asdict),
+        "dashboard_users": (list(store.dashboard_users.values()), asdict),
+        **store.old.tables(),
+    }
+
+
+def write(lines: Iterable[str], path: Path) -> None:
+    """Write what `pieces` tells at one stroke, readable by the owner only; a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, json.dumps(document))
+    with replacing(path, lasting=False) as stream:
+        stream.writelines(line.encode() for line in lines)
 
 
-def write_all(store: Store, paths: Sequence[Path]) -> None:
+def write_all(lines: Iterable[str], paths: Sequence[Path]) -> None:
     """The same file in several places, written once: who goes on with one of them later has what it was then."""
     for path in paths[:1]:
-        write(store, path)
+        write(lines, path)
     for path in paths[1:]:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.new")
@@ -78,29 +100,31 @@ def read(path: Path) -> Store:
     """
     if not path.exists():
         return Store()
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise ValueError(f"{path} is no store of the lab")
-    store = Store(
-        document["config_file"], document["overrides"], psk=document["psk"], reindexing=document["reindexing"]
-    )
-    if "old" in document:
-        store.old = OldTables.from_json(document["old"])
-    for key, users in document["authn_users"].items():
-        store.authn_users[key] = _by(AuthnUser, users, lambda user: user.user_id)
-    store.scram_users = _by(ScramUser, document["scram_users"], lambda user: user.user_id)
-    store.acl_users = {name: [AclRule.from_json(row) for row in rows] for name, rows in document["acl_users"].items()}
-    store.acl_clients = {
-        name: [AclRule.from_json(row) for row in rows] for name, rows in document["acl_clients"].items()
-    }
-    store.acl_all = [AclRule.from_json(row) for row in document["acl_all"]]
-    store.banned = _by(Ban, document["banned"], lambda ban: (ban.kind, ban.who))
-    store.api_keys = _by(ApiKey, document["api_keys"], lambda key: key.name)
-    store.dashboard_users = _by(DashboardUser, document["dashboard_users"], lambda user: user.username)
-    for row in document["retained"]:
+    with path.open(encoding="utf-8") as lines:
+        head = json.loads(next(lines, "null"))
+        if not isinstance(head, dict) or head.get("format") != _FORMAT:
+            raise ValueError(f"{path} is no store of the lab")
+        rows: defaultdict[str, list[Any]] = defaultdict(list)
+        for line in lines:
+            some = json.loads(line)
+            rows[some["table"]] += some["rows"]
+    store = Store(head["config_file"], head["overrides"], psk=head["psk"], reindexing=head["reindexing"])
+    store.old = OldTables.of(head["old"], rows)
+    store.authn_users = {key: {} for key in head["authenticators"]}
+    for key, row in rows["authn_users"]:
+        user = AuthnUser(**row)
+        store.authn_users[key][user.user_id] = user
+    store.scram_users = _by(ScramUser, rows["scram_users"], lambda user: user.user_id)
+    store.acl_users = {name: [AclRule.from_json(row) for row in of_one] for name, of_one in rows["acl_users"]}
+    store.acl_clients = {name: [AclRule.from_json(row) for row in of_one] for name, of_one in rows["acl_clients"]}
+    store.acl_all = [AclRule.from_json(row) for row in head["acl_all"]]
+    store.banned = _by(Ban, rows["banned"], lambda ban: (ban.kind, ban.who))
+    store.api_keys = _by(ApiKey, rows["api_keys"], lambda key: key.name)
+    store.dashboard_users = _by(DashboardUser, rows["dashboard_users"], lambda user: user.username)
+    for row in rows["retained"]:
         message = message_of(row)
         store.retained[message.topic] = message
-    for row in document["delayed"]:
+    for row in rows["delayed"]:
         message = message_of(row["message"])
         store.delayed[message.id] = DelayedMessage(message, row["due"], row["interval"], row["node"])
     return store
@@ -123,6 +147,10 @@ def message_row(message: Message) -> dict[str, Any]:
         "id": message.id,
         "properties": properties,
     }
+
+
+def _delayed_row(one: DelayedMessage) -> dict[str, Any]:
+    return {"message": message_row(one.message), "due": one.due, "interval": one.interval, "node": one.node}
 
 
 def message_of(row: dict[str, Any]) -> Message:
