@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import stamina
 
 from components.emqx.errors import Unreachable
 from components.emqx.models import BalancerHandle
@@ -15,6 +16,7 @@ from components.kubernetes import loop
 from components.routers.haproxy import process, runtime
 from components.routers.haproxy.kept import MOST_IDLE, Kept
 from components.routers.haproxy.router import HaproxyRouter
+from components.routers.haproxy.workers import MASTER
 from components.system.address import peer
 from tests.lab.balancer_bench import CONNACK, PACKETS, Bench, Broker, bench, send_all, shut
 
@@ -115,6 +117,48 @@ async def test_a_worker_that_is_to_end_is_not_held_up_once_its_place_is_given_up
         assert await connected(fork) == 1
         way.only(["elsewhere"])
         await until(fork, range(1))
+
+
+async def test_a_worker_that_is_to_end_and_keeps_its_clients_is_asked_and_not_held_up(
+    tmp_path: Path, opened: Opened
+) -> None:
+    async with bench(tmp_path, Broker("blue"), replicas=2) as fork, kept(fork) as (way, _):
+        stays, leaves = (str(place / process.ADMIN) for place in fork.directories)
+        await asyncio.to_thread(process.stop, fork.directories[0])
+        ends = [await asyncio.open_connection(fork.address, 1883) for _ in range(DEVICES)]
+        for number, (_, writer) in enumerate(ends):
+            writer.write(PACKETS[number % len(PACKETS)])
+        assert [await reader.readexactly(4) for reader, _ in ends] == [CONNACK] * DEVICES
+        await asyncio.to_thread(process.start, fork.directories[0], beside=True)
+        await asyncio.to_thread(process.retire, fork.directories[1])
+        handle = BalancerHandle(mqtt=fork.address, admin=(stays,), maps=str(tmp_path))
+        router = HaproxyRouter(handle, way=way, leaving=[leaves], timeout_seconds=60, patience_seconds=120)
+        before = opened.count
+        mark = await router.mark()
+        assert await router.connections() == {"blue": DEVICES}
+        addresses = {peer(*writer.get_extra_info("sockname")[:2]) for _, writer in ends}
+        found = await router.find("blue", addresses)
+        assert await router.close("blue", found, mark=mark) == addresses
+        assert opened.count - before <= 2 + MOST_IDLE, "its count and its shares are asked side by side"
+        for reader, writer in ends:
+            assert await reader.read() == b""
+            writer.close()
+        end = asyncio.get_running_loop().time() + 60
+        while process.running(fork.directories[1]) is not None:
+            assert asyncio.get_running_loop().time() < end
+            await asyncio.sleep(0.05)
+        assert await router.connections() == {"blue": 0}
+
+
+async def test_a_worker_that_has_ended_says_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path, Broker("blue")) as fork, kept(fork) as (way, _):
+        place = str(fork.directories[0] / MASTER)
+        for command in ("@!99999; show info", "@!99999; show info; show stat -1 4 -1"):
+            async for attempt in stamina.retry_context(on=Unreachable, attempts=None, timeout=60):
+                with attempt:  # a master that has just begun listens in a moment
+                    told = await way.read(place, command, 60.0, "".join)
+            assert "Pid: " not in told
+        assert "worker" in await way.read(place, "show proc", 60.0, "".join)
 
 
 async def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """A way to admin sockets over connections that stay open: where each is a forward through an API server of its own, a connection for each question costs more than all questions.
 
 The rule: whoever asks has a connection alone, and only one that has answered whole is used again. HAProxy does not end a worker that somebody is connected with, so those
-of a replica that leaves are given up (``only``), and HAProxy itself ends what idles for a minute (``stats timeout``).
+of a replica that leaves are given up (``only``), and HAProxy itself ends what idles for a minute (``stats timeout``). Through a master nobody holds up anything.
 """
 
 from __future__ import annotations
 
 import asyncio
-import select
+import re
 import socket
 import threading
 import time
@@ -17,17 +17,18 @@ from typing import TypeVar
 
 from components.kubernetes.loop import at_end
 from components.routers.haproxy import runtime
-from components.routers.haproxy.way import SOCKETS
 
-PROMPT = b"> "
+PROMPT = re.compile(rb"(?:master)?> ")
 """What interactive mode writes behind each answer, at the beginning of a line; no answer that is read here has such a line."""
+NOBODY = b"Can't find the target PID "
+"""What a master says of a worker that has ended; it passes over the rest of the line then."""
 MOST_IDLE = 3
 """HAProxy lets ten in at a time (``stats maxconn``), of all the updates and persons that there are."""
 T = TypeVar("T")
 
 
 class Kept:
-    """A ``Way``; masters are asked as on this machine."""
+    """A ``Way``."""
 
     def __init__(self) -> None:
         """Nothing is open yet."""
@@ -45,8 +46,8 @@ class Kept:
         timeout_seconds: float,
         take: Callable[[Iterable[str]], T],
         *,
-        closing: bool = False,
-        only: str = "",
+        closing: bool = False,  # noqa: ARG002  -- whoever is interactive says so to a master too
+        only: str = "",  # noqa: ARG002  -- all lines are at hand
     ) -> T:
         """Ask over a connection that there is, or a new one.
 
@@ -54,8 +55,6 @@ class Kept:
             Unreachable: no connection, or it ended, or no whole answer in time; the connection is not used again.
 
         """
-        if closing:
-            return await SOCKETS.read(place, command, timeout_seconds, take, closing=True, only=only)
         return await asyncio.to_thread(self._read, place, command, timeout_seconds, take)
 
     def only(self, places: Collection[str]) -> None:
@@ -74,8 +73,9 @@ class Kept:
             stream = self._one(place, deadline)
             whole = False
             try:
-                answer = _Answer(runtime.received(stream, deadline), len(command.split(";")))
-                stream.sendall(command.encode() + b"\n")
+                commands = _single(command)
+                answer = _Answer(runtime.received(stream, deadline), len(commands))
+                stream.sendall("; ".join(commands).encode() + b"\n")
                 taken = take(answer)
                 whole = answer.whole
             finally:
@@ -86,8 +86,7 @@ class Kept:
     def _one(self, place: str, deadline: float) -> socket.socket:
         with suppress(IndexError):
             while stream := self._idle.get(place, []).pop():
-                # nothing is asked, so whatever can be read is its end
-                if not select.select([stream], [], [], 0)[0]:
+                if _is_silent(stream):
                     return stream
                 stream.close()
         stream = runtime.opened(place, deadline)
@@ -110,6 +109,22 @@ class Kept:
         return False
 
 
+def _is_silent(stream: socket.socket) -> bool:
+    """Whether it is still there: nothing is asked, so whatever can be read is its end."""
+    stream.settimeout(0)
+    try:
+        stream.recv(1, socket.MSG_PEEK)
+    except OSError as nothing:
+        return isinstance(nothing, BlockingIOError)
+    return False
+
+
+def _single(line: str) -> list[str]:
+    """The commands of a line, each with the worker that a master has to ask: one that is named alone would be asked from then on."""
+    first, *others = (one.strip() for one in line.split(";"))
+    return [f"{first} {one}" for one in others] if first.startswith("@") and others else [first, *others]
+
+
 class _Answer:
     """The lines that answer a line of so many commands, as HAProxy writes them where nobody is interactive."""
 
@@ -122,9 +137,12 @@ class _Answer:
         for data in self._data:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                ended += line.startswith(PROMPT)
-                yield line.removeprefix(PROMPT).decode() + "\n"
-            if rest == PROMPT and ended + 1 == self._commands:
+                prompt = PROMPT.match(line)
+                ended += prompt is not None
+                if line.startswith(NOBODY):
+                    self._commands = ended + 1
+                yield (line[prompt.end() :] if prompt else line).decode() + "\n"
+            if ended + 1 == self._commands and PROMPT.fullmatch(rest):
                 self.whole = True
                 return
         raise ConnectionError("closed within an answer")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from components.emqx.errors import NotNow, Retryable, Unreachable, UpgradeError
@@ -123,9 +124,9 @@ class PodsRouter(Several):
                 todo="run pulumi up, which brings it back",
             )
         leaving = [pod for pod in pods if pod.leaving and pod.running]
-        paths = await self._paths(ready)
-        KEPT.only(paths)
-        return self._over(paths, await self._paths(leaving))
+        paths, left = await self._paths(ready), await self._paths(leaving)
+        KEPT.only([*paths, *(str(Path(one).with_name(MASTER)) for one in left)])
+        return self._over(paths, left)
 
     async def _reason(self, pods: Iterable[Pod]) -> str:
         for pod in pods:
