@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.balancer.aws import AwsBalancer
 from components.balancer.base import BalancerTarget
 from components.balancer.kubernetes import KubernetesBalancer
 from components.balancer.local import LocalBalancer
@@ -13,6 +14,7 @@ BALANCERS: dict[str, BalancerTarget] = {
     "local": LocalBalancer(),
     "kubernetes": KubernetesBalancer(),
     "service": ServiceBalancer(),
+    "aws": AwsBalancer(),
     "network_load_balancer": NetworkLoadBalancer(),
     "route53": Route53(),
 }

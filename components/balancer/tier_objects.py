@@ -131,7 +131,8 @@ def _to_instances(
 
 
 def _to_nodes(plan: Plan, group: SecurityGroup, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    """From the instances into the groups of nodes that have one of ours: MQTT, WebSocket, and the API for the health checks."""
+    """From the instances into the groups of nodes that have one of ours: MQTT, WebSocket, and the API for the health checks. A colour's rules go with it."""
+    goes = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=False))
     rules: list[pulumi.Resource] = []
     for colour in plan.ours:
         handle = plan.handles[colour]
@@ -139,7 +140,7 @@ def _to_nodes(plan: Plan, group: SecurityGroup, opts: pulumi.ResourceOptions) ->
         for word in ("api", "mqtt", "ws"):
             port = handle.apply(lambda found, word=word: port_of(str(found["nodes"][0][word]).rstrip("/")))  # type: ignore[misc]
             name = f"{plan.name}-to-{colour}-{word}"
-            rules.append(let_in(name, nodes, port, plan.tags, opts, **{REFERENCE: group.id}))
+            rules.append(let_in(name, nodes, port, plan.tags, goes, **{REFERENCE: group.id}))
     return rules
 
 
@@ -202,15 +203,15 @@ def _instance(
 
 
 def _targets(plan: Plan, door: Door, opts: pulumi.ResourceOptions) -> TargetGroup:
-    """The instances for one door. AWS sends the PROXY header in health checks too, so the check is that somebody listens."""
+    """The instances for one door. They see the devices' own addresses: behind a PROXY header HAProxy 2.8 lists its connections (`show sess`) by the balancer's, so nobody could be found and closed."""
     return TargetGroup(
         f"{plan.name}-{door.port}",
         port=door.port,
         protocol="TCP",
         target_type="instance",
         vpc_id=plan.ground.vpc,
-        proxy_protocol_v2=True,
-        preserve_client_ip="false",
+        proxy_protocol_v2=False,
+        preserve_client_ip="true",
         deregistration_delay=DELAY_SECONDS,
         connection_termination=False,
         health_check=TargetGroupHealthCheckArgs(

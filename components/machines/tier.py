@@ -57,9 +57,7 @@ def configuration(
 
 def _bind(one: Listener) -> Bind:
     chain, authorities = files_of(one)
-    return Bind(
-        address=f"{OWN}:{one.port}", protocol=one.protocol, certificate=chain, client_ca=authorities, accept_proxy=True
-    )
+    return Bind(address=f"{OWN}:{one.port}", protocol=one.protocol, certificate=chain, client_ca=authorities)
 
 
 def files_of(one: Listener) -> tuple[str | None, str | None]:

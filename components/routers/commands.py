@@ -53,7 +53,7 @@ async def run(region: str, instance: str, lines: Sequence[str], tried: str, seco
             sent = await asyncio.to_thread(_send, region, instance, lines, seconds)
     except Refused as refusal:
         if NOT_THERE in refusal.seen:
-            raise _away(tried, instance, "its agent is not connected to Systems Manager") from None
+            raise _away(tried, instance, f"its agent is not connected to Systems Manager: {refusal.seen}") from None
         raise
     wait = FIRST_SECONDS
     while True:

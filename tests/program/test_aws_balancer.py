@@ -6,14 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pulumi
 import pytest
 
-from components.balancer import BALANCERS
-from components.balancer.aws import AwsBalancer
 from components.machines.words import S3Package
 from components.routers.haproxy.by_command import unpacked
-from components.targets import TARGETS
-from components.targets.aws import Aws
+from components.targets.aws_network import let_in
 from tests.aws_bed import REGION, account, make_image, make_subnets
 from tests.certificates import issued
 from tests.policy.asking import ask_all, tokens
@@ -33,10 +31,8 @@ def network() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def subnets(recorder: Recorder, network: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def subnets(recorder: Recorder, network: list[str]) -> list[str]:
     """Target and balancer, on these subnets."""
-    monkeypatch.setitem(TARGETS, "aws", Aws())
-    monkeypatch.setitem(BALANCERS, "aws", AwsBalancer())
     return network
 
 
@@ -77,9 +73,9 @@ def test_two_instances_in_two_subnets_begin_after_the_share_and_are_behind_one_g
     assert {one["tags"]["emqx-upgrade:balancer"] for one in instances.values()} == {"emqx-prod"}
     assert not any("apiSecret" in one["userData"] or "PRIVATE" in one["userData"] for one in instances.values())
     (group,) = mine(recorder, "TargetGroup").values()
-    assert (group["proxyProtocolV2"], group["targetType"], group["preserveClientIp"]) == (True, "instance", "false")
+    assert (group["proxyProtocolV2"], group["targetType"], group["preserveClientIp"]) == (False, "instance", "true")
     check = group["healthCheck"]
-    assert (check["protocol"], check["port"]) == ("TCP", "8404"), "AWS sends the PROXY header in checks by HTTP too"
+    assert (check["protocol"], check["port"]) == ("TCP", "8404")
     assert {one["targetId"] for one in mine(recorder, "TargetGroupAttachment").values()} == {
         "balancer-0-id",
         "balancer-1-id",
@@ -124,7 +120,7 @@ def test_instances_may_read_exactly_their_parameters_the_item_and_the_package(
     secret = parameters["balancer-secrets-tls-8883.pem"]
     assert (secret["type"], "PRIVATE KEY" in plain(secret["value"])) == ("SecureString", True)
     text = unpacked(plain(parameters["balancer-config"]["value"]))
-    assert "bind own.address:8883 accept-proxy ssl crt tls-8883.pem" in text
+    assert "bind own.address:8883 ssl crt tls-8883.pem" in text
     assert "stats socket unix@/etc/haproxy/admin.sock mode 600" in text
     assert not [line for line in text.splitlines() if "stats socket" in line and "unix@" not in line]
 
@@ -137,3 +133,20 @@ def test_what_the_balancer_declares_passes_every_policy(recorder: Recorder, subn
     assert {token for token, _ in declared} >= {tokens.INSTANCES_SHARE, tokens.INSTANCES_BALANCER, tokens.TABLE}
     said = [one for token, inputs in declared for one in ask_all(token, inputs)]
     assert said == [], "\n".join(said)
+
+
+def test_rules_to_a_colour_are_not_protected_so_that_a_finalize_can_take_them_away(
+    recorder: Recorder, subnets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, bool | None] = {}
+
+    def watched(name: str, group: Any, port: Any, tags: Any, opts: pulumi.ResourceOptions, **source: Any) -> Any:
+        kept[name] = opts.protect
+        return let_in(name, group, port, tags, opts, **source)
+
+    monkeypatch.setattr("components.balancer.tier_objects.let_in", watched)
+    configure(subnets, "green", "blue", "green")
+    declare()
+    of_colours = [protect for name, protect in kept.items() if "-to-blue-" in name or "-to-green-" in name]
+    assert of_colours == [False] * 6
+    assert kept["balancer-in-1883"] is not False

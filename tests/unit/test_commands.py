@@ -69,7 +69,10 @@ def test_an_instance_without_an_agent_is_unreachable_and_says_what_it_needs(monk
     ssm = FakeSsm(lambda *_: (0, ""))
     ssm.gone = {HERE}
     ssm.replace(monkeypatch)
-    with pytest.raises(Unreachable, match=r"its agent is not connected to Systems Manager.*amazon-ssm-agent"):
+    with pytest.raises(
+        Unreachable,
+        match=r"its agent is not connected to Systems Manager: SendCommand: InvalidInstanceId.*amazon-ssm-agent",
+    ):
         run()
 
 

@@ -118,3 +118,14 @@ def test_the_example_on_aws_is_a_valid_one_with_every_setting() -> None:
     written, model = values["clusters"]["blue"], TARGETS["aws"].model
     assert {field.alias for field in model.model_fields.values()} - set(written) == of_4x
     assert set(written["volume"]) == {field.alias for field in Volume.model_fields.values()}
+
+
+def test_the_example_with_haproxy_on_aws_is_a_valid_one_with_every_setting_of_its_instances() -> None:
+    config = yaml.safe_load((ROOT / "stacks" / "Pulumi.example-aws-haproxy.yaml").read_text())["config"]
+    values = {key.removeprefix("emqx:"): value for key, value in config.items()}
+    with account():
+        settings = load(values.get, stack="example", names=values)
+    assert settings.balancer.target == "aws"
+    instances = settings.balancer.aws.instances
+    fields = {field.alias for field in type(instances).model_fields.values()}
+    assert fields == set(values["balancer"]["aws"]["instances"])

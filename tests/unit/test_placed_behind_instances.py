@@ -6,19 +6,14 @@ from typing import Any
 
 import pytest
 
-from components.balancer import BALANCERS, listeners, placed
-from components.balancer.aws import AwsBalancer, replicas_of
+from components.balancer import listeners, placed
+from components.balancer.aws import replicas_of
 from components.intent import declared
 from components.settings import Settings
 from tests.unit.settings_bed import NODE
 
 pytestmark = pytest.mark.unit
 SUBNETS = ["subnet-0123456789abcdef0"]
-
-
-@pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BALANCERS, "aws", AwsBalancer())
 
 
 def stack(
