@@ -13,7 +13,8 @@ from components.system.address import parsed
 from components.targets import AWS, BALANCERS_ON_AWS, KUBERNETES, ROUTE53
 
 SERVICE = "service"
-STRATEGIES_THERE = ("two-cluster",)
+BY_A_NAME = ("two-cluster",)
+"""The strategies that are offered where a balancer is a name."""
 
 
 def problems(settings: Settings) -> list[Problem]:
@@ -43,8 +44,8 @@ def problems(settings: Settings) -> list[Problem]:
 def _on_aws(settings: Settings) -> Iterator[Problem]:
     """Instances, and somebody's own nodes by their addresses; only what was run there from end to end."""
     word, front, balancer = settings.cutover.strategy, settings.balancer.aws, settings.balancer.target
-    if balancer != AWS and word not in STRATEGIES_THERE:
-        allowed = f"{', '.join(STRATEGIES_THERE)} behind {balancer}; {word} is not yet built there"
+    if balancer == ROUTE53 and word not in BY_A_NAME:
+        allowed = f"{', '.join(BY_A_NAME)} behind {balancer}; {word} is not yet built there"
         yield Problem("emqx:cutover.strategy", word, allowed)
     yield from _of_others(settings)
     if balancer == ROUTE53:

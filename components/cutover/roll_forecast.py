@@ -30,7 +30,7 @@ BY: Mapping[By, str] = {
 }
 EVENS: Mapping[Evens, str] = {
     "close": "connections are closed at the balancer until the loads are within {} % of each other",
-    "rebalance": "EMQX's own rebalance, until the loads are within {} % of each other; MQTT 5 clients get a DISCONNECT, and the fuller nodes refuse connects meanwhile",
+    "rebalance": "EMQX's own rebalance, until the loads are within {} % of each other; MQTT 5 clients get a DISCONNECT, and the fuller nodes are out of service meanwhile",
     "nothing": "nothing can even the nodes out: the last one stays empty until clients come to it by themselves",
 }
 

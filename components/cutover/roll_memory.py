@@ -1,4 +1,4 @@
-"""What the ledger remembers of a roll: the node that is in work, and that the loads are still to be evened out; the words stand in the ledger of every stack.
+"""What the ledger remembers of a roll: the node that is in work, that the loads are still to be evened out, and the nodes that are kept out for that; the words stand in the ledger of every stack.
 
 The rule: it is written before the node is touched and forgotten once it serves again, so whoever goes on knows which node is out because of us.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from components.cutover.roll import Release
 from components.cutover.words import COLOURS, Colour, Edition
 
-ROLLING, UNEVEN = "rolling", "uneven"
+ROLLING, UNEVEN, DONORS = "rolling", "uneven", "donors"
 COPIED = "copied"
 _EDITIONS: tuple[Edition, ...] = ("ee", "ce")
 
@@ -45,3 +45,19 @@ def in_work(memory: Mapping[str, str], colour: Colour) -> InWork | None:
 def uneven(memory: Mapping[str, str], colour: Colour) -> bool:
     """Whether a roll of this colour has not evened out the loads yet."""
     return memory.get(UNEVEN) == colour
+
+
+class Donors(NamedTuple):
+    """The nodes of a colour that get nobody new while EMQX evens them out."""
+
+    colour: Colour
+    nodes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join([self.colour, *self.nodes])
+
+
+def donors(memory: Mapping[str, str], colour: Colour) -> tuple[str, ...]:
+    """Those of this colour, in their order."""
+    where, *nodes = memory.get(DONORS, "").split() or [""]
+    return tuple(nodes) if where == colour else ()

@@ -84,11 +84,17 @@ def levels(loads: Mapping[str, int], budget_per_second: int) -> Levels:
     at 2 a second), so the last second may turn them around by half of what is allowed; the other half is left between them when it stops.
     """
     mean = sum(loads.values()) / len(loads)
-    fuller = sum(load >= mean for load in loads.values())
+    fuller = len(fullest(loads))
     others = max(1, len(loads) - fuller)
     half = WITHIN * mean / 2
     rate = min(int(half / (1 + fuller / others)), budget_per_second // max(1, fuller))
     return Levels(max(1, rate), max(1, int(half)), 1 + WITHIN / 2)
+
+
+def fullest(loads: Mapping[str, int]) -> tuple[str, ...]:
+    """The nodes that have the mean or more: those that a rebalance takes clients from, as soon as they are far enough above it."""
+    mean = sum(loads.values()) / len(loads)
+    return tuple(name for name, load in loads.items() if load >= mean)
 
 
 def excess(loads: Mapping[str, int], within: float = WITHIN) -> dict[str, int]:
@@ -96,6 +102,6 @@ def excess(loads: Mapping[str, int], within: float = WITHIN) -> dict[str, int]:
     if even(loads, within):
         return {}
     low, more = divmod(sum(loads.values()), len(loads))
-    fullest = sorted(loads, key=lambda name: (-loads[name], name))
-    keep = {name: low + (place < more) for place, name in enumerate(fullest)}
+    ordered = sorted(loads, key=lambda name: (-loads[name], name))
+    keep = {name: low + (place < more) for place, name in enumerate(ordered)}
     return {name: load - keep[name] for name, load in loads.items() if load > keep[name]}

@@ -11,9 +11,10 @@ from typing import Any
 
 from components.cutover.roll_forecast import evener
 from components.cutover.roll_memory import UNEVEN
-from components.cutover.spread import WITHIN, even, excess, levels
+from components.cutover.spread import WITHIN, even, excess, fullest, levels
 from components.emqx.errors import GaveUp
 from components.emqx.moving import Levelling
+from components.links.donors import keep_out, let_in
 from components.links.filling import bounded
 from components.links.roll import Rolling, step_of
 from components.links.roll_away import close
@@ -42,8 +43,9 @@ async def even_out(rolling: Rolling) -> dict[str, Any]:
     async with bounded(run, last=True):
         if run.closes(rolling.colour):
             moved, loads = await _by_closing(rolling, loads)
-        elif not even(loads) and rebalances:
+        elif rebalances:
             moved, loads = await _by_rebalance(rolling, loads)
+            await let_in(run, rolling.colour)
         elif not even(loads):
             run.warn(f"the nodes are not even, {_shown(loads)}: this balancer cannot close a client's connection")
     seconds = round(run.clock.now() - began, 3)
@@ -71,16 +73,19 @@ async def _by_rebalance(rolling: Rolling, loads: Mapping[str, int]) -> tuple[int
     """By EMQX itself, again while it overshoots; it ends by itself, and one that a run before has begun is waited for (recording D6_rebalance_ee)."""
     run, api, moved = rolling.run, rolling.run.clusters[rolling.colour], 0
     for _ in range(ROUNDS):
-        if even(loads):
+        running = (await api.evacuation_status()).get("rebalances")
+        if even(loads) and not running:
             return moved, loads
         total, wanted = sum(loads.values()), levels(loads, rolling.budget_per_second)
         knobs = rolling.knobs.model_copy(update={"conn_evict_rate": wanted.rate})
-        if not (await api.evacuation_status()).get("rebalances"):
+        if not running:
+            await keep_out(run, rolling.colour, fullest(loads))
             await run.act("rebalance", colour=rolling.colour, loads=dict(loads), **wanted._asdict())
             if not await api.rebalance_start(api.node_names[0], Levelling(knobs, wanted.above, wanted.times)):
                 run.warn(f"the nodes are not even, {_shown(loads)}: EMQX finds nothing to balance")
                 return moved, loads
         await _until_balanced(rolling, total / wanted.rate)
+        await let_in(run, rolling.colour)
         after = await _settled(rolling, total)
         gone = sum(max(0, loads[name] - after.get(name, 0)) for name in loads)
         run.record("move", step=STEP, mover="rebalance", count=gone)

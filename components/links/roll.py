@@ -29,11 +29,9 @@ from components.links.roll_away import Away, Opens
 from components.links.roll_dropped import Dropped
 from components.links.roll_gates import facts_of, require_gates
 from components.links.roll_look import observed, refuse_broken
-from components.links.roll_ready import wait_until_back, wait_until_gone
+from components.links.roll_ready import wait_until_back, wait_until_gone, wait_until_in
 from components.run.run import Run
-from components.run.waiting import until
 
-UP_SECONDS = 60.0
 BACKUPS = "backups"
 
 
@@ -252,19 +250,7 @@ class _Node:
     async def _open(self) -> None:
         rolling, name = self.rolling, self.node.name
         await rolling.run.set_server(rolling.colour, name, "ready")
-
-        async def look() -> tuple[bool | None, str]:
-            up = (await rolling.run.router.health()).get(rolling.colour, {}).get(name)
-            return up or None, "up" if up else "not up"
-
-        await until(
-            rolling.run,
-            look,
-            tried=f"waiting for {name} behind the balancer",
-            node=name,
-            todo="look at the health check between the balancer and its API port",
-            limit_seconds=UP_SECONDS,
-        )
+        await wait_until_in(rolling.run, rolling.colour, name)
         await rolling.run.remember({ROLLING: None})
 
     async def _work(self) -> InWork:

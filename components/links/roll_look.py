@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.cutover.roll import Release, RollError, RollNode, refuse_two_out
-from components.cutover.roll_memory import InWork, in_work
+from components.cutover.roll_memory import InWork, donors, in_work
 from components.cutover.versions import Version, leading
 from components.cutover.words import Colour
 from components.emqx.answers import EvacuationFacts, NodeFacts
@@ -50,7 +50,8 @@ async def nodes_of(
     facts = of_colour(api, await api.nodes())
     closed = await api.evacuations()
     work = in_work(memory, colour)
-    shut = {name for name, server in servers.items() if server.state != "ready"}
+    evened = donors(memory, colour)
+    shut = {name for name, server in servers.items() if server.state != "ready" and name not in evened}
     return tuple(_node(name, facts, closed, shut, work) for name in api.node_names)
 
 

@@ -23,6 +23,7 @@ from components.emqx.errors import Refused
 from components.emqx.known import known
 from components.guards.busy import refuse_busy
 from components.links.carrying import left_behind, not_carried
+from components.links.donors import let_in
 from components.links.opening import Opened, refuse_undeclared
 from components.links.roll_look import observed, refuse_broken, release_of
 from components.links.room import FILE_RESERVE
@@ -62,6 +63,8 @@ async def open_roll(run: Run, colour: Colour, wanted: Wanted) -> Opened:
         if short := await known(stands_still(run.clusters[colour].storage)):
             run.warn(short)
     await run.begin({})
+    if todo:
+        await let_in(run, colour)
     clients, names = sum(node.clients for node in nodes), ", ".join(node.name for node in todo)
     reason = (
         f"{len(todo)} of {len(nodes)} nodes do not run {wanted.declared}: {names}"

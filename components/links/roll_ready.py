@@ -35,6 +35,28 @@ async def wait_until_gone(run: Run, colour: Colour, node: str) -> None:
     await until(run, look, tried=f"stopping {node}", node=node, todo=todo, limit_seconds=GONE_SECONDS)
 
 
+async def wait_until_in(run: Run, colour: Colour, node: str) -> None:
+    """Until the balancer has a node fully up that it may give clients to again.
+
+    Raises:
+        GaveUp: not in the time that such a balancer takes.
+
+    """
+
+    async def look() -> tuple[bool | None, str]:
+        up = (await run.router.health()).get(colour, {}).get(node)
+        return up or None, "up" if up else "not up"
+
+    await until(
+        run,
+        look,
+        tried=f"waiting for {node} behind the balancer",
+        node=node,
+        todo="look at the health check between the balancer and its API port",
+        limit_seconds=run.router.can.up_seconds,
+    )
+
+
 async def wait_until_back(run: Run, colour: Colour, node: str, of_nodes: Opens) -> None:
     """Until the node is a member whose tables are in step, open, and right to clients; each seen twice in a row.
 

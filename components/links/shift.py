@@ -25,7 +25,7 @@ from components.links.reach import within
 from components.links.room import refuse_full
 from components.links.sending_back import SEND_BACK, sent_back
 from components.links.spreading import spread
-from components.links.target import missing, open_target, wait_until_up
+from components.links.target import missing, open_target, recipients, wait_until_up
 from components.movers import MOVERS
 from components.movers.task import Task
 from components.routers.base import Spreads
@@ -139,7 +139,8 @@ async def send_back(run: Run, to: Colour, manner: Manner, failed: GateFailed, st
     meter = Meter(run, SEND_BACK, to, everybody(to), manner.gates, manner.budget_per_second)
 
     async def move() -> None:
-        await MOVERS[manner.mover.cohort](run, _task(SEND_BACK, other(to), everybody(to), manner, meter))
+        there = recipients(run, to, await missing(run, to, "back"))
+        await MOVERS[manner.mover.cohort](run, _task(SEND_BACK, other(to), everybody(to), manner, meter, there))
 
     return await sent_back(run, to, meter, move, failed, step)
 
@@ -194,7 +195,7 @@ async def _do(
         # A target that breaks now keeps the share from rising: that is a gate's to judge, not to be waited out.
         "share": lambda: _share(run, transition, to, manner, meter, without),
         "move": lambda: _move(run, transition.step, source, transition.parts, manner, meter),
-        "portion": lambda: _portion(run, transition, manner, meter),
+        "portion": lambda: _portion(run, transition, manner, meter, without),
         "hold": lambda: meter.watch_over(meter.hold(transition.seconds), moving=False),
         "judge": meter.all_known,
         "drain": lambda: _drain(run, transition.step, source, manner, meter, without),
@@ -225,13 +226,14 @@ async def _move(run: Run, step: str, source: Colour, parts: int, manner: Manner,
     await meter.watch_over(MOVERS[manner.mover.cohort](run, _task(step, source, parts, manner, meter)))
 
 
-async def _portion(run: Run, one: Transition, manner: Manner, meter: Meter) -> None:
+async def _portion(run: Run, one: Transition, manner: Manner, meter: Meter, without: Collection[str]) -> None:
     """Take a part of those on the old colour off, and let them come back; one that does not answer is left to the drain."""
     if await silent(run, one.colour):
         return
     await _spread(run, one.step, other(one.colour), manner)
     mover, percent = MOVERS[manner.mover.mover], share_percent(other(one.colour), one.parts)
-    task = replace(_task(one.step, one.colour, one.parts, manner, meter), portion=percent)
+    there = recipients(run, other(one.colour), without)
+    task = replace(_task(one.step, one.colour, one.parts, manner, meter, there), portion=percent)
     await meter.watch_over(mover(run, task))
 
 
@@ -270,7 +272,7 @@ async def _drain(run: Run, step: str, source: Colour, manner: Manner, meter: Met
     to, offline = other(source), await offline_count(run, source)
     await _spread(run, step, to, manner, without)
     running = bool(await run.clusters[source].evacuations())
-    there = tuple(name for name in run.clusters[to].node_names if name not in without) if run.in_one_cluster else ()
+    there = recipients(run, to, without)
     for mover in manner.mover.empties(shut=step == DRAIN, evacuates=running):
         await meter.watch_over(MOVERS[mover](run, _task(step, source, everybody(to), manner, meter, there)))
     if run.in_one_cluster:

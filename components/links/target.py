@@ -102,3 +102,8 @@ async def refuse_too_small(run: Run, to: Colour, without: Collection[str]) -> No
     enough = "how many they can hold is unknown" if room is None else f"which have room for {room}"
     run.progress(f"{seen}: its clients and the {clients} of {other(to)} go to the other nodes, {enough}; {todo}")
     run.record("fact", section="missing nodes", colour=to, nodes=sorted(without), clients=clients, room=room)
+
+
+def recipients(run: Run, to: Colour, without: Collection[str]) -> tuple[str, ...]:
+    """The nodes that get the sessions of the other colour's evacuation, where both are one cluster; elsewhere none can."""
+    return tuple(name for name in run.clusters[to].node_names if name not in without) if run.in_one_cluster else ()

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.aws.clients import client
 from components.cutover.capabilities import NETWORK_LOAD_BALANCER, Capabilities
@@ -27,6 +27,7 @@ from components.routers.forwarding import weights_in
 if TYPE_CHECKING:
     from mypy_boto3_elbv2.type_defs import (
         ActionTypeDef,
+        TargetDescriptionTypeDef,
         TargetGroupTupleTypeDef,
         TargetHealthDescriptionTypeDef,
     )
@@ -36,7 +37,7 @@ HEALTH_FRESH_SECONDS = 1.0
 READ_BACK_SECONDS, POLL_SECONDS = 30.0, 0.5
 """What was written may be read as it was before for a moment."""
 TAKES = frozenset({"healthy"})
-LEAVES = frozenset({"draining"})
+LEAVES = frozenset({"draining", "gone"})
 
 
 class NetworkLoadBalancerRouter(Asking, Blind):
@@ -133,28 +134,46 @@ class NetworkLoadBalancerRouter(Asking, Blind):
         for colour, nodes in self._weighed.nodes.items():
             groups = [await self._states(group) for group in self._weighed.groups.get(colour, ())]
             for address, node in nodes.items():
-                out = {one.get(address, "gone") in LEAVES | {"gone"} for one in groups}
-                state: ServerState | None = None if len(out) != 1 else "drain" if out.pop() else "ready"
+                here = {_registered(one, address) for one in groups}
+                state: ServerState | None = None if len(here) != 1 else "ready" if here.pop() else "drain"
                 servers[colour][node] = Server(state, 0)
         return servers
 
     async def set_server(self, colour: Colour, node: str, state: ServerState) -> None:
-        """Register a node as a target, or take it out: it gets no new connections then, and keeps those that it has until they end.
+        """Register a node as a target, or take it out, and read it back: it gets no new connections then, and keeps those that it has until they end.
 
         Raises:
             Refused: there is no such node.
+            NotNow: a target group took it and still says otherwise.
 
         """
         addresses = [address for address, name in self._weighed.nodes.get(colour, {}).items() if name == node]
         if not addresses:
             todo = "run pulumi up: it brings the balancer to the declared nodes"
             raise Refused(f"setting {node} to {state}", node=node, seen=f"the balancer has none of {colour}", todo=todo)
-        targets: Any = [{"Id": address} for address in addresses]
-        api = client(self._region, "elbv2")
-        for group in self._weighed.groups.get(colour, ()):
-            act = api.register_targets if state == "ready" else api.deregister_targets
-            await self._ask(f"setting {node} to {state}", partial(act, TargetGroupArn=group, Targets=targets))
+        end = time.monotonic() + self._read_back_seconds
+        for group in await self._otherwise(colour, addresses, state):
+            await self._ask(f"setting {node} to {state}", partial(self._target, group, addresses, state))
+        while await self._otherwise(colour, addresses, state):
+            if time.monotonic() > end:
+                seen = f"its target groups say otherwise {self._read_back_seconds:g} s after they took it"
+                raise NotNow(f"setting {node} to {state}", node=node, seen=seen, todo="run the update again")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _otherwise(self, colour: Colour, addresses: Sequence[str], state: ServerState) -> list[str]:
+        """The target groups that do not have these addresses so, asked now."""
         self._seen.clear()
+        found = {group: await self._states(group) for group in self._weighed.groups.get(colour, ())}
+        return [
+            group
+            for group, states in found.items()
+            if any(_registered(states, address) != (state == "ready") for address in addresses)
+        ]
+
+    def _target(self, group: str, addresses: Sequence[str], state: ServerState) -> None:
+        targets: list[TargetDescriptionTypeDef] = [{"Id": address} for address in addresses]
+        api = client(self._region, "elbv2")
+        (api.register_targets if state == "ready" else api.deregister_targets)(TargetGroupArn=group, Targets=targets)
 
     def _colours(self, action: Mapping[str, int]) -> dict[Colour, int]:
         """The weights in a listener's action, by colour, as far as they are of groups of ours."""
@@ -190,6 +209,11 @@ class NetworkLoadBalancerRouter(Asking, Blind):
         ]
         forward: ActionTypeDef = {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
         client(self._region, "elbv2").modify_listener(ListenerArn=arn, DefaultActions=[forward])
+
+
+def _registered(states: Mapping[str, str], address: str) -> bool:
+    """Whether a target group gives an address new connections once it is healthy."""
+    return states.get(address, "gone") not in LEAVES
 
 
 def _state(one: TargetHealthDescriptionTypeDef) -> tuple[str, str]:

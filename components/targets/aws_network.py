@@ -37,19 +37,24 @@ def open_ports(
     tags: Mapping[str, str],
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
-    """The rules of a colour's group; ``beside`` is the handle of the colour whose cluster it joins, whose group is opened to it as well."""
+    """The rules of a colour's group; ``beside`` is the handle of the colour whose cluster it joins, whose group is opened to it as well.
+
+    Those between the two go with the first of them that goes, also while the other one serves.
+    """
     out = let_out(f"{what.colour}-out", group.id, tags, opts)
-    doors = [*_among_nodes(group.id, beside), *_from_outside(group.id, machines)]
-    return [out, *(_opened(what, door, tags, opts) for door in doors)]
+    goes = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=False))
+    among = [_Door(word, port, group.id, {REFERENCE: group.id}) for word, port in AMONG_NODES.items()]
+    own = [_opened(what, door, tags, opts) for door in (*among, *_from_outside(group.id, machines))]
+    return [out, *own, *(_opened(what, door, tags, goes) for door in _between(group.id, beside))]
 
 
-def _among_nodes(group: pulumi.Output[str], beside: pulumi.Input[dict[str, Any]] | None) -> Iterator[_Door]:
+def _between(group: pulumi.Output[str], beside: pulumi.Input[dict[str, Any]] | None) -> Iterator[_Door]:
+    if beside is None:
+        return
+    other = pulumi.Output.from_input(beside).apply(lambda handle: str(handle["aws"]["group"]))
     for word, port in AMONG_NODES.items():
-        yield _Door(word, port, group, {REFERENCE: group})
-        if beside is not None:
-            other = pulumi.Output.from_input(beside).apply(lambda handle: str(handle["aws"]["group"]))
-            yield _Door(f"{word}-from-beside", port, group, {REFERENCE: other})
-            yield _Door(f"{word}-to-beside", port, other, {REFERENCE: group})
+        yield _Door(f"{word}-from-beside", port, group, {REFERENCE: other})
+        yield _Door(f"{word}-to-beside", port, other, {REFERENCE: group})
 
 
 def _from_outside(group: pulumi.Output[str], machines: Machines) -> Iterator[_Door]:

@@ -17,7 +17,9 @@ from components.system.trusted import authorities
 from lab.aws.account import PERSON
 from lab.aws.cloud import Cloud
 from lab.aws.standing_in import provided
+from lab.node.kept.terms import licence_key
 from lab.stage import ROOT, Scene, Stage
+from lab.workspace import Secret
 
 SECONDS = 900
 ANYBODY = ["127.0.0.0/8"]
@@ -108,6 +110,11 @@ class AwsStage(Stage):
                 "balancer": {"target": "network_load_balancer", "aws": self.front, **scene.balancer},
             }
         )
+
+    def _credentials(self, colour: str) -> dict[str, Any]:
+        """With a licence where nodes need one."""
+        known = super()._credentials(colour)
+        return known | ({"license": Secret(licence_key(0))} if self.scene.edition == "ee" else {})
 
     @property
     def mqtt(self) -> str:

@@ -14,11 +14,9 @@ from pathlib import Path
 from components.kubernetes import loop
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
-from lab.stage import Scene
+from lab.stage import CALM, Scene
 
 NAMESPACE = "emqx"
-GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
-"""Nodes, control plane and devices share one machine, and each connect passes all of them: how busy it is must end nothing that is shown."""
 
 
 @contextlib.contextmanager
@@ -31,7 +29,7 @@ def in_pods(directory: Path, scene: Scene) -> Iterator[PodStage]:
     os.environ["KUBECONFIG"] = str(cluster.kubeconfig)
     try:
         cluster.make_namespace(NAMESPACE)
-        calm = replace(scene, gates={**GATES, **scene.gates})
+        calm = replace(scene, gates={**CALM, **scene.gates})
         with PodStage(directory / "stage", calm, cluster, NAMESPACE) as stage:
             yield stage
     finally:

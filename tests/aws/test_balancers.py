@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from lab.aws.cloud import Cloud
 from tests.aws.waiting import until
+from tests.certificates import issued
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(400)]
 
@@ -204,3 +206,33 @@ def test_a_target_that_fails_its_check_gets_nobody_new_and_keeps_whom_it_has(ben
     bench.targets["blue"].status = 200
     until(lambda: bench.health("blue") == "healthy", "the target's health")
     old.close()
+
+
+def test_a_tls_listener_ends_tls_with_the_certificate_that_was_imported_and_targets_get_it_plain(
+    bench: Bench,
+) -> None:
+    made = issued("mqtt.lab", host=bench.host)
+    imported = bench.cloud.client("acm").import_certificate(
+        Certificate=made.chain.encode(), PrivateKey=made.key_text().encode()
+    )
+    bench.elbv2.create_listener(
+        LoadBalancerArn=bench.balancer,
+        Port=8883,
+        Protocol="TLS",
+        Certificates=[{"CertificateArn": imported["CertificateArn"]}],
+        DefaultActions=bench.action(blue=1, green=0),
+    )
+    context = ssl.create_default_context(cadata=made.chain)
+
+    def connected() -> socket.socket | None:
+        try:
+            return socket.create_connection((bench.host, 8883), 30)
+        except ConnectionRefusedError:
+            return None
+
+    plain: socket.socket = until(connected, "the listener")
+    plain.settimeout(60)
+    with context.wrap_socket(plain, server_hostname=bench.host) as sock:
+        sock.sendall(b"x")
+        assert sock.recv(64) == b"blue"
+        assert bench.targets["blue"].seen[-1].startswith(b"\r\n\r\n\x00\r\nQUIT\n\x21")

@@ -17,12 +17,12 @@ from components.emqx.models import ClusterHandle, Node
 from lab.filling import DEVICE_USER
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
+from lab.node.kept.terms import licence_key
 from lab.stage import Scene
 from lab.workspace import Secret
 from tests.kubernetes.theirs import HELM, OPERATOR, Theirs
 from tests.kubernetes.upgrade_bed import GATES, quiet, staged
 from tests.lab.agreement import plan_and_act_agree
-from tests.lab.rolling_bed import key
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
@@ -194,7 +194,7 @@ def test_the_operators_core_nodes_are_taken_as_blue_and_their_devices_moved_to_a
     newest = replace(scene(1), green="5.10.4")
     with staged(tmp_path, newest, cluster, "from-operator", kind=Adoption) as stage:
         assert isinstance(stage, Adoption)
-        stage.theirs, stage.license = OPERATOR, key(1_000)
+        stage.theirs, stage.license = OPERATOR, licence_key(1_000)
         stage.begin(1)
         stage.configure("blue", "blue")
         stage.workspace.up().good()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import httpx
 
 from components.system.trusted import authorities
-from lab.node.kept.terms import SIGNATURE
 from lab.stage import Scene, Stage
 from lab.workspace import Secret
 
@@ -27,12 +25,6 @@ def commands(control: str) -> dict[str, tuple[str, ...]]:
         "restore": (*by, "take", "{node}"),
         "setAside": (*by, "aside", "{node}"),
     }
-
-
-def key(sessions: int, signature: str = SIGNATURE) -> str:
-    """A licence key of EMQX's form."""
-    lines = ["220111", "1", "2", "Planted", "planted@example.org", "default", "20260101", "3650", str(sessions)]
-    return f"{base64.b64encode(chr(10).join(lines).encode()).decode()}.{signature}"
 
 
 class Roll(Stage):

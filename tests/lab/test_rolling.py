@@ -19,9 +19,10 @@ from components.cutover.spread import even
 from components.keepers.__main__ import app
 from components.keepers.copies import manifest_of
 from lab.engine_run import EngineRun
+from lab.node.kept.terms import licence_key
 from lab.stage import Scene
 from tests.lab.agreement import plan_and_act_agree
-from tests.lab.rolling_bed import Roll, key
+from tests.lab.rolling_bed import Roll
 from tests.lab.test_kills import kill, kill_balancer
 from tests.lab.untouched import only_looked
 
@@ -178,7 +179,7 @@ def test_a_configuration_that_is_changed_through_another_node_stops_the_roll_and
     [
         (None, "no licence is configured"),
         ("planted-not-a-key", "is no licence key"),
-        (key(31), "sessions and 10 that are moved in a second, and the licence is for 31"),
+        (licence_key(31), "sessions and 10 that are moved in a second, and the licence is for 31"),
     ],
 )
 def test_to_enterprise_without_a_licence_that_will_do_nothing_is_touched(
@@ -186,7 +187,7 @@ def test_to_enterprise_without_a_licence_that_will_do_nothing_is_touched(
 ) -> None:
     if license_ is not None:
         stage.give_license(license_)
-    stage.license = license_ or key(0)
+    stage.license = license_ or licence_key(0)
     stage.declare("5.8.10", "ee", acknowledge=[])
     refused = stage.workspace.preview() if license_ is None else stage.workspace.up()
     assert refused.code != 0
@@ -196,7 +197,7 @@ def test_to_enterprise_without_a_licence_that_will_do_nothing_is_touched(
 
 
 def test_a_node_that_does_not_come_back_stops_the_roll_with_the_others_serving_and_says_why(stage: Roll) -> None:
-    stage.give_license(key(1_000, "Zm9yZ2Vk"))
+    stage.give_license(licence_key(1_000, "Zm9yZ2Vk"))
     stage.declare("5.8.10", "ee")
     failed = stage.workspace.up()
     assert failed.code != 0
@@ -221,7 +222,7 @@ def test_its_copy_is_put_back_by_the_command_that_the_error_names(stage: Roll) -
 
 def test_with_the_right_licence_the_next_up_goes_on_at_that_node_and_ends_as_enterprise(stage: Roll) -> None:
     out = events(stage, "roll")[-1]["node"]
-    stage.give_license(key(1_000))
+    stage.give_license(licence_key(1_000))
     seen = len(stage.journal())
     stage.workspace.up().good()
     assert events(stage, "roll", seen)[0]["node"] == out
@@ -260,7 +261,7 @@ def test_no_device_was_refused_or_told_to_go_and_none_was_disconnected_more_ofte
 
 
 def test_no_licence_and_no_password_stands_in_state_journal_or_report(stage: Roll) -> None:
-    secrets = [key(1_000), key(31), stage.secrets["blue"], "planted-not-a-key"]
+    secrets = [licence_key(1_000), licence_key(31), stage.secrets["blue"], "planted-not-a-key"]
     texts = [
         path.read_text(errors="replace")
         for path in Path(stage.work).rglob("*")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import pulumi
+import pytest
 
 from components.intent import load
 from components.upgrade import BlueGreen
@@ -33,3 +35,19 @@ def declare() -> None:
 def of_type(recorder: Recorder, word: str) -> dict[str, dict[str, Any]]:
     """The inputs of what was registered of the type, by name."""
     return {one.name: one.inputs for one in recorder.seen if one.type.endswith(f":{word}")}
+
+
+def protected(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *words: str) -> dict[str, bool | None]:
+    """Whether each resource of these types of the module is protected, by name, once it is declared: no mock hears of that."""
+    kept: dict[str, bool | None] = {}
+
+    def watched(kind: Any) -> Any:
+        def made(name: str, /, *, opts: pulumi.ResourceOptions, **more: Any) -> Any:
+            kept[name] = opts.protect
+            return kind(name, opts=opts, **more)
+
+        return made
+
+    for word in words:
+        monkeypatch.setattr(module, word, watched(getattr(module, word)))
+    return kept

@@ -13,12 +13,12 @@ import pytest
 from components.hocon.document import loads
 from components.machines.parameters import NOTHING
 from components.machines.user_data import LIMIT_BYTES
-from components.targets import TARGETS
+from components.targets import TARGETS, aws_network
 from components.targets.aws import Aws
 from tests.aws_bed import REGION, account, make_image, make_subnets
 from tests.policy.asking import ask_all, tokens
 from tests.program.conftest import SECRET, Recorder
-from tests.program.declaring import VERSIONS, declare, tell
+from tests.program.declaring import VERSIONS, declare, protected, tell
 from tests.program.test_kubernetes_policies import plain
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -177,6 +177,17 @@ def test_nodes_of_one_cluster_find_and_reach_each_other(recorder: Recorder, subn
     config = value(recorder, "green", "config")
     assert '"emqx@10.9.0.1"' in config, "a node of blue is among green's seeds"
     assert 'name = "emqx-prod-blue"' in config
+
+
+def test_what_joins_two_colours_goes_with_the_first_of_them_whoever_serves(
+    recorder: Recorder, subnets: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = protected(monkeypatch, aws_network, "SecurityGroupIngressRule")
+    configure(subnets, "green", "blue", "green", strategy="same-cluster")
+    declare()
+    between = {name: one for name, one in kept.items() if name.endswith("-beside")}
+    assert len(between) == 4
+    assert set(between.values()) == {False}
 
 
 def test_what_the_target_declares_passes_every_policy(recorder: Recorder, subnets: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pulumi
 import pytest
 
 from components.balancer import BALANCERS, nlb_objects
@@ -17,7 +16,7 @@ from components.targets.aws import Aws
 from tests.aws_bed import REGION, account, make_image, make_subnets, make_table
 from tests.policy.asking import ask_all, tokens
 from tests.program.conftest import Recorder
-from tests.program.declaring import VERSIONS, declare, of_type, tell
+from tests.program.declaring import VERSIONS, declare, of_type, protected, tell
 from tests.program.test_kubernetes_policies import plain
 
 pytestmark = [pytest.mark.program, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -191,17 +190,8 @@ def test_what_the_balancer_declares_passes_every_policy(recorder: Recorder, subn
 def test_what_is_of_a_colour_is_not_protected_so_that_a_finalize_can_take_it_away(
     recorder: Recorder, subnets: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept: dict[str, bool | None] = {}
-
-    def watched(kind: Any) -> Any:
-        def made(name: str, /, *, opts: pulumi.ResourceOptions, **more: Any) -> Any:
-            kept[name] = opts.protect
-            return kind(name, opts=opts, **more)
-
-        return made
-
-    for word in ("TargetGroup", "TargetGroupAttachment", "SecurityGroupIngressRule", "LoadBalancer"):
-        monkeypatch.setattr(nlb_objects, word, watched(getattr(nlb_objects, word)))
+    words = ("TargetGroup", "TargetGroupAttachment", "SecurityGroupIngressRule", "LoadBalancer")
+    kept = protected(monkeypatch, nlb_objects, *words)
     configure(subnets, "green", "blue", "green")
     declare()
     assert kept.pop("balancer-nlb") is not False

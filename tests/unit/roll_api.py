@@ -120,6 +120,9 @@ class RollApi:
         loads = self.world.loads()
         mean = sum(loads.values()) / len(loads)
         fuller, others = [one for one in loads if loads[one] >= mean], [one for one in loads if loads[one] < mean]
+        assert not others or not any(map(self.world.serves, fuller)), (
+            "donors refuse every connect, so nobody may be sent there"
+        )
         while others and self._apart(loads, fuller, others, levelling):
             for one in fuller:
                 for address in [at for at, where in self.world.at.items() if where == one][

@@ -127,6 +127,7 @@ async def test_a_node_is_healthy_when_it_is_for_every_listener(cloud: Cloud, mon
 async def test_a_node_that_is_taken_out_gets_no_new_connections_and_comes_back(cloud: Cloud) -> None:
     router = cloud.router()
     await router.set_server("green", "emqx@10.0.1.2", "drain")
+    await router.set_server("green", "emqx@10.0.1.2", "maint")  # which it is already
     servers = await router.servers()
     assert (servers["green"]["emqx@10.0.1.2"].state, servers["blue"]["emqx@10.0.1.1"].state) == ("drain", "ready")
     assert (await router.health())["green"] == {"emqx@10.0.1.2": False}
@@ -134,6 +135,14 @@ async def test_a_node_that_is_taken_out_gets_no_new_connections_and_comes_back(c
     assert (await router.servers())["green"]["emqx@10.0.1.2"].state == "ready"
     with pytest.raises(Refused, match="has none of green"):
         await router.set_server("green", "emqx@10.9.9.9", "drain")
+
+
+async def test_a_node_that_its_groups_still_have_is_not_taken_for_out(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients.client(REGION, "elbv2"), "deregister_targets", lambda **_: None)
+    with pytest.raises(NotNow, match="say otherwise"):
+        await cloud.router(read_back_seconds=0.05).set_server("green", "emqx@10.0.1.2", "drain")
 
 
 async def test_a_change_that_is_not_read_in_time_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from components.balancer import BALANCERS, listeners, placed
 from components.balancer.network_load_balancer import NetworkLoadBalancer
 from components.intent import declared
 from components.settings import Settings
+from components.strategies import STRATEGIES
 from components.targets import TARGETS
 from components.targets.aws import Aws
 from tests.unit.settings_bed import NODE
@@ -95,5 +96,6 @@ def test_nodes_are_in_the_region_of_their_balancer_which_is_that_of_pulumis_prov
     assert (problem.path, problem.value) == ("emqx:clusters.blue.region", "eu-west-1")
 
 
-def test_a_strategy_that_was_not_run_behind_it_is_refused() -> None:
-    assert [one.path for one in placed.problems(stack(strategy="same-cluster"))] == ["emqx:cutover.strategy"]
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_is_offered_behind_it(strategy: str) -> None:
+    assert placed.problems(stack(strategy=strategy)) == []
