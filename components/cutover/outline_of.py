@@ -117,9 +117,12 @@ def _roll_steps(plan: RollForecast, budget_per_second: int) -> tuple[PlannedStep
         )
         for number, row in enumerate(plan.nodes, 1)
     ]
-    seconds = None if plan.evened is None else round(plan.evened / budget_per_second, 1)
     evening = PlannedStep(
-        name="rebalance", what="loads are evened out", clients=plan.evened, mover=plan.evens, seconds=seconds
+        name="rebalance",
+        what="loads are evened out",
+        clients=plan.evened,
+        mover=plan.evens,
+        seconds=plan.evening_seconds,
     )
     return (*steps, evening)
 

@@ -11,7 +11,7 @@ from typing import Literal
 from components.cutover.pace import limit_seconds
 from components.cutover.roll import Release, RollNode, order
 from components.cutover.roll_way import WayBack, conditions, direction, way_back
-from components.cutover.spread import WITHIN, NodeMoves, moves
+from components.cutover.spread import WITHIN, NodeMoves, moves, rebalance_rate
 from components.value import Value
 
 RESTART_SECONDS = 30.0
@@ -70,6 +70,7 @@ class RollForecast(Value):
     evens: Evens
     nodes: tuple[NodeForecast, ...]
     evened: int | None
+    evening_seconds: float | None
     left: Mapping[str, int] | None
     expected_seconds: float | None
     back: WayBack | None
@@ -99,7 +100,8 @@ def forecast(
         _row(one, runs[one.node], _seconds(one.clients, by, budget_per_second), counted=counted) for one in played.nodes
     )
     old = [release for name in rolled if (release := runs[name]) is not None and release != declared]
-    evening = played.evened / budget_per_second
+    rate = rebalance_rate(played.left, budget_per_second) if evens == "rebalance" else budget_per_second
+    evening = played.evened / rate
     return RollForecast(
         declared=str(declared),
         of=len(nodes),
@@ -107,6 +109,7 @@ def forecast(
         evens=evens,
         nodes=rows,
         evened=played.evened if counted else None,
+        evening_seconds=round(evening, 1) if counted else None,
         left=played.left if counted else None,
         expected_seconds=sum(row.expected_seconds or 0 for row in rows) + evening if counted else None,
         back=_back(old, declared),

@@ -91,6 +91,11 @@ def levels(loads: Mapping[str, int], budget_per_second: int) -> Levels:
     return Levels(max(1, rate), max(1, int(half)), 1 + WITHIN / 2)
 
 
+def rebalance_rate(loads: Mapping[str, int], budget_per_second: int) -> int:
+    """How many clients a second EMQX's own rebalance moves, asked for as ``levels`` has it."""
+    return levels(loads, budget_per_second).rate * len(fullest(loads))
+
+
 def fullest(loads: Mapping[str, int]) -> tuple[str, ...]:
     """The nodes that have the mean or more: those that a rebalance takes clients from, as soon as they are far enough above it."""
     mean = sum(loads.values()) / len(loads)

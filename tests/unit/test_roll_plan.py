@@ -83,3 +83,13 @@ def test_a_single_node_is_said_to_serve_nobody_meanwhile() -> None:
     assert "nobody is served while it restarts" in render(
         forecast(THREE[:1], CE9, by="close", evens="nothing", budget_per_second=10, counted=True)
     )
+
+
+def test_emqx_itself_evens_out_at_its_own_rate_and_the_plan_says_how_long_that_takes() -> None:
+    """One client a second of each of the two fuller nodes, or it would overshoot."""
+    fast = forecast(THREE, CE9, by="close", evens="close", budget_per_second=10, counted=True)
+    slow = forecast(THREE, CE9, by="evacuation", evens="rebalance", budget_per_second=10, counted=True)
+    assert fast.evened
+    assert slow.evened
+    assert fast.evening_seconds == round(fast.evened / 10, 1)
+    assert slow.evening_seconds == round(slow.evened / 2, 1)
