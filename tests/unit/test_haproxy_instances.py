@@ -6,18 +6,14 @@ import json
 import random
 import re
 import shlex
-import socket
-import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from components.aws.place import AwsPlace
-from components.emqx.errors import GaveUp, Refused, Unreachable
+from components.emqx.errors import Refused, Unreachable
 from components.emqx.models import BalancerHandle, Tier
 from components.ledger import dynamodb, versioned
 from components.ledger.base import Record
@@ -25,7 +21,7 @@ from components.ledger.registry import ledger_of
 from components.routers import commands
 from components.routers.haproxy import by_command, far_end
 from components.routers.haproxy import instances as subject
-from components.routers.haproxy.by_command import ByCommand, packed, unpacked
+from components.routers.haproxy.by_command import packed, unpacked
 from components.routers.haproxy.instances import InstancesRouter, Machine
 from tests.unit.fake_ssm import FakeSsm
 
@@ -204,16 +200,21 @@ async def test_a_question_that_was_just_asked_is_not_asked_again_until_something
     assert await one.share() == 2_000
 
 
-async def test_an_answer_that_aws_has_cut_is_refused_and_never_taken_for_a_whole_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    source = random.Random(1)
-    whole = packed("".join(f"{source.getrandbits(64):x}\n" for _ in range(9_000)))
-    assert len(whole) > commands.MOST_OUTPUT
-    FakeSsm(lambda *_: (0, whole[: commands.MOST_OUTPUT])).replace(monkeypatch)
-    monkeypatch.setattr(commands, "FIRST_SECONDS", 0.0)
-    with pytest.raises(GaveUp, match="24000 characters that are no whole answer"):
-        await ByCommand("eu-central-1").read("i-a/admin.sock", "show sess", 1.0, "".join)
+async def test_an_order_makes_only_those_answers_be_asked_again_that_it_may_have_changed(world: World) -> None:
+    one = router()
+    found = await one.find("blue", list(world.sessions.values())[:20], seen_as="client")
+    await one.share()
+    world.questions.clear()
+    await one.close("blue", found)
+    await one.share()
+    assert not world.questions.keys() & {"show map", "show info", "show proc"}
+    await one.set_share(2_000)
+    await one.find("blue", list(world.sessions.values())[:20], seen_as="client")
+    assert world.questions["show map"] == 2, "read back from each"
+    assert not world.questions.keys() & {"show info", "show proc"}
+    world.questions.clear()
+    await one.mark()
+    assert world.questions == {"show info": 2, "show proc": 2}, "as they are at this moment"
 
 
 async def test_the_answer_to_as_many_addresses_as_are_asked_at_once_fits_into_what_aws_tells(world: World) -> None:
@@ -224,48 +225,6 @@ async def test_the_answer_to_as_many_addresses_as_are_asked_at_once_fits_into_wh
         for _ in range(subject.AT_ONCE)
     ]
     assert len(packed("\n".join(line.format(*one) for one in numbers))) < commands.MOST_OUTPUT
-
-
-@pytest.fixture
-def haproxy(tmp_path: Path) -> Iterator[Path]:
-    """A socket that answers once, as HAProxy does: then it closes."""
-    path = tmp_path / "admin.sock"
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(path))
-        door.listen()
-
-        def answer() -> None:
-            line, _ = door.accept()
-            with line:
-                asked = line.recv(1_000)
-                line.sendall(b"" if b"nothing" in asked else b"0x1: proto=tcpv4 rest\n0x2: other\n" + asked)
-
-        worker = threading.Thread(target=answer)
-        worker.start()
-        yield path
-        worker.join(30)
-
-
-def asked(path: Path, command: str, *, only: str = "") -> str:
-    return packed(json.dumps({"socket": str(path), "command": command, "seconds": 30, "closing": False, "only": only}))
-
-
-def test_the_far_end_prints_what_haproxy_said_and_of_each_line_only_what_is_meant(
-    haproxy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["", asked(haproxy, "show sess", only=r"0x\d: proto=\S+")])
-    far_end.main()
-    assert unpacked(capsys.readouterr().out) == "0x1: proto=tcpv4\n"
-
-
-def test_a_far_end_without_an_answer_says_so_and_ends_with_3(
-    haproxy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["", asked(haproxy, "show nothing")])
-    with pytest.raises(SystemExit) as ended:
-        far_end.main()
-    assert ended.value.code == far_end.NO_ANSWER
-    assert capsys.readouterr().err == "closed without an answer\n"
 
 
 def test_a_ledger_behind_slow_orders_is_not_taken_over_while_a_share_is_set() -> None:

@@ -1,6 +1,6 @@
 """The way to the admin sockets of instances by Systems Manager: a command for each question, answered by ``far_end.py`` beside HAProxy.
 
-The rule: who asks the same twice within ``fresh_seconds`` is not told by AWS again, unless something was set meanwhile: a question takes a second or two.
+The rule: who asks the same twice within ``fresh_seconds`` is not told by AWS again, unless an order may have changed the answer meanwhile: a question takes a second or two.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ DIRECTORY = "/etc/haproxy"
 FRESH_SECONDS = 10.0
 LASTING = ("show info", "show proc", "show map ", "show stat ", "show servers ")
 """Questions whose answer is good for a while; connections are not among them."""
+CHANGES = {
+    "set map ": ("show map ",),
+    "add map ": ("show map ",),
+    "set server ": ("show servers ", "show stat "),
+    "shutdown session ": ("show stat ",),
+}
+"""What is to be asked anew after an order; after one that is not here everything."""
 SLOW_SECONDS = 20.0
 """What Systems Manager may take on top of HAProxy itself."""
 T = TypeVar("T")
@@ -36,14 +43,17 @@ class ByCommand:
         """Nothing was asked yet."""
         self._region, self._fresh_seconds = region, fresh_seconds
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
+        self._orders = 0
 
     async def there(self, place: str) -> bool:  # noqa: ARG002  -- as the seam has it
         """Each of ours is started with all of them."""
         return True
 
-    def forget(self) -> None:
-        """Ask anew."""
-        self._known.clear()
+    def forget(self, *questions: str) -> None:
+        """Ask those anew that begin so."""
+        self._orders += 1
+        for known in [one for one in self._known if one[1].startswith(questions)]:
+            del self._known[known]
 
     async def read(
         self,
@@ -63,15 +73,26 @@ class ByCommand:
 
         """
         seen = self._known.get((place, command))
-        if seen is not None and time.monotonic() - seen[0] < self._fresh_seconds:
+        began = time.monotonic()
+        if seen is not None and began - seen[0] < self._fresh_seconds:
             return take(seen[1].splitlines(keepends=True))
-        lasting = command.startswith(LASTING) and ";" not in command
         if not command.startswith("show "):
-            self.forget()
+            text = await self._ordered(place, command, timeout_seconds, closing=closing, only=only)
+            return take(text.splitlines(keepends=True))
+        orders = self._orders
         text = await self._asked(place, command, timeout_seconds, closing=closing, only=only)
-        if lasting:
-            self._known[place, command] = time.monotonic(), text
+        # what was asked before an order, or beside it, may tell of before it
+        if command.startswith(LASTING) and ";" not in command and orders == self._orders:
+            self._known[place, command] = began, text
         return take(text.splitlines(keepends=True))
+
+    async def _ordered(self, place: str, command: str, seconds: float, *, closing: bool, only: str) -> str:
+        changed = next((some for order, some in CHANGES.items() if command.startswith(order)), LASTING)
+        self.forget(*changed)
+        try:
+            return await self._asked(place, command, seconds, closing=closing, only=only)
+        finally:
+            self.forget(*changed)
 
     async def _asked(self, place: str, command: str, seconds: float, *, closing: bool, only: str) -> str:
         instance, _, name = place.partition("/")

@@ -87,7 +87,7 @@ class InstancesRouter(Several):
 
     async def mark(self) -> Mark:
         """How many connections each process has had until now."""
-        self._way.forget()
+        self._way.forget("show info", "show proc")
         return await super().mark()
 
     async def find(
