@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.cutover.steps import Problem
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import COLOURS, Colour, other
+from components.emqx.errors import Refused
 from components.emqx.registry import export_problem
-from components.links.given import Birth, Wanted
+from components.links.birth import Birth, Wanted
+from components.migration.facts import Facts
 from components.settings import ClusterSettings, Settings
 from components.strategies import STRATEGIES
 from components.targets import TARGETS
 
+APPENDIX = "plan-conversion.md"
+"""The whole account, in the work directory."""
 _WAYS = "api (4.2 and 4.3), target, {path: ...} or {command: [...]}: how an export comes from its node"
 _NOT_SHARED = (
     "rolling (4.3 to 4.4, node by node in place) or two-cluster: old nodes leave a cluster of 4.x by emqx_ctl cluster force-leave only, for which its API"
@@ -29,6 +33,39 @@ def converts(old: ClusterSettings, new: ClusterSettings) -> bool:
     except BadVersion:
         return False  # refused for itself
     return source.major == 4 and source.line < target.line
+
+
+class Look(NamedTuple):
+    """Lines for the plan, the files as facts (None where they were not read), what nobody has acknowledged, by its word, and the whole account."""
+
+    lines: tuple[str, ...]
+    facts: Facts | None
+    missing: Mapping[str, str]
+    account: str = ""
+
+
+def is_converted(settings: Settings) -> bool:
+    """Whether a move to the live colour converts the data of the other one."""
+    source = other(settings.live)
+    if inputs_of(settings) is None or source not in settings.clusters:
+        return False
+    return converts(settings.clusters[source], settings.clusters[settings.live])
+
+
+def refuse_missing(found: Look | None, live: Colour) -> None:
+    """Refuse what nobody has acknowledged.
+
+    Raises:
+        Refused: with the words that accept it.
+
+    """
+    if found is not None and found.missing:
+        raise Refused(
+            f"moving the data to {live}",
+            node=other(live),
+            seen="\n".join([*found.missing.values(), *found.lines]),
+            todo=f"what may be so is accepted by emqx:cutover: acknowledge: [{', '.join(found.missing)}]",
+        )
 
 
 def inputs_of(settings: Settings) -> dict[str, Any] | None:

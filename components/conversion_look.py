@@ -13,14 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from components.conversion import birth, converts, inputs_of
+from components.conversion import APPENDIX, Look, birth, inputs_of, is_converted
 from components.cutover.versions import leading, parse
 from components.cutover.words import Colour, other
 from components.emqx.base import Cluster
-from components.emqx.errors import Refused, UpgradeError
+from components.emqx.errors import UpgradeError
 from components.emqx.known import known
 from components.emqx.models import Credentials, ExportsAccess
 from components.intent import observed, target_of
+from components.links.birth import Birth, Wanted
 from components.links.conversion import (
     BOOTSTRAP,
     account_of,
@@ -30,7 +31,7 @@ from components.links.conversion import (
     told,
     unacknowledged,
 )
-from components.links.given import Birth, Wanted, apart_from, facts_of, refusing
+from components.links.given import apart_from, born, facts_of, refusing
 from components.links.retained import unread
 from components.migration.facts import Facts, read_export
 from components.migration.hop_44_5.people import KEY_FILE
@@ -40,22 +41,11 @@ from components.settings import Settings
 from components.system.files import replace
 
 LOOK_SECONDS = 40.0
-APPENDIX = "plan-conversion.md"
-"""The whole account, in the work directory."""
 _MOST_EXPORTS = 3
 BEHAVIOUR = (
     "behaviour that changes for whoever owns the clients (docs/migrate-4.4-to-5.md, docs/migrate-4.2-to-4.3.md): TLS 1.3 and its ciphers, the order inside"
     " shared subscriptions, time stamps of the log and of the API, WebSocket sub-protocols, retired plugins, extension hooks by gRPC"
 )
-
-
-class Look(NamedTuple):
-    """Lines for the plan, the files as facts (None where they were not read), what nobody has acknowledged, by its word, and the whole account."""
-
-    lines: tuple[str, ...]
-    facts: Facts | None
-    missing: Mapping[str, str]
-    account: str = ""
 
 
 class _Made(NamedTuple):
@@ -78,11 +68,7 @@ async def look(
     """
     source = other(settings.live)
     inputs = inputs_of(settings)
-    if (
-        inputs is None
-        or source not in settings.clusters
-        or not converts(settings.clusters[source], settings.clusters[settings.live])
-    ):
+    if inputs is None or not is_converted(settings):
         return None
     old, blue = settings.clusters[source], apis.get(source)
     way = "the API" if old.exports is None else old.exports.way
@@ -137,7 +123,7 @@ async def _born(settings: Settings, green: Cluster | None) -> list[str]:
         return [f"  {settings.live}: {one}" for one in apart]
     if not begins.wanted.ours:
         return []
-    found = await asyncio.to_thread(begins.bootstrap)
+    found = await asyncio.to_thread(born, begins)
     names = ", ".join(found.told()) or "nothing"
     return [
         f"  nodes of {settings.live} begin with, from the configuration of {begins.source}: {names}",
@@ -159,22 +145,6 @@ def _told(settings: Settings, made: _Made | str, wanted: Wanted) -> tuple[list[s
     if KEY_FILE in made.moving.bootstrap:
         lines.append(f"  {settings.live}: {keys_to_enter(f'{BOOTSTRAP}/{KEY_FILE} of the archive directory')}")
     return lines, unacknowledged(short, wanted.acknowledge) if made.name else {}
-
-
-def refuse_missing(found: Look | None, live: Colour) -> None:
-    """Refuse what nobody has acknowledged.
-
-    Raises:
-        Refused: with the words that accept it.
-
-    """
-    if found is not None and found.missing:
-        raise Refused(
-            f"moving the data to {live}",
-            node=other(live),
-            seen="\n".join([*found.missing.values(), *found.lines]),
-            todo=f"what may be so is accepted by emqx:cutover: acknowledge: [{', '.join(found.missing)}]",
-        )
 
 
 async def _converted(

@@ -10,7 +10,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from components.conversion_look import APPENDIX
+from components.conversion import APPENDIX
 from components.cutover.outline_markdown import markdown, refused
 from components.emqx.errors import BadInput, UpgradeError
 from components.preview import Plan

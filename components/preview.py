@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from components import counting
 from components.balancer import BALANCERS
 from components.balancer.able import can_of
-from components.conversion_look import Look, look, refuse_missing
+from components.conversion import Look, is_converted, refuse_missing
 from components.cutover.decide import Decision, decide
 from components.cutover.forecast import Carries, Fleet, Forecast, forecast, spreading
 from components.cutover.gates import names
@@ -179,7 +179,11 @@ async def _outlook(settings: Settings, credentials: Mapping[str, Credentials]) -
             await known(refuse_without_sites(apis[old]))
         effective = await known(apis[old].configs_text(apis[old].node_names[0])) if old in apis else None
         apart = await differing(settings, held.memory, apis, effective)
-        converted = await look(settings, apis, credentials) if held.decision.direction == "forward" else None
+        converted: Look | None = None
+        if held.decision.direction == "forward" and is_converted(settings):
+            from components.conversion_look import look  # what converts is a tenth of all that would be loaded
+
+            converted = await look(settings, apis, credentials)
     plan = _forecast(settings, held, fleet, along, most)
     files = converted and converted.facts
     advice = _advice(settings, fleet, effective, files) if held.decision.direction == "forward" else None

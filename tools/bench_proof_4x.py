@@ -13,13 +13,14 @@ from collections import Counter
 from typing import Any
 
 from components.cutover.versions import parse
-from components.migration.facts import Credential, Export, Facts, Plan
+from components.migration.facts import Export, Facts, Plan
 from components.migration.hop_42_43.convert import Converted, convert
 from components.migration.loading import add
 from components.migration.manifest import Verdict
 from components.migration.permissions.client import Access, Action, Client, hashed
 from components.migration.permissions.compare import Difference, Proof, Question, compare
 from components.migration.permissions.topics import matches, words
+from components.migration.words import Credential
 
 WORDS = ("a", "b", "cmd", "+", "#", "%c", "%u", "$SYS", "$x", "", "é", "undefined", "c-%c")
 NAMES = ("dev1", "bob", "a", "+", "#", "$x", "%u", "%c", "root")

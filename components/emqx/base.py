@@ -25,9 +25,9 @@ from components.emqx.errors import Refused
 from components.emqx.models import ClusterHandle
 from components.emqx.moving import Moves
 from components.emqx.storage import DurableStorage
-from components.migration.declared import Shown
 from components.migration.inventory import Inventory
 from components.migration.requests import Request
+from components.migration.words import Shown
 
 PATIENCE_SECONDS = 15.0
 """How long calls are repeated: 500 is normal for 2 s around a join, and 10 s must not end a move (docs/emqx/cluster.md#a-node-dies)."""

@@ -17,8 +17,9 @@ from components.emqx.base import Cluster
 from components.emqx.errors import Refused
 from components.emqx.models import MqttAccount
 from components.links.archives import Archive, ArchiveDirectory
+from components.links.birth import Birth, Wanted
 from components.links.data_export import ExportResult
-from components.links.given import Birth, Wanted, apart_from, facts_of, refusing
+from components.links.given import apart_from, facts_of, refusing
 from components.links.live_questions import clients_of, kept
 from components.migration.declared import differing
 from components.migration.facts import Facts

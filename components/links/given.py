@@ -11,49 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.cutover.versions import parse
-from components.cutover.words import Edition
 from components.emqx.base import Cluster
 from components.emqx.effective import tree_of
 from components.emqx.errors import Refused
+from components.links.birth import Birth, Wanted
 from components.migration.bootstrap import Bootstrap, apart, apart_of_old, bootstrap
-from components.migration.facts import Credential, Facts, Plan
+from components.migration.facts import Facts, Plan
 from components.migration.loading import load, require_all_read
 from components.migration.manifest import BadSource
-from components.value import Value
 
 
-class Wanted(Value):
-    """What the stack says of a conversion: where the configuration of the old colour lies, its decisions, and the editions, old one first.
+def born(birth: Birth) -> Bootstrap:
+    """What the new nodes are born with.
 
-    ``ours`` is whether the new nodes are made by a target of ours, whose doors are its own; ``carry_api_keys`` whether keys of applications are imported where
-    somebody may log in.
+    Raises:
+        Refused: a file is not there, or is not understood.
+
     """
-
-    configuration: tuple[str, ...]
-    credential_type: Credential | None = None
-    jwt_key: str | None = None
-    editions: tuple[Edition, Edition]
-    acknowledge: tuple[str, ...] = ()
-    ours: bool = True
-    carry_api_keys: bool = True
-
-
-class Birth(Value):
-    """What tells which configuration new nodes are born with: versions, old one first, the old colour, and what the stack gives of it."""
-
-    versions: tuple[str, str]
-    source: str
-    wanted: Wanted
-
-    def bootstrap(self) -> Bootstrap:
-        """What they are born with.
-
-        Raises:
-            Refused: a file is not there, or is not understood.
-
-        """
-        with refusing(self.source, "reading the configuration"):
-            return bootstrap(facts_of(self.versions, self.wanted, ()), jwt_key=self.wanted.jwt_key or "")
+    with refusing(birth.source, "reading the configuration"):
+        return bootstrap(facts_of(birth.versions, birth.wanted, ()), jwt_key=birth.wanted.jwt_key or "")
 
 
 async def apart_from(green: Cluster, birth: Birth) -> list[str]:
@@ -63,7 +39,7 @@ async def apart_from(green: Cluster, birth: Birth) -> list[str]:
         Refused: a file of the old colour is not understood.
 
     """
-    found = await asyncio.to_thread(birth.bootstrap)
+    found = await asyncio.to_thread(born, birth)
     if found.files:
         shown = await green.shown()
         new = plan_of((birth.versions[1],) * 2, birth.wanted)

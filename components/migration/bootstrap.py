@@ -6,14 +6,13 @@ is named, and a secret of a file is never shown.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from components.migration.declared import Shown, differing
+from components.migration.declared import differing
 from components.migration.facts import Facts, Plan
 from components.migration.hop_42_43.convert import convert as convert_42
 from components.migration.hop_44_5.convert import convert
@@ -21,6 +20,7 @@ from components.migration.hop_44_5.source import Options
 from components.migration.loading import add
 from components.migration.surroundings import source_of
 from components.migration.unlike import leaves
+from components.migration.words import Shown
 
 Json = dict[str, Any]
 DOORS = ("tcp", "ws")
@@ -113,11 +113,6 @@ def apart_of_old(found: Bootstrap, plan: Plan, shown: Shown) -> list[str]:
     """The same of nodes of 4.x, as far as they show it."""
     read = reduce(_added, found.files.items(), Facts(plan))
     return differing(read, shown)
-
-
-def written(found: Mapping[str, Any]) -> str:
-    """As a file of HOCON."""
-    return json.dumps(found, indent=1) + "\n"
 
 
 def at_home(found: Bootstrap, etc: str, *, proxied: bool) -> Json:

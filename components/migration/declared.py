@@ -6,24 +6,17 @@ The rule kept here: what differs is named by its setting, so that an old copy, o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from components.migration.facts import Facts
 from components.migration.hop_44_5.plugins import find_file, named
 from components.migration.hop_44_5.settings import Settings
 from components.migration.manifest import Ledger
 from components.migration.surroundings import source_of
+from components.migration.words import Shown
 from components.system.address import port_of
 
 LISTENER = r"listener\.(tcp|ssl|ws|wss)\.(\w+)"
 MAIN_FILE = "emqx.conf"
-
-
-class Shown(NamedTuple):
-    """What the nodes show: plugins by name with whether they are active, and by ``tcp``, ``ssl``, ``ws``, ``wss`` the ports that they listen on."""
-
-    plugins: Mapping[str, bool]
-    listeners: Mapping[str, frozenset[int]]
 
 
 def differing(facts: Facts, shown: Shown) -> list[str]:

@@ -24,8 +24,8 @@ from components.migration.manifest import BadSource
 from components.migration.sources import registry
 from components.migration.sources.base import Document
 from components.migration.sources.registry import Environment
+from components.migration.words import Credential
 
-Credential = Literal["username", "clientid"]
 LOGINS = frozenset({"auth_clientid", "auth_username", "auth_mnesia", "acl_mnesia"})
 """Built-in users, and their rules."""
 SECTIONS = LOGINS | {

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.cutover.words import Edition, other
-from components.links.conversion import convert
+from components.links.birth import Wanted
 from components.links.data_export import ExportResult
-from components.links.given import Wanted
 from components.links.opening import serves_imported
 from components.links.retained import count_or_refuse
-from components.migration.facts import Credential
+from components.migration.words import Credential
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
 from components.resources.world import credentials_of
@@ -19,7 +18,7 @@ from components.run.run import Run
 
 
 class ConversionInputs(LinkInputs):
-    """``exported`` is the ExportResult of the link before; the rest is what the stack says (``links.given.Wanted``)."""
+    """``exported`` is the ExportResult of the link before; the rest is what the stack says (``links.birth.Wanted``)."""
 
     exported: Mapping[str, Any] = {}
     configuration: tuple[str, ...] = ()
@@ -38,6 +37,9 @@ class ConversionProvider(LinkProvider[ConversionInputs]):
         """Convert, unless clients already work on what an earlier run of this cutover has imported."""
         if inputs.direction != "forward" or not inputs.exported or await serves_imported(run, inputs.to):
             return {}
+        # the program declares this link's class in every stack, and what converts is a tenth of all that it would load
+        from components.links.conversion import convert
+
         source = other(inputs.to)
         secret = credentials_of(source, self.credentials)
         await count_or_refuse(run, source, secret.retained, acknowledged="retained" in inputs.acknowledge)

@@ -8,8 +8,6 @@ from typing import Any
 from components.cutover.words import other
 from components.ledger.base import IMPORTED
 from components.links.archives import ArchiveDirectory
-from components.links.conversion import ConversionResult
-from components.links.converted_import import import_converted
 from components.links.data_export import ExportResult
 from components.links.data_import import ImportResult, import_
 from components.links.opening import serves_imported
@@ -49,6 +47,10 @@ class DataImportProvider(LinkProvider[DataImportInputs]):
         source = other(inputs.to)
         if not inputs.converted:
             return await import_(run, source, inputs.to, exported, archives(inputs))
+        # where nothing is converted, as in most imports, nothing that converts is loaded
+        from components.links.conversion import ConversionResult
+        from components.links.converted_import import import_converted
+
         made = ConversionResult.model_validate(inputs.converted)
         account = credentials_of(source, self.credentials).retained
         return await import_converted(run, source, inputs.to, exported, made, archives(inputs), account=account)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle
-from components.links.given import Birth
+from components.links.birth import Birth, written
 from components.local.wanted import Wanted
-from components.migration.bootstrap import BASE, at_home, written
 from components.resources.props import State
 from components.value import Value
 
@@ -75,9 +74,13 @@ class LocalClusterInputs(Value):
             Refused: a file of the old colour is not there, or is not understood.
 
         """
-        found = self.birth.bootstrap() if self.birth else None
-        if found is None:
+        if self.birth is None:
             return {}
+        # reads and converts files of 4.x, which most stacks have none of
+        from components.links.given import born
+        from components.migration import bootstrap
+
+        found = born(self.birth)
         if found.files:
-            return at_home(found, str((Path(self.directory) / "etc").absolute()), proxied=self.proxy_protocol)
-        return {BASE: written(found.ours)} if found.ours else {}
+            return bootstrap.at_home(found, str((Path(self.directory) / "etc").absolute()), proxied=self.proxy_protocol)
+        return {bootstrap.BASE: written(found.ours)} if found.ours else {}

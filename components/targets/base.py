@@ -15,7 +15,7 @@ from components.cutover.steps import Problem
 from components.cutover.versions import BadVersion, parse
 from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle, Credentials
-from components.links.given import Birth
+from components.links.birth import Birth
 from components.settings import ClusterSettings
 
 
@@ -24,7 +24,7 @@ class Site(NamedTuple):
 
     ``in_place`` is whether it may be declared with another version than it runs; ``beside`` is the handle of the other one, whose cluster its nodes join, and
     ``joins`` its colour. ``idle`` is whether the other one has everybody; ``environment`` is what labels call the stack.
-    ``birth`` tells which configuration its nodes are born with, where the data of another colour are converted for it (``links.given.Birth``). ``in_work`` is the node
+    ``birth`` tells which configuration its nodes are born with, where the data of another colour are converted for it (``links.birth.Birth``). ``in_work`` is the node
     that a roll has taken out and not yet put back, ``direct`` whether devices connect to the nodes themselves,
     ``emptied`` whether a cutover has brought everybody to the other one, so that its nodes may be evacuated, ``front`` by which balancer, and how,
     clients are moved off nodes that go (None where none stands).
@@ -87,7 +87,12 @@ def born(site: Site) -> Mapping[str, Any] | None:
         Refused: a file of that colour is not there, or is not understood.
 
     """
-    return None if site.birth is None else Birth.model_validate(site.birth).bootstrap().ours
+    if site.birth is None:
+        return None
+    # reads and converts files of 4.x, which most stacks have none of
+    from components.links import given
+
+    return given.born(Birth.model_validate(site.birth)).ours
 
 
 def too_old(site: Site, maker: str = "") -> list[Problem]:

@@ -18,9 +18,9 @@ from components.cutover.words import Colour
 from components.emqx.models import ClusterHandle, Credentials, credentials_by_colour
 from components.kubernetes import loop, names
 from components.kubernetes.place import Place
+from components.links.birth import written
 from components.manifests import nodes as manifests
 from components.manifests.nodes import COOKIE, KEYS, LICENCE, PASSWORD, USERNAME, Declared, NodePods
-from components.migration.bootstrap import written
 from components.problems import Whole
 from components.resources.kubernetes_cluster import KubernetesCluster as Ready
 from components.resources.kubernetes_declared import KubernetesDeclared

@@ -13,11 +13,11 @@ import httpx
 
 from components.emqx.models import ClusterHandle, Credentials, ExportsAccess, MqttAccount, Node
 from components.emqx.v4.cluster import ClusterApi as OldApi
+from components.links.birth import Wanted
 from components.links.conversion import ConversionResult, convert
 from components.links.converted_import import import_converted
 from components.links.data_export import ExportResult, export
 from components.links.data_import import ImportResult
-from components.links.given import Wanted
 from tests.lab.data_bed import KEY, Bed, Cluster, bed, cluster
 from tests.unit.hop_44_5_bed import user
 

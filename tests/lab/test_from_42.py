@@ -15,10 +15,10 @@ from components.emqx.models import Credentials, ExportsAccess, MqttAccount
 from components.emqx.probes import opened
 from components.emqx.v4.cluster import ClusterApi
 from components.links.archives import ArchiveDirectory
+from components.links.birth import Wanted
 from components.links.conversion import ConversionResult, convert
 from components.links.converted_import import import_converted
 from components.links.data_export import ExportResult, export
-from components.links.given import Wanted
 from components.links.live_questions import ask_live, questions_of
 from components.mqtt import Connack, Connect, Suback, Subscribe, Subscription
 from tests.lab.data_bed import Bed, bed

@@ -16,11 +16,12 @@ from components.emqx.models import Credentials, ExportsAccess, Node
 from components.emqx.probes import opened
 from components.emqx.registry import cluster_of
 from components.emqx.v4.cluster import ClusterApi
+from components.links.birth import Wanted
 from components.links.conversion import convert
 from components.links.converted_import import import_converted
 from components.links.data_export import export
 from components.links.data_import import ImportResult
-from components.links.given import Wanted, facts_of, refusing
+from components.links.given import facts_of, refusing
 from components.migration.moving import moving
 from components.mqtt import Connack, Connect, Suback, Subscribe, Subscription
 from lab.node.v4 import etc

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from components.cutover.versions import parse
-from components.links.given import Birth, Wanted
-from components.migration.bootstrap import Bootstrap, apart, apart_of_old, at_home, bootstrap, written
-from components.migration.declared import Shown
+from components.links.birth import Birth, Wanted, written
+from components.migration.bootstrap import Bootstrap, apart, apart_of_old, at_home, bootstrap
 from components.migration.facts import Facts, Plan
 from components.migration.loading import add
+from components.migration.words import Shown
 from components.resources.local_cluster_inputs import LocalClusterInputs
 from components.targets import TARGETS
 from components.targets.base import Site

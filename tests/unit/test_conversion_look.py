@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from components.conversion_look import APPENDIX, Look, look
+from components.conversion import APPENDIX, Look
+from components.conversion_look import look
 from components.cutover.words import Colour
 from components.emqx.base import Cluster
 from components.emqx.models import Credentials, MqttAccount

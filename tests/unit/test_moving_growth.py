@@ -20,7 +20,7 @@ from components.emqx.v4.exports import DataExports
 from components.emqx.v4.traits import traits_of
 from components.links.archives import looked_at
 from components.migration import moving as module
-from components.migration.declared import Shown, differing
+from components.migration.declared import differing
 from components.migration.facts import Facts, Plan
 from components.migration.hop_44_5 import Source, convert
 from components.migration.inventory import Section
@@ -32,6 +32,7 @@ from components.migration.permissions.client import Access, Action, Client
 from components.migration.permissions.compare import LISTED, compare
 from components.migration.prove import after_of, before_of
 from components.migration.requests import pieces
+from components.migration.words import Shown
 
 pytestmark = pytest.mark.unit
 

@@ -28,8 +28,8 @@ from components.emqx.v4.clients import ClientLists
 from components.emqx.v4.exports import DataExports
 from components.emqx.v4.inventory import read_inventory
 from components.emqx.v4.traits import has_evacuation, traits_of
-from components.migration.declared import Shown
 from components.migration.inventory import Inventory
+from components.migration.words import Shown
 from components.system.address import port_of
 
 

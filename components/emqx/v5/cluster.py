@@ -28,8 +28,8 @@ from components.emqx.v5.moving import Moving
 from components.emqx.v5.restore import DataExports
 from components.emqx.v5.storage import Storage
 from components.emqx.v5.traits import EDITIONS, EXPORTS_SINCE, EditionTraits
-from components.migration.declared import Shown
 from components.migration.inventory import Inventory
+from components.migration.words import Shown
 
 _NODES = TypeAdapter(tuple[NodeFacts, ...])
 _METRICS = TypeAdapter(dict[str, int])

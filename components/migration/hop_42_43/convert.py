@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from components.cutover.versions import Version
 from components.cutover.words import Edition
 from components.migration.configs.flat import Conf
-from components.migration.facts import Credential, Export, Facts
+from components.migration.facts import Export, Facts
 from components.migration.hop_42_43.accounts import account_tables
 from components.migration.hop_42_43.before_42 import loaded_modules
 from components.migration.hop_42_43.environment import form_of, new_name, notes, rows_of
@@ -22,6 +22,7 @@ from components.migration.hop_42_43.sides import Sides, off_sections, off_users
 from components.migration.hop_42_43.steps import steps
 from components.migration.manifest import NO_EXPORT, Account, Ledger
 from components.migration.requests import Request
+from components.migration.words import Credential
 
 _SUPERUSER = re.compile(r"auth\.mnesia\.(\d+)\.is_superuser")
 DEFAULT: Credential = "username"

@@ -15,11 +15,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from components.migration.facts import Credential, Export
+from components.migration.facts import Export
 from components.migration.hop_42_43 import acl
 from components.migration.hop_42_43.resources import RESOURCES, RULES, convert_engine
 from components.migration.manifest import BadSource, Ledger
 from components.migration.requests import Request
+from components.migration.words import Credential
 
 AS = "auth.mnesia.as"
 FIRST_PATCH = {(4, 0): 13, (4, 2): 11}

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from components.migration.configs.flat import Conf
 from components.migration.configs.terms import parse_loaded
-from components.migration.facts import Credential
 from components.migration.hop_42_43.before_42 import AS_MODULE, RENAMED, SHIPPED
 from components.migration.hop_42_43.lines import FLAT, GONE, MERGED, Form, Lines, base
 from components.migration.hop_42_43.settings import OLD_DATE, OLD_TLS, Line
 from components.migration.manifest import Ledger
+from components.migration.words import Credential
 
 _PORT = re.compile(r"listener\.(?:ssl|wss)\.[^.]+")
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from components.migration.configs.flat import Conf, Row, Setting
-from components.migration.facts import Credential
 from components.migration.hop_42_43.settings import Context, Line, Translation, translate
 from components.migration.manifest import Ledger, Verdict
 from components.migration.masking import shown
+from components.migration.words import Credential
 
 MERGED = {"emqx_auth_clientid": "emqx_auth_mnesia", "emqx_auth_username": "emqx_auth_mnesia"}
 GONE = {

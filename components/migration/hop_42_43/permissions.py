@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.migration.facts import Credential, Facts
+from components.migration.facts import Facts
 from components.migration.hop_42_43.acl import SECTION, Rule, newest_first, read_rule, requests, unsaid
 from components.migration.hop_42_43.export import Exported
 from components.migration.hop_42_43.sides import New, Sides, off_sections, sides, users_by_section, users_of
 from components.migration.manifest import Ledger
 from components.migration.permissions.before import Row
 from components.migration.requests import Request
+from components.migration.words import Credential
 
 NO_RULE = "no rule: who, topic, action (pub, sub, pubsub) and allow or deny are needed"
 ANEW = "make the rule anew"

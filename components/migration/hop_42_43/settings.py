@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from components.migration.configs.flat import Conf, Setting
-from components.migration.facts import Credential
 from components.migration.hop_42_43.before_42 import REWRITE, module_of
 from components.migration.hop_42_43.known import is_known
 from components.migration.hop_42_43.renames import REMOVALS, RENAMES, REQUESTS
 from components.migration.manifest import NOTHING, Verdict
+from components.migration.words import Credential
 
 OLD_DATE = ("log.formatter.text.date.format", "%Y-%m-%d %H:%M:%S.%3N")
 OLD_TLS = "tlsv1.2,tlsv1.1,tlsv1"
