@@ -1,10 +1,11 @@
-"""A fleet on AWS behind HAProxy on instances of its own: to another cluster over a killed update and a lost instance, back, and finalized; the real engine, 40 clients."""
+"""A fleet on AWS behind HAProxy on instances of its own: rolled, to another cluster over a killed update and a lost instance, back, finalized, and to nodes that join; the real engine, 40 clients."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,9 @@ SCENE = Scene(
     clients=CLIENTS,
     budget_per_second=50,
     edition="ce",
-    nodes=1,
+    green="5.8.8",
+    nodes=2,
+    strategy="rolling",
     steps=({"share": 50}, {"share": 100}),
     gates=GATES,
     cutover={"mover": "close"},
@@ -56,17 +59,38 @@ def running(stage: AwsStage) -> list[str]:
     return sorted(one["InstanceId"] for one in stage.balancers() if one["State"]["Name"] == "running")
 
 
-def moved(stage: AwsStage, mover: str = "close") -> int:
-    """How often a connection was ended by us; by nothing but closing it."""
-    moves = [event for event in stage.journal() if event["event"] == "move"]
-    assert {event["mover"] for event in moves} == {mover}
+def moved(stage: AwsStage, since: int) -> int:
+    """How often a connection was ended by us, since so many lines of the journal; by nothing but closing it."""
+    moves = [event for event in stage.journal()[since:] if event["event"] == "move"]
+    assert {event["mover"] for event in moves} == {"close"}
     return sum(event["count"] for event in moves)
+
+
+def versions(stage: AwsStage, colour: str) -> list[str]:
+    """What the nodes run that the colour's first one lists."""
+    with stage.api(colour) as api:
+        return sorted(one["version"] for one in api.get("/nodes").raise_for_status().json())
+
+
+def test_a_roll_takes_one_node_after_the_other_out_at_every_instance(stage: AwsStage) -> None:
+    assert stage.live() == {"blue": CLIENTS}
+    stage.change()
+    stage.workspace.up().good()
+    assert plan_and_act_agree(stage).direction == "roll"
+    assert versions(stage, "blue") == ["5.8.8", "5.8.8"]
+    assert stage.live() == {"blue": CLIENTS}
+    fleet = stage.end_fleet()
+    assert fleet["disconnects"]["max"] <= stage.scene.most_disconnects
+    assert fleet["refused_connections"] == 0
+    assert fleet["messages"]["lost_qos1"] == 0
 
 
 def test_an_update_killed_at_50_percent_goes_on_over_an_instance_that_is_made_anew_and_begins_with_that(
     stage: AwsStage,
 ) -> None:
-    assert stage.live() == {"blue": CLIENTS}
+    stage.scene = replace(stage.scene, strategy="two-cluster", green="5.8.9")
+    stage.start_fleet()
+    done = len(stage.journal())
     before = running(stage)
     assert len(before) == 2
     stage.configure("green", "blue", "green", steps=[{"share": 50}, {"hold": 3600}, {"share": 100}])
@@ -74,7 +98,9 @@ def test_an_update_killed_at_50_percent_goes_on_over_an_instance_that_is_made_an
 
     def halfway() -> bool:
         assert update.running, update.output()
-        ended = [event["name"] for event in stage.journal() if event["event"] == "link" and event["phase"] == "end"]
+        ended = [
+            event["name"] for event in stage.journal()[done:] if event["event"] == "link" and event["phase"] == "end"
+        ]
         return "cutover-shift-50" in ended
 
     until(halfway, "half of the way", SECONDS)
@@ -92,7 +118,7 @@ def test_an_update_killed_at_50_percent_goes_on_over_an_instance_that_is_made_an
     console = str(stage.cloud.client("ec2").get_console_output(InstanceId=anew)["Output"])
     assert re.search(rf"HAProxy is started with \w+ and green's share of {HALF}\b", console), console
     assert stage.live() == {"blue": 0, "green": CLIENTS}
-    assert moved(stage) == CLIENTS, "nobody was put back by the new instance, and moved again"
+    assert moved(stage, done) == CLIENTS, "nobody was put back by the new instance, and moved again"
     fleet = stage.end_fleet()
     assert fleet["disconnects"]["max"] <= 2, "who was on the instance that went has lost that connection too"
     answered = {reason for reason in fleet["refused_by_reason"] if reason.startswith("connack")}
@@ -120,8 +146,17 @@ def test_finalize_leaves_the_tier_with_the_colour_that_serves_and_nobody_is_cut_
     stage.workspace.up().good()
     assert stage.live() == {"blue": CLIENTS}
     assert running(stage) == there
+
+
+def test_nodes_that_join_are_kept_out_until_they_may_take_clients(stage: AwsStage) -> None:
+    stage.scene = replace(stage.scene, strategy="same-cluster")
+    stage.configure("green", "blue", "green")
+    stage.workspace.up().good()
+    assert stage.live() == {"blue": 0, "green": CLIENTS}
+    assert versions(stage, "green") == ["5.8.8", "5.8.8", "5.8.9", "5.8.9"]
     fleet = stage.end_fleet()
-    assert (fleet["disconnects"]["max"], fleet["disconnects"]["mean"]) == (1, 1.0), "of the way back"
+    disconnects = fleet["disconnects"]["max"], fleet["disconnects"]["mean"]
+    assert disconnects == (2, 2.0), "one of the way back, one of this move, and none of the finalize"
     assert fleet["refused_connections"] == 0
 
 
