@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from lab.aws.cloud import Cloud
 from lab.aws.stage import AwsStage, at
 from lab.stage import CALM, ROOT, Scene
 from tests.aws.waiting import until
+from tests.certificates import issued
 from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(1800)]
@@ -38,14 +42,34 @@ SCENE = Scene(
 )
 
 
+ENDS_TLS = issued("mqtt.lab")
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Iterator[AwsStage]:
     directory = tmp_path_factory.mktemp("two")
-    with at(cloud, directory, WHO), AwsStage(directory, SCENE, cloud, "two") as stage:
+    imported = cloud.client("acm").import_certificate(
+        Certificate=ENDS_TLS.chain.encode(), PrivateKey=ENDS_TLS.key_text().encode()
+    )
+    secure = {"port": 8883, "protocol": "mqtts", "certificate": {"acm": imported["CertificateArn"]}}
+    scene = replace(SCENE, balancer={"listeners": [{"port": 1883, "protocol": "mqtt"}, secure]})
+    with at(cloud, directory, WHO), AwsStage(directory, scene, cloud, "two") as stage:
         stage.configure("blue", "blue")
         stage.workspace.up().good()
         stage.start_fleet()
         yield stage
+
+
+def answered_over_tls(stage: AwsStage) -> bytes:
+    """What a node says to a CONNECT that came over TLS, which the balancer ends."""
+    context = ssl.create_default_context(cadata=ENDS_TLS.chain)
+    context.check_hostname = False  # its name is made with it
+    with (
+        socket.create_connection((stage.mqtt.partition(":")[0], 8883), 60) as plain,
+        context.wrap_socket(plain) as sock,
+    ):
+        sock.sendall(b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03tls")
+        return sock.recv(4)
 
 
 def changes(stage: AwsStage) -> list[str]:
@@ -68,6 +92,10 @@ def bad_days(cloud: Cloud) -> None:
 def test_a_preview_right_after_the_first_update_is_empty(stage: AwsStage) -> None:
     assert stage.live() == {"blue": CLIENTS}
     assert changes(stage) == []
+
+
+def test_tls_ends_at_the_balancer_with_the_certificate_of_certificate_manager(stage: AwsStage) -> None:
+    assert answered_over_tls(stage) == b"\x20\x02\x00\x00"
 
 
 def test_an_instance_that_dies_at_a_gate_sends_everybody_back(stage: AwsStage) -> None:
@@ -126,6 +154,7 @@ def test_the_way_back(stage: AwsStage) -> None:
     stage.workspace.up().good()
     assert stage.live() == {"blue": here, "green": 0}
     assert plan_and_act_agree(stage).direction == "back"
+    assert answered_over_tls(stage) == b"\x20\x02\x00\x00", "its listener has the same weights"
 
 
 def test_finalize_takes_everything_of_the_colour_away_but_its_volumes_and_says_how_they_go(stage: AwsStage) -> None:
