@@ -74,8 +74,9 @@ demo-kubernetes: kubernetes-tools  ## the same on a Kubernetes cluster of this m
 
 demo-aws: CLIENTS = 300
 demo-aws: KINDS ?= mixture
-demo-aws: setup  ## the same on an AWS account of this machine, which prints its AWS_ENDPOINT_URL
-	@exec $(BIN)/python -m lab demo --on aws --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
+demo-aws: BALANCER ?= network_load_balancer
+demo-aws: setup  ## the same on an AWS account of this machine, which prints its AWS_ENDPOINT_URL; BALANCER (network_load_balancer, or aws: HAProxy on instances)
+	@exec $(BIN)/python -m lab demo --on aws --balancer '$(BALANCER)' --clients '$(CLIENTS)' --rate '$(RATE)' --steps '$(STEPS)' --edition '$(EDITION)' --kinds '$(KINDS)' --strategy '$(STRATEGY)' --report '$(REPORT)'
 
 bench-aws: CLIENTS = 2000
 bench-aws: RATE = 100

@@ -30,6 +30,10 @@ END_SECONDS = 30.0
 BACK_SECONDS = 60.0
 """Longer than the first wait of any kind of client (10 s)."""
 
+OnAws = Annotated[
+    Literal["network_load_balancer", "aws"], typer.Option(help="on aws: aws is HAProxy on instances of its own")
+]
+
 
 @app.command()
 def demo(
@@ -49,6 +53,7 @@ def demo(
             help="nodes and balancer are processes, or pods or instances of a cluster or an account on this machine"
         ),
     ] = "processes",
+    balancer: OnAws = "network_load_balancer",
 ) -> None:
     """Upgrade a fleet on this machine, from nothing to the report."""
     _must_be_writable(report)
@@ -63,6 +68,7 @@ def demo(
         kinds=kinds,
         strategy=strategy,
         cutover={"acknowledge": ["sessions"]},
+        balancer={"target": balancer} if on == "aws" else {},
     )
     with (
         told_in_lines("demo"),

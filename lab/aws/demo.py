@@ -19,9 +19,10 @@ from lab.stage import CALM, Scene
 
 @contextlib.contextmanager
 def on_instances(directory: Path, scene: Scene) -> Iterator[AwsStage]:
-    """A stage whose nodes are instances behind a Network Load Balancer; of Enterprise where the strategy needs nodes that evacuate."""
+    """A stage whose nodes are instances; of Enterprise where the strategy needs nodes that evacuate, since the balancer cannot close a client's connection."""
     calm = replace(scene, gates={**CALM, **scene.gates})
-    if scene.edition == "ce" and "kick" not in STRATEGIES[scene.strategy].movers:
+    closes = scene.balancer.get("target") == "aws"
+    if scene.edition == "ce" and not closes and "kick" not in STRATEGIES[scene.strategy].movers:
         print(f"== Enterprise nodes: behind this balancer nothing else does {scene.strategy}", flush=True)
         calm = replace(calm, edition="ee")
     print("== an AWS account starts", flush=True)
