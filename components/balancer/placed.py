@@ -45,7 +45,10 @@ def _on_aws(settings: Settings) -> Iterator[Problem]:
     """Instances, and somebody's own nodes by their addresses; only what was run there from end to end."""
     word, front, balancer = settings.cutover.strategy, settings.balancer.aws, settings.balancer.target
     if balancer == ROUTE53 and word not in BY_A_NAME:
-        allowed = f"{', '.join(BY_A_NAME)} behind {balancer}; {word} is not yet built there"
+        why = (
+            "a name keeps nobody from a single node" if STRATEGIES[word].in_place else f"{word} is not yet built there"
+        )
+        allowed = f"{', '.join(BY_A_NAME)} behind {balancer}; {why}"
         yield Problem("emqx:cutover.strategy", word, allowed)
     yield from _of_others(settings)
     if balancer == ROUTE53:

@@ -89,6 +89,14 @@ def test_what_a_name_cannot_do_is_refused_before_anything_is_touched(settings: A
     assert wrong(stack(**settings)) == paths
 
 
+def test_a_strategy_that_a_name_cannot_serve_is_refused_with_the_reason() -> None:
+    refused = {
+        word: placed.problems(stack(cutover={"strategy": word}))[0].allowed for word in ("rolling", "same-cluster")
+    }
+    assert "a name keeps nobody from a single node" in refused["rolling"]
+    assert "same-cluster is not yet built there" in refused["same-cluster"]
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [
