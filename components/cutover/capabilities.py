@@ -51,6 +51,8 @@ class Capabilities:
 
 
 HAPROXY = Capabilities("client-id", closes_clients=True, late_clients=frozenset({"no-id", "assigned-id", "websocket"}))
+HAPROXY_PODS = replace(HAPROXY, act_seconds=0.4)
+"""Each order is a look at the lease and three questions, which all pass the API server; it is asked no more often for more clients."""
 HAPROXY_INSTANCES = replace(HAPROXY, act_seconds=4.0)
 """Each order and each question goes by Systems Manager, which takes a second or two, and closing is two of them."""
 NETWORK_LOAD_BALANCER = Capabilities(

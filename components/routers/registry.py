@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from components.cutover.capabilities import HAPROXY, HAPROXY_INSTANCES, NETWORK_LOAD_BALANCER, ROUTE53, SERVICE
+from components.cutover.capabilities import (
+    HAPROXY,
+    HAPROXY_INSTANCES,
+    HAPROXY_PODS,
+    NETWORK_LOAD_BALANCER,
+    ROUTE53,
+    SERVICE,
+)
 from components.emqx.errors import BadInput
 from components.emqx.models import BalancerHandle
 from components.routers import service
@@ -44,7 +51,7 @@ def _route53(handle: BalancerHandle) -> Router:
 ROUTERS: Mapping[str, Kind] = {
     "haproxy": Kind(haproxy.HaproxyRouter, HAPROXY),
     "haproxy_instances": Kind(_instances, HAPROXY_INSTANCES),
-    "haproxy_pods": Kind(pods.PodsRouter, HAPROXY),
+    "haproxy_pods": Kind(pods.PodsRouter, HAPROXY_PODS),
     "network_load_balancer": Kind(_network_load_balancer, NETWORK_LOAD_BALANCER),
     "route53": Kind(_route53, ROUTE53),
     "service": Kind(service.ServiceRouter, SERVICE),

@@ -31,11 +31,26 @@ MOST_GROWTH = 1.1
 """Of the requests, when the clients are four times as many and the budget too: the time that it takes is the same then."""
 BARE_NAMESPACE = "bare"
 PROJECT = "name: bare\nruntime: {name: python, options: {virtualenv: .venv}}\nstackConfigDir: stacks\n"
-BARE = '''"""The objects of ours, and nothing else."""
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""The key by which Pulumi knows a value that is encrypted."""
+BARE = '''"""The resources of ours, of which those that are no objects do nothing."""
 import json
 import re
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi import dynamic
+
+
+class Nothing(dynamic.ResourceProvider):
+    serialize_as_secret_always = False
+
+    def create(self, props):
+        return dynamic.CreateResult("nothing", props)
+
+
+class Link(dynamic.Resource):
+    pass
+
 
 provider = k8s.Provider("kubernetes", enable_config_map_mutable=True, enable_secret_mutable=True)
 for number, (token, inputs) in enumerate(json.loads({objects!r})):
@@ -45,6 +60,8 @@ for number, (token, inputs) in enumerate(json.loads({objects!r})):
         module = getattr(module, part)
     inputs = {{re.sub("([A-Z])", lambda big: "_" + big[1].lower(), name): value for name, value in inputs.items()}}
     getattr(module, kind)(f"object-{{number}}", **inputs, opts=pulumi.ResourceOptions(provider=provider))
+for number, inputs in enumerate(json.loads({links!r})):
+    Link(Nothing(), f"link-{{number}}", inputs)
 '''
 
 
@@ -107,12 +124,14 @@ def measure(clients: int, rate: int) -> Cost:
 
 @contextlib.contextmanager
 def bare_program(stage: PodStage, directory: Path) -> Iterator[Workspace]:
-    """A program that has declared the same objects, without any pods."""
+    """A program that has declared the same resources: the same objects, without any pods, and dynamic resources with the same inputs that do nothing."""
     stage.cluster.make_namespace(BARE_NAMESPACE)
     source = directory / "source"
     source.mkdir()
     (source / "Pulumi.yaml").write_text(PROJECT)
-    (source / "__main__.py").write_text(BARE.format(objects=json.dumps(objects(stage.workspace.export_state()))))
+    state = stage.workspace.export_state()
+    program = BARE.format(objects=json.dumps(objects(state)), links=json.dumps(links(state)))
+    (source / "__main__.py").write_text(program)
     bare = Workspace.create(directory / "bare", source)
     try:
         link_plugin(bare.directory)
@@ -136,6 +155,19 @@ def objects(state: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
             inputs["spec"] = {**inputs["spec"], "replicas": 0}
         found.append((one["type"], {**inputs, "metadata": {**inputs["metadata"], "namespace": BARE_NAMESPACE}}))
     return found
+
+
+def links(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The inputs of the dynamic resources of a state."""
+    dynamic = (one for one in state["deployment"]["resources"] if one["type"].startswith("pulumi-python:dynamic"))
+    return [{key: _shown(value) for key, value in one["inputs"].items() if key != "__provider"} for one in dynamic]
+
+
+def _shown(value: Any) -> Any:
+    """Without what is encrypted."""
+    if isinstance(value, Mapping):
+        return "a secret" if SIGNATURE in value else {key: _shown(one) for key, one in value.items()}
+    return [_shown(one) for one in value] if isinstance(value, list) else value
 
 
 def _asked(found: Sequence[Cost]) -> Table:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from components.report.model import Extremes, Report
 from lab.bench import Measured
-from lab.kubernetes.bench import BARE_NAMESPACE, Cost, app, missed, objects
+from lab.kubernetes.bench import BARE_NAMESPACE, Cost, app, links, missed, objects
 from lab.kubernetes.control_plane import AUDIT
 from lab.kubernetes.requests import by_kind, requests
 
@@ -78,3 +78,12 @@ def test_the_bare_program_has_the_same_objects_without_pods_and_secrets() -> Non
     (_, first), (_, second) = objects(state)
     assert first == {"metadata": {"name": "x", "namespace": BARE_NAMESPACE}, "spec": {"replicas": 0}}
     assert "cipher" not in str(second)
+
+
+def test_the_bare_program_has_as_many_dynamic_resources_with_the_same_inputs_and_no_secret() -> None:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:abc"}
+    inputs = {"__provider": "pickled", "to": "green", "clusters": [{"colour": "blue", "key": secret}], "shares": [10]}
+    types = ("pulumi:pulumi:Stack", "kubernetes:core/v1:Secret", "pulumi-python:dynamic/emqx:Cutover")
+    state = {"deployment": {"resources": [{"type": one, "inputs": inputs} for one in types]}}
+    clusters = [{"colour": "blue", "key": "a secret"}]
+    assert links(state) == [{"to": "green", "clusters": clusters, "shares": [10]}]

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from components.cutover.capabilities import HAPROXY_PODS
+from components.cutover.pace import Pace
 from components.emqx.errors import Refused, Unreachable
 from components.emqx.models import BalancerHandle
 from components.kubernetes import forward, names, patience
 from components.kubernetes.place import Place
 from components.routers.haproxy import pods as subject
 from components.routers.haproxy.pods import FRESH_SECONDS, PodsRouter
+from components.routers.registry import capabilities_of
 from tests.unit.fake_kubernetes import FakeApi, Passing
 
 pytestmark = pytest.mark.unit
@@ -184,3 +187,22 @@ async def test_what_was_lost_because_the_api_server_was_away_is_done_anew(
 
 def test_its_end_is_the_deployments(api: FakeApi) -> None:
     assert PodsRouter(HANDLE).end_command == "kubectl --namespace mqtt delete deployment emqx-haproxy"
+
+
+def test_the_run_paces_itself_by_the_way_that_the_plan_tells() -> None:
+    assert PodsRouter(HANDLE).can.act_seconds == capabilities_of("haproxy_pods").act_seconds == HAPROXY_PODS.act_seconds
+
+
+def test_the_api_server_is_asked_no_more_often_for_more_clients() -> None:
+    few, many = (batches(budget, clients=20 * budget) for budget in (12, 50))
+    assert many <= 1.1 * few
+
+
+def batches(budget: int, clients: int) -> int:
+    """How many batches a move of so many takes, each of which looks at the lease."""
+    pace = Pace.by_orders(budget, at=0.0, act_seconds=HAPROXY_PODS.act_seconds)
+    now, count = 0.0, 0
+    while clients > 0:
+        due, pace = pace.take(now)
+        clients, count, now = clients - due, count + (due > 0), now + pace.wait_seconds()
+    return count

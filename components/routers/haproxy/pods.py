@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from components.cutover.capabilities import HAPROXY_PODS
 from components.emqx.errors import NotNow, Retryable, Unreachable, UpgradeError
 from components.emqx.models import BalancerHandle
 from components.emqx.told import told
@@ -62,8 +64,8 @@ class PodsRouter(Several):
 
     @property
     def can(self) -> Capabilities:
-        """As HAProxy everywhere; nobody comes by WebSocket where it does not listen for it."""
-        return capabilities_of(self._handle)
+        """As HAProxy everywhere, further away; nobody comes by WebSocket where it does not listen for it."""
+        return replace(capabilities_of(self._handle), act_seconds=HAPROXY_PODS.act_seconds)
 
     @property
     def end_command(self) -> str:
