@@ -33,6 +33,7 @@ SCENE = Scene(
     nodes=2,
     steps=({"share": 20}, {"share": 100}),
     persistent_fraction=1.0,
+    publish_interval_seconds=5.0,
     strategy="rolling",
     gates=CALM,
     cutover={"portions": [30, 100]},
