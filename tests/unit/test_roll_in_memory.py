@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.cutover.capabilities import HAPROXY, NETWORK_LOAD_BALANCER
+from components.cutover.capabilities import HAPROXY, HAPROXY_INSTANCES, NETWORK_LOAD_BALANCER
 from components.cutover.spread import even, moves
 from components.emqx.errors import GateFailed, GaveUp, Refused
 from components.links import roll_ready
@@ -50,7 +50,9 @@ async def test_no_client_is_disconnected_more_often_than_the_plan_says(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("evacuates", "can"), [(False, HAPROXY), (True, HAPROXY), (True, NETWORK_LOAD_BALANCER)], ids=["ce", "ee", "blind"]
+    ("evacuates", "can"),
+    [(False, HAPROXY), (True, HAPROXY), (False, HAPROXY_INSTANCES), (True, NETWORK_LOAD_BALANCER)],
+    ids=["ce", "ee", "slow", "blind"],
 )
 async def test_cut_off_before_any_act_the_next_run_goes_on_at_the_same_node_and_ends_with_all_of_them(
     tmp_path: Path, evacuates: bool, can: Capabilities
