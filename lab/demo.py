@@ -76,7 +76,7 @@ def demo(
         _staged(on, Path(directory), scene) as stage,
     ):
         code, fleet = _upgrade(stage, report)
-    raise typer.Exit(code or missed(fleet, scene.most_disconnects, tells=on == "aws"))
+    raise typer.Exit(code or missed(fleet, scene))
 
 
 def _staged(on: str, directory: Path, scene: Scene) -> AbstractContextManager[Stage]:
@@ -179,10 +179,12 @@ def _connected(scene: Scene, fleet: Mapping[str, Any]) -> str:
     )
 
 
-def missed(fleet: Mapping[str, Any], most: int, *, tells: bool) -> int:
+def missed(fleet: Mapping[str, Any], scene: Scene) -> int:
     """1 when a device was disconnected more often than the plan says, refused, or has not come back.
 
-    Behind a balancer that closes nobody the nodes tell devices to go (``tells``), which ends some libraries for good: the plan has said so.
+    Behind a Network Load Balancer, which closes nobody, the nodes tell devices to go, which ends some libraries for good: the plan has said so.
     """
+    tells = scene.balancer.get("target") == "network_load_balancer"
     away = fleet["away"] - (fleet["stayed_away"] if tells else 0)
+    most = scene.most_disconnects
     return int(fleet["disconnects"]["max"] > most or fleet["refused_connections"] > 0 or away > 0)

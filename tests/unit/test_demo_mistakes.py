@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from lab.bench import app as bench
 from lab.demo import app, follow, missed
 from lab.engine_run import EngineRun, Finished
-from lab.stage import told_in_lines
+from lab.stage import Scene, told_in_lines
 
 pytestmark = pytest.mark.unit
 
@@ -89,8 +89,9 @@ def test_an_update_that_does_not_end_is_killed_and_what_it_said_was_shown(
 
 def test_who_was_told_to_go_and_stays_away_is_missed_only_where_nobody_need_be_told() -> None:
     gone = {"disconnects": {"max": 1}, "refused_connections": 0, "away": 8, "stayed_away": 8}
-    assert missed(gone, 1, tells=False) == 1
-    assert missed(gone, 1, tells=True) == 0
-    assert missed({**gone, "away": 9}, 1, tells=True) == 1, "one has not come back that would"
-    assert missed({**gone, "disconnects": {"max": 2}}, 1, tells=True) == 1
-    assert missed({**gone, "refused_connections": 1}, 1, tells=True) == 1
+    tells = Scene(balancer={"target": "network_load_balancer"})
+    assert missed(gone, Scene()) == missed(gone, Scene(balancer={"target": "aws"})) == 1
+    assert missed(gone, tells) == 0
+    assert missed({**gone, "away": 9}, tells) == 1, "one has not come back that would"
+    assert missed({**gone, "disconnects": {"max": 2}}, tells) == 1
+    assert missed({**gone, "refused_connections": 1}, tells) == 1
