@@ -119,13 +119,14 @@ class Pod:
         (self.files / "network").symlink_to(f"/run/netns/{self.address}")
         self.pod.setdefault("status", {}).update({"podIP": self.address, "hostIP": NODE})
         self.changed()
-        for seen in self.initial:
-            if not await self._runner(seen, "OnFailure" if self.policy == "Always" else self.policy).run():
-                return
         async with asyncio.TaskGroup() as group:
+            refreshing = group.create_task(self._refresh())
+            for seen in self.initial:
+                if not await self._runner(seen, "OnFailure" if self.policy == "Always" else self.policy).run():
+                    refreshing.cancel()
+                    return
             for seen in self.main:
                 group.create_task(self._runner(seen, self.policy).run())
-            group.create_task(self._refresh())
 
     def own_files(self) -> list[Mount]:
         """What a kubelet writes for every container."""

@@ -6,7 +6,7 @@ The rule: everything lies below the pod's own directory but what outlives the po
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Volumes:
                     raise NotMountedError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from None
 
     async def refresh(self) -> None:
-        """Write anew what comes from ConfigMaps and Secrets, as the kubelet does now and then."""
+        """Write anew what comes from ConfigMaps and Secrets, as the kubelet does now and then; a key that is gone is a file that goes."""
         for volume in self._pod["spec"].get("volumes", ()):
             if "configMap" in volume or "secret" in volume:
                 await self._make(volume)
@@ -66,14 +66,15 @@ class Volumes:
             source = dict(volume[kind])
             if kind == "secret":
                 source["name"] = source["secretName"]
-            await self._project({kind: source}, place, int(source.get("defaultMode", 0o644)))
+            files = await self._project({kind: source}, place, int(source.get("defaultMode", 0o644)))
+            _leave(place, files)
         return place
 
     def _place(self, name: str) -> Path:
         return self._directory / name
 
-    async def _project(self, source: Object, place: Path, mode: int) -> None:
-        """Write one source of a projected volume."""
+    async def _project(self, source: Object, place: Path, mode: int) -> Mapping[str, bytes]:
+        """Write one source of a projected volume; what it holds."""
         if token := source.get("serviceAccountToken"):
             files: Mapping[str, bytes] = {token["path"]: await self._token(token)}
         elif fields := source.get("downwardAPI"):
@@ -89,6 +90,7 @@ class Volumes:
                 new.write_bytes(data)
                 new.chmod(mode)
                 new.replace(path)
+        return files
 
     async def _data(self, kind: str, ref: Object) -> dict[str, bytes]:
         found = await data_of(self._api, self._namespace, kind, ref["name"])
@@ -146,6 +148,13 @@ class Volumes:
                     source.mkdir(parents=True)
             found.append(Mount(source, mount["mountPath"].rstrip("/"), bool(mount.get("readOnly"))))
         return found
+
+
+def _leave(place: Path, files: Collection[str]) -> None:
+    """Take away the files of keys that are gone."""
+    for path in place.iterdir():
+        if path.is_file() and path.name not in files:
+            path.unlink()
 
 
 async def data_of(api: Api, namespace: str, kind: str, name: str) -> dict[str, bytes] | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from components.keepers import snapshots
+from components.keepers.__main__ import app
 from components.keepers.copies import Manifest
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.snapshots import CLASS
 from lab.kubernetes.stage import PodStage
 from lab.stage import Scene
-from tests.kubernetes.manifests import Object, shell
 from tests.kubernetes.upgrade_bed import GATES, WAIT_SECONDS, changes, staged, told, until
 from tests.lab.agreement import plan_and_act_agree
 
@@ -34,6 +37,7 @@ SCENE = Scene(
     strategy="rolling",
     gates=GATES,
 )
+DATA, HOLDS = "/opt/emqx/data", "emqx-blue-hold"
 BLUE, GREEN = ("emqx-blue-0", "emqx-blue-1"), ("emqx-green-0", "emqx-green-1")
 
 
@@ -62,18 +66,31 @@ def held(stage: PodStage) -> list[str]:
     return [pod for one in found if one["metadata"]["name"].endswith("-hold") for pod in one.get("data") or {}]
 
 
-def reader(claim: str) -> Object:
-    """A pod that lists what is in a claim, as confined as its namespace asks for."""
-    mount = [{"name": "v", "mountPath": "/v"}]
-    confined = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    pod = shell("reader", "ls /v", volumeMounts=mount, securityContext=confined)
-    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]
-    seccomp = {"type": "RuntimeDefault"}
-    pod["spec"] |= {
-        "volumes": volumes,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": seccomp},
-    }
-    return pod
+def hold(stage: PodStage, pod: str) -> None:
+    """Step 1 of docs/kubernetes.md#copies, of a node whose data are spoilt."""
+    own = ("-n", stage.namespace)
+    stage.cluster.kubectl("exec", *own, pod, "-c", "emqx", "--", "touch", f"{DATA}/spoilt")
+    stage.cluster.kubectl("patch", "configmap", HOLDS, *own, "--patch", json.dumps({"data": {pod: "unknown"}}))
+    stage.cluster.kubectl("delete", "pod", pod, *own)
+    waits = f"pod/{pod}", "--for=jsonpath={.status.initContainerStatuses[0].state.running.startedAt}"
+    stage.cluster.kubectl("wait", *own, *waits, "--timeout=100s")
+
+
+def let_go(stage: PodStage, pod: str) -> None:
+    """Step 3."""
+    patch = "--type", "merge", "--patch", json.dumps({"data": {pod: None}})
+    stage.cluster.kubectl("patch", "configmap", HOLDS, "-n", stage.namespace, *patch)
+
+
+def has_its_data_again(stage: PodStage, pod: str) -> None:
+    running = sorted(dict.fromkeys(BLUE, "running").items())
+    stage.cluster.until(
+        lambda: f"{stage.pod_names('emqx').get(pod)} {sorted(nodes(stage, 'blue').items())}", f"Running {running}"
+    )
+    there = stage.cluster.kubectl("exec", "-n", stage.namespace, pod, "-c", "emqx", "--", "ls", DATA).split()
+    assert there
+    assert "spoilt" not in there
+    assert retained(stage, "blue") == "config/7"
 
 
 def test_a_roll_brings_the_declared_version_to_each_pod_and_its_volume_stays_though_a_node_crashes_in_a_step(
@@ -109,28 +126,45 @@ def test_each_copy_of_the_roll_says_what_its_node_ran(stage: PodStage) -> None:
     assert [re.search(r'"version": "([^"]+)"', text)[1] for text in manifests] == ["5.8.6"] * 2  # type: ignore[index]
 
 
-async def test_a_snapshot_is_taken_of_a_volume_and_a_claim_that_is_made_of_it_has_the_same_files(
-    stage: PodStage, tmp_path: Path
-) -> None:
-    about = Manifest(node=BLUE[0], cluster="emqx-blue", version="5.8.8", edition="ce", belongs={}, files=())
-    held = snapshots.Held(stage.place, "emqx-blue", BLUE[0])
-    await snapshots.refuse_unknown(stage.place, CLASS, "blue")
-    copy = await snapshots.keep(held, CLASS, tmp_path / "since" / "copy", about, lambda: None)
-    assert copy.size == 64 << 20
-    claim = json.loads((copy.place / snapshots.CLAIM_FILE).read_text())
-    claim["metadata"]["name"] = "again"
-    stage.cluster.apply(stage.namespace, claim, reader("again"))
-    shown = ("logs", "-n", stage.namespace, "pod/reader")
-    stage.cluster.kubectl("wait", "-n", stage.namespace, shown[-1], "--for=jsonpath={.status.phase}=Succeeded")
-    there = ("exec", "-n", stage.namespace, BLUE[0], "-c", "emqx", "--", "ls", "/opt/emqx/data")
-    assert stage.cluster.kubectl(*shown).split() == stage.cluster.kubectl(*there).split() != []
-
-
 def test_nobody_was_disconnected_more_often_than_a_roll_may(stage: PodStage) -> None:
     fleet = stage.end_fleet()
     assert fleet["disconnects"]["max"] <= SCENE.most_disconnects
     assert fleet["refused_connections"] == 0
     assert fleet["messages"]["lost_qos1"] == 0
+
+
+def test_the_archive_of_a_node_is_put_back_as_it_is_documented(
+    stage: PodStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = BLUE[1]
+    (copy,) = (one for one in (stage.work / "backups").glob("*/*") if f"@{pod}." in one.name)
+    hold(stage, pod)
+    monkeypatch.setenv("PATH", str(Path(stage.cluster.program).parent), prepend=os.pathsep)
+    done = CliRunner().invoke(app, ["restore", str(copy)])
+    assert done.exit_code == 0, done.output
+    let_go(stage, pod)
+    has_its_data_again(stage, pod)
+
+
+def test_the_snapshot_of_a_volume_is_put_back_as_it_is_documented(stage: PodStage, tmp_path: Path) -> None:
+    pod, own = BLUE[0], ("-n", stage.namespace)
+    about = Manifest(node=pod, cluster="emqx-blue", version="5.8.8", edition="ce", belongs={}, files=())
+    held = snapshots.Held(stage.place, "emqx-blue", pod)
+    asyncio.run(snapshots.refuse_unknown(stage.place, CLASS, "blue"))
+    copy = asyncio.run(snapshots.keep(held, CLASS, tmp_path / "since" / "copy", about, lambda: None))
+    assert copy.size == 64 << 20
+    before = stage.claims()
+    hold(stage, pod)
+    stage.cluster.kubectl("delete", "statefulset", "emqx-blue", *own, "--cascade=orphan")
+    stage.cluster.kubectl("delete", "pod", pod, *own)
+    stage.cluster.kubectl("delete", "pvc", f"data-{pod}", *own)
+    stage.cluster.kubectl("create", *own, "--filename", str(copy.place / snapshots.CLAIM_FILE))
+    let_go(stage, pod)
+    stage.workspace.start("up", "--refresh", "--yes", "--skip-preview").wait(WAIT_SECONDS).good()
+    has_its_data_again(stage, pod)
+    assert stage.claims()[f"data-{BLUE[1]}"] == before[f"data-{BLUE[1]}"], "the other one goes on"
+    assert stage.claims()[f"data-{pod}"] != before[f"data-{pod}"]
+    assert changes(stage) == []
 
 
 def test_everybody_is_taken_over_by_pods_that_have_joined(stage: PodStage) -> None:
