@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.node.kept.message import Message
-from lab.node.kept.old import OldUser
+from lab.node.kept.old import OldRule, OldUser
 from lab.node.kept.persistence import ROWS, pieces, read, write
 from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser, DelayedMessage, ScramUser
 from lab.node.kept.store import PASSWORD_ID, Store, merged
@@ -101,6 +101,36 @@ def test_an_authenticator_without_users_stays_one(tmp_path: Path) -> None:
     store, path = Store(authn_users={PASSWORD_ID: {}}), tmp_path / "store.json"
     write(pieces(store), path)
     assert read(path).authn_users == {PASSWORD_ID: {}}
+
+
+def test_a_file_in_the_first_format_is_read_whole(tmp_path: Path) -> None:
+    message = {"topic": "a", "payload": "eA==", "qos": 0, "retain": True, "sender": "c", "username": None, "at": 1.0}
+    retained = {**message, "id": "0" * 32, "properties": {}}
+    rule = AclRule("t/#", "deny", "publish").to_json()
+    old = {
+        "users": [["username", {"login": "u", "secret": "aA==", "created_ms": 1, "is_superuser": False}]],
+        "clientids": [],
+        "usernames": [],
+        "rules": [["all", "", [{"topic": "x", "action": "pub", "allow": False, "created_ms": 2}]]],
+        "apps": [], "admins": [], "resources": {}, "engine": {}, "plugins": ["emqx_auth_mnesia"],
+    }  # fmt: skip
+    user = {"user_id": "u", "password_hash": "h", "salt": "s", "is_superuser": True}
+    names = ("scram_users", "banned", "delayed", "api_keys", "dashboard_users", "acl_all")
+    document = {
+        "format": "emqx-lab-store-1", "config_file": {}, "overrides": {"mqtt": {"max_inflight": 7}}, "psk": {"i": "00"}, "reindexing": False,
+        "authn_users": {PASSWORD_ID: [user]}, "acl_users": {"u": [rule]}, "acl_clients": {}, "retained": [retained], "old": old,
+        **{name: [] for name in names},
+    }  # fmt: skip
+    path = tmp_path / "store.json"
+    path.write_text(json.dumps(document))
+    store = read(path)
+    assert store.authn_users == {PASSWORD_ID: {"u": AuthnUser("u", "h", "s", True)}}
+    assert store.acl_users == {"u": [AclRule("t/#", "deny", "publish")]}
+    assert (store.overrides, store.psk) == ({"mqtt": {"max_inflight": 7}}, {"i": "00"})
+    assert list(store.retained) == ["a"]
+    assert store.old.users == {("username", "u"): OldUser("u", b"h", 1)}
+    assert store.old.rules == {("all", ""): [OldRule("x", "pub", False, 2)]}
+    assert store.old.plugins == ["emqx_auth_mnesia"]
 
 
 def test_the_file_is_for_its_owner_only_and_nothing_is_left_beside_it(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ class OldTables:
             rules={(kind, login): [OldRule(**row) for row in of_one] for kind, login, of_one in rows["old_rules"]},
             apps={row["app_id"]: App(**row) for row in head["apps"]},
             admins={one.username: one for one in admins},
-            **{name: head[name] for name in ("resources", "engine", "plugins", "modules")},
+            **{name: head[name] for name in ("resources", "engine", "plugins")},
+            modules=head.get("modules", []),
         )
 
 

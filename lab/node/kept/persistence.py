@@ -23,6 +23,8 @@ from lab.node.kept.records import AclRule, ApiKey, AuthnUser, Ban, DashboardUser
 from lab.node.kept.store import Store
 
 _FORMAT = "emqx-lab-store-2"
+_FIRST = "emqx-lab-store-1"
+"""One object for everything, on one line, as a work directory of before 2026-11-30 has it."""
 _BINARY = frozenset({Property.CORRELATION_DATA, Property.AUTH_DATA})
 ROWS = 500
 
@@ -33,7 +35,7 @@ def pieces(store: Store) -> Iterator[str]:
         "format": _FORMAT,
         "config_file": store.config_file,
         "overrides": store.overrides,
-        "authenticators": list(store.authn_users),
+        "authn_users": list(store.authn_users),
         "acl_all": [rule.to_json() for rule in store.acl_all],
         "psk": store.psk,
         "reindexing": store.reindexing,
@@ -100,17 +102,20 @@ def read(path: Path) -> Store:
     """
     if not path.exists():
         return Store()
+    rows: defaultdict[str, list[Any]] = defaultdict(list)
     with path.open(encoding="utf-8") as lines:
         head = json.loads(next(lines, "null"))
-        if not isinstance(head, dict) or head.get("format") != _FORMAT:
+        if not isinstance(head, dict) or head.get("format") not in {_FORMAT, _FIRST}:
             raise ValueError(f"{path} is no store of the lab")
-        rows: defaultdict[str, list[Any]] = defaultdict(list)
         for line in lines:
             some = json.loads(line)
             rows[some["table"]] += some["rows"]
+    if head["format"] == _FIRST:
+        rows |= _rows_of_first(head)
     store = Store(head["config_file"], head["overrides"], psk=head["psk"], reindexing=head["reindexing"])
-    store.old = OldTables.of(head["old"], rows)
-    store.authn_users = {key: {} for key in head["authenticators"]}
+    if "old" in head:
+        store.old = OldTables.of(head["old"], rows)
+    store.authn_users = {key: {} for key in head["authn_users"]}
     for key, row in rows["authn_users"]:
         user = AuthnUser(**row)
         store.authn_users[key][user.user_id] = user
@@ -128,6 +133,18 @@ def read(path: Path) -> Store:
         message = message_of(row["message"])
         store.delayed[message.id] = DelayedMessage(message, row["due"], row["interval"], row["node"])
     return store
+
+
+def _rows_of_first(document: dict[str, Any]) -> dict[str, list[Any]]:
+    """The tables of a file in the first format."""
+    old = document.get("old", {})
+    lists = ("scram_users", "banned", "retained", "delayed", "api_keys", "dashboard_users")
+    return {
+        "authn_users": [(key, user) for key, users in document["authn_users"].items() for user in users],
+        **{name: list(document[name].items()) for name in ("acl_users", "acl_clients")},
+        **{name: document[name] for name in lists},
+        **{f"old_{name}": old.get(name, []) for name in ("users", "clientids", "usernames", "rules")},
+    }
 
 
 def message_row(message: Message) -> dict[str, Any]:
