@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.cutover.words import Edition, other
+from components.cutover.words import other
 from components.links.birth import Wanted
 from components.links.data_export import ExportResult
 from components.links.opening import serves_imported
 from components.links.retained import count_or_refuse
-from components.migration.words import Credential
 from components.resources.data_export import archives
 from components.resources.link import Link, LinkInputs, LinkProvider
 from components.resources.world import credentials_of
 from components.run.run import Run
 
 
-class ConversionInputs(LinkInputs):
-    """``exported`` is the ExportResult of the link before; the rest is what the stack says (``links.birth.Wanted``)."""
+class ConversionInputs(LinkInputs, Wanted):
+    """``exported`` is the ExportResult of the link before; the rest is what the stack says."""
 
     exported: Mapping[str, Any] = {}
     configuration: tuple[str, ...] = ()
-    credential_type: Credential | None = None
-    jwt_key: str | None = None
-    editions: tuple[Edition, Edition]
-    acknowledge: tuple[str, ...] = ()
-    ours: bool = True
-    carry_api_keys: bool = True
 
 
 class ConversionProvider(LinkProvider[ConversionInputs]):
@@ -43,10 +36,9 @@ class ConversionProvider(LinkProvider[ConversionInputs]):
         source = other(inputs.to)
         secret = credentials_of(source, self.credentials)
         await count_or_refuse(run, source, secret.retained, acknowledged="retained" in inputs.acknowledge)
-        wanted = Wanted.model_validate(inputs.model_dump(include=set(Wanted.model_fields)))
         exported = ExportResult.model_validate(inputs.exported)
         own = credentials_of(inputs.to, self.credentials).api_key
-        result = await convert(run, source, inputs.to, exported, archives(inputs), wanted, secret.accounts, own_key=own)
+        result = await convert(run, source, inputs.to, exported, archives(inputs), inputs, secret.accounts, own_key=own)
         return result.model_dump(mode="json")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from lab.aws.cloud import Cloud
 from lab.aws.stage import AwsStage, at
-from lab.stage import ROOT, Scene
+from lab.stage import CALM, ROOT, Scene
 from tests.aws.waiting import until
 from tests.lab.agreement import plan_and_act_agree
 
@@ -19,15 +19,13 @@ pytestmark = [pytest.mark.aws, pytest.mark.timeout(1800)]
 
 CLIENTS, SECONDS = 40, 900.0
 WHO = "AKIALABHAPROXYTIER00"
-GATES = {"connectLatencyP99Milliseconds": 60_000, "unknownSeconds": 240, "stallSeconds": 240, "clientsAwaySeconds": 240}
-"""No gate is tried here, and none is to judge how busy the machine is."""
 SCENE = Scene(
     clients=CLIENTS,
     budget_per_second=50,
     edition="ce",
     nodes=1,
     steps=({"share": 50}, {"share": 100}),
-    gates=GATES,
+    gates=CALM,
     cutover={"mover": "close"},
     balancer={"target": "aws"},
 )

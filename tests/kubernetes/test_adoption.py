@@ -18,10 +18,10 @@ from lab.filling import DEVICE_USER
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
 from lab.node.kept.terms import licence_key
-from lab.stage import Scene
+from lab.stage import CALM, Scene
 from lab.workspace import Secret
 from tests.kubernetes.theirs import HELM, OPERATOR, Theirs
-from tests.kubernetes.upgrade_bed import GATES, quiet, staged
+from tests.kubernetes.upgrade_bed import quiet, staged
 from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
@@ -33,7 +33,7 @@ ACCEPTED = {"acknowledge": ["conversion", "sessions", "permissions", "backup"]}
 
 
 def scene(nodes: int) -> Scene:
-    rest: dict[str, Any] = {"edition": "ce", "steps": ({"share": 100},), "gates": GATES, "cutover": ACCEPTED}
+    rest: dict[str, Any] = {"edition": "ce", "steps": ({"share": 100},), "gates": CALM, "cutover": ACCEPTED}
     return Scene(clients=CLIENTS, budget_per_second=60, nodes=nodes, **rest)
 
 

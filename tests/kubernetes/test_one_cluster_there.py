@@ -19,8 +19,8 @@ from components.keepers.copies import Manifest
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.snapshots import CLASS
 from lab.kubernetes.stage import PodStage
-from lab.stage import Scene
-from tests.kubernetes.upgrade_bed import GATES, WAIT_SECONDS, changes, staged, told, until
+from lab.stage import CALM, Scene
+from tests.kubernetes.upgrade_bed import WAIT_SECONDS, changes, staged, told, until
 from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
@@ -35,7 +35,7 @@ SCENE = Scene(
     steps=({"share": 20}, {"share": 100}),
     persistent_fraction=1.0,
     strategy="rolling",
-    gates=GATES,
+    gates=CALM,
 )
 DATA, HOLDS = "/opt/emqx/data", "emqx-blue-hold"
 BLUE, GREEN = ("emqx-blue-0", "emqx-blue-1"), ("emqx-green-0", "emqx-green-1")

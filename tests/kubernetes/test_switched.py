@@ -10,15 +10,15 @@ import pytest
 
 from lab.kubernetes.cluster import Cluster
 from lab.kubernetes.stage import PodStage
-from lab.stage import Scene
-from tests.kubernetes.upgrade_bed import GATES, quiet, staged
+from lab.stage import CALM, Scene
+from tests.kubernetes.upgrade_bed import quiet, staged
 from tests.lab.agreement import plan_and_act_agree
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 
 CLIENTS = 20
 """The evaluation licence has 25 sessions."""
-SCENE = Scene(clients=CLIENTS, budget_per_second=20, edition="ee", nodes=1, steps=({"share": 100},), gates=GATES)
+SCENE = Scene(clients=CLIENTS, budget_per_second=20, edition="ee", nodes=1, steps=({"share": 100},), gates=CALM)
 
 
 class Switched(PodStage):

@@ -18,9 +18,9 @@ import pytest
 from lab.engine_run import EngineRun
 from lab.kubernetes.cluster import Cluster, NotSeenError
 from lab.kubernetes.stage import PodStage
-from lab.stage import Scene
+from lab.stage import CALM, Scene
 from tests.kubernetes import accounts
-from tests.kubernetes.upgrade_bed import GATES, WAIT_SECONDS, changes, staged, told, until
+from tests.kubernetes.upgrade_bed import WAIT_SECONDS, changes, staged, told, until
 from tests.kubernetes.way import Way
 from tests.lab.agreement import plan_and_act_agree
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(900)]
 
 CLIENTS = 300
 HALF, HOLD, ALL = {"share": 50}, {"hold": 600}, {"share": 100}
-SCENE = Scene(clients=CLIENTS, budget_per_second=100, edition="ce", nodes=2, steps=(HALF, HOLD, ALL), gates=GATES)
+SCENE = Scene(clients=CLIENTS, budget_per_second=100, edition="ce", nodes=2, steps=(HALF, HOLD, ALL), gates=CALM)
 API_AWAY_SECONDS = 20.0
 
 

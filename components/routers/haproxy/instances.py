@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from components.aws import names
@@ -65,7 +64,7 @@ class InstancesRouter(Several):
     @property
     def can(self) -> Capabilities:
         """As HAProxy everywhere, only slower."""
-        return replace(HAPROXY_INSTANCES, late_clients=capabilities_of(self._handle).late_clients)
+        return capabilities_of(self._handle, HAPROXY_INSTANCES)
 
     @property
     def end_command(self) -> str:

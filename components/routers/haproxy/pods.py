@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,7 +64,7 @@ class PodsRouter(Several):
     @property
     def can(self) -> Capabilities:
         """As HAProxy everywhere, further away; nobody comes by WebSocket where it does not listen for it."""
-        return replace(capabilities_of(self._handle), act_seconds=HAPROXY_PODS.act_seconds)
+        return capabilities_of(self._handle, HAPROXY_PODS)
 
     @property
     def end_command(self) -> str:

@@ -34,10 +34,10 @@ stamina.instrumentation.set_on_retry_hooks([])
 T = TypeVar("T")
 
 
-def capabilities_of(handle: BalancerHandle) -> Capabilities:
-    """What HAProxy can do wherever it runs; nobody comes by WebSocket where it does not listen for it, and behind a balancer it shows that one's address (docs/emqx/balancer.md#behind-another-balancer)."""
-    late = HAPROXY.late_clients if handle.websocket else HAPROXY.late_clients - {"websocket"}
-    return replace(HAPROXY, late_clients=late, hides_clients=handle.behind)
+def capabilities_of(handle: BalancerHandle, there: Capabilities = HAPROXY) -> Capabilities:
+    """What HAProxy can do where it runs, ``there``; nobody comes by WebSocket where it does not listen for it, and behind a balancer it shows that one's address (docs/emqx/balancer.md#behind-another-balancer)."""
+    late = there.late_clients if handle.websocket else there.late_clients - {"websocket"}
+    return replace(there, late_clients=late, hides_clients=handle.behind)
 
 
 class HaproxyRouter:
